@@ -1,0 +1,1 @@
+"""paxosd: a replicated log by Multi-Paxos."""

@@ -1,0 +1,152 @@
+"""What every role has in common: messages and time go in, an `Output` comes out.
+
+Laws:
+1. An agent has no clock, no randomness of its own, no file, socket, thread or log. The same calls with
+   the same arguments give the same outputs.
+2. What claims nothing about this node's disk may leave at once (`send_early`); what does claim something
+   leaves after this turn's records are durable (`send`). The driver keeps that order, and nothing else can
+   send: a promise or a vote that is told before it is on disk cannot be written here.
+3. A broken invariant of our own raises `InvariantBroken` and ends the process. A peer's bytes never do: a
+   message that does not fit the state is dropped, counted and named (`ignore`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import ClassVar
+
+from paxosd.core.messages import Message
+from paxosd.core.records import Record
+from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+
+
+class InvariantBroken(AssertionError):
+    """This node's own state contradicts the protocol. It must stop before it tells anybody anything."""
+
+
+def require(holds: bool, sentence: str) -> None:
+    """Raise `InvariantBroken` with this sentence unless it holds; stays on in production."""
+    if not holds:
+        raise InvariantBroken(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that an operator wants to read in the log, with a stable name such as `leader.elected`."""
+
+    name: str
+    fields: dict[str, object]
+
+
+@dataclass(slots=True)
+class Output:
+    """What one turn asks of the world, in this order."""
+
+    early: list[tuple[Source, Message]] = field(default_factory=list)
+    """Claims nothing about this node's disk: may leave at once."""
+    records: list[Record] = field(default_factory=list)
+    """Made durable in one commit."""
+    messages: list[tuple[Source, Message]] = field(default_factory=list)
+    """Claims something: leaves after the commit."""
+    chosen: list[tuple[Slot, bytes]] = field(default_factory=list)
+    """Applied in slot order without gaps, each slot once per life of the node, then answered."""
+    events: list[Event] = field(default_factory=list)
+    """For the operator's log; changes nothing."""
+
+    def __bool__(self) -> bool:
+        return bool(self.early or self.records or self.messages or self.chosen or self.events)
+
+    def extend(self, other: Output) -> None:
+        """Append all that `other` asks for."""
+        self.early += other.early
+        self.records += other.records
+        self.messages += other.messages
+        self.chosen += other.chosen
+        self.events += other.events
+
+
+class Timer(Enum):
+    """Everything that an agent waits for. A timer is data: it can be printed and compared."""
+
+    ELECTION = auto()
+    PREPARE = auto()
+    HEARTBEAT = auto()
+    QUORUM = auto()
+    RETRY = auto()
+    FETCH = auto()
+    PING = auto()
+    WAITERS = auto()
+
+
+class Agent(ABC):
+    """A participant. The driver calls `receive` per message, then `tick`, then `take_output`, once a turn."""
+
+    inbound: ClassVar[tuple[type, ...]] = ()
+    """The messages that this agent takes; the driver hands it no other."""
+
+    def __init__(self, node_id: NodeId) -> None:
+        self.node_id = node_id
+        self.ignored: Counter[str] = Counter()
+        self._output = Output()
+        self._deadlines: dict[Timer, Instant] = {}
+
+    # ---- what the driver calls ----
+
+    @abstractmethod
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        """Take up what an earlier life made durable; called once, before anything else."""
+
+    @abstractmethod
+    def receive(self, source: Source, message: Message, now: Instant) -> None:
+        """Handle one message from this node or client."""
+
+    def tick(self, now: Instant) -> None:
+        """Fire what is due."""
+        due = sorted((at, timer.value, timer) for timer, at in self._deadlines.items() if at <= now)
+        for _, _, timer in due:
+            if self._deadlines.pop(timer, None) is not None:
+                self.on_timer(timer, now)
+
+    def next_deadline(self) -> Instant | None:
+        """When `tick` has something to do if no message comes before; None: never."""
+        return min(self._deadlines.values(), default=None)
+
+    def take_output(self) -> Output:
+        """What the calls since the last time ask of the world; empties it."""
+        output, self._output = self._output, Output()
+        return output
+
+    def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
+        """The driver applied a chosen value of an earlier output; gateways answer their clients here."""
+
+    # ---- what a role uses ----
+
+    def on_timer(self, timer: Timer, now: Instant) -> None:
+        """A timer that this role armed is due; it is disarmed before the call."""
+        raise InvariantBroken(f"{type(self).__name__} armed {timer} and does not handle it")
+
+    def arm(self, timer: Timer, at: Instant) -> None:
+        self._deadlines[timer] = at
+
+    def disarm(self, timer: Timer) -> None:
+        self._deadlines.pop(timer, None)
+
+    def send_early(self, target: Source, message: Message) -> None:
+        self._output.early.append((target, message))
+
+    def send(self, target: Source, message: Message) -> None:
+        self._output.messages.append((target, message))
+
+    def record(self, record: Record) -> None:
+        self._output.records.append(record)
+
+    def report(self, event: str, **fields: object) -> None:
+        self._output.events.append(Event(event, fields))
+
+    def ignore(self, reason: str) -> None:
+        """Drop a message, for a named reason that shows in the counters."""
+        self.ignored[reason] += 1

@@ -1,0 +1,25 @@
+"""What a node may read back of its own records: the part of the log it does not hold in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from paxosd.core.types import Slot, Vote
+
+
+class History(Protocol):
+    """Read access to the committed records of this node; it never changes anything.
+
+    Both readers return rows in slot order, start at the first row whose slot is >= `first` and < `stop`, and
+    end when the next row would bring the sum of value sizes over `bytes_max`; at least one row is returned if
+    there is one. A row that cannot be trusted raises, it is never left out.
+    """
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        """The acceptor's votes in [first, stop)."""
+        ...
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        """The learner's chosen values in [first, stop)."""
+        ...

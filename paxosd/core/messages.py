@@ -1,0 +1,425 @@
+"""Every message, who sends it to whom, and what it means.
+
+    client        gateway        proposer (leader)      acceptor        learner
+      |--OpenSession->|                 |                   |               |   a session, once per client
+      |---Propose---->|----Forward----->|                   |               |   commands towards the leader
+      |               |<-ForwardRefused-|                   |               |   ... who does not lead, or is full
+      |<---Refused----|                 |                   |               |
+      |               |                 |------PreVote----->|               |   would a quorum follow me?
+      |               |                 |<---PreVoteReply---|               |
+      |               |                 |------Prepare----->|               |   phase 1, once per leadership
+      |               |                 |<--Promise | Nack--|               |
+      |               |                 |-------Accept----->|               |   phase 2, per slot
+      |               |                 |<--Accepted | Nack-|               |
+      |               |                 |-----Chosen / Watermark----------->|   what is chosen, and how far
+      |<---Applied----|                 |                   |               |   after apply, from the gateway
+      |               |                 |-----Heartbeat---->|-------------->|   to every node; acceptors answer
+      |               |                 |<--HeartbeatReply--|               |
+      |               |                 |                   |  <---Fetch----|   catching up: from another learner
+      |               |                 |                   |  --Fetched--> |
+      |               |                 |                   |<--FetchVotes--|   ... or from a quorum of acceptors
+      |               |                 |                   |--FetchedVotes>|
+      |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
+      |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
+      |---GetStatus-->|--Ping-->(every node)                |               |
+      |<-StatusReport-|<--Pong--(every node)                |               |
+
+Laws:
+1. Delivery promises nothing: any message may be lost, late, repeated or out of order.
+2. A message is a value: immutable, comparable, and without reference to its sender's state.
+3. Fields are append-only on the wire (see `codec.py`); a new meaning is a new message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+from paxosd.core.types import Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
+
+# ---- election and phase 1 --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PreVote:
+    """Proposer to acceptor: would you promise this ballot? Changes nothing (Ongaro's thesis, 9.6)."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class PreVoteReply:
+    """Acceptor to proposer: `granted` unless it promised more or hears from another leader."""
+
+    ballot: Ballot
+    granted: bool
+    promised: Ballot
+    watermark: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Proposer to acceptor: promise this ballot, and tell your votes from `from_slot` on."""
+
+    ballot: Ballot
+    from_slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Acceptor to proposer: no lower ballot any more; my votes in [from_slot, stop).
+
+    `end`: there are none from `stop` on either; otherwise ask on with Prepare(ballot, stop).
+    `watermark`: every slot below is chosen, as far as this acceptor was told.
+    `floor`: what this acceptor voted for below this slot is no longer kept (1: it keeps all).
+    """
+
+    ballot: Ballot
+    from_slot: Slot
+    stop: Slot
+    end: bool
+    votes: tuple[Vote, ...]
+    watermark: Slot
+    floor: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """Acceptor to proposer: your `ballot` is below the `promised` one."""
+
+    ballot: Ballot
+    promised: Ballot
+
+
+# ---- phase 2 ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Leader to acceptor: vote for this value in this slot. Every slot below `watermark` is chosen."""
+
+    ballot: Ballot
+    slot: Slot
+    value: bytes
+    watermark: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Acceptor to leader: my vote for your value in this slot is on my disk."""
+
+    ballot: Ballot
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """To a learner, from the leader or from the acceptor beside it: this value is chosen in this slot."""
+
+    slot: Slot
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Leader to replicas and learners: every slot below is chosen; those I proposed, with my value."""
+
+    ballot: Ballot
+    watermark: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Leader to every node: I lead. `sequence` grows within a ballot; `log_time_ms` is the latest stamp."""
+
+    ballot: Ballot
+    sequence: int
+    watermark: Slot
+    log_time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReply:
+    """Acceptor to leader: when your heartbeat `sequence` came I had promised no higher ballot."""
+
+    ballot: Ballot
+    sequence: int
+
+
+# ---- catching up -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Learner to learner: send me what is chosen from this slot on."""
+
+    first: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Learner to learner: the values chosen in `first`, `first` + 1, …, as many as fit; maybe none."""
+
+    first: Slot
+    values: tuple[bytes, ...]
+    watermark: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class FetchVotes:
+    """Learner to acceptor: send me your votes in [first, stop); I know that all of these slots are chosen."""
+
+    first: Slot
+    stop: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedVotes:
+    """Acceptor to learner: all my votes in [first, stop); `stop` may be lower than the one asked for.
+
+    `asked_stop` repeats the question, so that an answer to another one is not mistaken for it.
+    """
+
+    first: Slot
+    asked_stop: Slot
+    stop: Slot
+    votes: tuple[Vote, ...]
+    watermark: Slot
+
+
+# ---- commands and reads, between gateway and leader ----------------------------------------------
+
+
+class Reason(IntEnum):
+    """Why commands were refused. All but the last three mean: this attempt did not reach the log."""
+
+    NO_LEADER = 1
+    NOT_LEADER = 2
+    OVERLOADED = 3
+    TOO_LARGE = 4
+    MALFORMED = 5
+    STOPPING = 6
+    GAP = 7
+    """An earlier command of the session is missing; send again from `expected`."""
+    SESSION_UNKNOWN = 8
+    """The session was forgotten, with what it had applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Gateway to leader: put these commands into the log. The fields are those of `Propose`."""
+
+    session: SessionId
+    attempt: int
+    acknowledged: int
+    first_seq: int
+    count: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRefused:
+    """Leader (or who was taken for it) to gateway: this attempt did not reach the log, and will not."""
+
+    session: SessionId
+    attempt: int
+    first_seq: int
+    count: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIndex:
+    """Gateway to leader: how far must I have applied, so that a read sees all that was acknowledged before?"""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIndexReply:
+    """Leader to gateway: apply every slot below `applied`, then read. 0: I do not lead; ask again."""
+
+    request: int
+    applied: Slot
+
+
+# ---- how is everybody ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Gateway to every node: how are you?"""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Node to gateway. Zero or no ballot where the role has no such thing.
+
+    `ballot`: promised (acceptor), led or followed (proposer, learner).
+    """
+
+    sequence: int
+    leading: bool
+    ballot: Ballot
+    watermark: Slot
+    applied: Slot
+    revision: Revision
+
+
+# ---- between client and gateway --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Client to gateway: give me a session. `nonce` is a random 63-bit number that names this wish."""
+
+    nonce: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """Gateway to client: the session that this nonce asked for."""
+
+    nonce: int
+    session: SessionId
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Client to gateway: apply commands first_seq … first_seq + count - 1, in order, each once.
+
+    `attempt` names this sending, so that a refusal is not taken for one of another sending.
+    `acknowledged`: the client has the results of all commands below. `body`: see `values.py`; an empty body
+    withdraws the commands: their numbers are used up and nothing is applied.
+    """
+
+    session: SessionId
+    attempt: int
+    acknowledged: int
+    first_seq: int
+    count: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Gateway to client: these commands are applied, with consecutive revisions from `revision` on, in `slot`.
+
+    `revision` 0: they were withdrawn. `hint`: the address of a gateway beside the leader, which would
+    save a hop; empty if there is none better than this one.
+    """
+
+    session: SessionId
+    first_seq: int
+    count: int
+    revision: Revision
+    slot: Slot
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Gateway to client: this sending was refused. `expected` is meant for `Reason.GAP` only.
+
+    `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
+    `OpenSession`, `session` is 0 and `first_seq` the nonce.
+    """
+
+    session: SessionId
+    attempt: int
+    first_seq: int
+    count: int
+    reason: Reason
+    expected: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLog:
+    """Client to gateway: the entries from revision `start` on.
+
+    `linearizable`: with all that was acknowledged before this request; otherwise what this gateway has, but
+    not before it applied revision `seen`. `wait_ms`: if there is no such entry yet, how long to wait for one.
+    """
+
+    request: int
+    start: Revision
+    linearizable: bool
+    seen: Revision
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Gateway to client: entries from the revision asked for on, maybe none; `last` is the latest one applied.
+
+    `refused`: 0, or the `Reason` why nothing could be read.
+    """
+
+    request: int
+    entries: tuple[Entry, ...]
+    last: Revision
+    refused: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus:
+    """Client to gateway: who leads, and how is every node?"""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One row of a `StatusReport`. `silent_ms` is how long nothing came from the node, -1: nothing ever."""
+
+    node: NodeId
+    role: str
+    reachable: bool
+    silent_ms: int
+    leading: bool
+    ballot: Ballot
+    watermark: Slot
+    applied: Slot
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Gateway to client: the cluster as this gateway sees it. `leader` is empty if it knows none."""
+
+    request: int
+    cluster: str
+    gateway: NodeId
+    leader: NodeId
+    ballot: Ballot
+    watermark: Slot
+    applied: Slot
+    revision: Revision
+    nodes: tuple[NodeStatus, ...]
+
+
+# ---- what each role takes --------------------------------------------------------------------
+
+AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | FetchVotes
+ProposerInbound: TypeAlias = PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
+GatewayInbound: TypeAlias = (
+    OpenSession | Propose | ReadLog | GetStatus | ForwardRefused | ReadIndexReply | Heartbeat | Pong
+)
+NodeInbound: TypeAlias = Ping
+"""What every node takes, whatever its role."""
+
+FromPeer: TypeAlias = (
+    PreVote | PreVoteReply | Prepare | Promise | Nack | Accept | Accepted | Chosen | Watermark
+    | Heartbeat | HeartbeatReply | Fetch | Fetched | FetchVotes | FetchedVotes | Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong
+)  # fmt: skip
+FromClient: TypeAlias = OpenSession | Propose | ReadLog | GetStatus
+ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | StatusReport
+Message: TypeAlias = FromPeer | FromClient | ToClient

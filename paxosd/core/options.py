@@ -1,0 +1,40 @@
+"""The numbers that shape a cluster: how long to wait and how much to hold. Units are in the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the roles wait, in seconds. Shorter fails over faster and forgives fewer pauses."""
+
+    heartbeat_s: float = 0.1
+    """How often a leader tells everybody that it leads."""
+    election_s: float = 0.5
+    """How long a leader may be silent before others campaign, and how long a leader stays leader
+    without hearing from a quorum. Campaigns start after a random time of 1 to 2 times this."""
+    retry_s: float = 0.2
+    """How long to wait for an answer before a message to a peer is sent again."""
+    ping_s: float = 1.0
+    """How often a gateway asks every node how it is, for `paxosctl status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be held or sent. Everything that can grow has a bound here."""
+
+    command_bytes_max: int = 1024 * 1024
+    """The largest value of one `propose`."""
+    value_bytes_max: int = 1024 * 1024
+    """How many bytes of commands one slot takes (a single larger command still gets its own)."""
+    window_slots_max: int = 64
+    """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
+    pending_bytes_max: int = 64 * 1024 * 1024
+    """How many bytes of commands may wait at the leader before it refuses more."""
+    sessions_max: int = 65536
+    """How many client sessions are remembered; the longest unused is forgotten first."""
+    frame_bytes_max: int = 16 * 1024 * 1024
+    """The largest frame a node sends or takes from a peer."""
+    page_bytes_max: int = 1024 * 1024
+    """How many bytes of the log one answer carries, to clients and to learners that catch up."""

@@ -1,0 +1,81 @@
+"""The words of the project, each with one meaning.
+
+A *node* is a process with an id. A *slot* is a place in the log, counted from 1. A *command* is what
+one client call asks; a *value* is what a slot holds: a batch of commands, or the explicit no-op (see
+`values.py`). A value is *chosen* once a quorum of acceptors voted for it in one ballot. *Below* is
+always exclusive: the *watermark* is the slot below which every slot is chosen, *applied* the slot
+below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+NodeId: TypeAlias = str
+Slot: TypeAlias = int
+Revision: TypeAlias = int
+SessionId: TypeAlias = int
+Instant: TypeAlias = float
+"""Seconds on a monotonic clock; only differences mean anything, and only on one node."""
+
+ClientAddress: TypeAlias = bytes
+"""Where the transport finds a client again; opaque, and good until the client disconnects."""
+
+Source: TypeAlias = NodeId | ClientAddress
+"""Who sent a message, or who shall have one: `str` is a node of the cluster, `bytes` a client."""
+
+FIRST_SLOT: Slot = 1
+
+
+class Ballot(NamedTuple):
+    """A proposer's claim to lead, totally ordered by (round, proposer) and never used twice.
+
+    The proposer's id makes ballots of different proposers disjoint; the round is made durable before
+    a ballot is first used, so no two lives of one proposer share a ballot.
+    """
+
+    round: int
+    proposer: NodeId
+
+    def __str__(self) -> str:
+        return f"{self.round}.{self.proposer or '-'}"
+
+
+NO_BALLOT = Ballot(0, "")
+"""Sorts below every ballot that a proposer can use."""
+
+
+class Vote(NamedTuple):
+    """What one acceptor accepted last in one slot."""
+
+    slot: Slot
+    ballot: Ballot
+    value: bytes
+
+
+class Entry(NamedTuple):
+    """One command of the log as users see it."""
+
+    revision: Revision
+    slot: Slot
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying one batch of a value did: a run of `count` commands with consecutive numbers.
+
+    `applied`  commands first_seq … got the revisions `revision` … in slot `slot`
+    `opened`   a session was opened: `session` is its id, `first_seq` the nonce that asked for it
+    `gap`      refused, nothing changed: an earlier command of the session is missing; `expected` is its seq
+    `unknown`  refused, nothing changed: there is no such session (any more)
+    """
+
+    kind: Literal["applied", "opened", "gap", "unknown"]
+    session: SessionId
+    first_seq: int
+    count: int
+    revision: Revision = 0
+    slot: Slot = 0
+    expected: int = 0

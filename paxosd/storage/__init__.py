@@ -1,0 +1,1 @@
+"""Where records survive: `base.py` states the promises, every store keeps them."""

@@ -1,0 +1,57 @@
+"""What a store promises.
+
+1. `commit` returns when all records given to it are durable, or none is: one transaction. When it raises,
+   nobody knows which; the node must stop without sending anything, and a later life reads what is there.
+   Nothing is retried: after a failed fsync the kernel may have dropped what it could not write.
+2. `records` gives back what is durable: the latest Round, Promised and Told, every vote at or above the
+   watermark that was told, and nothing else. What it read is durable before it returns: a page that only
+   the page cache holds could be acted on now and be gone after a power loss.
+3. `votes` and `learned` read the same truth (see `core/history.py`).
+4. Missing is not corrupt. A row whose checksum does not fit raises `Corrupt`; it is never left out.
+5. A second opener of the same directory is refused while the first one lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from paxosd.core.history import History
+from paxosd.core.records import Record
+from paxosd.core.types import Slot
+
+
+class StorageError(Exception):
+    """The store cannot keep its promises; the daemon ends with exit code 8. The text names cause and fix."""
+
+
+class Corrupt(StorageError):
+    """Something durable is not what was written."""
+
+
+class ForeignDirectory(StorageError):
+    """The directory belongs to another node, cluster or format."""
+
+
+class InUse(StorageError):
+    """Another process has the directory open."""
+
+
+class Store(History, Protocol):
+    """Durable records of one node; one thread uses it."""
+
+    def records(self) -> Sequence[Record]:
+        """What an earlier life left (promise 2)."""
+        ...
+
+    def learned_stop(self) -> Slot:
+        """The first slot from 1 on that was not learned: everything below can be read with `learned`."""
+        ...
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Make these durable, in order: a later record of a key replaces an earlier one (promise 1)."""
+        ...
+
+    def close(self) -> None:
+        """Release the directory; safe to call twice."""
+        ...

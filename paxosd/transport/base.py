@@ -1,0 +1,81 @@
+"""What a transport promises, which is little.
+
+1. It carries frames: opaque bytes, unchanged and whole, or not at all. It knows no message.
+2. A frame may be lost, delayed, repeated or reordered. Sending never blocks and never raises for a peer
+   that is dead, slow or unknown: the frame is dropped and counted in `dropped`.
+3. One thread uses it. Only `wake` may be called from another thread or from a signal handler.
+4. Memory is bounded, whatever a peer or a client does, or does not read.
+5. A peer that restarts is found again without help.
+6. Peers and clients come in on separate planes, and peers are drained first, so that a flood of clients
+   delays no ballot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from paxosd.core.types import ClientAddress, NodeId
+
+
+class Inbound(NamedTuple):
+    """A frame that came in. `client` is None on the peer plane; who sent it, the frame itself says."""
+
+    client: ClientAddress | None
+    frame: bytes
+
+
+class TransportError(Exception):
+    """The transport cannot be opened, for example because its port is in use. The text names cause and fix."""
+
+
+class Transport(Protocol):
+    """A node's end of the network."""
+
+    dropped: Counter[str]
+    """How many frames were dropped, by reason."""
+
+    def send(self, target: NodeId, frame: bytes) -> None:
+        """Send a frame to a node of the cluster (promise 2)."""
+        ...
+
+    def reply(self, client: ClientAddress, frame: bytes) -> None:
+        """Send a frame to a client that sent one before (promise 2)."""
+        ...
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Return when a frame can be drained, when `wake` was called or when the time is over; None: no limit."""
+        ...
+
+    def drain(self, frames_max: int) -> Sequence[Inbound]:
+        """Up to this many frames of each plane that have arrived, peers first; never waits."""
+        ...
+
+    def wake(self) -> None:
+        """Make the current or the next `wait` return at once."""
+        ...
+
+    def close(self) -> None:
+        """Release everything, dropping what was not sent; safe to call twice."""
+        ...
+
+
+class ClientLink(Protocol):
+    """A client's end: it talks to one gateway at a time. One thread uses it, except for `wake`."""
+
+    def send(self, gateway: str, frame: bytes) -> None:
+        """Send a frame to the gateway at this address, never blocking; connects when it differs from the last one."""
+        ...
+
+    def receive(self, timeout_s: float | None) -> Sequence[bytes]:
+        """The frames that have come, from any gateway; waits up to the timeout for the first one or for `wake`."""
+        ...
+
+    def wake(self) -> None:
+        """Make the current or the next `receive` return at once; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+        ...
