@@ -416,10 +416,12 @@ GatewayInbound: TypeAlias = (
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
 
-FromPeer: TypeAlias = (
-    PreVote | PreVoteReply | Prepare | Promise | Nack | Accept | Accepted | Chosen | Watermark
-    | Heartbeat | HeartbeatReply | Fetch | Fetched | FetchVotes | FetchedVotes | Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong
-)  # fmt: skip
+_Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply
+_Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
+_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
+_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong
+
+FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
 FromClient: TypeAlias = OpenSession | Propose | ReadLog | GetStatus
 ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | StatusReport
 Message: TypeAlias = FromPeer | FromClient | ToClient
