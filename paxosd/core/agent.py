@@ -78,8 +78,10 @@ class Timer(Enum):
     QUORUM = auto()
     RETRY = auto()
     FETCH = auto()
+    REPLAY = auto()
+    STATUS = auto()
     PING = auto()
-    WAITERS = auto()
+    READS = auto()
 
 
 class Agent(ABC):
@@ -120,8 +122,20 @@ class Agent(ABC):
         output, self._output = self._output, Output()
         return output
 
+    @property
+    def has_output(self) -> bool:
+        return bool(self._output)
+
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
         """The driver applied a chosen value of an earlier output; gateways answer their clients here."""
+
+    def drain(self, now: Instant) -> None:  # noqa: B027 (most roles have nothing to finish)
+        """Take no new work and finish what was taken: the node is about to stop."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is left to finish after `drain`."""
+        return True
 
     # ---- what a role uses ----
 

@@ -23,3 +23,7 @@ class History(Protocol):
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         """The learner's chosen values in [first, stop)."""
         ...
+
+    def learned_stop(self) -> Slot:
+        """The first slot from 1 on that was not learned: everything below can be read with `learned`."""
+        ...

@@ -15,6 +15,7 @@
       |<---Applied----|                 |                   |               |   after apply, from the gateway
       |               |                 |-----Heartbeat---->|-------------->|   to every node; acceptors answer
       |               |                 |<--HeartbeatReply--|               |
+      |               |                 |------Resign------>|               |   also to other proposers: campaign now
       |               |                 |                   |  <---Fetch----|   catching up: from another learner
       |               |                 |                   |  --Fetched--> |
       |               |                 |                   |<--FetchVotes--|   ... or from a quorum of acceptors
@@ -145,6 +146,13 @@ class HeartbeatReply:
 
     ballot: Ballot
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resign:
+    """Leader to proposers and acceptors: I stop leading; campaign without waiting for my silence."""
+
+    ballot: Ballot
 
 
 # ---- catching up -----------------------------------------------------------------------------
@@ -407,8 +415,10 @@ class StatusReport:
 
 # ---- what each role takes --------------------------------------------------------------------
 
-AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | FetchVotes
-ProposerInbound: TypeAlias = PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | Resign | FetchVotes
+ProposerInbound: TypeAlias = (
+    Resign | PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+)
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
     OpenSession | Propose | ReadLog | GetStatus | ForwardRefused | ReadIndexReply | Heartbeat | Pong
@@ -416,7 +426,7 @@ GatewayInbound: TypeAlias = (
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
 
-_Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply
+_Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
 _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong

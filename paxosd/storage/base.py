@@ -6,7 +6,7 @@
 2. `records` gives back what is durable: the latest Round, Promised and Told, every vote at or above the
    watermark that was told, and nothing else. What it read is durable before it returns: a page that only
    the page cache holds could be acted on now and be gone after a power loss.
-3. `votes` and `learned` read the same truth (see `core/history.py`).
+3. `votes`, `learned` and `learned_stop` read the same truth (see `core/history.py`).
 4. Missing is not corrupt. A row whose checksum does not fit raises `Corrupt`; it is never left out.
 5. A second opener of the same directory is refused while the first one lives.
 """
@@ -18,7 +18,6 @@ from typing import Protocol
 
 from paxosd.core.history import History
 from paxosd.core.records import Record
-from paxosd.core.types import Slot
 
 
 class StorageError(Exception):
@@ -42,10 +41,6 @@ class Store(History, Protocol):
 
     def records(self) -> Sequence[Record]:
         """What an earlier life left (promise 2)."""
-        ...
-
-    def learned_stop(self) -> Slot:
-        """The first slot from 1 on that was not learned: everything below can be read with `learned`."""
         ...
 
     def commit(self, records: Sequence[Record]) -> None:

@@ -1,0 +1,251 @@
+"""The acceptor: promises and votes. All of Paxos' safety is in this file, the rest is about progress.
+
+Laws:
+1. It answers no ballot below the one it promised, and its promise never falls, across restarts too.
+2. It votes only in its promised ballot or above; a vote raises the promise to its ballot.
+3. It votes for one value per (ballot, slot).
+4. Promises and votes are told only after they are on disk: they leave through `send`, never `send_early`.
+5. What it does not hold in memory it reads back from its history; it never answers "no vote" for a slot
+   whose record it could not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+from paxosd.core.agent import Agent, require
+from paxosd.core.history import History
+from paxosd.core.membership import Membership
+from paxosd.core.messages import (
+    Accept,
+    Accepted,
+    AcceptorInbound,
+    Chosen,
+    FetchedVotes,
+    FetchVotes,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    Nack,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+    Resign,
+    Watermark,
+)
+from paxosd.core.options import Limits, Timing
+from paxosd.core.records import Promised, Record, Told, Voted
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source, Vote
+
+VOTES_KEPT_BELOW_WATERMARK = 128
+"""How many chosen slots stay in memory; a new leader and a learner beside us rarely ask for older ones."""
+
+
+class Acceptor(Agent):
+    """Remembers promises and votes for one node of the cluster."""
+
+    inbound = get_args(AcceptorInbound)
+
+    def __init__(
+        self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: History
+    ) -> None:
+        super().__init__(node_id)
+        self._membership = membership
+        self._timing = timing
+        self._limits = limits
+        self._history = history
+        self._has_learner = node_id in membership.learners
+        self.promised: Ballot = NO_BALLOT
+        self.watermark: Slot = FIRST_SLOT
+        self._watermark_recorded: Slot = FIRST_SLOT
+        self._votes: dict[Slot, Vote] = {}
+        self._votes_from: Slot = FIRST_SLOT  # votes below this slot are read from the history
+        self._votes_stop: Slot = FIRST_SLOT  # no vote at or above this slot
+        self._voted_this_turn: set[Slot] = set()  # not yet in the history
+        self._recorded_this_turn = False
+        self._leader: NodeId = ""
+        self._leader_heard_at: Instant | None = None
+
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        for record in records:
+            match record:
+                case Promised(ballot):
+                    self.promised = ballot
+                case Told(watermark):
+                    self.watermark = self._watermark_recorded = self._votes_from = watermark
+                case Voted(slot, ballot, value):
+                    self._votes[slot] = Vote(slot, ballot, value)
+        self._votes_stop = max(self._votes, default=self.watermark - 1) + 1
+        for vote in self._votes.values():
+            require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
+
+    def receive(self, source: Source, message: Message, now: Instant) -> None:
+        assert isinstance(source, str)
+        match message:
+            case PreVote():
+                self._on_pre_vote(source, message, now)
+            case Prepare():
+                self._on_prepare(source, message, now)
+            case Accept():
+                self._on_accept(source, message, now)
+            case Heartbeat():
+                self._on_heartbeat(source, message, now)
+            case Watermark(ballot, watermark):
+                if self._speaks_for_leader(source, ballot, now):
+                    self._note_watermark(ballot, watermark)
+            case Resign(ballot):
+                if source == ballot.proposer == self._leader:
+                    self._leader_heard_at = None
+            case FetchVotes():
+                self._on_fetch_votes(source, message)
+
+    # ---- election and phase 1 ----
+
+    def _on_pre_vote(self, source: NodeId, message: PreVote, now: Instant) -> None:
+        heard_at = self._leader_heard_at
+        hears_another = heard_at is not None and now - heard_at < self._timing.election_s and self._leader != source
+        granted = message.ballot > self.promised and not hears_another
+        self.send(source, PreVoteReply(message.ballot, granted, self.promised, self.watermark))
+
+    def _on_prepare(self, source: NodeId, message: Prepare, now: Instant) -> None:
+        if source != message.ballot.proposer:
+            return self.ignore("prepare of a foreign ballot")
+        if message.ballot < self.promised:
+            return self.send(source, Nack(message.ballot, self.promised))
+        # "If an acceptor receives a prepare request with number n greater than that of any prepare request
+        # to which it has already responded, then it responds to the request with a promise not to accept any
+        # more proposals numbered less than n and with the highest-numbered proposal (if any) that it has
+        # accepted." (Paxos Made Simple, 2.2) An equal ballot is the same proposer asking again, or for more.
+        if message.ballot > self.promised:
+            self._promise(message.ballot)
+        self._hear_leader(source, now)
+        votes, stop = self._votes_in(message.from_slot, self._votes_stop)
+        self.send(
+            source,
+            Promise(
+                message.ballot,
+                message.from_slot,
+                stop,
+                stop >= self._votes_stop,
+                votes,
+                self.watermark,
+                FIRST_SLOT,
+            ),
+        )
+
+    def _promise(self, ballot: Ballot) -> None:
+        require(ballot > self.promised, f"a promise may only grow: {ballot} after {self.promised}")
+        self.promised = ballot
+        self._recorded_this_turn = True
+        self.record(Promised(ballot))
+
+    # ---- phase 2 ----
+
+    def _on_accept(self, source: NodeId, message: Accept, now: Instant) -> None:
+        if not self._speaks_for_leader(source, message.ballot, now):
+            return
+        if message.slot >= message.watermark + self._limits.window_slots_max:
+            return self.ignore("accept beyond the window")
+        vote = self._vote_at(message.slot)
+        if vote is None or vote.ballot < message.ballot:
+            self._vote(Vote(message.slot, message.ballot, message.value))
+        elif vote.ballot > message.ballot or vote.value != message.value:
+            return self.ignore("accept against an own vote")
+        self._note_watermark(message.ballot, message.watermark)
+        self.send(source, Accepted(message.ballot, message.slot))
+
+    def _vote(self, vote: Vote) -> None:
+        if vote.ballot > self.promised:
+            self._promise(vote.ballot)
+        require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
+        self._votes[vote.slot] = vote
+        self._voted_this_turn.add(vote.slot)
+        self._recorded_this_turn = True
+        self._votes_stop = max(self._votes_stop, vote.slot + 1)
+        self.record(Voted(vote.slot, vote.ballot, vote.value))
+
+    # ---- the leader's word ----
+
+    def _on_heartbeat(self, source: NodeId, message: Heartbeat, now: Instant) -> None:
+        if self._speaks_for_leader(source, message.ballot, now):
+            self._note_watermark(message.ballot, message.watermark)
+            self.send(source, HeartbeatReply(message.ballot, message.sequence))
+
+    def _speaks_for_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> bool:
+        """Whether this ballot may still lead here; tells its proposer if not."""
+        if source != ballot.proposer:
+            self.ignore("message of a foreign ballot")
+            return False
+        if ballot < self.promised:
+            self.send(source, Nack(ballot, self.promised))
+            return False
+        self._hear_leader(source, now)
+        return True
+
+    def _hear_leader(self, leader: NodeId, now: Instant) -> None:
+        self._leader, self._leader_heard_at = leader, now
+
+    def _note_watermark(self, ballot: Ballot, watermark: Slot) -> None:
+        """Every slot below is chosen. Where our vote is of the leader's own ballot, we know with which value."""
+        if watermark <= self.watermark:
+            return
+        if self._has_learner and ballot.proposer != self.node_id:  # beside the leader, the leader tells its values
+            for slot in range(max(self.watermark, self._votes_from), min(watermark, self._votes_stop)):
+                vote = self._votes.get(slot)
+                if vote is not None and vote.ballot == ballot:
+                    self.send_early(self.node_id, Chosen(slot, vote.value))
+        self.watermark = watermark
+
+    # ---- votes, in memory and on disk ----
+
+    def _on_fetch_votes(self, source: NodeId, message: FetchVotes) -> None:
+        if source not in self._membership.learners:
+            return self.ignore("fetch by a node that is no learner")
+        votes, stop = self._votes_in(message.first, message.stop)
+        self.send(source, FetchedVotes(message.first, message.stop, stop, votes, self.watermark))
+
+    def _vote_at(self, slot: Slot) -> Vote | None:
+        if slot >= self._votes_from or slot in self._votes:
+            return self._votes.get(slot)
+        return next(iter(self._history.votes(slot, slot + 1, self._limits.page_bytes_max)), None)
+
+    def _votes_in(self, first: Slot, stop: Slot) -> tuple[tuple[Vote, ...], Slot]:
+        """As many votes of [first, stop) as fit a page, and the slot up to which these are all."""
+        if first < self._votes_from:
+            old = self._history.votes(first, min(stop, self._votes_from), self._limits.page_bytes_max)
+            if old:
+                old_stop = old[-1].slot + 1
+                known = {vote.slot: vote for vote in old} | self._held(first, old_stop)
+                return tuple(known[slot] for slot in sorted(known)), old_stop
+        page: list[Vote] = []
+        size = 0
+        for slot, vote in sorted(self._held(first, stop).items()):
+            size += len(vote.value)
+            if page and size > self._limits.page_bytes_max:
+                return tuple(page), slot
+            page.append(vote)
+        return tuple(page), stop
+
+    def _held(self, first: Slot, stop: Slot) -> dict[Slot, Vote]:
+        return {slot: vote for slot, vote in self._votes.items() if first <= slot < stop}
+
+    # ---- the end of a turn ----
+
+    def tick(self, now: Instant) -> None:
+        super().tick(now)
+        if self._recorded_this_turn and self._watermark_recorded != self.watermark:
+            self._watermark_recorded = self.watermark  # along with other records: by itself it is not worth a commit
+            self.record(Told(self.watermark))
+        self._forget_old_votes()
+        self._voted_this_turn.clear()
+        self._recorded_this_turn = False
+
+    def _forget_old_votes(self) -> None:
+        keep_from = self.watermark - VOTES_KEPT_BELOW_WATERMARK
+        if keep_from < self._votes_from + VOTES_KEPT_BELOW_WATERMARK:  # now and then is enough
+            return
+        for old in [slot for slot in self._votes if slot < keep_from and slot not in self._voted_this_turn]:
+            del self._votes[old]
+        self._votes_from = keep_from

@@ -1,0 +1,85 @@
+"""Whom a learner asks for what it misses, and what the answers prove.
+
+Another learner's word is enough: it has the value as chosen. Acceptors only have votes, and one acceptor's
+vote proves nothing. But in a slot that was known to be chosen when the question was asked, the vote of the
+highest ballot among a prepare quorum is the chosen value: let it be chosen in ballot b. The quorum that voted
+for it in b shares an acceptor with every prepare quorum, so a vote of b or higher is told; and every proposal
+of a higher ballot than b has the same value (Paxos Made Simple, P2b).
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from paxosd.core.membership import Membership
+from paxosd.core.messages import FetchedVotes
+from paxosd.core.types import NodeId, Slot, Vote
+
+ACCEPTORS: NodeId = ""
+"""Stands for all acceptors together, where one learner's name would stand otherwise."""
+
+
+class CatchUp:
+    """One question at a time, to each other learner and to the acceptors in turn."""
+
+    def __init__(self, node_id: NodeId, membership: Membership, random: Random) -> None:
+        others = [node for node in membership.learners if node != node_id]
+        random.shuffle(others)
+        self._targets: list[NodeId] = [*others, ACCEPTORS]
+        self._turn = 0
+        self._acceptors = membership.acceptors
+        self._quorum = membership.quorum
+        self._asked: tuple[NodeId, Slot] | None = None
+        self._asked_stop: Slot = 0
+        self._answers: dict[NodeId, FetchedVotes] = {}
+
+    def next_target(self) -> NodeId:
+        """Who is next to be asked."""
+        target = self._targets[self._turn % len(self._targets)]
+        self._turn += 1
+        return target
+
+    def ask_learner(self, learner: NodeId, first: Slot) -> None:
+        """Remember that this learner is asked for slots from `first` on; any earlier question is over."""
+        self._asked = (learner, first)
+
+    def take_learner(self, learner: NodeId, first: Slot) -> bool:
+        """Whether this is the answer that is awaited."""
+        if self._asked != (learner, first):
+            return False
+        self._asked = None
+        return True
+
+    def ask_acceptors(self, first: Slot, stop: Slot) -> tuple[NodeId, ...]:
+        """Remember that all acceptors are asked for [first, stop), all of it known to be chosen by now."""
+        self._asked = (ACCEPTORS, first)
+        self._asked_stop = stop
+        self._answers = {}
+        return self._acceptors
+
+    def take_votes(self, acceptor: NodeId, answer: FetchedVotes) -> list[tuple[Slot, bytes]] | None:
+        """Count an answer; with a prepare quorum of them, the chosen values from the first slot asked for on."""
+        if acceptor not in self._quorum.weights:
+            return None
+        if self._asked != (ACCEPTORS, answer.first) or answer.asked_stop != self._asked_stop:
+            return None
+        self._answers[acceptor] = answer
+        if not self._quorum.can_prepare(self._answers):
+            return None
+        self._asked = None
+        stop = min(self._asked_stop, *(told.stop for told in self._answers.values()))
+        return self._highest(answer.first, stop)
+
+    def _highest(self, first: Slot, stop: Slot) -> list[tuple[Slot, bytes]]:
+        highest: dict[Slot, Vote] = {}
+        for answer in self._answers.values():
+            for vote in answer.votes:
+                known = highest.get(vote.slot)
+                if known is None or vote.ballot > known.ballot:
+                    highest[vote.slot] = vote
+        found: list[tuple[Slot, bytes]] = []
+        for slot in range(first, stop):
+            if slot not in highest:
+                break  # cannot be for a chosen slot; whatever it is, nothing may be invented here
+            found.append((slot, highest[slot].value))
+        return found

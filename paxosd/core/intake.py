@@ -1,0 +1,78 @@
+"""Commands on their way into a value: what gateways forwarded and the leader has not proposed yet.
+
+Nothing here makes a command happen once; applying does (see `machine/ledger.py`). Dropping what is already
+on its way only keeps impatient clients from filling the log with repetitions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+from paxosd.core.messages import Forward, Reason
+from paxosd.core.types import NodeId, SessionId, Slot
+from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
+
+_Name: TypeAlias = tuple[SessionId, int, int]
+
+
+def _name(forward: Forward) -> _Name:
+    return forward.session, forward.first_seq, forward.count
+
+
+class Intake:
+    """A bounded queue of forwarded batches, and the names of those in flight."""
+
+    def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
+        self._pending_bytes_max = pending_bytes_max
+        self._value_bytes_max = value_bytes_max
+        self._pending: deque[tuple[NodeId, Forward]] = deque()
+        self._pending_bytes = 0
+        self._on_their_way: set[_Name] = set()
+        self._in_slot: dict[Slot, list[_Name]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
+    def add(self, gateway: NodeId, forward: Forward) -> Reason | None:
+        """Queue a batch, or say why not. A batch that is on its way already is left where it is."""
+        name = _name(forward)
+        withdraws = not forward.body and forward.session != NO_SESSION  # must not be taken for what it withdraws
+        if name in self._on_their_way and not withdraws:
+            return None
+        if self._pending_bytes + len(forward.body) > self._pending_bytes_max:
+            return Reason.OVERLOADED
+        self._pending.append((gateway, forward))
+        self._pending_bytes += len(forward.body) + BATCH_BYTES
+        self._on_their_way.add(name)
+        return None
+
+    def take(self, slot: Slot) -> list[Batch]:
+        """The batches for this slot: in the order they came, up to the cap of a value, at least one."""
+        batches: list[Batch] = []
+        names: list[_Name] = []
+        size = 0
+        while self._pending:
+            forward = self._pending[0][1]
+            size += len(forward.body) + BATCH_BYTES
+            if batches and size > self._value_bytes_max:
+                break
+            self._pending.popleft()
+            self._pending_bytes -= len(forward.body) + BATCH_BYTES
+            names.append(_name(forward))
+            batches.append(Batch(forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body))
+        self._in_slot[slot] = names
+        return batches
+
+    def chosen(self, slot: Slot) -> None:
+        """The batches of this slot are in the log; from now on a repetition is a new question."""
+        self._on_their_way.difference_update(self._in_slot.pop(slot, ()))
+
+    def drop_all(self) -> list[tuple[NodeId, Forward]]:
+        """Empty the queue: what was never proposed, with the gateway that forwarded it."""
+        dropped = list(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._on_their_way.clear()
+        self._in_slot.clear()
+        return dropped

@@ -1,0 +1,196 @@
+"""The learner: collects chosen values and hands them on in slot order.
+
+Laws:
+1. It takes a value as chosen on the word of a leader, of another learner, of the acceptor beside it, or from
+   a prepare quorum of acceptors in a slot that it knows to be chosen (see `catchup.py`). Never from less.
+2. Slots are handed on in order, without a gap, each once per life; a gap is waited for and asked for, never
+   skipped.
+3. What it records may be lost: a quorum of acceptors can tell it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import get_args
+
+from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.catchup import ACCEPTORS, CatchUp
+from paxosd.core.history import History
+from paxosd.core.membership import Membership
+from paxosd.core.messages import (
+    Chosen,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchVotes,
+    Heartbeat,
+    LearnerInbound,
+    Message,
+    Watermark,
+)
+from paxosd.core.options import Limits, Timing
+from paxosd.core.records import Learned, Record
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
+
+SLOTS_AHEAD_MAX = 1024
+"""How far above a gap chosen values are held; what is further ahead is asked for again later."""
+
+
+class Learner(Agent):
+    """Learns every chosen value; knows the watermark, and so what it misses."""
+
+    inbound = get_args(LearnerInbound)
+
+    def __init__(
+        self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: History, random: Random
+    ) -> None:
+        super().__init__(node_id)
+        self._timing = timing
+        self._limits = limits
+        self._history = history
+        self._catchup = CatchUp(node_id, membership, random)
+        self._learners = frozenset(membership.learners)
+        self.next_slot: Slot = FIRST_SLOT  # every slot below is handed on
+        self.watermark: Slot = FIRST_SLOT
+        self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
+        self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
+        self._ahead: dict[Slot, bytes] = {}
+        self._leader_heard_at: Instant | None = None
+        self._gap_seen: Slot = 0  # where the gap was when the timer was armed
+
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        self._stored_stop = self._history.learned_stop()
+        self.watermark = self._stored_stop
+        if self._replaying:
+            self.arm(Timer.REPLAY, now)
+        self.arm(Timer.FETCH, now + self._timing.election_s)
+
+    def receive(self, source: Source, message: Message, now: Instant) -> None:
+        assert isinstance(source, str)
+        match message:
+            case Chosen(slot, value):
+                self._learn(slot, value)
+            case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
+                self._hear_leader(source, ballot, watermark, now)
+            case Fetch(first):
+                self._on_fetch(source, first)
+            case Fetched():
+                self._on_fetched(source, message, now)
+            case FetchedVotes():
+                self._on_fetched_votes(source, message, now)
+
+    def on_timer(self, timer: Timer, now: Instant) -> None:
+        match timer:
+            case Timer.REPLAY:
+                self._replay(now)
+            case Timer.FETCH:
+                self._look_for_gap(now)
+
+    # ---- learning ----
+
+    def _learn(self, slot: Slot, value: bytes) -> None:
+        if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:
+            return self.ignore("chosen value that is known")
+        if slot >= self.next_slot + SLOTS_AHEAD_MAX:
+            return self.ignore("chosen value too far ahead")
+        self._ahead[slot] = value
+        self.record(Learned(slot, value))
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        if self._replaying:
+            return
+        while (value := self._ahead.pop(self.next_slot, None)) is not None:
+            self._output.chosen.append((self.next_slot, value))
+            self.next_slot += 1
+        self.watermark = max(self.watermark, self.next_slot)
+
+    @property
+    def _replaying(self) -> bool:
+        return self.next_slot < self._stored_stop
+
+    def _replay(self, now: Instant) -> None:
+        """Hand on a page of what an earlier life learned, and go on in the next turn."""
+        for slot, value in self._history.learned(self.next_slot, self._stored_stop, self._limits.page_bytes_max):
+            require(slot == self.next_slot, f"the history skips from slot {self.next_slot} to {slot}")
+            self._output.chosen.append((slot, value))
+            self.next_slot += 1
+        if self._replaying:
+            self.arm(Timer.REPLAY, now)
+        else:
+            self._hand_on()
+
+    # ---- knowing what is missing ----
+
+    def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, now: Instant) -> None:
+        if source != ballot.proposer:
+            return self.ignore("message of a foreign ballot")
+        self.ballot = max(self.ballot, ballot)
+        self._leader_heard_at = now
+        self._note_watermark(watermark, now)
+
+    def _note_watermark(self, watermark: Slot, now: Instant) -> None:
+        self.watermark = max(self.watermark, watermark)
+        if self.next_slot < self.watermark and self._gap_seen != self.next_slot and not self._replaying:
+            # Its value may be on its way: a gap is one only if it is still at the same slot in a while.
+            self._gap_seen = self.next_slot
+            self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
+
+    def _look_for_gap(self, now: Instant) -> None:
+        behind = self.next_slot < self.watermark and not self._replaying
+        silent = self._leader_heard_at is None or now - self._leader_heard_at >= self._timing.election_s
+        if behind and self._gap_seen != self.next_slot:
+            self._note_watermark(self.watermark, now)
+        elif behind:
+            self._ask(self._catchup.next_target(), now)
+        else:
+            if silent:  # a learner that hears no leader asks the others how far they are
+                self._ask(self._catchup.next_target(), now)
+            self.arm(Timer.FETCH, now + self._timing.election_s)
+
+    def _ask(self, target: NodeId, now: Instant) -> None:
+        self._gap_seen = self.next_slot
+        if target == ACCEPTORS:
+            for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
+                self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
+        else:
+            self._catchup.ask_learner(target, self.next_slot)
+            self.send_early(target, Fetch(self.next_slot))
+        self.arm(Timer.FETCH, now + self._timing.retry_s)
+
+    # ---- catching up ----
+
+    def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
+        if not self._catchup.take_learner(source, message.first):
+            return self.ignore("fetched values that were not asked for")
+        for slot, value in enumerate(message.values, message.first):
+            if slot == self.next_slot:  # one message may bring more than is held ahead: each is handed on at once
+                self._learn(slot, value)
+        self._go_on(source, bool(message.values), message.watermark, now)
+
+    def _on_fetched_votes(self, source: NodeId, message: FetchedVotes, now: Instant) -> None:
+        self.watermark = max(self.watermark, message.watermark)
+        found = self._catchup.take_votes(source, message)
+        if found is None:
+            return
+        for slot, value in found:
+            self._learn(slot, value)
+        self._go_on(ACCEPTORS, bool(found), message.watermark, now)
+
+    def _go_on(self, target: NodeId, progress: bool, watermark: Slot, now: Instant) -> None:
+        """Ask the same one for the next page while that helps; the timer turns to the next one."""
+        self.watermark = max(self.watermark, watermark)
+        if progress and self.next_slot < self.watermark:
+            self._ask(target, now)
+        elif self.next_slot < self.watermark:
+            self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
+
+    # ---- helping others to catch up ----
+
+    def _on_fetch(self, source: NodeId, first: Slot) -> None:
+        if source not in self._learners or source == self.node_id:
+            return self.ignore("fetch by a node that is no learner")
+        rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
+        values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
+        self.send(source, Fetched(first, values, self.watermark))

@@ -1,0 +1,136 @@
+"""A node: the roles of one process behind one agent.
+
+A message to oneself takes the same way as one to a peer. What may leave early is handed over at once; what
+claims something durable goes out through the `Output` and comes back after the commit. So a replica is a
+composition of the three roles, and not a fourth protocol.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.agent import Agent, Output
+from paxosd.core.gateway import Gateway
+from paxosd.core.learner import Learner
+from paxosd.core.messages import Heartbeat, Message, Ping, Pong
+from paxosd.core.proposer import Proposer
+from paxosd.core.records import Record
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
+
+
+class Node(Agent):
+    """One or more roles of one node; each message goes to every role that takes it."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        *,
+        proposer: Proposer | None = None,
+        acceptor: Acceptor | None = None,
+        learner: Learner | None = None,
+        gateway: Gateway | None = None,
+    ) -> None:
+        super().__init__(node_id)
+        self._proposer, self._acceptor, self._learner = proposer, acceptor, learner
+        # A turn goes down this list: what a gateway forwards early is proposed, and what a proposer proposes
+        # early is voted for, in the same turn.
+        parts: list[Agent | None] = [gateway, proposer, acceptor, learner]
+        self._parts = [part for part in parts if part is not None]
+        self._takers: defaultdict[type, list[Agent]] = defaultdict(list)
+        for part in self._parts:
+            part.ignored = self.ignored
+            for message_type in part.inbound:
+                self._takers[message_type].append(part)
+        self._heard: Ballot = NO_BALLOT
+        self._revision: Revision = 0
+        self._now: Instant = 0.0
+
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        durable = tuple(records)
+        for part in self._parts:
+            part.restore(durable, now)
+
+    def receive(self, source: Source, message: Message, now: Instant) -> None:
+        if isinstance(message, Ping):
+            return self.send(source, self._pong(message.sequence))
+        if isinstance(message, Heartbeat) and message.ballot > self._heard:
+            self._heard = message.ballot
+            self.report("leader.heard", leader=message.ballot.proposer, ballot=str(message.ballot))
+        takers = self._takers.get(type(message))
+        if takers is None:
+            return self.ignore(f"{type(message).__name__} is for another role")
+        for part in takers:
+            part.receive(source, message, now)
+
+    def tick(self, now: Instant) -> None:
+        self._now = now
+        for part in self._parts:
+            self._hand_over_early()
+            part.tick(now)
+
+    def next_deadline(self) -> Instant | None:
+        return min((at for part in self._parts if (at := part.next_deadline()) is not None), default=None)
+
+    def take_output(self) -> Output:
+        self._hand_over_early()
+        return super().take_output()
+
+    def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        for outcome in outcomes:
+            if outcome.revision:
+                self._revision = max(self._revision, outcome.revision + outcome.count - 1)
+        for part in self._parts:
+            part.applied(slot, outcomes, now)
+
+    def drain(self, now: Instant) -> None:
+        for part in self._parts:
+            part.drain(now)
+
+    @property
+    def drained(self) -> bool:
+        return all(part.drained for part in self._parts)
+
+    def _hand_over_early(self) -> None:
+        """Move what the roles put out into our own output, except for early messages to ourselves."""
+        moved = True
+        while moved:
+            moved = False
+            for part in self._parts:
+                if not part.has_output:
+                    continue
+                output = part.take_output()
+                own = [message for target, message in output.early if target == self.node_id]
+                if own:
+                    moved = True
+                    output.early = [(target, message) for target, message in output.early if target != self.node_id]
+                self._output.extend(output)
+                for message in own:
+                    self.receive(self.node_id, message, self._now)
+
+    def _pong(self, sequence: int) -> Pong:
+        ballot, watermark, applied = NO_BALLOT, FIRST_SLOT, 0
+        if self._acceptor is not None:
+            ballot, watermark = self._acceptor.promised, self._acceptor.watermark
+        if self._proposer is not None:
+            ballot, watermark = max(ballot, self._proposer.ballot), max(watermark, self._proposer.watermark)
+        if self._learner is not None:
+            ballot, watermark = max(ballot, self._learner.ballot), max(watermark, self._learner.watermark)
+            applied = self._learner.next_slot
+        leading = self._proposer is not None and self._proposer.leading
+        return Pong(sequence, leading, ballot, watermark, applied, self._revision)
+
+
+class Replica(Node):
+    """A proposer, an acceptor and a learner in one process, usually with a gateway."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        proposer: Proposer,
+        acceptor: Acceptor,
+        learner: Learner,
+        gateway: Gateway | None = None,
+    ) -> None:
+        super().__init__(node_id, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway)

@@ -1,0 +1,80 @@
+"""Reads that wait at a gateway: for a confirmed read index, for apply to get there, or for a next entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from paxosd.core.messages import ReadLog
+from paxosd.core.types import ClientAddress, Instant, Revision, Slot
+
+READERS_MAX = 65536
+"""How many reads may wait; the oldest is forgotten first, and its client asks again."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    client: ClientAddress
+    read: ReadLog
+    deadline: Instant  # when waiting for a next entry ends
+    confirmed: bool
+    applied: Slot = 0  # every slot below must be applied before this read is answered
+
+
+class Readers:
+    """The reads of one gateway. Reads that come while a round is under way share the next one."""
+
+    def __init__(self) -> None:
+        self._readers: list[_Reader] = []
+        self._in_round: list[_Reader] = []
+        self._round = 0
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether a read waits for a read index."""
+        return any(not reader.confirmed for reader in self._readers)
+
+    def add(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
+        self._readers.append(_Reader(client, read, now + read.wait_ms / 1000, not read.linearizable))
+        if len(self._readers) > READERS_MAX:
+            self._readers.pop(0)
+
+    def start_round(self) -> int:
+        """The number of a new round, for every read that is not confirmed by now."""
+        self._round += 1
+        self._in_round = [reader for reader in self._readers if not reader.confirmed]
+        return self._round
+
+    def confirm(self, round_number: int, applied: Slot) -> bool:
+        """The leader's answer to a round; False if it answers another one. `applied` 0 confirms nothing."""
+        if round_number != self._round:
+            return False
+        if applied:
+            for reader in self._in_round:
+                reader.confirmed, reader.applied = True, applied
+        self._in_round = []
+        return True
+
+    def give_up(self) -> list[tuple[ClientAddress, int]]:
+        """Forget all reads that wait for a read index: who asked, and the number of the request."""
+        lost = [reader for reader in self._readers if not reader.confirmed]
+        self._readers = [reader for reader in self._readers if reader.confirmed]
+        self._in_round = []
+        return [(reader.client, reader.read.request) for reader in lost]
+
+    def ready(self, next_slot: Slot, revision: Revision, now: Instant) -> Iterator[tuple[ClientAddress, ReadLog]]:
+        """The reads that can be answered now; each is forgotten."""
+        if not self._readers:
+            return
+        waiting: list[_Reader] = []
+        for reader in self._readers:
+            caught_up = reader.confirmed and next_slot >= reader.applied and revision >= reader.read.seen
+            if caught_up and (revision >= reader.read.start or now >= reader.deadline):
+                yield reader.client, reader.read
+            else:
+                waiting.append(reader)
+        self._readers = waiting
+
+    def next_deadline(self) -> Instant | None:
+        """When the first read that may go on waits no longer."""
+        return min((reader.deadline for reader in self._readers if reader.confirmed), default=None)

@@ -1,0 +1,56 @@
+"""How every node was when it was last heard of, as one gateway sees it."""
+
+from __future__ import annotations
+
+from paxosd.core.membership import Membership
+from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
+
+ASKED_MAX = 1024
+"""How many status requests may wait for one round of pings."""
+
+
+class StatusBoard:
+    """The latest answer of every node, and the clients that wait for fresh ones."""
+
+    def __init__(self, node_id: NodeId, cluster: str, membership: Membership) -> None:
+        self.cluster = cluster
+        self._roles = {node: role.value for node, role in membership.roles.items()}
+        self.others = tuple(node for node in membership.nodes if node != node_id)
+        self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
+        self._asked: list[tuple[ClientAddress, int]] = []
+        self._sequence = 0
+
+    @property
+    def asked(self) -> bool:
+        return bool(self._asked)
+
+    def ask(self, client: ClientAddress, request: int) -> None:
+        if len(self._asked) < ASKED_MAX:
+            self._asked.append((client, request))
+
+    def take_asked(self) -> list[tuple[ClientAddress, int]]:
+        asked, self._asked = self._asked, []
+        return asked
+
+    def next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def hear(self, node: NodeId, pong: Pong, now: Instant) -> None:
+        self._heard[node] = (now, pong)
+
+    def rows(self, now: Instant, silent_after_s: float) -> tuple[NodeStatus, ...]:
+        """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
+        return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
+
+    def _row(self, node: NodeId, role: str, now: Instant, silent_after_s: float) -> NodeStatus:
+        if node not in self._heard:
+            return NodeStatus(node, role, False, -1, False, NO_BALLOT, 0, 0, 0)
+        at, pong = self._heard[node]
+        reachable = now - at < silent_after_s
+        silent_ms = int((now - at) * 1000)
+        leading = pong.leading and reachable
+        return NodeStatus(
+            node, role, reachable, silent_ms, leading, pong.ballot, pong.watermark, pong.applied, pong.revision
+        )

@@ -1,0 +1,194 @@
+"""The driver: the only loop, and the only place where the order of effects exists.
+
+    wait -> drain -> decode -> receive -> tick -> send early -> commit once -> send messages -> apply -> reply
+
+Laws:
+1. Records are durable before any message that claims them leaves: one commit a turn, then the messages.
+2. A value is applied, and its clients answered, after the commit of the turn that handed it on.
+3. Bytes from outside never end the process: they are decoded, or counted and dropped.
+4. A storage error or a broken invariant does: nothing is sent after it.
+5. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from paxosd.codec import Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.core.agent import Agent, Event, require
+from paxosd.core.messages import Message
+from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+from paxosd.storage.base import Store
+from paxosd.transport.base import Transport
+
+log = logging.getLogger("paxosd")
+
+FRAMES_PER_TURN_MAX = 256
+"""How many frames of each plane one turn takes in; the rest waits for the next one."""
+
+IDLE_S_MAX = 1.0
+"""The longest wait, so that a watcher can see that the loop turns."""
+
+WARN_EVERY_S = 10.0
+"""How often the same complaint about somebody's frames is logged."""
+
+
+class Applier(Protocol):
+    """What a chosen value is applied to (see `machine/ledger.py`)."""
+
+    def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
+        """Apply the next slot's value."""
+        ...
+
+
+class Driver:
+    """Runs one node: an agent between a transport, a store and, on a learner, what the log is applied to.
+
+    `clock` gives seconds that never go back. `members` are the ids whose frames count. `on_event` is told what an
+    operator wants to read, after it happened.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        codec: Codec,
+        store: Store,
+        transport: Transport,
+        clock: Callable[[], Instant],
+        members: Sequence[NodeId],
+        applier: Applier | None = None,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self.agent = agent
+        self.dropped: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self._codec = codec
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._others = frozenset(members) - {agent.node_id}
+        self._applier = applier
+        self._on_event = on_event
+        self._loopback: deque[Message] = deque()
+        self._lives: dict[NodeId, list[int]] = {}  # the incarnations seen of each peer, the current one last
+        self._warned_at: dict[str, Instant] = {}
+
+    # ---- a life ----
+
+    def recover(self) -> None:
+        """Give the agent what its earlier life made durable; before the first turn."""
+        self.agent.restore(self._store.records(), self._clock())
+
+    def wait(self) -> None:
+        """Wait until there is something to do, or for a second."""
+        deadline = self.agent.next_deadline()
+        if self._loopback:
+            return
+        idle_s = IDLE_S_MAX if deadline is None else min(IDLE_S_MAX, deadline - self._clock())
+        if idle_s > 0:
+            self._transport.wait(idle_s)
+
+    def turn(self) -> None:
+        """Take in what came, do what is due, and carry out what the agent asks for, in that order."""
+        now = self._clock()
+        self._take_in(now)
+        self.agent.tick(now)
+        output = self.agent.take_output()
+        self._send(output.early)
+        if output.records:
+            self._store.commit(output.records)
+        self._send(output.messages)
+        self._apply(output.chosen, now)
+        for event in output.events:
+            self._on_event(event)
+
+    # ---- in ----
+
+    def _take_in(self, now: Instant) -> None:
+        for _ in range(len(self._loopback)):
+            self.agent.receive(self.agent.node_id, self._loopback.popleft(), now)
+        for client, frame in self._transport.drain(FRAMES_PER_TURN_MAX):
+            try:
+                if client is None:
+                    self._receive_peer(self._codec.from_peer(frame), now)
+                else:
+                    self._receive(client, self._codec.from_client(frame), now)
+            except ForeignFrame as foreign:
+                self._drop_foreign(foreign, client, now)
+            except MalformedFrame as malformed:
+                self._drop(malformed.reason, f"dropped a malformed frame: {malformed}", now)
+
+    def _receive_peer(self, envelope: Envelope, now: Instant) -> None:
+        sender = envelope.sender
+        if sender == self.agent.node_id:
+            self._drop("own id", f"another process sends as {sender}: two daemons run with this id", now)
+        elif sender not in self._others:
+            self._drop("unknown sender", f"dropped a frame from {sender!r}, which is not in the membership file", now)
+        elif not self._is_current_life(sender, envelope.incarnation):
+            self._drop("old incarnation", f"dropped a frame of an earlier or a second process with the id {sender}", now)
+        else:
+            self._receive(sender, envelope, now)
+
+    def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
+        if envelope.unknown:
+            self.dropped["unknown message"] += envelope.unknown
+        for message in envelope.messages:
+            self.agent.receive(source, message, now)
+
+    def _is_current_life(self, sender: NodeId, incarnation: int) -> bool:
+        """The latest life of a peer counts; once it was heard, the ones before are over."""
+        lives = self._lives.setdefault(sender, [])
+        if lives and lives[-1] == incarnation:
+            return True
+        if incarnation in lives:
+            return False
+        lives.append(incarnation)
+        del lives[:-16]
+        return True
+
+    def _drop_foreign(self, foreign: ForeignFrame, client: bytes | None, now: Instant) -> None:
+        self._drop(foreign.reason, f"dropped a frame from {foreign.sender!r}: {foreign}", now)
+        if client is not None:  # an empty frame of ours tells the client whom it reached
+            self._transport.reply(client, self._codec.frames([])[0])
+
+    def _drop(self, reason: str, complaint: str, now: Instant) -> None:
+        self.dropped[reason] += 1
+        if now - self._warned_at.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned_at[reason] = now
+            log.warning("%s (%d so far)", complaint, self.dropped[reason])
+
+    # ---- out ----
+
+    def _send(self, outgoing: Sequence[tuple[Source, Message]]) -> None:
+        """One frame per target, or as few as its limit allows; a message to many is packed once."""
+        if not outgoing:
+            return
+        packed: dict[int, bytes] = {}
+        for_target: dict[Source, list[bytes]] = {}
+        for target, message in outgoing:
+            if target == self.agent.node_id:
+                self._loopback.append(message)
+                continue
+            if id(message) not in packed:
+                packed[id(message)] = self._codec.pack(message)
+            for_target.setdefault(target, []).append(packed[id(message)])
+            self.sent[type(message).__name__] += 1
+        for target, messages in for_target.items():
+            for frame in self._codec.frames(messages):
+                if isinstance(target, str):
+                    self._transport.send(target, frame)
+                else:
+                    self._transport.reply(target, frame)
+
+    def _apply(self, chosen: Sequence[tuple[Slot, bytes]], now: Instant) -> None:
+        if not chosen or self._applier is None:
+            return
+        for slot, value in chosen:
+            self.agent.applied(slot, self._applier.apply(slot, value), now)
+        answers = self.agent.take_output()
+        require(not answers.records and not answers.chosen, "answering clients may not need the disk")
+        self._send(answers.early)
+        self._send(answers.messages)
