@@ -128,7 +128,9 @@ class Driver:
         elif sender not in self._others:
             self._drop("unknown sender", f"dropped a frame from {sender!r}, which is not in the membership file", now)
         elif not self._is_current_life(sender, envelope.incarnation):
-            self._drop("old incarnation", f"dropped a frame of an earlier or a second process with the id {sender}", now)
+            self._drop(
+                "old incarnation", f"dropped a frame of an earlier or a second process with the id {sender}", now
+            )
         else:
             self._receive(sender, envelope, now)
 

@@ -1,0 +1,165 @@
+"""One node as a process: opens what a driver needs, runs it, and ends it well.
+
+Order of the start: configuration, data directory, network, recovery, ready. What fails has touched nothing
+that comes later. SIGTERM and SIGINT drain: no new commands, those taken are finished, leadership is handed
+over, and the process exits 0 within 5 s.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import secrets
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+from paxosd.assembly import assemble
+from paxosd.config import Config, ConfigError, load
+from paxosd.core.agent import Event
+from paxosd.core.membership import Role
+from paxosd.core.types import NodeId
+from paxosd.driver import Driver
+from paxosd.health import Beat
+from paxosd.storage.base import Store
+from paxosd.storage.directory import durability_warning, open_directory
+from paxosd.storage.memory import MemoryStore
+from paxosd.storage.sqlite import SQLiteStore
+from paxosd.transport.base import Transport
+from paxosd.transport.zeromq import ZeroMQTransport
+
+log = logging.getLogger("paxosd")
+
+DRAIN_S_MAX = 3.0
+"""How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
+
+CLIENT_FRAME_SPARE_BYTES = 64 * 1024
+"""What a client's frame may hold besides the largest value: the envelope and the table of lengths."""
+
+
+def configure(path: str, node_id: NodeId, role: str) -> Config:
+    """Load the membership file for this node; raises `ConfigError` if the node is not in it as this role."""
+    config = load(path)
+    node = config.nodes.get(node_id)
+    if node is None:
+        known = ", ".join(f"{known} ({found.role.value})" for known, found in config.nodes.items())
+        raise ConfigError((f"{path}: nodes: there is no node {node_id!r}; the file has {known}",))
+    if node.role.value != role:
+        raise ConfigError(
+            (f"{path}: nodes.{node_id}.role: is {node.role.value}, not {role}; start it with --role {node.role.value}",)
+        )
+    if config.transport == "queue":
+        raise ConfigError((f"{path}: transport: queue is for one machine; start it with `paxosd local`",))
+    return config
+
+
+def data_directory(config: Config, node_id: NodeId, flag: str | None) -> Path:
+    """Where the node keeps its records: the flag, or its own folder below the configured place."""
+    return Path(flag) if flag is not None else Path(config.storage.dir or "paxosd-data") / node_id
+
+
+def run_daemon(config: Config, node_id: NodeId, data_dir: Path) -> None:
+    """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
+    with ExitStack() as stack:
+        store, beat = _open_store(config, node_id, data_dir, stack)
+        transport = _open_transport(config, node_id)
+        stack.callback(transport.close)
+        run_node(config, node_id, store, transport, beat)
+
+
+def run_node(config: Config, node_id: NodeId, store: Store, transport: Transport, beat: Beat | None) -> None:
+    """Recover the node and run it over an open store and transport, until a signal ends it."""
+    random = Random(secrets.randbits(64))
+    driver = assemble(config, node_id, store, transport, time.monotonic, random, _log_event)
+    stop = StopSignal(transport)
+    driver.recover()
+    _collect_less_garbage()
+    role = config.nodes[node_id].role.value
+    log.info("ready node=%s role=%s cluster=%s digest=%s", node_id, role, config.cluster, config.digest.hex())
+    _run(driver, stop, beat)
+    log.info("stopped node=%s signal=%s", node_id, stop.name)
+
+
+def _open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, Beat | None]:
+    if config.storage.engine == "memory":
+        log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")
+        return MemoryStore(), None
+    role = config.nodes[node_id].role
+    directory = open_directory(data_dir, config.cluster, node_id, role.value)
+    stack.callback(directory.close)
+    warning = durability_warning(data_dir)
+    if warning is not None:
+        log.warning("%s", warning)
+    # A pure learner claims nothing about its disk: what it loses, a quorum of acceptors tells it again.
+    store = SQLiteStore(directory.store_path, durable=role is not Role.LEARNER)
+    stack.callback(store.close)
+    return store, Beat(data_dir)
+
+
+def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:
+    node = config.nodes[node_id]
+    assert node.listen is not None
+    peers = {other: known.address.url for other, known in config.nodes.items() if known.address and other != node_id}
+    client_frame_bytes_max = config.limits.command_bytes_max + config.limits.value_bytes_max + CLIENT_FRAME_SPARE_BYTES
+    return ZeroMQTransport(
+        node_id,
+        peers,
+        node.listen.url,
+        node.client_listen.url if node.client_listen is not None else None,
+        config.limits.frame_bytes_max,
+        client_frame_bytes_max,
+    )
+
+
+class StopSignal:
+    """Remembers that SIGTERM or SIGINT came, and wakes the loop."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.name = ""
+        self._transport = transport
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+        self._transport.wake()
+
+
+def _run(driver: Driver, stop: StopSignal, beat: Beat | None) -> None:
+    while not stop.name:
+        _step(driver, beat)
+    log.info("draining signal=%s", stop.name)
+    until = time.monotonic() + DRAIN_S_MAX
+    driver.agent.drain(time.monotonic())
+    driver.turn()
+    while not driver.agent.drained and time.monotonic() < until:
+        _step(driver, beat)
+    driver.turn()
+
+
+def _step(driver: Driver, beat: Beat | None) -> None:
+    driver.wait()
+    driver.turn()
+    if beat is not None:
+        beat.touch(time.monotonic())
+
+
+def _log_event(event: Event) -> None:
+    fields = " ".join(f"{name}={value}" for name, value in event.fields.items())
+    log.info("%s %s", event.name, fields)
+
+
+def _collect_less_garbage() -> None:
+    """Full collections walk everything that is alive and stall the loop; what starts here stays alive anyway."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def configure_logging(node_id: str, level: str = os.environ.get("PAXOSD_LOG_LEVEL", "INFO")) -> None:
+    """Log to stderr, one line per event, with the node's id in each."""
+    logging.basicConfig(level=level.upper(), format=f"%(asctime)s {node_id} %(levelname)s %(message)s", force=True)
