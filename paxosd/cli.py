@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="paxosd",
-        usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n       paxosd check-config | local | health …",
+        usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n       paxosd check-config | local | health",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,0 +1,153 @@
+"""Real daemons on loopback: started, killed, stopped and continued by their own process id."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from paxosd import Client
+from paxosd.config import load
+
+ROLES = {
+    "p1": "proposer",
+    "p2": "proposer",
+    "a1": "acceptor",
+    "a2": "acceptor",
+    "a3": "acceptor",
+    "l1": "learner",
+    "l2": "learner",
+}
+REPLICAS = {"r1": "replica", "r2": "replica", "r3": "replica"}
+
+READY_WITHIN_S = 30.0
+EXIT_WITHIN_S = 10.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses, below the range from which the kernel takes ports for outgoing connections."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def membership_text(roles: Mapping[str, str], extra: str = "") -> str:
+    """A membership file on loopback with fresh ports."""
+    ports = iter(free_ports(2 * len(roles)))
+    lines = ["cluster: test", "transport: zeromq", "nodes:"]
+    for node, role in roles.items():
+        client = f', client: "127.0.0.1:{next(ports)}"' if role in ("learner", "replica") else ""
+        lines.append(f'  {node}: {{role: {role}, address: "127.0.0.1:{next(ports)}"{client}}}')
+    return "\n".join([*lines, extra, ""])
+
+
+class Daemon:
+    """One `paxosd` process."""
+
+    def __init__(self, node: str, role: str, config: Path, data_dir: Path, log: Path) -> None:
+        self.node = node
+        self.log = log
+        with log.open("ab") as stderr:
+            self._log_start = stderr.tell()
+            command = [sys.executable, "-m", "paxosd.cli", "--role", role, "--id", node]
+            command += ["--config", str(config), "--data-dir", str(data_dir)]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+
+    def written(self) -> str:
+        """What this process has logged so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode()
+
+    def await_logged(self, pattern: str, within_s: float = READY_WITHIN_S) -> None:
+        """Return once the log matches; fail with the whole log if it does not in time or the process ends."""
+        deadline = time.monotonic() + within_s
+        while not re.search(pattern, self.written()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{self.node} did not log {pattern!r}; it logged:\n{self.written()}")
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send the signal and wait for the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(EXIT_WITHIN_S)
+
+
+class DaemonCluster:
+    """A cluster of daemons in a folder; every daemon is ended when the block ends."""
+
+    def __init__(self, folder: Path, roles: Mapping[str, str], extra: str = "") -> None:
+        self.folder = folder
+        self.roles = dict(roles)
+        self.config = folder / "cluster.yaml"
+        self.config.write_text(membership_text(roles, extra))
+        self.daemons: dict[str, Daemon] = {}
+
+    def __enter__(self) -> DaemonCluster:
+        self.start(*self.roles)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for daemon in self.daemons.values():
+            daemon.end(signal.SIGKILL)
+
+    def start(self, *nodes: str) -> None:
+        """Start these nodes and wait until each says that it is ready."""
+        for node in nodes:
+            self.daemons[node] = Daemon(
+                node, self.roles[node], self.config, self.folder / node, self.folder / f"{node}.log"
+            )
+        for node in nodes:
+            self.daemons[node].await_logged(r"ready node=")
+
+    def kill(self, *nodes: str) -> None:
+        """SIGKILL, all at once."""
+        for node in nodes:
+            self.daemons[node].signal(signal.SIGKILL)
+        for node in nodes:
+            self.daemons[node].process.wait(EXIT_WITHIN_S)
+
+    def having(self, *roles: str) -> list[str]:
+        return [node for node, role in self.roles.items() if role in roles]
+
+    @property
+    def gateways(self) -> dict[str, str]:
+        """The client address of every node that serves clients."""
+        return {node: known.client.url for node, known in load(self.config).nodes.items() if known.client}
+
+    def client(self, gateways: Iterable[str] | None = None, timeout: float = 10.0) -> Client:
+        """A client of all gateways, or of these."""
+        if gateways is None:
+            return Client.from_config(self.config, timeout=timeout)
+        return Client([self.gateways[node] for node in gateways], timeout=timeout)
+
+    def leader(self) -> str:
+        """The node that leads by its own word; fails if nobody does in time."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        with self.client() as client:
+            while time.monotonic() < deadline:
+                leading = [row.node for row in client.status().nodes if row.leading]
+                if len(leading) == 1:
+                    return leading[0]
+        raise AssertionError("no node leads")
