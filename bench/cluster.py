@@ -1,0 +1,46 @@
+"""A cluster of real daemons for measurements, and a table of what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.system.daemons import REPLICAS, ROLES
+
+LAYOUTS = {"roles": ROLES, "replicas": REPLICAS}
+
+
+def percentile(sorted_values: Sequence[float], share: float) -> float:
+    """The value below which this share of them lies."""
+    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * share))]
+
+
+def summary_ms(durations_s: Sequence[float]) -> dict[str, float]:
+    """Median, p99 and maximum, in milliseconds."""
+    ordered = sorted(durations_s)
+    return {
+        "p50_ms": round(statistics.median(ordered) * 1000, 3),
+        "p99_ms": round(percentile(ordered, 0.99) * 1000, 3),
+        "max_ms": round(ordered[-1] * 1000, 3),
+    }
+
+
+def show(title: str, rows: Sequence[dict[str, object]], as_json: bool) -> None:
+    """Print the rows as a table for people, or one JSON object per line."""
+    machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    if as_json:
+        for row in rows:
+            print(json.dumps({"benchmark": title, "machine": machine, **row}))
+        return
+    table = Table(title=title, caption=machine)
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row.values()))
+    Console().print(table)
