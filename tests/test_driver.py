@@ -1,0 +1,248 @@
+"""The driver keeps the order of effects and lets nothing from outside end it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from paxosd.codec import Codec
+from paxosd.core.agent import Agent, Timer
+from paxosd.core.messages import Accepted, Chosen, Fetch, Message, OpenSession, Ping, SessionOpened
+from paxosd.core.records import Record, Round
+from paxosd.core.types import Ballot, Outcome, Slot, Source, Vote
+from paxosd.driver import Driver
+from paxosd.storage.base import StorageError
+from paxosd.transport.base import Inbound
+
+DIGEST = b"12345678"
+BALLOT = Ballot(1, "p1")
+
+
+class Journal(list[tuple[object, ...]]):
+    """What happened outside the agent, in order."""
+
+
+class Script(Agent):
+    """An agent that asks for what the test says, once per turn, and remembers what it was given."""
+
+    inbound = (Ping, Fetch)
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__(node_id)
+        self.given: list[tuple[Source, Message]] = []
+
+    def restore(self, records: Iterable[Record], now: float) -> None:
+        self.given += [("disk", record) for record in records]  # type: ignore[misc]
+
+    def receive(self, source: Source, message: Message, now: float) -> None:
+        self.given.append((source, message))
+
+    def hand_on(self, slot: Slot, value: bytes) -> None:
+        self._output.chosen.append((slot, value))
+
+    def applied(self, slot: Slot, outcomes: list[Outcome], now: float) -> None:
+        self.send(b"client", SessionOpened(7, slot, ""))
+
+
+class Wire:
+    """A transport that records what is sent and delivers what the test puts in."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.dropped: Counter[str] = Counter()
+        self.inbound: list[Inbound] = []
+        self._journal = journal
+
+    def send(self, target: str, frame: bytes) -> None:
+        self._journal.append(("sent", target, frame))
+
+    def reply(self, client: bytes, frame: bytes) -> None:
+        self._journal.append(("replied", client, frame))
+
+    def wait(self, timeout_s: float | None) -> None:
+        self._journal.append(("waited", timeout_s))
+
+    def drain(self, frames_max: int) -> Sequence[Inbound]:
+        taken, self.inbound = self.inbound[:frames_max], self.inbound[frames_max:]
+        return taken
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Disk:
+    """A store that only records commits, and can fail."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.fails = False
+
+    def commit(self, records: Sequence[Record]) -> None:
+        if self.fails:
+            raise StorageError("disk failed")
+        self._journal.append(("committed", *records))
+
+    def records(self) -> Sequence[Record]:
+        return [Round(3)]
+
+    def learned_stop(self) -> Slot:
+        return 1
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        return []
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        return []
+
+    def close(self) -> None: ...
+
+
+class Applying:
+    """An applier that records what it applied."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
+        self._journal.append(("applied", slot, value))
+        return []
+
+
+class Bench:
+    """A driver of node n1 with everything around it faked; a2 is its peer."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.agent = Script("n1")
+        self.wire = Wire(self.journal)
+        self.disk = Disk(self.journal)
+        self.now = 100.0
+        self.codec = Codec(DIGEST, "n1", 11, 1_000_000)
+        self.driver = Driver(
+            self.agent, self.codec, self.disk, self.wire, lambda: self.now, ["n1", "a2"], Applying(self.journal)
+        )
+
+    def frame(self, *messages: Message, sender: str = "a2", incarnation: int = 5, digest: bytes = DIGEST) -> bytes:
+        codec = Codec(digest, sender, incarnation, 1_000_000)
+        return codec.frames([codec.pack(message) for message in messages])[0]
+
+    def arrive(self, *messages: Message, **envelope: object) -> None:
+        self.wire.inbound.append(Inbound(None, self.frame(*messages, **envelope)))  # type: ignore[arg-type]
+
+    def steps(self) -> list[object]:
+        return [step[0] for step in self.journal]
+
+
+def test_a_turn_sends_early_then_commits_then_sends_the_rest_then_applies_then_replies() -> None:
+    bench = Bench()
+    bench.agent.send("a2", Accepted(BALLOT, 1))
+    bench.agent.record(Round(4))
+    bench.agent.send_early("a2", Fetch(1))
+    bench.agent.hand_on(1, b"v")
+
+    bench.driver.turn()
+
+    early, late, reply = (step for step in bench.journal if step[0] in ("sent", "replied"))
+    assert bench.steps() == ["sent", "committed", "sent", "applied", "replied"]
+    assert bench.codec.from_peer(bytes(early[2])).messages == [Fetch(1)]  # type: ignore[call-overload]
+    assert bench.codec.from_peer(bytes(late[2])).messages == [Accepted(BALLOT, 1)]  # type: ignore[call-overload]
+    assert bench.codec.from_gateway(bytes(reply[2])).messages == [SessionOpened(7, 1, "")]  # type: ignore[call-overload]
+
+
+def test_d01_a_failed_commit_ends_the_turn_before_anything_that_claims_it_is_sent() -> None:
+    bench = Bench()
+    bench.disk.fails = True
+    bench.agent.record(Round(4))
+    bench.agent.send("a2", Accepted(BALLOT, 1))
+
+    with pytest.raises(StorageError):
+        bench.driver.turn()
+
+    assert bench.steps() == []
+
+
+def test_messages_to_one_peer_share_a_frame() -> None:
+    bench = Bench()
+    for slot in (1, 2, 3):
+        bench.agent.send("a2", Accepted(BALLOT, slot))
+
+    bench.driver.turn()
+
+    assert bench.steps() == ["sent"]
+
+
+def test_a_message_to_oneself_comes_back_in_the_next_turn_and_never_touches_the_wire() -> None:
+    bench = Bench()
+    bench.agent.send("n1", Fetch(9))
+    bench.driver.turn()
+    before = list(bench.agent.given)
+    bench.driver.wait()
+    bench.driver.turn()
+
+    assert (before, bench.agent.given) == ([], [("n1", Fetch(9))])
+    assert bench.journal == []  # neither sent nor waited for
+
+
+def test_recovery_gives_the_agent_its_records() -> None:
+    bench = Bench()
+    bench.driver.recover()
+
+    assert bench.agent.given == [("disk", Round(3))]
+
+
+def test_frames_of_members_reach_the_agent_and_others_are_counted() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1))
+    bench.arrive(Fetch(2), sender="stranger")
+    bench.arrive(Fetch(3), sender="n1", incarnation=99)
+    bench.wire.inbound.append(Inbound(None, b"garbage"))
+    bench.driver.turn()
+
+    assert bench.agent.given == [("a2", Fetch(1))]
+    assert bench.driver.dropped["unknown sender"] == 1
+    assert bench.driver.dropped["own id"] == 1
+    assert sum(bench.driver.dropped.values()) == 3
+
+
+def test_d13_once_a_later_life_of_a_peer_was_heard_the_earlier_one_is_not() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1), incarnation=5)
+    bench.arrive(Fetch(2), incarnation=6)
+    bench.arrive(Fetch(3), incarnation=5)
+    bench.arrive(Fetch(4), incarnation=6)
+    bench.driver.turn()
+
+    assert [message for _, message in bench.agent.given] == [Fetch(1), Fetch(2), Fetch(4)]
+    assert bench.driver.dropped["old incarnation"] == 1
+
+
+def test_m21_a_frame_of_another_cluster_is_dropped_and_a_client_is_told_whom_it_reached() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1), digest=b"othrothr")
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(OpenSession(1, 1), sender="c", digest=b"othrothr")))
+    bench.driver.turn()
+
+    assert bench.agent.given == []
+    assert bench.steps() == ["replied"]
+
+
+def test_m16_a_peer_message_on_the_client_plane_is_refused() -> None:
+    bench = Bench()
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(Chosen(1, b"x"))))
+    bench.driver.turn()
+
+    assert bench.agent.given == []
+    assert sum(bench.driver.dropped.values()) + sum(bench.agent.ignored.values()) == 1
+
+
+def test_waiting_ends_at_the_next_deadline_and_lasts_a_second_at_most() -> None:
+    bench = Bench()
+    bench.driver.wait()
+    bench.agent.arm(Timer.PING, bench.now + 0.25)
+    bench.driver.wait()
+    bench.now += 1.0
+    bench.driver.wait()
+
+    assert bench.journal == [("waited", 1.0), ("waited", 0.25)]
