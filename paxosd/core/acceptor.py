@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from paxosd.core.agent import Agent, require
-from paxosd.core.history import History
+from paxosd.core.history import ROW_BYTES, History
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Accept,
@@ -222,7 +222,7 @@ class Acceptor(Agent):
         page: list[Vote] = []
         size = 0
         for slot, vote in sorted(self._held(first, stop).items()):
-            size += len(vote.value)
+            size += len(vote.value) + ROW_BYTES
             if page and size > self._limits.page_bytes_max:
                 return tuple(page), slot
             page.append(vote)

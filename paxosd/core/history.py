@@ -8,12 +8,16 @@ from typing import Protocol
 from paxosd.core.types import Slot, Vote
 
 
+ROW_BYTES = 64
+"""What a row counts for besides its value, so that a page of tiny values is bounded too."""
+
+
 class History(Protocol):
     """Read access to the committed records of this node; it never changes anything.
 
     Both readers return rows in slot order, start at the first row whose slot is >= `first` and < `stop`, and
-    end when the next row would bring the sum of value sizes over `bytes_max`; at least one row is returned if
-    there is one. A row that cannot be trusted raises, it is never left out.
+    end when the next row would bring the sum of len(value) + ROW_BYTES over `bytes_max`; at least one row is
+    returned if there is one. A row that cannot be trusted raises, it is never left out.
     """
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:

@@ -1,0 +1,320 @@
+"""Messages to frames and back.
+
+    frame   = [version, cluster digest, sender, incarnation, [message, …]]
+    message = [type number, field, …]
+
+Laws:
+1. Fields are only ever appended, and numbers never used again. A decoder ignores fields that it does not know
+   and counts messages that it does not know, so that a newer peer can speak to an older one.
+2. Whatever comes in is checked for size before it is decoded and for type and range after: a frame is understood,
+   or it raises `MalformedFrame`, and nothing else.
+3. Values are opaque bytes here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+import msgpack
+
+from paxosd.core import messages as m
+from paxosd.core.types import Ballot, Entry, NodeId, Vote
+
+VERSION = 1
+NODE_ID_CHARS_MAX = 63
+INTEGER_MAX = 2**63 - 1
+ARRAY_ITEMS_MAX = 65536
+HEADER_BYTES_MAX = 128
+"""More than the envelope around the messages of a frame ever takes."""
+
+
+class MalformedFrame(Exception):
+    """Bytes that are not a frame. `reason` is a short name for counters; the text says more."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class ForeignFrame(MalformedFrame):
+    """A well-formed frame of another cluster, of another membership file or of another wire version."""
+
+    def __init__(self, reason: str, detail: str, sender: str) -> None:
+        super().__init__(reason, detail)
+        self.sender = sender
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a frame held. `unknown` counts messages of types that this version does not know."""
+
+    sender: NodeId
+    incarnation: int
+    messages: list[m.Message]
+    unknown: int
+
+
+# ---- fields ----------------------------------------------------------------------------------
+
+Check = Callable[[Any], Any]
+"""Gives the field's value, or raises ValueError, TypeError or KeyError."""
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= INTEGER_MAX:
+        raise ValueError("not a whole number from 0 to 2**63-1")
+    return value
+
+
+def _number_or_never(value: Any) -> int:
+    return -1 if type(value) is int and value == -1 else _number(value)
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("not true or false")
+    return value
+
+
+def _data(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise ValueError("not bytes")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str or len(value) > 255:
+        raise ValueError("not a short text")
+    return value
+
+
+def _node(value: Any) -> NodeId:
+    if type(value) is not str or not 0 < len(value) <= NODE_ID_CHARS_MAX:
+        raise ValueError("not a node id")
+    return value
+
+
+def _ballot(value: Any) -> Ballot:
+    number, proposer = value
+    if _number(number) == 0 and proposer == "":
+        return Ballot(0, "")
+    return Ballot(number, _node(proposer))
+
+
+def _vote(value: Any) -> Vote:
+    slot, ballot, held = value
+    return Vote(_number(slot), _ballot(ballot), _data(held))
+
+
+def _entry(value: Any) -> Entry:
+    revision, slot, held = value
+    return Entry(_number(revision), _number(slot), _data(held))
+
+
+def _reason(value: Any) -> m.Reason:
+    return m.Reason(_number(value))
+
+
+def _many(check: Check) -> Check:
+    def each(value: Any) -> tuple[Any, ...]:
+        if type(value) is not tuple:
+            raise ValueError("not an array")
+        return tuple(map(check, value))
+
+    return each
+
+
+def _node_status(value: Any) -> m.NodeStatus:
+    return m.NodeStatus(*(check(field) for check, field in zip(_KINDS_OF_STATUS, value, strict=True)))
+
+
+_CHECKS: dict[str, Check] = {
+    "int": _number,
+    "Slot": _number,
+    "Revision": _number,
+    "SessionId": _number,
+    "bool": _flag,
+    "bytes": _data,
+    "str": _text,
+    "NodeId": _node,
+    "Ballot": _ballot,
+    "Reason": _reason,
+    "tuple[bytes, ...]": _many(_data),
+    "tuple[Vote, ...]": _many(_vote),
+    "tuple[Entry, ...]": _many(_entry),
+    "tuple[NodeStatus, ...]": _many(_node_status),
+}
+
+
+def _checks_of(message_type: type) -> tuple[Check, ...]:
+    return tuple(_CHECKS[str(field.type)] for field in fields(message_type))
+
+
+_KINDS_OF_STATUS = tuple(
+    _number_or_never if field.name == "silent_ms" else _CHECKS[str(field.type)] for field in fields(m.NodeStatus)
+)
+
+# ---- messages --------------------------------------------------------------------------------
+
+NUMBERS: dict[int, type[m.Message]] = {
+    1: m.PreVote,
+    2: m.PreVoteReply,
+    3: m.Prepare,
+    4: m.Promise,
+    5: m.Nack,
+    6: m.Accept,
+    7: m.Accepted,
+    8: m.Chosen,
+    9: m.Watermark,
+    10: m.Heartbeat,
+    11: m.HeartbeatReply,
+    12: m.Resign,
+    13: m.Fetch,
+    14: m.Fetched,
+    15: m.FetchVotes,
+    16: m.FetchedVotes,
+    17: m.Forward,
+    18: m.ForwardRefused,
+    19: m.ReadIndex,
+    20: m.ReadIndexReply,
+    21: m.Ping,
+    22: m.Pong,
+    64: m.OpenSession,
+    65: m.SessionOpened,
+    66: m.Propose,
+    67: m.Applied,
+    68: m.Refused,
+    69: m.ReadLog,
+    70: m.LogPage,
+    71: m.GetStatus,
+    72: m.StatusReport,
+}
+
+_NUMBER_OF = {message_type: number for number, message_type in NUMBERS.items()}
+_CHECKS_BY_NUMBER = {number: _checks_of(message_type) for number, message_type in NUMBERS.items()}
+_NAMES = {message_type: tuple(field.name for field in fields(message_type)) for message_type in NUMBERS.values()}
+
+
+def _numbers(union: Any) -> frozenset[int]:
+    return frozenset(_NUMBER_OF[message_type] for message_type in get_args(union))
+
+
+_FROM_PEER, _FROM_CLIENT, _TO_CLIENT = _numbers(m.FromPeer), _numbers(m.FromClient), _numbers(m.ToClient)
+
+_pack = msgpack.Packer(use_bin_type=True).pack
+_array_header = msgpack.Packer().pack_array_header
+
+
+def _plain(value: Any) -> Any:
+    """A field as msgpack takes it: a nested dataclass becomes an array, like the named tuples already are."""
+    if isinstance(value, tuple) and value and isinstance(value[0], m.NodeStatus):
+        return [[getattr(status, name) for name in _STATUS_NAMES] for status in value]
+    return value
+
+
+_STATUS_NAMES = tuple(field.name for field in fields(m.NodeStatus))
+
+
+class Codec:
+    """Speaks for one node, or one client, of one cluster. `digest` b"" is a client without a membership file."""
+
+    def __init__(self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int) -> None:
+        self._digest = digest
+        self._frame_bytes_max = frame_bytes_max
+        self._header = _array_header(5) + _pack(VERSION) + _pack(digest) + _pack(sender) + _pack(incarnation)
+
+    # ---- out ----
+
+    def pack(self, message: m.Message) -> bytes:
+        """One message, to be put into any number of frames."""
+        message_type = type(message)
+        parts = [_NUMBER_OF[message_type]]
+        parts += [_plain(getattr(message, name)) for name in _NAMES[message_type]]
+        return bytes(_pack(parts))
+
+    def frames(self, packed: Sequence[bytes]) -> list[bytes]:
+        """These messages in as few frames as the limit allows; no messages make one empty frame."""
+        room = self._frame_bytes_max - HEADER_BYTES_MAX
+        frames: list[bytes] = []
+        batch: list[bytes] = []
+        size = 0
+        for message in packed:
+            if batch and (size + len(message) > room or len(batch) == ARRAY_ITEMS_MAX):
+                frames.append(self._frame(batch))
+                batch, size = [], 0
+            batch.append(message)
+            size += len(message)
+        frames.append(self._frame(batch))
+        return frames
+
+    def _frame(self, packed: list[bytes]) -> bytes:
+        return b"".join((self._header, _array_header(len(packed)), *packed))
+
+    # ---- in ----
+
+    def from_peer(self, frame: bytes) -> Envelope:
+        """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
+        return self._decode(frame, _FROM_PEER, own_only=True)
+
+    def from_client(self, frame: bytes) -> Envelope:
+        """What a client sent; a client without a membership file is welcome."""
+        return self._decode(frame, _FROM_CLIENT, own_only=frame[2:4] != b"\xc4\x00")
+
+    def from_gateway(self, frame: bytes) -> Envelope:
+        """What a gateway sent to us, a client."""
+        return self._decode(frame, _TO_CLIENT, own_only=self._digest != b"")
+
+    def _decode(self, frame: bytes, allowed: frozenset[int], own_only: bool) -> Envelope:
+        if len(frame) > self._frame_bytes_max:
+            raise MalformedFrame("frame too large", f"{len(frame)} bytes")
+        try:
+            version, digest, sender, incarnation, packed = msgpack.unpackb(
+                frame,
+                use_list=False,
+                raw=False,
+                strict_map_key=True,
+                max_array_len=ARRAY_ITEMS_MAX,
+                max_map_len=0,
+                max_ext_len=0,
+            )
+            _node(sender)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise MalformedFrame("malformed frame", _first_line(error)) from None
+        if version != VERSION:
+            raise ForeignFrame("other wire version", f"{version!r}, we speak {VERSION}", sender)
+        if own_only and digest != self._digest:
+            raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
+        try:
+            return Envelope(sender, _number(incarnation), *_messages(packed, allowed))
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise MalformedFrame("malformed message", _first_line(error)) from None
+
+
+def _messages(packed: Any, allowed: frozenset[int]) -> tuple[list[m.Message], int]:
+    if type(packed) is not tuple:
+        raise ValueError("the messages are not an array")
+    messages: list[m.Message] = []
+    unknown = 0
+    for item in packed:
+        number = _number(item[0])
+        checks = _CHECKS_BY_NUMBER.get(number)
+        if checks is None:
+            unknown += 1
+            continue
+        if number not in allowed:
+            raise ValueError(f"{NUMBERS[number].__name__} is not for this plane")
+        if len(item) <= len(checks):
+            raise ValueError(f"{NUMBERS[number].__name__} lacks fields")
+        messages.append(NUMBERS[number](*[check(field) for check, field in zip(checks, item[1:], strict=False)]))
+    return messages, unknown
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _digests(theirs: Any, ours: bytes) -> str:
+    shown = theirs.hex() if isinstance(theirs, bytes) else repr(theirs)[:40]
+    return f"its membership file has digest {shown or 'none'}, ours {ours.hex()}; compare the files"

@@ -1,0 +1,202 @@
+"""The ledger: everything that is a function of the log. Sessions, revisions, the index, and the user's state.
+
+Laws:
+1. Slots come in order, 1, 2, 3 …, each once. Every decision is made from the log alone, so every learner
+   makes the same one.
+2. A command is applied when its number is the next one of its session, and never again: a repetition gets
+   the stored result, a number that skips one is refused and changes nothing.
+3. A revision is given to each applied command and to nothing else.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from paxosd.core.agent import require
+from paxosd.core.history import History
+from paxosd.core.types import FIRST_SLOT, Entry, Outcome, Revision, SessionId, Slot
+from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, commands, stamp_ms
+from paxosd.machine.base import StateMachine
+
+ENTRIES_PER_PAGE_MAX = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The result of `count` commands in a row: revisions from `revision` on (0: withdrawn), in `slot`."""
+
+    first_seq: int
+    count: int
+    revision: Revision
+    slot: Slot
+
+
+class _Session:
+    """What is remembered of one client: how far it got, and the results that it did not acknowledge."""
+
+    __slots__ = ("last_seq", "runs")
+
+    def __init__(self) -> None:
+        self.last_seq = 0
+        self.runs: deque[_Run] = deque()
+
+    def acknowledge(self, below: int) -> None:
+        while self.runs and self.runs[0].first_seq + self.runs[0].count <= below:
+            self.runs.popleft()
+
+    def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
+        """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
+        for run in self.runs:
+            first, stop = max(first_seq, run.first_seq), min(stop_seq, run.first_seq + run.count)
+            if first < stop:
+                revision = run.revision and run.revision + first - run.first_seq
+                yield Outcome("applied", session, first, stop - first, revision, run.slot)
+
+
+class Ledger:
+    """Applies values, slot by slot, and answers what became of them.
+
+    `history` reads values back for `entries`; at most `sessions_max` sessions are remembered.
+    """
+
+    def __init__(self, history: History, machine: StateMachine, sessions_max: int, page_bytes_max: int) -> None:
+        self.revision: Revision = 0
+        self.next_slot: Slot = FIRST_SLOT
+        self.log_time_ms = 0
+        self.noops = 0
+        self._history = history
+        self._machine = machine
+        self._sessions_max = sessions_max
+        self._page_bytes_max = page_bytes_max
+        self._sessions: OrderedDict[SessionId, _Session] = OrderedDict()  # the longest unused one first
+        self._opened = 0
+        self._first_revisions = array("Q")  # of each slot that has any
+        self._slots = array("Q")  # which slot that is
+        self._skipped: dict[Slot, tuple[int, ...]] = {}  # how many commands of each batch were not applied, if any
+
+    @property
+    def sessions(self) -> int:
+        return len(self._sessions)
+
+    def digest(self) -> bytes:
+        """The digest of the user's state."""
+        return self._machine.digest()
+
+    # ---- applying ----
+
+    def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
+        """Apply the next slot; what became of each batch, in runs."""
+        require(slot == self.next_slot, f"slot {slot} is applied where {self.next_slot} is next")
+        self.next_slot += 1
+        found = _batches(value)
+        if not found:
+            self.noops += 1
+            return []
+        self.log_time_ms = max(self.log_time_ms, stamp_ms(value))
+        before = self.revision
+        outcomes: list[Outcome] = []
+        skipped = tuple(self._apply_batch(slot, batch, outcomes) for batch in found)
+        if self.revision > before:
+            self._first_revisions.append(before + 1)
+            self._slots.append(slot)
+        if any(skipped):
+            self._skipped[slot] = skipped
+        return outcomes
+
+    def _apply_batch(self, slot: Slot, batch: Batch, outcomes: list[Outcome]) -> int:
+        """Apply what is new in a batch; returns how many of its commands, from the first on, were not applied."""
+        if batch.session == NO_SESSION:
+            outcomes.append(self._open(batch.first_seq, slot))
+            return batch.count
+        session = self._sessions.get(batch.session)
+        if session is None:
+            outcomes.append(Outcome("unknown", batch.session, batch.first_seq, batch.count, slot=slot))
+            return batch.count
+        self._sessions.move_to_end(batch.session)
+        session.acknowledge(batch.acknowledged)
+        next_seq, stop_seq = session.last_seq + 1, batch.first_seq + batch.count
+        if batch.first_seq > next_seq:
+            gap = Outcome("gap", batch.session, batch.first_seq, batch.count, slot=slot, expected=next_seq)
+            outcomes.append(gap)
+            return batch.count
+        outcomes += session.results(batch.session, batch.first_seq, min(stop_seq, next_seq))
+        if stop_seq <= next_seq:
+            return batch.count
+        return self._apply_new(slot, batch, session, next_seq - batch.first_seq, outcomes)
+
+    def _apply_new(self, slot: Slot, batch: Batch, session: _Session, known: int, outcomes: list[Outcome]) -> int:
+        """Apply a batch without its `known` first commands."""
+        count = batch.count - known
+        fresh = _commands(batch)[known:]
+        revision = self.revision + 1 if fresh else 0
+        if fresh:
+            self._machine.apply(revision, fresh)
+            self.revision += count
+        run = _Run(batch.first_seq + known, count, revision, slot)
+        session.runs.append(run)
+        session.last_seq = batch.first_seq + batch.count - 1
+        outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
+        return known if fresh else batch.count
+
+    def _open(self, nonce: int, slot: Slot) -> Outcome:
+        self._opened += 1
+        self._sessions[self._opened] = _Session()
+        if len(self._sessions) > self._sessions_max:
+            self._sessions.popitem(last=False)
+        return Outcome("opened", self._opened, nonce, 1, slot=slot)
+
+    # ---- asking ----
+
+    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
+        """The results of these commands; None unless all of them are applied."""
+        known = self._sessions.get(session)
+        if known is None or known.last_seq < first_seq + count - 1:
+            return None
+        return list(known.results(session, first_seq, first_seq + count))
+
+    def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
+        """The applied commands from this revision on, as many as fit; empty if there is none yet."""
+        start = max(start, 1)
+        if start > self.revision:
+            return ()
+        index = bisect_right(self._first_revisions, start) - 1
+        revision = self._first_revisions[index]
+        entries: list[Entry] = []
+        for slot, value in self._history.learned(self._slots[index], self.next_slot, bytes_max):
+            for command in self._applied(slot, value):
+                if revision >= start:
+                    entries.append(Entry(revision, slot, command))
+                revision += 1
+            if len(entries) >= ENTRIES_PER_PAGE_MAX:
+                break
+        return tuple(entries[:ENTRIES_PER_PAGE_MAX])
+
+    def _applied(self, slot: Slot, value: bytes) -> Iterator[bytes]:
+        """The commands of a slot that got revisions, in order."""
+        found = _batches(value)
+        skipped = self._skipped.get(slot, (0,) * len(found))
+        for batch, skip in zip(found, skipped, strict=True):
+            if skip < batch.count:
+                yield from _commands(batch)[skip:]
+
+
+def _batches(value: bytes) -> list[Batch]:
+    """The batches of a value; none if it cannot be read, which every learner finds alike."""
+    try:
+        return list(batches(value))
+    except MalformedValue:
+        return []
+
+
+def _commands(batch: Batch) -> list[bytes]:
+    """The commands of a batch; none if it is withdrawn, or cannot be read, which every learner finds alike."""
+    if not batch.body:
+        return []
+    try:
+        return commands(batch.body, batch.count)
+    except MalformedValue:
+        return []

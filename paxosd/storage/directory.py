@@ -1,0 +1,171 @@
+"""A data directory: whose it is, and who has it open.
+
+Laws:
+1. A directory belongs to one node of one cluster; its identity is written once, durably, before any record.
+2. A foreign, newer, damaged or doubly opened directory is refused, and nothing in it is touched.
+3. Records without an identity are refused too: a directory is never adopted by guessing.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
+
+FORMAT = 1
+IDENTITY_NAME = "identity.json"
+LOCK_NAME = "lock"
+STORE_NAME = "records.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose directory it is. `directory` is its own random id: a copy of an id on another disk shows."""
+
+    format: int
+    cluster: str
+    node: str
+    role: str
+    directory: str
+
+
+class DataDirectory:
+    """An open data directory; hold it as long as its store is open."""
+
+    def __init__(self, path: Path, identity: Identity, lock: int) -> None:
+        self.path = path
+        self.identity = identity
+        self._lock: int | None = lock
+
+    @property
+    def store_path(self) -> Path:
+        return self.path / STORE_NAME
+
+    @property
+    def directory_id(self) -> str:
+        return self.identity.directory
+
+    def close(self) -> None:
+        """Let another process open it; safe to call twice."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDirectory:
+    """Open this node's directory, making it at first; raises `InUse`, `ForeignDirectory`, `Corrupt`, `StorageError`."""
+    with _errors(path):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = _lock(path)
+        try:
+            identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
+        except BaseException:
+            os.close(lock)
+            raise
+    return DataDirectory(path, identity, lock)
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise InUse(
+            f"{path} is in use by process {holder}: one daemon per data directory; stop that one, or give this node "
+            f"its own --data-dir"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _identity(path: Path, wanted: Identity) -> Identity:
+    file = path / IDENTITY_NAME
+    if not file.exists():
+        if (path / STORE_NAME).exists():
+            raise Corrupt(f"{path} holds records but no {IDENTITY_NAME}: put that file back, or use another directory")
+        _write_durably(file, json.dumps(asdict(wanted), indent=1) + "\n")
+        return wanted
+    found = _read(file)
+    if found.format > FORMAT:
+        raise ForeignDirectory(
+            f"{path} has format {found.format}, this version knows up to {FORMAT}; use the newer version"
+        )
+    for what in ("cluster", "node", "role"):
+        theirs, ours = getattr(found, what), getattr(wanted, what)
+        if theirs != ours:
+            raise ForeignDirectory(
+                f"{path} belongs to {found.role} {found.node} of cluster {found.cluster}, not to {wanted.role} "
+                f"{wanted.node} of cluster {wanted.cluster} (other {what}); nothing was touched; check --data-dir, --id"
+            )
+    return found
+
+
+def _read(file: Path) -> Identity:
+    try:
+        found = json.loads(file.read_text())
+        identity = Identity(**{name: found[name] for name in Identity.__slots__})
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(f"{file} cannot be read ({error}): restore it from a backup; nothing was touched") from error
+    if not isinstance(identity.format, int):
+        raise Corrupt(f"{file} has no format number: restore it from a backup; nothing was touched")
+    return identity
+
+
+def _write_durably(file: Path, text: str) -> None:
+    """Either the old file or the new one is there after a power loss, never half of one."""
+    draft = file.with_suffix(".tmp")
+    with draft.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+    for folder in (file.parent, file.parent.parent):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def durability_warning(path: Path) -> str | None:
+    """Why what is synced here may not survive; None if nothing speaks against it."""
+    best, kind = "", ""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mounted, found, *_ = line.split(" ")
+        if Path(path).resolve().is_relative_to(mounted) and len(mounted) >= len(best):
+            best, kind = mounted, found
+    if kind in ("tmpfs", "ramfs"):
+        return f"{path} is on {kind}: everything is lost at a reboot; put the data directory on a disk"
+    if kind == "overlay":
+        return f"{path} is in a container's own layer: everything is lost with the container; mount a volume there"
+    return None
+
+
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "the file system is read-only: mount it for writing",
+    errno.EACCES: "this user may not use it: change its owner or mode, or run as its owner",
+    errno.EPERM: "this user may not use it: change its owner or mode, or run as its owner",
+    errno.ENOTDIR: "a part of the path is a file: name a directory",
+    errno.EEXIST: "it is a file: name a directory",
+}
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "mend that and start again")
+        raise StorageError(f"{path} cannot be used as a data directory: {error.strerror}; {advice}") from error

@@ -1,0 +1,70 @@
+"""Records in memory, for tests and the simulator: durable as long as the object lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paxosd.core.history import ROW_BYTES
+from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import FIRST_SLOT, Slot, Vote
+
+
+class MemoryStore:
+    """Keeps the promises of `storage/base.py` for a node that ends and starts again with the same object."""
+
+    def __init__(self) -> None:
+        self._latest: dict[type, Round | Promised | Told] = {}
+        self._votes: dict[Slot, Voted] = {}
+        self._learned: dict[Slot, Learned] = {}
+        self._learned_stop = FIRST_SLOT
+
+    def records(self) -> Sequence[Record]:
+        told = self._latest.get(Told)
+        watermark = told.watermark if isinstance(told, Told) else FIRST_SLOT
+        votes = [self._votes[slot] for slot in sorted(self._votes) if slot >= watermark]
+        return [*self._latest.values(), *votes]
+
+    def commit(self, records: Sequence[Record]) -> None:
+        for record in records:
+            match record:
+                case Voted():
+                    self._votes[record.slot] = record
+                case Learned():
+                    self._learned[record.slot] = record
+                case _:
+                    self._latest[type(record)] = record
+        while self._learned_stop in self._learned:
+            self._learned_stop += 1
+
+    def learned_stop(self) -> Slot:
+        return self._learned_stop
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        page: list[Vote] = []
+        for slot in _slots(self._votes, first, stop):
+            voted = self._votes[slot]
+            bytes_max -= len(voted.value) + ROW_BYTES
+            if page and bytes_max < 0:
+                break
+            page.append(Vote(slot, voted.ballot, voted.value))
+        return page
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        page: list[tuple[Slot, bytes]] = []
+        for slot in _slots(self._learned, first, stop):
+            value = self._learned[slot].value
+            bytes_max -= len(value) + ROW_BYTES
+            if page and bytes_max < 0:
+                break
+            page.append((slot, value))
+        return page
+
+    def close(self) -> None:
+        pass
+
+
+def _slots(known: dict[Slot, Voted] | dict[Slot, Learned], first: Slot, stop: Slot) -> list[Slot]:
+    """The known slots of [first, stop), in order, without walking a range that may be much longer."""
+    if stop - first < len(known):
+        return [slot for slot in range(first, stop) if slot in known]
+    return sorted(slot for slot in known if first <= slot < stop)

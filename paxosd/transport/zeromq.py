@@ -1,0 +1,295 @@
+"""Frames over ZeroMQ: one ROUTER for peers, one DEALER to each peer, one ROUTER for clients.
+
+Laws:
+1. Peers talk one way per socket: what comes in comes in on our ROUTER, what goes out goes out on the DEALER to
+   that peer. So there is one connection each way, and no reply to route.
+2. Routing ids are automatic. Fixed ones black-hole a second connection of the same name, silently.
+3. IMMEDIATE=1: frames for a peer that is not connected are dropped, not queued. The core sends again what still
+   matters; a queue would replay the past to a peer that comes back.
+4. No ZMTP heartbeats: they prove that an I/O thread lives, and cut healthy links when a reader is slow. TCP
+   keep-alive finds dead connections, the core's heartbeats find dead nodes.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import zmq
+
+from paxosd.core.types import ClientAddress, NodeId
+from paxosd.transport.base import Inbound, TransportError
+
+PEER_FRAMES_MAX = 1000
+"""Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
+CLIENT_FRAMES_MAX = 1000
+RECONNECT_FIRST_MS = 50
+RECONNECT_MAX_MS = 500
+CONNECT_TIMEOUT_MS = 2000
+HANDSHAKE_TIMEOUT_MS = 5000
+KEEPALIVE_IDLE_S = 10
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_PROBES = 3
+UNACKNOWLEDGED_MAX_MS = 10_000
+
+
+class ZeroMQTransport:
+    """A node's end. `peers` maps node ids to "tcp://host:port"; `listen` and `client_listen` are bound.
+
+    Raises `TransportError` if an address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        peers: Mapping[NodeId, str],
+        listen: str,
+        client_listen: str | None,
+        frame_bytes_max: int,
+        client_frame_bytes_max: int,
+    ) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._node_id = node_id
+        self._frame_bytes_max = frame_bytes_max
+        self._context = zmq.Context()
+        self._waker = Waker()
+        self._dealers: dict[NodeId, zmq.Socket[bytes]] = {}
+        self._poller = zmq.Poller()
+        self._poller.register(self._waker.fileno(), zmq.POLLIN)
+        try:
+            self._peers = self._bind(listen, frame_bytes_max, PEER_FRAMES_MAX * max(1, len(peers)))
+            self._clients = None
+            if client_listen is not None:
+                self._clients = self._bind(client_listen, client_frame_bytes_max, CLIENT_FRAMES_MAX)
+                self._clients.set(zmq.ROUTER_MANDATORY, 1)
+        except TransportError:
+            self.close()
+            raise
+        for peer, url in peers.items():
+            self.connect(peer, url)
+
+    def _bind(self, url: str, frame_bytes_max: int, frames_max: int) -> zmq.Socket[bytes]:
+        router = self._context.socket(zmq.ROUTER)
+        router.set(zmq.RCVHWM, frames_max)
+        router.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)
+        router.set(zmq.MAXMSGSIZE, frame_bytes_max)
+        _tune(router)
+        try:
+            router.bind(url)
+        except zmq.ZMQError as error:
+            router.close()
+            raise _bind_error(url, error) from error
+        self._poller.register(router, zmq.POLLIN)
+        return router
+
+    def connect(self, peer: NodeId, url: str) -> None:
+        """Reach this peer at this address from now on."""
+        old = self._dealers.pop(peer, None)
+        if old is not None:
+            old.close(linger=0)
+        dealer = self._context.socket(zmq.DEALER)
+        dealer.set(zmq.IMMEDIATE, 1)
+        dealer.set(zmq.SNDHWM, PEER_FRAMES_MAX)
+        dealer.set(zmq.RCVHWM, 1)
+        dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
+        _tune(dealer)
+        dealer.connect(url)
+        self._dealers[peer] = dealer
+
+    @property
+    def listen_url(self) -> str:
+        """Where peers can connect: the bound address, with the port that was given out for "*"."""
+        return self._peers.get_string(zmq.LAST_ENDPOINT)
+
+    @property
+    def client_url(self) -> str:
+        """Where clients can connect; empty if none can."""
+        return "" if self._clients is None else self._clients.get_string(zmq.LAST_ENDPOINT)
+
+    # ---- the contract ----
+
+    def send(self, target: NodeId, frame: bytes) -> None:
+        dealer = self._dealers.get(target)
+        if dealer is None:
+            self.dropped["unknown peer"] += 1
+        elif len(frame) > self._frame_bytes_max:
+            self.dropped["frame too large"] += 1
+        else:
+            try:
+                dealer.send(frame, zmq.DONTWAIT)
+            except zmq.Again:
+                self.dropped["peer not connected or slow"] += 1
+
+    def reply(self, client: ClientAddress, frame: bytes) -> None:
+        if self._clients is None:
+            self.dropped["no client port"] += 1
+            return
+        try:
+            self._clients.send_multipart((client, frame), zmq.DONTWAIT)
+        except zmq.Again:
+            self.dropped["client slow"] += 1
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.dropped["client gone"] += 1
+
+    def wait(self, timeout_s: float | None) -> None:
+        timeout_ms = _milliseconds(timeout_s)
+        for ready, _ in self._poller.poll(timeout_ms):
+            if ready == self._waker.fileno():
+                self._waker.clear()
+
+    def drain(self, frames_max: int) -> Sequence[Inbound]:
+        inbound: list[Inbound] = []
+        self._drain(self._peers, False, frames_max, inbound)
+        if self._clients is not None:
+            self._drain(self._clients, True, frames_max, inbound)
+        return inbound
+
+    def _drain(self, router: zmq.Socket[bytes], of_clients: bool, frames_max: int, inbound: list[Inbound]) -> None:
+        for _ in range(frames_max):
+            try:
+                parts = router.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            if len(parts) == 2:
+                inbound.append(Inbound(parts[0] if of_clients else None, parts[1]))
+            else:
+                self.dropped["foreign shape"] += 1
+
+    def wake(self) -> None:
+        self._waker.wake()
+
+    def close(self) -> None:
+        if not self._context.closed:
+            self._context.destroy(linger=0)
+            self._waker.close()
+
+
+class ZeroMQLink:
+    """A client's end: one DEALER at a time. Changing the gateway drops what was queued to the last one."""
+
+    def __init__(self, frame_bytes_max: int) -> None:
+        self._frame_bytes_max = frame_bytes_max
+        self._context = zmq.Context()
+        self._waker = Waker()
+        self._poller = zmq.Poller()
+        self._poller.register(self._waker.fileno(), zmq.POLLIN)
+        self._gateway = ""
+        self._dealer: zmq.Socket[bytes] | None = None
+
+    def send(self, gateway: str, frame: bytes) -> None:
+        if gateway != self._gateway:
+            self._connect(gateway)
+        assert self._dealer is not None
+        try:
+            self._dealer.send(frame, zmq.DONTWAIT)
+        except zmq.Again:
+            return  # it reads nothing: the session sends again, or turns to another gateway
+
+    def _connect(self, gateway: str) -> None:
+        self._disconnect()
+        dealer = self._context.socket(zmq.DEALER)
+        dealer.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)  # IMMEDIATE stays 0: the first frame is sent before TCP is up
+        dealer.set(zmq.RCVHWM, 0)
+        dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
+        _tune(dealer)
+        try:
+            dealer.connect(gateway)
+        except zmq.ZMQError as error:
+            dealer.close()
+            raise TransportError(f"{gateway} is not an address: {error.strerror}; write tcp://host:port") from error
+        self._poller.register(dealer, zmq.POLLIN)
+        self._gateway, self._dealer = gateway, dealer
+
+    def _disconnect(self) -> None:
+        if self._dealer is not None:
+            self._poller.unregister(self._dealer)
+            self._dealer.close(linger=0)
+            self._gateway, self._dealer = "", None
+
+    def receive(self, timeout_s: float | None) -> Sequence[bytes]:
+        timeout_ms = _milliseconds(timeout_s)
+        for ready, _ in self._poller.poll(timeout_ms):
+            if ready == self._waker.fileno():
+                self._waker.clear()
+        frames: list[bytes] = []
+        while self._dealer is not None:
+            try:
+                frames.append(self._dealer.recv(zmq.DONTWAIT))
+            except zmq.Again:
+                break
+        return frames
+
+    def wake(self) -> None:
+        self._waker.wake()
+
+    def close(self) -> None:
+        if not self._context.closed:
+            self._context.destroy(linger=0)
+            self._waker.close()
+
+
+def _milliseconds(timeout_s: float | None) -> int | None:
+    """Rounded up: a poll that ends just before its deadline would be followed by another one."""
+    return None if timeout_s is None else max(0, math.ceil(timeout_s * 1000))
+
+
+class Waker:
+    """Ends a poll from another thread or from a signal handler; many wakes in a row cost one."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._awake = False
+
+    def fileno(self) -> int:
+        return self._read
+
+    def wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            try:
+                os.write(self._write, b"w")
+            except (BlockingIOError, OSError):
+                return  # full: awake anyway; closed: nobody waits any more
+
+    def clear(self) -> None:
+        self._awake = False  # before reading: a wake that comes now writes again
+        try:
+            os.read(self._read, 4096)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        self._awake = True
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _tune(socket_: zmq.Socket[bytes]) -> None:
+    for option, value in (
+        (zmq.LINGER, 0),
+        (zmq.IPV6, 1),
+        (zmq.RECONNECT_IVL, RECONNECT_FIRST_MS),
+        (zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS),
+        (zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS),
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S),
+        (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S),
+        (zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_PROBES),
+        (zmq.TCP_MAXRT, UNACKNOWLEDGED_MAX_MS),
+    ):
+        socket_.set(option, value)
+
+
+def _bind_error(url: str, error: zmq.ZMQError) -> TransportError:
+    advice = {
+        zmq.EADDRINUSE: "the port is in use: stop the other daemon or program, or change the file",
+        zmq.EADDRNOTAVAIL: "no interface of this machine has this address: check `address` or set `listen`",
+        errno.ENODEV: "no interface of this machine has this address: check `address` or set `listen`",
+    }.get(error.errno or 0, "check the address in the membership file")
+    return TransportError(f"cannot listen on {url}: {error.strerror}; {advice}")
