@@ -127,7 +127,8 @@ def _many(check: Check) -> Check:
 
 
 def _node_status(value: Any) -> m.NodeStatus:
-    return m.NodeStatus(*(check(field) for check, field in zip(_KINDS_OF_STATUS, value, strict=True)))
+    checked: list[Any] = [check(field) for check, field in zip(_KINDS_OF_STATUS, value, strict=True)]
+    return m.NodeStatus(*checked)
 
 
 _CHECKS: dict[str, Check] = {

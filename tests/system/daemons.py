@@ -82,7 +82,7 @@ class Daemon:
                 raise AssertionError(f"{self.node} did not log {pattern!r}; it logged:\n{self.written()}")
             time.sleep(0.02)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> int:
@@ -124,7 +124,7 @@ class DaemonCluster:
     def kill(self, *nodes: str) -> None:
         """SIGKILL, all at once."""
         for node in nodes:
-            self.daemons[node].signal(signal.SIGKILL)
+            self.daemons[node].send(signal.SIGKILL)
         for node in nodes:
             self.daemons[node].process.wait(EXIT_WITHIN_S)
 

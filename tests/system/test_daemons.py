@@ -127,9 +127,9 @@ def test_c15_a_stopped_leader_is_replaced_and_harms_nothing_when_it_goes_on(
     with DaemonCluster(tmp_path, roles) as cluster, cluster.client() as client:
         client.propose(b"one")
         leader = cluster.leader()
-        cluster.daemons[leader].signal(signal.SIGSTOP)
+        cluster.daemons[leader].send(signal.SIGSTOP)
         client.propose(b"two")
-        cluster.daemons[leader].signal(signal.SIGCONT)
+        cluster.daemons[leader].send(signal.SIGCONT)
         client.propose(b"three")
 
         assert values_of(client) == [b"one", b"two", b"three"]

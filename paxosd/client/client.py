@@ -1,0 +1,275 @@
+"""The client: a `Session` behind one background thread, which alone uses the network."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from paxosd.client.errors import ClientClosed, ConfigurationError, Overloaded, PaxosError, TooLarge, WrongCluster
+from paxosd.client.session import Command, Question, Receipt, Session
+from paxosd.codec import Codec, ForeignFrame, MalformedFrame
+from paxosd.config import Config, ConfigError, load
+from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
+from paxosd.core.types import Entry, Revision
+from paxosd.transport.base import ClientLink, TransportError
+from paxosd.transport.zeromq import ZeroMQLink
+
+DEFAULT_COMMAND_BYTES_MAX = 1024 * 1024
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+POLL_WAIT_MS = 1000
+"""How long a gateway holds a follower's question when there is nothing new."""
+
+
+class Future:
+    """A value on its way; the result is a `Receipt`."""
+
+    __slots__ = ("_client", "_command")
+
+    def __init__(self, client: Client, command: Command) -> None:
+        self._client = client
+        self._command = command
+
+    def done(self) -> bool:
+        """Whether there is a result or an error."""
+        return self._command.done
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        """Wait for the receipt; raises what `propose` raises. `timeout` bounds this wait, not the command."""
+        self._client._wait(self._command, timeout)
+        if self._command.error is not None:
+            raise self._command.error
+        assert self._command.receipt is not None
+        return self._command.receipt
+
+    def exception(self, timeout: float | None = None) -> PaxosError | None:
+        """Wait, and give the error instead of raising it; None if there is a receipt."""
+        self._client._wait(self._command, timeout)
+        return self._command.error
+
+
+class Client:
+    """Proposes values to a cluster and reads its log; for any number of threads.
+
+    `endpoints` are client addresses of gateways, "tcp://host:port" or "host:port"; all are tried in turn. `timeout`
+    is the default of every call, in seconds. `digest` is that of the membership file; empty: any cluster is right.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        timeout: float = 5.0,
+        digest: bytes = b"",
+        command_bytes_max: int = DEFAULT_COMMAND_BYTES_MAX,
+        frame_bytes_max: int = FRAME_BYTES_MAX,
+        link: ClientLink | None = None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        if isinstance(endpoints, str) or not endpoints:
+            raise ConfigurationError('endpoints must be a list of addresses, such as ["tcp://l1:7100"]')
+        self._timeout = timeout
+        self._command_bytes_max = command_bytes_max
+        self._on_close = on_close
+        random = Random(secrets.randbits(64))
+        self._session = Session([url if "://" in url else f"tcp://{url}" for url in endpoints], random)
+        name = f"client-{random.getrandbits(48):012x}"
+        self._codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
+        self._link = link if link is not None else ZeroMQLink(frame_bytes_max)
+        self._changed = threading.Condition()
+        self._submitted: deque[Command | Question] = deque()
+        self._requests = 0
+        self._closed = False
+        self._broken: PaxosError | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def from_config(cls, config: str | Path | Config, **options: Any) -> Client:
+        """A client of the cluster that a membership file describes; raises `ConfigurationError`."""
+        if isinstance(config, (str, Path)):
+            try:
+                config = load(config)
+            except ConfigError as error:
+                raise ConfigurationError(str(error)) from error
+        gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
+        if not gateways:
+            raise ConfigurationError(f"{config.path}: no node has a client address; give a learner or replica one")
+        options.setdefault("digest", config.digest)
+        options.setdefault("command_bytes_max", config.limits.command_bytes_max)
+        options.setdefault("frame_bytes_max", config.limits.frame_bytes_max)
+        return cls(gateways, **options)
+
+    # ---- proposing ----
+
+    def propose(self, value: bytes, timeout: float | None = None) -> Receipt:
+        """Put a value into the log, durably, once; returns where it stands.
+
+        Raises a `PaxosError` whose `outcome` says what became of it, within `timeout` seconds.
+        """
+        return self.propose_async(value, timeout).result()
+
+    def propose_async(self, value: bytes, timeout: float | None = None) -> Future:
+        """The same without waiting: many may be under way, and are applied in the order of these calls."""
+        if not isinstance(value, bytes):
+            raise TypeError(f"a value is bytes, not {type(value).__name__}; encode it first, such as value.encode()")
+        if len(value) > self._command_bytes_max:
+            raise TooLarge(f"not applied: the value has {len(value)} bytes, and the limit is {self._command_bytes_max}")
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        command = Command(value, deadline)
+        while self._session.is_full or len(self._submitted) > 16384:
+            with self._changed:
+                if not self._changed.wait(min(0.1, max(0.0, deadline - time.monotonic()))) and (
+                    time.monotonic() >= deadline
+                ):
+                    raise Overloaded("not applied: this client has too many commands under way; wait for some results")
+        self._submit(command)
+        return Future(self, command)
+
+    # ---- reading ----
+
+    def log(
+        self,
+        start: Revision = 1,
+        follow: bool = False,
+        timeout: float | None = None,
+        linearizable: bool = True,
+    ) -> Iterator[Entry]:
+        """The entries from revision `start` on, in order: all that was acknowledged to anybody before this call.
+
+        With `follow` it goes on with what is chosen later, for ever. `timeout` bounds each wait for an answer;
+        `linearizable=False` asks no leader, and gives what one gateway has. Raises `NoQuorum` or `ReadTimeout`.
+        """
+        timeout = self._timeout if timeout is None else timeout
+        page = self._page(start, linearizable, 0, timeout, 0)
+        end = page.last
+        while True:
+            yield from (entry for entry in page.entries if follow or entry.revision <= end)
+            start = page.entries[-1].revision + 1 if page.entries else start
+            if not follow and start > end:
+                return
+            wait_ms = POLL_WAIT_MS if follow and not page.entries else 0
+            page = self._page(start, False, min(end, start), timeout + wait_ms / 1000, wait_ms)
+
+    def _page(self, start: Revision, linearizable: bool, seen: Revision, timeout: float, wait_ms: int) -> LogPage:
+        read = ReadLog(self._next_request(), start, linearizable, seen, wait_ms)
+        answer = self._ask(Question(read, time.monotonic() + timeout))
+        assert isinstance(answer, LogPage)
+        return answer
+
+    def status(self, timeout: float | None = None) -> StatusReport:
+        """Who leads, and how every node is, as one gateway sees it. Raises `ReadTimeout`."""
+        timeout = self._timeout if timeout is None else timeout
+        answer = self._ask(Question(GetStatus(self._next_request()), time.monotonic() + timeout))
+        assert isinstance(answer, StatusReport)
+        return answer
+
+    def _next_request(self) -> int:
+        with self._changed:
+            self._requests += 1
+            return self._requests
+
+    def _ask(self, question: Question) -> LogPage | StatusReport:
+        self._submit(question)
+        self._wait(question, None)
+        if question.error is not None:
+            raise question.error
+        assert question.answer is not None
+        return question.answer
+
+    # ---- between the threads ----
+
+    def _submit(self, pending: Command | Question) -> None:
+        if self._closed or self._broken is not None:
+            raise self._broken or ClientClosed("not applied: the client is closed; make a new one")
+        self._submitted.append(pending)
+        self._link.wake()
+
+    def _wait(self, pending: Command | Question, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while not pending.done:
+                left = 1.0 if end is None else end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("no result yet; the command goes on, and result() may be called again")
+                if not self._thread.is_alive() and not pending.done:
+                    pending.error = self._broken or ClientClosed("the client was closed", "unknown")
+                    return
+                self._changed.wait(left)
+
+    def _run(self) -> None:
+        """The thread: takes in what was submitted, sends, receives, and wakes who waits."""
+        try:
+            while not self._closed:
+                self._turn()
+        except (TransportError, WrongCluster) as error:
+            self._broken = error if isinstance(error, WrongCluster) else ConfigurationError(str(error))
+        with self._changed:
+            self._take_submitted()
+            self._session.close(ClientClosed)
+            self._changed.notify_all()
+        self._link.close()
+
+    def _turn(self) -> None:
+        with self._changed:
+            self._take_submitted()
+            now = time.monotonic()
+            messages = self._session.poll(now)
+            gateway = self._session.gateway
+            deadline = self._session.next_deadline()
+            self._changed.notify_all()
+        if messages:
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+                self._link.send(gateway, frame)
+        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        frames = self._link.receive(wait_s)
+        if frames:
+            self._receive(frames)
+
+    def _take_submitted(self) -> None:
+        submitted = self._submitted
+        while submitted:
+            pending = submitted.popleft()
+            if isinstance(pending, Command):
+                self._session.propose(pending)
+            else:
+                self._session.ask(pending)
+
+    def _receive(self, frames: Sequence[bytes]) -> None:
+        now = time.monotonic()
+        with self._changed:
+            for frame in frames:
+                try:
+                    envelope = self._codec.from_gateway(frame)
+                except ForeignFrame as foreign:
+                    text = f"not applied: {self._session.gateway} is another cluster: {foreign}"
+                    raise WrongCluster(text) from foreign
+                except MalformedFrame:
+                    continue  # whatever it was, the session asks again
+                for message in envelope.messages:
+                    self._session.receive(message, now)  # type: ignore[arg-type]
+            self._changed.notify_all()
+
+    # ---- the end ----
+
+    def close(self) -> None:
+        """End the thread and release everything; what is under way fails with `ClientClosed`. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._link.wake()
+            self._thread.join()
+            self._on_close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
