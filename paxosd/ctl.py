@@ -1,0 +1,307 @@
+"""`paxosctl`: a cluster from a shell.
+
+Laws:
+1. Data goes to stdout, everything else to stderr; JSON is one object per line.
+2. Nothing waits longer than `--timeout`, except for `log --follow` while the cluster is well.
+3. An error says what became of the command and what to do next, and its exit code says which kind it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from paxosd.exits import Exit
+
+if TYPE_CHECKING:
+    from paxosd.client import Client
+    from paxosd.core.messages import NodeStatus, StatusReport
+    from paxosd.core.types import Entry
+    from paxosd.tables import Cell
+
+DEFAULT_CONFIG = "config/cluster.yaml"
+DEFAULT_TIMEOUT_S = 5.0
+
+HELP = f"""\
+examples:
+  paxosctl propose hello                              to the cluster of {DEFAULT_CONFIG}
+  printf 'hello' | paxosctl propose -                 the value from stdin, every byte of it
+  paxosctl --config config/replicas.yaml log          the whole log
+  paxosctl --endpoints l1:7100,l2:7100 log --start 100 --follow
+  paxosctl status -w json                             who leads, and how is every node
+
+The flags above may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
+PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok, 1 other error, 2 usage, 4 no quorum or no answer in time (the
+message says what became of the command), 5 no node leads, 7 configuration, 130 interrupted.
+"""
+
+Options: TypeAlias = argparse.Namespace
+Connect: TypeAlias = Callable[[Options], "Client"]
+
+
+def main(arguments: Sequence[str] | None = None, connect: Connect | None = None) -> int:
+    """Run `paxosctl` with these arguments; returns the exit code. `connect` makes the client from the options."""
+    from paxosd.client.errors import PaxosError
+
+    options = _options(arguments)
+    try:
+        value = _value(options)
+        with (connect or _connect)(options) as client:
+            code = _run(client, options, value)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except PaxosError as error:
+        print(f"paxosctl: {error}", file=sys.stderr)
+        return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> Exit:
+    from paxosd.client.errors import ConfigurationError, TooLarge, WrongCluster
+
+    if isinstance(error, ConfigurationError | WrongCluster):
+        return Exit.CONFIGURATION
+    return Exit.ERROR if isinstance(error, TooLarge) else Exit.UNKNOWN
+
+
+# ---- what is asked ---------------------------------------------------------------------------
+
+
+def _options(arguments: Sequence[str] | None) -> Options:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.config and options.endpoints:
+        parser.error("--config and --endpoints both name a cluster: give one of them")
+    if not options.config and not options.endpoints:
+        _take_cluster_from_environment(options, parser)
+    if options.timeout is None:
+        options.timeout = _timeout_from_environment(parser)
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    flags = _flags(argparse.ArgumentParser(add_help=False), default=None)
+    # Without defaults of its own, a command does not overwrite what stood before it.
+    same_flags = _flags(argparse.ArgumentParser(add_help=False), default=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="paxosctl",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[flags],
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status")
+    propose = commands.add_parser("propose", parents=[same_flags], help="put a value into the log")
+    propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
+    log = commands.add_parser("log", parents=[same_flags], help="print the log, with all that was acknowledged")
+    log.add_argument("--start", metavar="N", type=_revision, default=1, help="from revision N on (default: 1)")
+    log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
+    commands.add_parser("status", parents=[same_flags], help="who leads, and how is every node")
+    return parser
+
+
+def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.ArgumentParser:
+    parser.add_argument("--config", metavar="FILE", default=default, help="the membership file of the cluster")
+    parser.add_argument("--endpoints", metavar="HOST:PORT,…", default=default, help="where its gateways listen")
+    parser.add_argument("--timeout", metavar="S", type=_seconds, default=default, help="how long to wait (default: 5)")
+    parser.add_argument("-w", "--write-out", choices=["table", "json"], default=default or "table")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    return seconds
+
+
+def _revision(text: str) -> int:
+    revision = int(text)
+    if revision < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a revision: they count from 1")
+    return revision
+
+
+def _take_cluster_from_environment(options: Options, parser: argparse.ArgumentParser) -> None:
+    options.config = os.environ.get("PAXOSCTL_CONFIG")
+    options.endpoints = os.environ.get("PAXOSCTL_ENDPOINTS")
+    if options.config and options.endpoints:
+        parser.error("PAXOSCTL_CONFIG and PAXOSCTL_ENDPOINTS both name a cluster: unset one, or give a flag")
+    if options.config or options.endpoints:
+        return
+    if not Path(DEFAULT_CONFIG).exists():
+        parser.error(
+            f"which cluster? There is no {DEFAULT_CONFIG} here: give --config FILE or --endpoints HOST:PORT,… "
+            "(or set PAXOSCTL_CONFIG or PAXOSCTL_ENDPOINTS)"
+        )
+    options.config = DEFAULT_CONFIG
+
+
+def _timeout_from_environment(parser: argparse.ArgumentParser) -> float:
+    text = os.environ.get("PAXOSCTL_TIMEOUT")
+    if not text:
+        return DEFAULT_TIMEOUT_S
+    try:
+        return _seconds(text)
+    except (ValueError, argparse.ArgumentTypeError):
+        parser.error(f"PAXOSCTL_TIMEOUT is {text!r}, which is not a number of seconds above 0")
+
+
+def _value(options: Options) -> bytes | None:
+    """What shall be proposed, read before anything is connected; None for other commands."""
+    if options.command != "propose":
+        return None
+    return sys.stdin.buffer.read() if options.value == "-" else os.fsencode(options.value)
+
+
+def _connect(options: Options) -> Client:
+    from paxosd.client import Client
+
+    if options.config:
+        return Client.from_config(options.config, timeout=options.timeout)
+    endpoints = [endpoint.strip() for endpoint in options.endpoints.split(",") if endpoint.strip()]
+    return Client(endpoints, timeout=options.timeout)
+
+
+# ---- what is answered ------------------------------------------------------------------------
+
+
+def _run(client: Client, options: Options, value: bytes | None) -> int:
+    as_json = options.write_out == "json"
+    if value is not None:
+        return _propose(client, value, options.timeout, as_json)
+    if options.command == "log":
+        return _log(client, options, as_json)
+    return _status(client.status(timeout=options.timeout), as_json)
+
+
+def _propose(client: Client, value: bytes, timeout_s: float, as_json: bool) -> int:
+    receipt = client.propose(value, timeout=timeout_s)
+    if as_json:
+        _print_json({"revision": receipt.revision, "slot": receipt.slot})
+    else:
+        print(f"revision {receipt.revision}, slot {receipt.slot}")
+    return Exit.OK
+
+
+def _log(client: Client, options: Options, as_json: bool) -> int:
+    from paxosd.tables import shown
+
+    if not as_json:
+        print("REVISION      SLOT  VALUE", flush=options.follow)
+    for entry in client.log(start=options.start, follow=options.follow, timeout=options.timeout):
+        if as_json:
+            _print_json(_entry(entry), flush=options.follow)
+        else:
+            print(f"{entry.revision:8}  {entry.slot:8}  {shown(entry.value)}", flush=options.follow)
+    return Exit.OK
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    where: dict[str, object] = {"revision": entry.revision, "slot": entry.slot}
+    try:
+        return where | {"value": entry.value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return where | {"value_b64": base64.b64encode(entry.value).decode("ascii")}
+
+
+def _status(report: StatusReport, as_json: bool) -> int:
+    if as_json:
+        _print_json(_report(report))
+    else:
+        _print_status(report)
+    if report.leader:
+        return Exit.OK
+    print(
+        f"paxosctl: {report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; "
+        "look at the nodes that are not reachable",
+        file=sys.stderr,
+    )
+    return Exit.UNHEALTHY
+
+
+def _print_status(report: StatusReport) -> None:
+    from paxosd.tables import escaped, print_table
+
+    facts = {
+        "cluster": report.cluster,
+        "leader": report.leader or "none",
+        "ballot": report.ballot,
+        "watermark": report.watermark,
+        "revision": report.revision,
+        "seen from": report.gateway,
+    }
+    print(escaped(", ".join(f"{name} {fact}" for name, fact in facts.items())))
+    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION")
+    print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
+
+
+def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
+    state = "reachable" if node.reachable else _silence(node.silent_ms)
+    ballot = str(node.ballot) if node.ballot.round else "-"
+    leads = "yes" if node.leading else "-"
+    if not _applies(node):
+        return node.node, node.role, state, leads, ballot, "-", "-", "-"
+    return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision
+
+
+def _silence(silent_ms: int) -> str:
+    if silent_ms < 0:
+        return "never heard"
+    seconds = silent_ms / 1000
+    return f"silent for {seconds:.1f} s" if seconds < 60 else f"silent for {seconds / 60:.0f} min"
+
+
+def _applies(node: NodeStatus) -> bool:
+    return node.role in ("learner", "replica") and node.silent_ms >= 0
+
+
+def _lag(node: NodeStatus, watermark: int) -> int:
+    """How many chosen slots the node had not applied when it was last heard."""
+    return max(0, watermark - node.applied)
+
+
+def _report(report: StatusReport) -> dict[str, object]:
+    return {
+        "cluster": report.cluster,
+        "gateway": report.gateway,
+        "leader": report.leader or None,
+        "ballot": str(report.ballot) if report.ballot.round else None,
+        "watermark": report.watermark,
+        "applied": report.applied,
+        "revision": report.revision,
+        "nodes": [_node(node, report.watermark) for node in report.nodes],
+    }
+
+
+def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
+    applies = _applies(node)
+    return {
+        "node": node.node,
+        "role": node.role,
+        "reachable": node.reachable,
+        "silent_ms": node.silent_ms if node.silent_ms >= 0 else None,
+        "leading": node.leading,
+        "ballot": str(node.ballot) if node.ballot.round else None,
+        "watermark": node.watermark,
+        "applied": node.applied if applies else None,
+        "lag": _lag(node, watermark) if applies else None,
+        "revision": node.revision if applies else None,
+    }
+
+
+def _print_json(fields: dict[str, object], flush: bool = False) -> None:
+    print(json.dumps(fields), flush=flush)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
