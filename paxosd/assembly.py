@@ -16,6 +16,7 @@ from paxosd.core.node import Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.types import Instant, NodeId
 from paxosd.driver import Driver
+from paxosd.machine.base import StateMachine
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.base import Store
@@ -29,14 +30,16 @@ def assemble(
     transport: Transport,
     clock: Callable[[], Instant],
     random: Random,
+    codec: Codec,
+    machine: StateMachine | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Driver:
     """The driver of one node of this cluster, ready for `recover` and then `turn`.
 
-    `random` is the only source of chance: it draws the incarnation and every election timeout.
+    `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
+    log to; the log itself by default.
     """
-    ledger = Ledger(store, Log(), config.limits.sessions_max, config.limits.page_bytes_max)
-    codec = Codec(config.digest, node_id, random.getrandbits(63), config.limits.frame_bytes_max)
+    ledger = Ledger(store, machine or Log(), config.limits.sessions_max, config.limits.page_bytes_max)
     role = config.nodes[node_id].role
     return Driver(
         _agent(config, node_id, role, store, ledger, random),
@@ -48,6 +51,11 @@ def assemble(
         ledger if role in (Role.LEARNER, Role.REPLICA) else None,
         on_event,
     )
+
+
+def codec_of(config: Config, node_id: NodeId, incarnation: int) -> Codec:
+    """How this life of a node speaks; `incarnation` is higher than that of every life before."""
+    return Codec(config.digest, node_id, incarnation, config.limits.frame_bytes_max)
 
 
 def _agent(config: Config, node_id: NodeId, role: Role, store: Store, ledger: Ledger, random: Random) -> Node:

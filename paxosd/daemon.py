@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
-from paxosd.assembly import assemble
+from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
 from paxosd.core.membership import Role
@@ -26,7 +26,7 @@ from paxosd.core.types import NodeId
 from paxosd.driver import Driver
 from paxosd.health import Beat
 from paxosd.storage.base import Store
-from paxosd.storage.directory import durability_warning, open_directory
+from paxosd.storage.directory import durability_warning, first_incarnation, open_directory
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
 from paxosd.transport.base import Transport
@@ -65,16 +65,19 @@ def data_directory(config: Config, node_id: NodeId, flag: str | None) -> Path:
 def run_daemon(config: Config, node_id: NodeId, data_dir: Path) -> None:
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
     with ExitStack() as stack:
-        store, beat = _open_store(config, node_id, data_dir, stack)
+        store, incarnation, beat = _open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
-        run_node(config, node_id, store, transport, beat)
+        run_node(config, node_id, store, transport, incarnation, beat)
 
 
-def run_node(config: Config, node_id: NodeId, store: Store, transport: Transport, beat: Beat | None) -> None:
-    """Recover the node and run it over an open store and transport, until a signal ends it."""
+def run_node(
+    config: Config, node_id: NodeId, store: Store, transport: Transport, incarnation: int, beat: Beat | None
+) -> Driver:
+    """Recover the node and run it over an open store and transport, until a signal ends it; returns its driver."""
     random = Random(secrets.randbits(64))
-    driver = assemble(config, node_id, store, transport, time.monotonic, random, _log_event)
+    codec = codec_of(config, node_id, incarnation)
+    driver = assemble(config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event)
     stop = StopSignal(transport)
     driver.recover()
     _collect_less_garbage()
@@ -82,12 +85,14 @@ def run_node(config: Config, node_id: NodeId, store: Store, transport: Transport
     log.info("ready node=%s role=%s cluster=%s digest=%s", node_id, role, config.cluster, config.digest.hex())
     _run(driver, stop, beat)
     log.info("stopped node=%s signal=%s", node_id, stop.name)
+    return driver
 
 
-def _open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, Beat | None]:
+def _open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, int, Beat | None]:
+    """The node's store, the number of this life, and what shows that it lives."""
     if config.storage.engine == "memory":
         log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")
-        return MemoryStore(), None
+        return MemoryStore(), first_incarnation(), None
     role = config.nodes[node_id].role
     directory = open_directory(data_dir, config.cluster, node_id, role.value)
     stack.callback(directory.close)
@@ -97,7 +102,7 @@ def _open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStac
     # A pure learner claims nothing about its disk: what it loses, a quorum of acceptors tells it again.
     store = SQLiteStore(directory.store_path, durable=role is not Role.LEARNER)
     stack.callback(store.close)
-    return store, Beat(data_dir)
+    return store, directory.incarnation, Beat(data_dir)
 
 
 def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:

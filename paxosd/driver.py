@@ -73,7 +73,7 @@ class Driver:
         self._applier = applier
         self._on_event = on_event
         self._loopback: deque[Message] = deque()
-        self._lives: dict[NodeId, list[int]] = {}  # the incarnations seen of each peer, the current one last
+        self._lives: dict[NodeId, int] = {}  # the highest incarnation seen of each peer
         self._warned_at: dict[str, Instant] = {}
 
     # ---- a life ----
@@ -141,14 +141,10 @@ class Driver:
             self.agent.receive(source, message, now)
 
     def _is_current_life(self, sender: NodeId, incarnation: int) -> bool:
-        """The latest life of a peer counts; once it was heard, the ones before are over."""
-        lives = self._lives.setdefault(sender, [])
-        if lives and lives[-1] == incarnation:
-            return True
-        if incarnation in lives:
+        """The latest life of a peer counts: incarnations grow, so a late frame of an earlier life cannot seem newer."""
+        if incarnation < self._lives.get(sender, 0):
             return False
-        lives.append(incarnation)
-        del lives[:-16]
+        self._lives[sender] = incarnation
         return True
 
     def _drop_foreign(self, foreign: ForeignFrame, client: bytes | None, now: Instant) -> None:

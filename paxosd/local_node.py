@@ -149,7 +149,7 @@ def _live(config: Config, node: NodeId, folder: Path, log: Path, ends: QueueEnds
         stack.callback(store.close)
         transport = QueueTransport(ends)
         stack.callback(transport.close)
-        driver = run_node(config, node, store, transport, None)
+        driver = run_node(config, node, store, transport, directory.incarnation, None)
     counts.send_bytes(json.dumps(driver.sent).encode())
 
 

@@ -218,6 +218,16 @@ def test_d13_once_a_later_life_of_a_peer_was_heard_the_earlier_one_is_not() -> N
     assert bench.driver.dropped["old incarnation"] == 1
 
 
+def test_n18_a_late_frame_of_a_life_that_was_never_heard_does_not_silence_the_living_one() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1), incarnation=6)
+    bench.arrive(Fetch(2), incarnation=5)
+    bench.arrive(Fetch(3), incarnation=6)
+    bench.driver.turn()
+
+    assert [message for _, message in bench.agent.given] == [Fetch(1), Fetch(3)]
+
+
 def test_m21_a_frame_of_another_cluster_is_dropped_and_a_client_is_told_whom_it_reached() -> None:
     bench = Bench()
     bench.arrive(Fetch(1), digest=b"othrothr")

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 
 FORMAT = 1
 IDENTITY_NAME = "identity.json"
+INCARNATION_NAME = "incarnation"
 LOCK_NAME = "lock"
 STORE_NAME = "records.sqlite3"
 
@@ -38,11 +40,15 @@ class Identity:
 
 
 class DataDirectory:
-    """An open data directory; hold it as long as its store is open."""
+    """An open data directory; hold it as long as its store is open.
 
-    def __init__(self, path: Path, identity: Identity, lock: int) -> None:
+    `incarnation` is a number for this opening, higher than that of every one before.
+    """
+
+    def __init__(self, path: Path, identity: Identity, incarnation: int, lock: int) -> None:
         self.path = path
         self.identity = identity
+        self.incarnation = incarnation
         self._lock: int | None = lock
 
     @property
@@ -67,10 +73,11 @@ def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDir
         lock = _lock(path)
         try:
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
+            incarnation = _next_incarnation(path)
         except BaseException:
             os.close(lock)
             raise
-    return DataDirectory(path, identity, lock)
+    return DataDirectory(path, identity, incarnation, lock)
 
 
 def _lock(path: Path) -> int:
@@ -120,6 +127,23 @@ def _read(file: Path) -> Identity:
     if not isinstance(identity.format, int):
         raise Corrupt(f"{file} has no format number: restore it from a backup; nothing was touched")
     return identity
+
+
+def first_incarnation() -> int:
+    """Where a directory without a past begins to count: ahead of what was there before, if the clock is right."""
+    return time.time_ns() // 1_000_000
+
+
+def _next_incarnation(path: Path) -> int:
+    """Grows from opening to opening, whatever the clock does; peers take the highest one for the living one."""
+    file = path / INCARNATION_NAME
+    try:
+        last = int(file.read_text()) if file.exists() else 0
+    except ValueError as error:
+        raise Corrupt(f"{file} holds no number ({error}): delete that file and start again") from error
+    incarnation = max(last + 1, first_incarnation())
+    _write_durably(file, f"{incarnation}\n")
+    return incarnation
 
 
 def _write_durably(file: Path, text: str) -> None:
