@@ -151,6 +151,10 @@ class Ledger:
 
     # ---- asking ----
 
+    def forgot(self, session: SessionId) -> bool:
+        """Whether this session was opened and is not remembered any more: its commands have no results here."""
+        return 0 < session <= self._opened and session not in self._sessions
+
     def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
         """The results of these commands; None unless all of them are applied."""
         known = self._sessions.get(session)

@@ -1,0 +1,100 @@
+"""What every state machine promises (see `machine/base.py`): subclass, and say how to make one.
+
+Laws:
+1. The state is a function of the log: equal commands in equal order give equal digests, in every process.
+2. How the commands came, one by one or many at once, makes no difference.
+3. A digest is a look; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import permutations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paxosd.machine.base import StateMachine
+
+COMMANDS = [b"one", b"two", b"", b"\x00\xff", b"one", b"x" * 1000]
+
+
+def feed(machine: StateMachine, commands: Sequence[bytes], sizes: Sequence[int] = ()) -> StateMachine:
+    """Apply all commands: the first `sizes[0]` at once, then `sizes[1]` …, and the rest at once."""
+    position = 0
+    for size in [*sizes, len(commands)]:
+        run = list(commands[position : position + size])
+        if run:
+            machine.apply(position + 1, run)
+        position += len(run)
+    return machine
+
+
+class StateMachineContract:
+    """Run by a subclass `Test…` that says how a machine is made."""
+
+    @staticmethod
+    def make() -> StateMachine:
+        """A machine to which nothing was applied yet."""
+        raise AssertionError("say how to make one")
+
+    def test_fresh_machines_are_equal(self) -> None:
+        assert self.make().digest() == self.make().digest()
+
+    def test_equal_logs_give_equal_digests_after_every_command(self) -> None:
+        one, other = self.make(), self.make()
+        for revision, command in enumerate(COMMANDS, 1):
+            one.apply(revision, [command])
+            other.apply(revision, [bytes(bytearray(command))])
+
+            assert one.digest() == other.digest()
+
+    def test_every_order_of_different_commands_has_its_own_digest(self) -> None:
+        digests = [feed(self.make(), order).digest() for order in permutations([b"a", b"b", b"ab", b""])]
+
+        assert len(set(digests)) == len(digests) == 24
+
+    def test_every_prefix_of_a_log_has_its_own_digest(self) -> None:
+        digests = [feed(self.make(), COMMANDS[:length]).digest() for length in range(len(COMMANDS) + 1)]
+
+        assert len(set(digests)) == len(digests)
+
+    @settings(derandomize=True, deadline=None)
+    @given(st.lists(st.binary(max_size=5)), st.lists(st.integers(0, 4)))
+    def test_how_commands_are_batched_makes_no_difference(self, commands: list[bytes], sizes: list[int]) -> None:
+        assert feed(self.make(), commands, sizes).digest() == feed(self.make(), commands).digest()
+
+    def test_where_one_command_ends_and_the_next_begins_makes_a_difference(self) -> None:
+        assert feed(self.make(), [b"ab", b"c"]).digest() != feed(self.make(), [b"a", b"bc"]).digest()
+
+    def test_a_digest_changes_nothing(self) -> None:
+        looked_at, other = self.make(), self.make()
+        for revision, command in enumerate(COMMANDS, 1):
+            looked_at.apply(revision, [command])
+            looked_at.digest()
+            looked_at.digest()
+
+        assert looked_at.digest() == feed(other, COMMANDS).digest()
+
+    def test_commands_are_not_changed_and_not_needed_any_more(self) -> None:
+        machine, given_away = self.make(), list(COMMANDS)
+        machine.apply(1, given_away)
+        before = machine.digest()
+
+        assert given_away == COMMANDS
+        given_away[0] = b"changed"
+        assert machine.digest() == before
+
+    def test_another_process_with_another_hash_seed_finds_the_same_digest(self) -> None:
+        kind = type(self.make())
+        program = (
+            f"from {kind.__module__} import {kind.__name__} as Machine\n"
+            f"machine = Machine()\nmachine.apply(1, {COMMANDS!r})\nprint(machine.digest().hex())"
+        )
+        environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+
+        assert done.stdout.strip() == feed(self.make(), COMMANDS).digest().hex()

@@ -1,0 +1,343 @@
+"""The ledger applies each command exactly once, in order, and every learner makes the same of the same log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from paxosd.core.agent import InvariantBroken
+from paxosd.core.history import ROW_BYTES
+from paxosd.core.records import Learned
+from paxosd.core.types import Entry, Outcome, SessionId, Slot
+from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, Ledger
+from paxosd.machine.log import Log
+from paxosd.storage.memory import MemoryStore
+
+PAGE_BYTES = 1 << 20
+
+
+class Learner:
+    """A ledger with its history, and the verbs of these tests."""
+
+    def __init__(self, sessions_max: int = 100) -> None:
+        self.store = MemoryStore()
+        self.ledger = Ledger(self.store, Log(), sessions_max, PAGE_BYTES)
+        self._stamp = 0
+
+    def learn(self, *batches: Batch) -> list[Outcome]:
+        """The next slot holds these batches."""
+        self._stamp += 1000
+        return self.learn_value(encode_value(self._stamp, batches))
+
+    def learn_value(self, value: bytes) -> list[Outcome]:
+        slot = self.ledger.next_slot
+        self.store.commit([Learned(slot, value)])
+        return self.ledger.apply(slot, value)
+
+    def open_session(self, nonce: int = 7) -> SessionId:
+        (outcome,) = self.learn(Batch(NO_SESSION, 0, nonce, 1, b""))
+        assert (outcome.kind, outcome.first_seq) == ("opened", nonce)
+        return outcome.session
+
+    def log(self, start: int = 1, bytes_max: int = PAGE_BYTES) -> list[Entry]:
+        """All entries from `start` on, page by page, as a client reads them."""
+        found: list[Entry] = []
+        while page := self.ledger.entries(start, bytes_max):
+            found += page
+            start = page[-1].revision + 1
+        return found
+
+    def values(self) -> list[bytes]:
+        return [entry.value for entry in self.log()]
+
+
+@pytest.fixture
+def learner() -> Learner:
+    return Learner()
+
+
+def batch(session: SessionId, first_seq: int, *commands: bytes, acknowledged: int = 1) -> Batch:
+    return Batch(session, acknowledged, first_seq, len(commands), encode_body(commands))
+
+
+def withdrawal(session: SessionId, first_seq: int, count: int) -> Batch:
+    return Batch(session, 1, first_seq, count, b"")
+
+
+def applied(session: SessionId, first_seq: int, count: int, revision: int, slot: Slot) -> Outcome:
+    return Outcome("applied", session, first_seq, count, revision, slot)
+
+
+def numbered(first: int, stop: int) -> list[bytes]:
+    return [b"%d" % number for number in range(first, stop)]
+
+
+# ---- applying ----
+
+
+def test_revisions_count_applied_commands_and_nothing_else(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"a", b"b"))
+    learner.learn()
+    learner.learn(batch(session, 3, b"c"))
+
+    assert learner.log() == [Entry(1, 2, b"a"), Entry(2, 2, b"b"), Entry(3, 4, b"c")]
+    assert (learner.ledger.revision, learner.ledger.next_slot, learner.ledger.noops) == (3, 5, 1)
+
+
+def test_a_slot_that_is_not_the_next_one_is_a_broken_invariant(learner: Learner) -> None:
+    for slot in (0, 2):
+        with pytest.raises(InvariantBroken):
+            learner.ledger.apply(slot, encode_value(1))
+
+
+def test_several_batches_of_several_sessions_share_a_slot(learner: Learner) -> None:
+    first, second = learner.open_session(), learner.open_session()
+    outcomes = learner.learn(batch(first, 1, b"a"), batch(second, 1, b"b", b"c"), batch(first, 2, b"d"))
+
+    assert outcomes == [applied(first, 1, 1, 1, 3), applied(second, 1, 2, 2, 3), applied(first, 2, 1, 4, 3)]
+    assert learner.values() == [b"a", b"b", b"c", b"d"]
+
+
+def test_log_time_is_the_latest_stamp_and_never_goes_back(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn_value(encode_value(9000, [batch(session, 1, b"a")]))
+    learner.learn_value(encode_value(4000, [batch(session, 2, b"b")]))
+
+    assert learner.ledger.log_time_ms == 9000
+
+
+# ---- exactly once ----
+
+
+def test_l01_a_repetition_gets_the_stored_result_and_changes_nothing(learner: Learner) -> None:
+    session = learner.open_session()
+    first = learner.learn(batch(session, 1, b"a", b"b"))
+    again = learner.learn(batch(session, 1, b"a", b"b"))
+
+    assert again == first == [applied(session, 1, 2, 1, 2)]
+    assert learner.values() == [b"a", b"b"]
+
+
+def test_l01_a_repetition_within_one_value_is_applied_once(learner: Learner) -> None:
+    session = learner.open_session()
+    outcomes = learner.learn(batch(session, 1, b"a"), batch(session, 1, b"a"))
+
+    assert outcomes == [applied(session, 1, 1, 1, 2)] * 2
+    assert learner.values() == [b"a"]
+
+
+def test_a_repetition_that_says_something_else_gets_the_first_result(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"a"))
+
+    assert learner.learn(batch(session, 1, b"other")) == [applied(session, 1, 1, 1, 2)]
+    assert learner.values() == [b"a"]
+
+
+def test_an_overlap_applies_only_what_is_new(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2", b"3"))
+    outcomes = learner.learn(batch(session, 2, b"2", b"3", b"4", b"5"))
+
+    assert outcomes == [applied(session, 2, 2, 2, 2), applied(session, 4, 2, 4, 3)]
+    assert learner.values() == numbered(1, 6)
+
+
+def test_a_repetition_over_several_slots_gets_each_piece_of_the_result(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2"))
+    learner.learn(withdrawal(session, 3, 1))
+    learner.learn(batch(session, 4, b"4", b"5"))
+
+    assert learner.learn(batch(session, 2, *numbered(2, 5))) == [
+        applied(session, 2, 1, 2, 2),
+        applied(session, 3, 1, 0, 3),
+        applied(session, 4, 1, 3, 4),
+    ]
+
+
+def test_l04_a_number_that_skips_one_is_refused_with_the_one_expected(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1"))
+    (gap,) = learner.learn(batch(session, 3, b"3"))
+    late = learner.learn(batch(session, 2, b"2"), batch(session, 3, b"3"))
+
+    assert (gap.kind, gap.first_seq, gap.count, gap.expected) == ("gap", 3, 1, 2)
+    assert late == [applied(session, 2, 1, 2, 4), applied(session, 3, 1, 3, 4)]
+    assert learner.values() == numbered(1, 4)
+
+
+def test_withdrawn_commands_use_up_their_numbers_and_no_revision(learner: Learner) -> None:
+    session = learner.open_session()
+    withdrawn = learner.learn(withdrawal(session, 1, 2))
+    late = learner.learn(batch(session, 1, b"1", b"2"))
+    learner.learn(batch(session, 3, b"3"))
+
+    assert withdrawn == late == [applied(session, 1, 2, 0, 2)]
+    assert learner.log() == [Entry(1, 4, b"3")]
+
+
+def test_a_withdrawal_that_comes_too_late_tells_what_was_applied(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2"))
+    outcomes = learner.learn(withdrawal(session, 1, 3))
+
+    assert outcomes == [applied(session, 1, 2, 1, 2), applied(session, 3, 1, 0, 3)]
+    assert learner.values() == [b"1", b"2"]
+
+
+def test_acknowledged_results_are_let_go_and_others_kept(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1"))
+    learner.learn(batch(session, 2, b"2"))
+    learner.learn(batch(session, 3, b"3", acknowledged=2))
+
+    assert learner.ledger.stored(session, 1, 1) == []
+    assert learner.ledger.stored(session, 2, 2) == [applied(session, 2, 1, 2, 3), applied(session, 3, 1, 3, 4)]
+
+
+def test_stored_tells_nothing_until_all_of_the_commands_are_applied(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2"))
+
+    assert learner.ledger.stored(session, 1, 3) is None
+    assert learner.ledger.stored(session, 2, 1) == [applied(session, 2, 1, 2, 2)]
+    assert learner.ledger.stored(session + 1, 1, 1) is None
+
+
+# ---- sessions ----
+
+
+def test_every_session_has_a_number_of_its_own_also_for_equal_nonces(learner: Learner) -> None:
+    assert [learner.open_session(nonce) for nonce in (7, 7, 8)] == [1, 2, 3]
+
+
+def test_a_session_that_was_never_opened_is_unknown(learner: Learner) -> None:
+    (outcome,) = learner.learn(batch(5, 1, b"a"))
+
+    assert (outcome.kind, outcome.session, outcome.first_seq, outcome.count) == ("unknown", 5, 1, 1)
+    assert learner.values() == []
+
+
+def test_the_longest_unused_session_is_forgotten_at_the_limit() -> None:
+    learner = Learner(sessions_max=2)
+    used, unused = learner.open_session(), learner.open_session()
+    learner.learn(batch(used, 1, b"a"))
+    learner.open_session()
+    (refused,) = learner.learn(batch(unused, 1, b"x"))
+
+    assert learner.ledger.sessions == 2
+    assert (refused.kind, refused.session) == ("unknown", unused)
+    assert learner.learn(batch(used, 1, b"a")) == [applied(used, 1, 1, 1, 3)]
+    assert learner.values() == [b"a"]
+
+
+def test_any_batch_of_a_session_counts_as_use() -> None:
+    learner = Learner(sessions_max=2)
+    used, unused = learner.open_session(), learner.open_session()
+    learner.learn(batch(used, 5, b"gap"))
+    learner.open_session()
+
+    assert not learner.ledger.forgot(used)
+    assert learner.ledger.forgot(unused)
+
+
+def test_forgot_tells_sessions_that_were_opened_from_those_that_never_were() -> None:
+    learner = Learner(sessions_max=1)
+    old, current = learner.open_session(), learner.open_session()
+
+    assert learner.ledger.forgot(old)
+    assert not learner.ledger.forgot(current)
+    assert not learner.ledger.forgot(current + 1)
+    assert not learner.ledger.forgot(NO_SESSION)
+
+
+# ---- what cannot be read ----
+
+
+@pytest.mark.parametrize("value", [b"", b"1234567", encode_value(1) + b"half a batch"], ids=["empty", "short", "torn"])
+def test_a_value_that_cannot_be_read_is_a_no_op(learner: Learner, value: bytes) -> None:
+    session = learner.open_session()
+
+    assert learner.learn_value(value) == []
+    assert learner.learn(batch(session, 1, b"a")) == [applied(session, 1, 1, 1, 3)]
+    assert learner.log() == [Entry(1, 3, b"a")]
+
+
+def test_a_body_that_cannot_be_read_counts_as_withdrawn(learner: Learner) -> None:
+    session = learner.open_session()
+    outcomes = learner.learn(Batch(session, 1, 1, 2, b"not two commands"), batch(session, 3, b"c"))
+
+    assert outcomes == [applied(session, 1, 2, 0, 2), applied(session, 3, 1, 1, 2)]
+    assert learner.log() == [Entry(1, 2, b"c")]
+
+
+@pytest.mark.parametrize("count", [0, 2**32 - 1])
+def test_odd_counts_do_no_harm(learner: Learner, count: int) -> None:
+    session = learner.open_session()
+    learner.learn(Batch(session, 1, 1, count, b""), Batch(session, 1, 1, count, b"x"))
+    learner.learn(Batch(NO_SESSION, 0, 1, count, b"x"))
+    learner.learn(batch(session, count + 1, b"a"))
+
+    assert learner.log() == [Entry(1, 4, b"a")]
+
+
+# ---- reading ----
+
+
+def slots_of(learner: Learner, session: SessionId, sizes: Iterable[int]) -> None:
+    first_seq = 1
+    for size in sizes:
+        learner.learn(batch(session, first_seq, *numbered(first_seq, first_seq + size)))
+        first_seq += size
+
+
+def test_a_page_starts_in_the_middle_of_a_slot(learner: Learner) -> None:
+    slots_of(learner, learner.open_session(), [3, 4, 5])
+
+    for start in range(1, 13):
+        assert learner.ledger.entries(start, PAGE_BYTES)[0].revision == start
+        assert [entry.value for entry in learner.log(start)] == numbered(start, 13)
+
+
+def test_pages_of_any_size_make_up_the_whole_log(learner: Learner) -> None:
+    slots_of(learner, learner.open_session(), [1, 7, 2, 1, 30])
+
+    whole = learner.log()
+    assert [entry.value for entry in whole] == numbered(1, 42)
+    for bytes_max in (1, ROW_BYTES, 3 * ROW_BYTES, 500):
+        assert learner.log(1, bytes_max) == whole
+
+
+def test_a_page_holds_no_more_entries_than_a_frame_takes(learner: Learner) -> None:
+    session = learner.open_session()
+    slots_of(learner, session, [ENTRIES_PER_PAGE_MAX + 5, 3])
+
+    assert len(learner.ledger.entries(1, PAGE_BYTES)) == ENTRIES_PER_PAGE_MAX
+    assert learner.values() == numbered(1, ENTRIES_PER_PAGE_MAX + 9)
+
+
+def test_a_page_before_the_first_revision_starts_at_the_first(learner: Learner) -> None:
+    slots_of(learner, learner.open_session(), [2])
+
+    assert learner.ledger.entries(0, PAGE_BYTES) == learner.ledger.entries(1, PAGE_BYTES) != ()
+
+
+def test_a_page_after_the_last_revision_is_empty(learner: Learner) -> None:
+    assert learner.ledger.entries(1, PAGE_BYTES) == ()
+    slots_of(learner, learner.open_session(), [2])
+
+    assert learner.ledger.entries(3, PAGE_BYTES) == ()
+
+
+def test_entries_leave_out_repetitions_gaps_and_unknown_sessions(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2"), batch(session, 1, b"1", b"2"), batch(session, 9, b"gap"))
+    learner.learn(batch(99, 1, b"unknown"), batch(session, 2, b"2", b"3"), withdrawal(session, 4, 1))
+    learner.learn(batch(session, 1, b"1"))
+    learner.learn(batch(session, 5, b"5"))
+
+    assert learner.log() == [Entry(1, 2, b"1"), Entry(2, 2, b"2"), Entry(3, 3, b"3"), Entry(4, 5, b"5")]
