@@ -76,7 +76,7 @@ class Ledger:
         self._opened = 0
         self._first_revisions = array("Q")  # of each slot that has any
         self._slots = array("Q")  # which slot that is
-        self._skipped: dict[Slot, tuple[int, ...]] = {}  # how many commands of each batch were not applied, if any
+        self._skipped: dict[Slot, tuple[int, ...]] = {}  # how many commands of each batch were skipped, if any
 
     @property
     def sessions(self) -> int:
@@ -108,7 +108,7 @@ class Ledger:
         return outcomes
 
     def _apply_batch(self, slot: Slot, batch: Batch, outcomes: list[Outcome]) -> int:
-        """Apply what is new in a batch; returns how many of its commands, from the first on, were not applied."""
+        """Apply what is new in a batch; returns how many of its commands, from the first on, were skipped."""
         if batch.session == NO_SESSION:
             outcomes.append(self._open(batch.first_seq, slot))
             return batch.count
@@ -140,7 +140,7 @@ class Ledger:
         session.runs.append(run)
         session.last_seq = batch.first_seq + batch.count - 1
         outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
-        return known if fresh else batch.count
+        return known
 
     def _open(self, nonce: int, slot: Slot) -> Outcome:
         self._opened += 1

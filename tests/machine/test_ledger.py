@@ -321,7 +321,7 @@ def test_a_page_holds_no_more_entries_than_a_frame_takes(learner: Learner) -> No
 
 
 def test_a_page_before_the_first_revision_starts_at_the_first(learner: Learner) -> None:
-    slots_of(learner, learner.open_session(), [2])
+    slots_of(learner, learner.open_session(), [2, 2])
 
     assert learner.ledger.entries(0, PAGE_BYTES) == learner.ledger.entries(1, PAGE_BYTES) != ()
 

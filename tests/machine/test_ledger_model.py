@@ -139,12 +139,15 @@ def replay(log: list[list[Batch]]) -> tuple[Ledger, Model]:
 @given(logs, st.integers(1, 400))
 def test_any_log_gives_what_the_model_gives_in_pages_of_any_size(log: list[list[Batch]], bytes_max: int) -> None:
     ledger, model = replay(log)
+    machine = Log()
+    machine.apply(1, [entry.value for entry in model.log])
     read: list[Entry] = []
     while page := ledger.entries(len(read) + 1, bytes_max):
         read += page
 
     assert read == model.log
     assert ledger.revision == len(model.log)
+    assert ledger.digest() == machine.digest()
     assert [session for session in range(model.opened + 2) if ledger.forgot(session)] == [
         session for session in range(1, model.opened + 1) if session not in model.sessions
     ]

@@ -8,3 +8,10 @@ from tests.machine.contract import StateMachineContract
 
 class TestLog(StateMachineContract):
     make = staticmethod(Log)
+
+    def test_a_command_that_looks_like_two_is_one(self) -> None:
+        one, two = Log(), Log()
+        one.apply(1, [b"a2:b"])
+        two.apply(1, [b"a", b"b"])
+
+        assert one.digest() != two.digest()
