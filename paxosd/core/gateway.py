@@ -208,9 +208,7 @@ class Gateway(Agent):
             largest = max(map(len, commands(message.body, message.count)))
         except MalformedValue:
             return Reason.MALFORMED
-        too_large = largest > self._limits.command_bytes_max
-        too_many = message.count > 1 and len(message.body) > self._limits.value_bytes_max
-        return Reason.TOO_LARGE if too_large or too_many else None
+        return Reason.TOO_LARGE if largest > self._limits.command_bytes_max else None
 
     def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
         leader = self._leader(now)

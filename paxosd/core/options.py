@@ -27,7 +27,7 @@ class Limits:
     command_bytes_max: int = 1024 * 1024
     """The largest value of one `propose`."""
     value_bytes_max: int = 1024 * 1024
-    """How many bytes of commands one slot takes (a single larger command still gets its own)."""
+    """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
     pending_bytes_max: int = 64 * 1024 * 1024
