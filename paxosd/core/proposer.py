@@ -77,7 +77,7 @@ class Proposer(Agent):
         self._acceptors = membership.acceptors
         self._other_replicas = tuple(node for node in membership.replicas if node != node_id)
         self._told_of_chosen = membership.pure_learners + ((node_id,) if node_id in membership.replicas else ())
-        self._told_of_resigning = tuple({*membership.proposers, *membership.acceptors} - {node_id})
+        self._told_of_resigning = tuple(sorted({*membership.proposers, *membership.acceptors} - {node_id}))
         self._quorum = membership.quorum
         self._timing = timing
         self._limits = limits
