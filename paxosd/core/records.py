@@ -58,3 +58,6 @@ class Learned:
 
 
 Record: TypeAlias = Round | Promised | Voted | Told | Learned
+
+MAY_BE_LOST = (Told, Learned)
+"""The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them."""

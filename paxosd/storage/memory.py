@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
-from paxosd.core.types import FIRST_SLOT, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot, Vote
 
 
 class MemoryStore:
@@ -61,6 +61,38 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
+
+    # ---- for the simulator, which plays the disk ----
+
+    def copy(self) -> MemoryStore:
+        """Another store with the same records."""
+        twin = MemoryStore()
+        twin._latest = dict(self._latest)
+        twin._votes, twin._learned = dict(self._votes), dict(self._learned)
+        twin._learned_stop = self._learned_stop
+        return twin
+
+    def promised(self) -> Ballot:
+        """The promise on record."""
+        found = self._latest.get(Promised)
+        return found.ballot if isinstance(found, Promised) else NO_BALLOT
+
+    def round(self) -> int:
+        """The round on record."""
+        found = self._latest.get(Round)
+        return found.round if isinstance(found, Round) else 0
+
+    def vote(self, slot: Slot) -> Voted | None:
+        """The vote on record in this slot."""
+        return self._votes.get(slot)
+
+    def voted_slots(self) -> list[Slot]:
+        """The slots with a vote, in order."""
+        return sorted(self._votes)
+
+    def learned_slots(self) -> list[Slot]:
+        """The slots with a chosen value, in order."""
+        return sorted(self._learned)
 
 
 def _slots(known: dict[Slot, Voted] | dict[Slot, Learned], first: Slot, stop: Slot) -> list[Slot]:
