@@ -1,0 +1,8 @@
+"""`python -m paxosd` is `paxosd`."""
+
+import sys
+
+from paxosd.cli import main
+
+if __name__ == "__main__":  # spawned processes import this file again
+    sys.exit(main())
