@@ -13,8 +13,6 @@ Laws:
 from __future__ import annotations
 
 import errno
-import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +20,7 @@ import zmq
 
 from paxosd.core.types import ClientAddress, NodeId
 from paxosd.transport.base import Inbound, TransportError
+from paxosd.transport.waker import Waker, milliseconds
 
 PEER_FRAMES_MAX = 1000
 """Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
@@ -137,7 +136,7 @@ class ZeroMQTransport:
             self.dropped["client gone"] += 1
 
     def wait(self, timeout_s: float | None) -> None:
-        timeout_ms = _milliseconds(timeout_s)
+        timeout_ms = milliseconds(timeout_s)
         for ready, _ in self._poller.poll(timeout_ms):
             if ready == self._waker.fileno():
                 self._waker.clear()
@@ -212,7 +211,7 @@ class ZeroMQLink:
             self._gateway, self._dealer = "", None
 
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
-        timeout_ms = _milliseconds(timeout_s)
+        timeout_ms = milliseconds(timeout_s)
         for ready, _ in self._poller.poll(timeout_ms):
             if ready == self._waker.fileno():
                 self._waker.clear()
@@ -231,42 +230,6 @@ class ZeroMQLink:
         if not self._context.closed:
             self._context.destroy(linger=0)
             self._waker.close()
-
-
-def _milliseconds(timeout_s: float | None) -> int | None:
-    """Rounded up: a poll that ends just before its deadline would be followed by another one."""
-    return None if timeout_s is None else max(0, math.ceil(timeout_s * 1000))
-
-
-class Waker:
-    """Ends a poll from another thread or from a signal handler; many wakes in a row cost one."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._awake = False
-
-    def fileno(self) -> int:
-        return self._read
-
-    def wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            try:
-                os.write(self._write, b"w")
-            except (BlockingIOError, OSError):
-                return  # full: awake anyway; closed: nobody waits any more
-
-    def clear(self) -> None:
-        self._awake = False  # before reading: a wake that comes now writes again
-        try:
-            os.read(self._read, 4096)
-        except BlockingIOError:
-            return
-
-    def close(self) -> None:
-        self._awake = True
-        os.close(self._read)
-        os.close(self._write)
 
 
 def _tune(socket_: zmq.Socket[bytes]) -> None:
