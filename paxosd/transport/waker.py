@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 
 
 class Waker:
@@ -19,17 +20,15 @@ class Waker:
     def wake(self) -> None:
         if not self._awake:
             self._awake = True
-            try:
+            with suppress(OSError):  # full: awake anyway; closed: nobody waits any more
                 os.write(self._write, b"w")
-            except (BlockingIOError, OSError):
-                return  # full: awake anyway; closed: nobody waits any more
 
     def clear(self) -> None:
-        self._awake = False  # before reading: a wake that comes now writes again
-        try:
+        with suppress(BlockingIOError):
             os.read(self._read, 4096)
-        except BlockingIOError:
-            return
+        # After reading: a wake in between finds us awake, and so it is, for whoever clears returns from its wait. The
+        # other way round its byte could be read here while the flag stays, and no later wake would write again.
+        self._awake = False
 
     def close(self) -> None:
         self._awake = True
