@@ -65,7 +65,7 @@ def data_directory(config: Config, node_id: NodeId, flag: str | None) -> Path:
 def run_daemon(config: Config, node_id: NodeId, data_dir: Path) -> None:
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
     with ExitStack() as stack:
-        store, incarnation, beat = _open_store(config, node_id, data_dir, stack)
+        store, incarnation, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
         run_node(config, node_id, store, transport, incarnation, beat)
@@ -88,7 +88,7 @@ def run_node(
     return driver
 
 
-def _open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, int, Beat | None]:
+def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, int, Beat | None]:
     """The node's store, the number of this life, and what shows that it lives."""
     if config.storage.engine == "memory":
         log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")

@@ -1,87 +1,72 @@
-"""A whole cluster on one machine: every role its own process, joined by queues.
+"""A whole cluster on one machine: every node its own process, joined by queues.
 
 Laws:
 1. The roles, the driver and the store are those of a daemon; only the transport differs.
-2. `close` leaves no process, no thread and, unless a data directory was given, no file. If the process that
-   started the cluster dies in any way, the nodes end too.
+2. `close` leaves no process, no thread and, unless a data directory was given, no file. It kills: what a node
+   has told anybody is durable at every instant, so there is nothing to wait for.
 3. A node that ends without being told to is reported: it is logged as an error and stands in `died`.
+4. A data directory belongs to one cluster: acceptors of another one would not share a quorum with its past.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType, TracebackType
+from types import TracebackType
 
 from paxosd.client import Client
-from paxosd.config import Config, queue_cluster
-from paxosd.core.membership import Role
+from paxosd.client.errors import ConfigurationError, PaxosError, Unavailable
+from paxosd.config import Config, ConfigError, queue_cluster
 from paxosd.core.types import NodeId
-from paxosd.daemon import configure_logging, run_node
-from paxosd.exits import Exit
-from paxosd.storage.base import Store
-from paxosd.storage.directory import open_directory
-from paxosd.storage.sqlite import SQLiteStore
-from paxosd.transport.queues import QueueEnds, QueueTransport, Switchboard
+from paxosd.local_node import NodeProcess
+from paxosd.storage.base import StorageError
+from paxosd.transport.queues import URL_SCHEME, Switchboard
 
-log = logging.getLogger("paxosd")
+LEADS_WITHIN_S = 30.0
+"""How long a cluster may take until a node leads; a machine that is very busy starts seven interpreters slowly."""
 
-END_WITHIN_S = 5.0
+ENDS_WITHIN_S = 5.0
 """How long nodes may take to end after SIGTERM; then they are killed."""
 
-LOG_TAIL_BYTES = 2000
-"""How much of its log is shown of a node that ended by itself."""
+MEANING_NAME = "cluster.json"
+"""The file in a data directory that tells which cluster it belongs to."""
 
-_spawn = get_context("spawn")
-_spawning = threading.Lock()
+log = logging.getLogger("paxosd")
 
 
 class LocalCluster:
     """A running cluster; a context manager that ends it.
 
-    `data_dir` keeps what the nodes make durable, and their logs; None: a temporary directory. `drop` is the
-    probability that a frame between two nodes is lost, drawn with `seed`. Raises `ConfigError` if these roles
-    make no cluster.
+    `data_dir` keeps what the nodes make durable, and their logs; None: the place that the configuration names, or a
+    temporary directory. `loss` is the probability that a frame between two nodes is lost, drawn with `seed`. One
+    thread uses it. Raises `ConfigError` or `StorageError`.
     """
 
-    def __init__(
-        self,
-        proposers: int = 2,
-        acceptors: int = 3,
-        learners: int = 2,
-        replicas: int = 0,
-        data_dir: Path | str | None = None,
-        drop: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self.config = queue_cluster(proposers, acceptors, learners, replicas)
+    def __init__(self, config: Config, data_dir: Path | None = None, loss: float = 0.0, seed: int = 0) -> None:
+        self.config = config
         self.died: dict[NodeId, str] = {}
         self.sent: Counter[str] = Counter()
         self.lives_uncounted = 0
-        self._lock = threading.Lock()
-        self._lives: dict[NodeId, _Life] = {}
+        self._nodes: dict[NodeId, NodeProcess] = {}
+        if not 0 <= loss < 1:
+            raise ConfigError((f"drop: {loss} is not a probability from 0 to below 1, such as 0.05",))
+        if config.transport != "queue":
+            raise ConfigError((f"{config.path}: transport: must be queue for a local cluster, not {config.transport}",))
         with ExitStack() as stack:
-            if data_dir is None:
-                data_dir = stack.enter_context(TemporaryDirectory(prefix="paxosd-local-"))
-            self.data_dir = Path(data_dir)
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            self.switchboard = Switchboard(self.config.membership.nodes, drop, seed)
+            named = data_dir or (Path(config.storage.dir) if config.storage.dir else None)
+            # Nodes do not start in our working directory, but in the one that our program was started in.
+            self.data_dir = (named or Path(stack.enter_context(TemporaryDirectory(prefix="paxosd-local-")))).resolve()
+            _claim(self.data_dir, config)
+            self.switchboard = Switchboard(config.limits.frame_bytes_max, loss, seed)
             stack.callback(self.switchboard.close)
-            stack.callback(self.stop)
-            for node in self.config.membership.nodes:
-                self._start(node, self.switchboard.ends(node))
+            stack.callback(self._kill_all)
+            for node in config.membership.nodes:
+                self._start(node)
             self._resources = stack.pop_all()
 
     def __enter__(self) -> LocalCluster:
@@ -100,90 +85,129 @@ class LocalCluster:
     @property
     def pids(self) -> dict[NodeId, int]:
         """The process of every node that lives."""
-        with self._lock:
-            return {node: life.pid for node, life in self._lives.items() if not life.ended.is_set()}
+        return {node: process.pid for node, process in self._nodes.items() if process.lives}
 
-    def client(self, gateway: NodeId | None = None, timeout: float = 5.0) -> Client:
+    def client(
+        self, gateway: NodeId | None = None, timeout: float = 5.0, on_close: Callable[[], None] = lambda: None
+    ) -> Client:
         """A client of every gateway, or of this one only; it must be closed before the cluster."""
         asked = self.gateways if gateway is None else (gateway,)
-        endpoints = [f"queue://{node}" for node in asked]
-        return Client(endpoints, timeout=timeout, digest=self.config.digest, link=self.switchboard.link())
+        return Client(
+            [f"{URL_SCHEME}{node}" for node in asked],
+            timeout=timeout,
+            digest=self.config.digest,
+            command_bytes_max=self.config.limits.command_bytes_max,
+            frame_bytes_max=self.config.limits.frame_bytes_max,
+            link=self.switchboard.link(),
+            on_close=on_close,
+        )
 
-    def kill(self, node: NodeId) -> None:
-        """End a node with SIGKILL, as a power cut would; returns when it is dead."""
-        self._end(node, signal.SIGKILL)
-
-    def restart(self, node: NodeId) -> None:
-        """Start a node again from what it made durable; one that lives is ended with SIGTERM first."""
-        self._end(node, signal.SIGTERM)
-        self._start(node, self.switchboard.replace(node))
-
-    def stop(self) -> None:
-        """End every node and keep the files. `sent` then counts all messages by type, but for `lives_uncounted`."""
-        lives = list(self._lives.values())
-        for life in lives:
-            life.end(signal.SIGTERM)
-        for life in lives:
-            self._bury(life)
-        self._lives.clear()
-
-    def close(self) -> None:
-        """Stop, and remove what is temporary; safe to call twice."""
-        self._resources.close()
+    def leader(self, other_than: NodeId = "", within_s: float = LEADS_WITHIN_S) -> NodeId:
+        """Wait until a node leads, by its own word; raises `Unavailable` if none does in time, or a node died."""
+        deadline = time.monotonic() + within_s
+        with self.client(timeout=1.0) as client:
+            while time.monotonic() < deadline and not self.died:
+                try:
+                    report = client.status()
+                except PaxosError:
+                    continue  # nobody answers yet
+                leading = [row.node for row in report.nodes if row.leading and row.node != other_than]
+                if leading:
+                    return leading[0]
+        why = "\n".join(self.died.values()) or f"the nodes' logs are in {self.data_dir}"
+        raise Unavailable(f"no node leads: {why}")
 
     # ---- lives ----
 
-    def _start(self, node: NodeId, ends: QueueEnds) -> None:
-        with self._lock:
-            self._lives[node] = _Life(self.config, node, self.data_dir, ends, self._mourn)
+    def kill(self, node: NodeId) -> None:
+        """End a node with SIGKILL, as a power cut would; returns when it is dead."""
+        process = self._nodes.pop(node, None)
+        if process is not None:
+            process.kill()
+            self._bury(process)
 
-    def _end(self, node: NodeId, number: signal.Signals) -> None:
-        life = self._lives.pop(node, None)
-        if life is not None:
-            life.end(number)
-            self._bury(life)
+    def restart(self, node: NodeId) -> None:
+        """Start a node again from what it made durable; one that lives is ended with SIGTERM first."""
+        process = self._nodes.pop(node, None)
+        if process is not None:
+            process.terminate()
+            self._bury(process)
+        self._start(node)
 
-    def _bury(self, life: _Life) -> None:
+    def stop(self) -> None:
+        """Drain and end every node, and keep the files. `sent` then counts all messages, but for `lives_uncounted`."""
+        for process in self._nodes.values():
+            process.terminate()
+        for process in self._nodes.values():
+            self._bury(process)
+        self._nodes.clear()
+
+    def close(self) -> None:
+        """End every node and remove what is temporary; safe to call twice."""
+        self._resources.close()
+
+    def _start(self, node: NodeId) -> None:
+        ends = self.switchboard.replace(node)
+        self._nodes[node] = NodeProcess(self.config, node, self.data_dir, ends, self._mourn)
+        self._nodes[node].start()
+
+    def _bury(self, process: NodeProcess) -> None:
         """Wait for the end of a life that was told to end, and take over what it counted."""
-        if not life.ended.wait(END_WITHIN_S):
-            life.end(signal.SIGKILL)
-            life.ended.wait()
-        counted = life.counted()
-        self.lives_uncounted += counted is None
-        self.sent.update(counted or {})
+        process.join(ENDS_WITHIN_S)
+        sent = process.sent()
+        self.lives_uncounted += sent is None
+        self.sent.update(sent or {})
 
-    def _mourn(self, life: _Life) -> None:
-        reason = f"{life.node} ended by itself with exit code {life.process.exitcode}; its log ends:\n{life.log_tail()}"
-        self.died[life.node] = reason
-        log.error("%s", reason)
+    def _kill_all(self) -> None:
+        for process in self._nodes.values():
+            process.kill()
+        for process in self._nodes.values():
+            process.join(ENDS_WITHIN_S)
+        self._nodes.clear()
+
+    def _mourn(self, process: NodeProcess) -> None:
+        self.died[process.node] = process.epitaph()
+        log.error("%s", self.died[process.node])
 
 
-class _Life:
-    """One process of a node, from its start to its end."""
+def local_config(proposers: int | None, acceptors: int | None, learners: int | None, replicas: int) -> Config:
+    """A cluster of so many nodes; None: 2 proposers, 3 acceptors, 2 learners, or none of them beside replicas.
 
-    def __init__(
-        self, config: Config, node: NodeId, data_dir: Path, ends: QueueEnds, mourn: Callable[[_Life], None]
-    ) -> None:
-        self.node = node
-        self.ended = threading.Event()
-        self.exit_code: int | None = None
-        self._told_to_end = False
-        self._lock = threading.Lock()
-        self._mourn = mourn
-        self._log_path = data_dir / f"{node}.log"
-        self._counts, child_counts = _spawn.Pipe(duplex=False)
-        arguments = (config, node, data_dir / node, self._log_path, ends, child_counts)
-        self._process = _spawn.Process(target=_live, args=arguments, name=f"paxosd-{node}", daemon=True)
-        with _start_of_a_child():
-            self._process.start()
-        child_counts.close()
-        self.pid = int(self._process.pid or 0)
-        self._watcher = threading.Thread(target=self._watch, name=f"paxosd-watch-{node}", daemon=True)
-        self._watcher.start()
+    Raises `ConfigError`.
+    """
 
-    def end(self, number: signal.Signals) -> None:
-        """Send it this signal, if it lives still."""
-        with self._lock:
-            self._told_to_end = True
-            if not self.ended.is_set():
-                os.kill(self.pid, number)
+    def or_usual(count: int | None, usual: int) -> int:
+        return count if count is not None else 0 if replicas else usual
+
+    return queue_cluster(or_usual(proposers, 2), or_usual(acceptors, 3), or_usual(learners, 2), replicas)
+
+
+def local_client(config: Config, data_dir: Path | None, loss: float, seed: int, timeout: float) -> Client:
+    """A client of a new cluster that has a leader; closing the client ends the cluster (see `Client.local`)."""
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(LocalCluster(config, data_dir, loss, seed))
+        except (ConfigError, StorageError) as error:
+            raise ConfigurationError(str(error)) from error
+        cluster.leader()
+        client = cluster.client(timeout=timeout, on_close=cluster.close)
+        stack.pop_all()
+        return client
+
+
+def _claim(data_dir: Path, config: Config) -> None:
+    """Note whose directory it is (law 4); raises `ConfigError` if it is another cluster's."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = data_dir / MEANING_NAME
+        if not file.exists():
+            file.write_text(config.meaning + "\n")
+        found = file.read_text().rstrip("\n")
+    except OSError as error:
+        raise StorageError(
+            f"{data_dir} cannot be used: {error.strerror}; name another directory, or mend that"
+        ) from error
+    if found != config.meaning:
+        raise ConfigError(
+            (f"{data_dir}: holds a cluster of other nodes or limits: start that one, or name another directory",)
+        )

@@ -9,40 +9,39 @@ Laws:
 from __future__ import annotations
 
 import json
+import logging
 import os
-import secrets
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from random import Random
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import NoReturn
 
-from paxosd.assembly import assemble
 from paxosd.config import Config
-from paxosd.core.membership import Role
+from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
-from paxosd.daemon import StopSignal, configure_logging
+from paxosd.daemon import configure_logging, open_store, run_node
 from paxosd.exits import Exit
-from paxosd.storage.directory import open_directory
-from paxosd.storage.sqlite import SQLiteStore
+from paxosd.storage.base import StorageError
 from paxosd.transport.queues import QueueEnds, QueueTransport
 
 LOG_TAIL_BYTES = 2000
 """How much of its log is shown of a node that ended by itself."""
+
+log = logging.getLogger("paxosd")
 
 _spawn = get_context("spawn")
 _starting = threading.Lock()
 
 
 class NodeProcess:
-    """One life of a node, started at once.
+    """One life of a node.
 
     `on_fall` is called, from a thread of its own, if the process ends before `terminate` or `kill` was called.
     """
@@ -52,18 +51,24 @@ class NodeProcess:
     ) -> None:
         self.node = node
         self._log = data_dir / f"{node}.log"
+        self._ends = ends
         self._on_fall = on_fall
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._ending = False
-        self._counts, counts = _spawn.Pipe(duplex=False)
-        arguments = (config, node, data_dir / node, self._log, ends, counts)
+        self._counts, self._counts_end = _spawn.Pipe(duplex=False)
+        arguments = (config, node, data_dir / node, self._log, ends, self._counts_end)
         self._process = _spawn.Process(target=_live, args=arguments, name=f"paxosd-{node}", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name=f"paxosd-watch-{node}", daemon=True)
+
+    def start(self) -> None:
+        """Start the process; returns before it is ready."""
+        self._log.touch()
         with _apart_from_this_program():
             self._process.start()
-        counts.close()
-        self._watcher = threading.Thread(target=self._watch, name=f"paxosd-watch-{node}", daemon=True)
-        self._watcher.start()
+            self._counts_end.close()
+            self._ends.given_away()
+            self._watcher.start()
 
     @property
     def pid(self) -> int:
@@ -72,32 +77,34 @@ class NodeProcess:
 
     @property
     def lives(self) -> bool:
-        return not self._ended.is_set()
+        return self._watcher.is_alive() and not self._ended.is_set()
 
     def terminate(self) -> None:
         """Ask it to drain and end."""
-        with self._lock:
-            self._ending = True
-            self._process.terminate()
+        self._end(self._process.terminate)
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
+        self._end(self._process.kill)
+
+    def _end(self, how: Callable[[], None]) -> None:
         with self._lock:
             self._ending = True
-            self._process.kill()
+            if self.lives:
+                how()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end after `terminate` or `kill`; what has not ended in time is killed."""
-        if not self._ended.wait(timeout_s):
+        if self.lives and not self._ended.wait(timeout_s):
             self.kill()
-        self._watcher.join()
+            self._ended.wait()
 
     def sent(self) -> Counter[str] | None:
         """How many messages of each type it sent; None if it was killed and could not tell. Once, after the end."""
         with self._counts:
             try:
                 return Counter(json.loads(self._counts.recv_bytes()))
-            except EOFError:
+            except (EOFError, OSError):
                 return None
 
     def epitaph(self) -> str:
@@ -110,21 +117,22 @@ class NodeProcess:
         with self._lock:
             self._process.join()
             fell = not self._ending
-        self._ended.set()
         if fell:
             self._on_fall(self)
+        self._ended.set()
 
 
 @contextmanager
 def _apart_from_this_program() -> Iterator[None]:
-    """Children started in this block ignore Ctrl-C from their first instruction, and do not run our main file.
+    """A child that is started in this block never sees Ctrl-C, and does not run our main file.
 
     `spawn` has a child run the file that its parent was started with; a script that starts a cluster outside of
-    `if __name__ == "__main__"` would start another one in each of its nodes.
+    `if __name__ == "__main__"` would start another one in each of its nodes. A Ctrl-C for ourselves waits until the
+    block ends: in the middle, it would leave half a child behind.
     """
-    with _starting:
+    with _starting, _interrupt_later():
         program = sys.modules["__main__"]
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it for good
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             yield
@@ -133,24 +141,48 @@ def _apart_from_this_program() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread only
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 # ---- inside the process ----------------------------------------------------------------------
 
 
-def _live(config: Config, node: NodeId, folder: Path, log: Path, ends: QueueEnds, counts: Connection) -> None:
+def _live(config: Config, node: NodeId, folder: Path, log_path: Path, ends: QueueEnds, counts: Connection) -> None:
     threading.Thread(target=_end_with_parent, name="paxosd-parent", daemon=True).start()
-    _print_into(log)
+    _print_into(log_path)
     configure_logging(node)
-    role = config.nodes[node].role
-    with ExitStack() as stack:
-        directory = open_directory(folder, config.cluster, node, role.value)
-        stack.callback(directory.close)
-        # As in a daemon: what a pure learner loses, a quorum of acceptors tells it again.
-        store = SQLiteStore(directory.store_path, durable=role is not Role.LEARNER)
-        stack.callback(store.close)
-        transport = QueueTransport(ends)
-        stack.callback(transport.close)
-        driver = run_node(config, node, store, transport, directory.incarnation, None)
+    try:
+        with ExitStack() as stack:
+            store, incarnation, beat = open_store(config, node, folder, stack)
+            transport = QueueTransport(ends)
+            stack.callback(transport.close)
+            driver = run_node(config, node, store, transport, incarnation, beat)
+    except StorageError as error:
+        _exit(Exit.STORAGE, str(error))
+    except InvariantBroken as error:
+        _exit(Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
     counts.send_bytes(json.dumps(driver.sent).encode())
+
+
+def _exit(code: Exit, reason: str) -> NoReturn:
+    log.error("%s", reason)
+    sys.exit(code)
 
 
 def _end_with_parent() -> None:
@@ -160,7 +192,7 @@ def _end_with_parent() -> None:
     os._exit(Exit.ERROR)
 
 
-def _print_into(log: Path) -> None:
-    with log.open("ab") as file:
+def _print_into(log_path: Path) -> None:
+    with log_path.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

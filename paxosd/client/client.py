@@ -106,6 +106,33 @@ class Client:
         options.setdefault("frame_bytes_max", config.limits.frame_bytes_max)
         return cls(gateways, **options)
 
+    @classmethod
+    def local(
+        cls,
+        proposers: int | None = None,
+        acceptors: int | None = None,
+        learners: int | None = None,
+        replicas: int = 0,
+        *,
+        data_dir: str | Path | None = None,
+        drop: float = 0.0,
+        seed: int = 0,
+        timeout: float = 5.0,
+    ) -> Client:
+        """A client of a new cluster on this machine, every node its own process; closing the client ends the cluster.
+
+        Without numbers: 2 proposers, 3 acceptors, 2 learners; with `replicas`, these alone. `data_dir` keeps the log
+        from one cluster to the next; None: it is forgotten. `drop` is the probability that a frame between two nodes
+        is lost, drawn with `seed`. Raises `ConfigurationError`, or `Unavailable` if no node leads in half a minute.
+        """
+        from paxosd.local import local_client, local_config  # noqa: PLC0415 (which imports this module)
+
+        try:
+            config = local_config(proposers, acceptors, learners, replicas)
+        except ConfigError as error:
+            raise ConfigurationError(str(error)) from error
+        return local_client(config, None if data_dir is None else Path(data_dir), drop, seed, timeout)
+
     # ---- proposing ----
 
     def propose(self, value: bytes, timeout: float | None = None) -> Receipt:

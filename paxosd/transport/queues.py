@@ -1,0 +1,339 @@
+"""Frames over `multiprocessing.Queue`: every node is joined to a switchboard in the process that started them all.
+
+    node a1                        switchboard                        node p1
+    QueueTransport ---outbox---> a thread of a1's own ---peers-----> QueueTransport
+                                    |    ^           ---clients--->
+                                    v    |
+                                  QueueLink  (a client in the switchboard's process)
+
+Laws:
+1. A queue has one writing and one reading process, for one life of a node. `multiprocessing.Queue` guards each end
+   with a lock that all of its users share, and whoever is killed while holding one never gives it back: one inbox
+   that all nodes write to would fall silent for ever with one SIGKILL. So a killed node takes only locks along that
+   nobody else waits for, and its next life gets fresh queues. Python hands a queue to a process only when it starts
+   it; that is why nodes are joined through a switchboard, and not in pairs.
+2. Each process closes the ends that the other one uses. A reader whose writer was killed, even in the middle of a
+   frame, then finds the end of the stream; a writer whose reader is gone gets an error, and not a full pipe.
+3. A node has a thread of its own at the switchboard: one that is stopped in the middle of a frame delays nobody else.
+4. Local trust: `multiprocessing.Queue` pickles what it carries, so whoever writes to one can run code in its reader.
+   Only processes of this cluster have these pipes; what comes from outside is carried as bytes and never unpickled.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.queues import Queue
+from random import Random
+from typing import Any, TypeAlias
+
+from paxosd.core.types import ClientAddress, NodeId
+from paxosd.transport.base import Inbound
+from paxosd.transport.waker import Waker, milliseconds
+
+FRAMES_MAX = 1000
+"""Frames on their way in one queue; a frame holds all that a turn has for that node."""
+BYTES_MAX = 64 * 1024 * 1024
+"""Bytes on their way in one queue; at least one frame always fits."""
+
+URL_SCHEME = "queue://"
+
+_spawn = get_context("spawn")
+
+_Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
+"""Takes a frame for a client; False if it was dropped."""
+
+
+class QueueEnds:
+    """What one life of a node needs to know of its queues; an argument for its process.
+
+    `loss` is the probability that a frame to another node is dropped on purpose, drawn with `seed`.
+    """
+
+    def __init__(self, frame_bytes_max: int, loss: float, seed: str) -> None:
+        self.frame_bytes_max = frame_bytes_max
+        self.loss = loss
+        self.seed = seed
+        self.outbox: Queue[Any] = _queue()  # (node or client, frame); None: goodbye
+        self.peers: Queue[Any] = _queue()  # frame; or a dict: how many frames of yours were dropped, by reason
+        self.clients: Queue[Any] = _queue()  # (client, frame)
+
+    def given_away(self) -> None:
+        """The process of the node has them: close its ends here (law 2)."""
+        _writing_end(self.outbox).close()
+        _reading_end(self.peers).close()
+        _reading_end(self.clients).close()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Only ever called in the process of the node: close what is the switchboard's (law 2).
+        self.__dict__.update(state)
+        _reading_end(self.outbox).close()
+        _writing_end(self.peers).close()
+        _writing_end(self.clients).close()
+
+
+class QueueTransport:
+    """A node's end."""
+
+    def __init__(self, ends: QueueEnds) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._frame_bytes_max = ends.frame_bytes_max
+        self._loss = ends.loss
+        self._random = Random(ends.seed)
+        self._outbox = _Writer(ends.outbox)
+        self._peers, self._clients = ends.peers, ends.clients
+        self._waker = Waker()
+        self._poll = select.poll()
+        for readable in (_reading_end(self._peers), _reading_end(self._clients), self._waker):
+            self._poll.register(readable, select.POLLIN)
+        self._closed = False
+
+    def send(self, target: NodeId, frame: bytes) -> None:
+        if self._loss and self._random.random() < self._loss:
+            self.dropped["simulated loss"] += 1
+        else:
+            self._put(target, frame)
+
+    def reply(self, client: ClientAddress, frame: bytes) -> None:
+        self._put(client, frame)
+
+    def _put(self, target: NodeId | ClientAddress, frame: bytes) -> None:
+        if len(frame) > self._frame_bytes_max:
+            self.dropped["frame too large"] += 1
+        elif not self._outbox.put((target, frame), len(frame)):
+            self.dropped["switchboard slow"] += 1
+
+    def wait(self, timeout_s: float | None) -> None:
+        for ready, _ in self._poll.poll(milliseconds(timeout_s)):
+            if ready == self._waker.fileno():
+                self._waker.clear()
+
+    def drain(self, frames_max: int) -> Sequence[Inbound]:
+        inbound: list[Inbound] = []
+        for item in _arrived(self._peers, frames_max):
+            if isinstance(item, bytes):
+                inbound.append(Inbound(None, item))
+            else:
+                self.dropped.update(item)
+        inbound += [Inbound(client, frame) for client, frame in _arrived(self._clients, frames_max)]
+        return inbound
+
+    def wake(self) -> None:
+        self._waker.wake()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            _reading_end(self._peers).close()
+            _reading_end(self._clients).close()
+            self._outbox.put(None, 0)
+            self._waker.close()
+
+
+class Switchboard:
+    """Joins the nodes of a cluster, and the clients in this process."""
+
+    def __init__(self, frame_bytes_max: int, loss: float = 0.0, seed: int = 0) -> None:
+        self.dropped: Counter[str] = Counter()
+        """Frames from clients that were dropped, by reason; what is dropped of a node's, the node counts."""
+        self._frame_bytes_max = frame_bytes_max
+        self._loss = loss
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._lines: dict[NodeId, _Line] = {}
+        self._lives = 0
+        self._planes: dict[bytes, _Deliver] = {}
+        self._planes_given = 0
+
+    def replace(self, node: NodeId) -> QueueEnds:
+        """Fresh ends for the next life of a node, or its first one."""
+        with self._lock:
+            self._lives += 1
+            ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
+            self._lines[node] = _Line(ends, self._from_node)
+        return ends
+
+    def link(self) -> QueueLink:
+        """A client's end; its gateways are at `queue://NODE`."""
+        return QueueLink(self)
+
+    def attach(self, deliver: _Deliver) -> bytes:
+        """A plane for clients: what nodes reply to (its name, client) goes to `deliver`, from any thread."""
+        with self._lock:
+            self._planes_given += 1
+            plane = b"%d" % self._planes_given
+            self._planes[plane] = deliver
+        return plane
+
+    def detach(self, plane: bytes) -> None:
+        """Deliver nothing more to this plane; safe to call twice."""
+        with self._lock:
+            self._planes.pop(plane, None)
+
+    def from_client(self, plane: bytes, client: ClientAddress, node: NodeId, frame: bytes) -> None:
+        """Carry a frame from a client of this plane to a node; never blocks."""
+        line = self._lines.get(node)
+        if line is None or not line.up:
+            self._count("gateway not connected")
+        elif len(frame) > self._frame_bytes_max:
+            self._count("frame too large")
+        elif not line.clients.put((plane + b":" + client, frame), len(frame)):
+            self._count("gateway slow")
+
+    def _count(self, reason: str) -> None:
+        with self._lock:
+            self.dropped[reason] += 1
+
+    def _from_node(self, target: NodeId | ClientAddress, frame: bytes) -> str:
+        """Carry a frame of a node on; returns why it was dropped, or nothing."""
+        if isinstance(target, bytes):
+            plane, _, client = target.partition(b":")
+            deliver = self._planes.get(plane)
+            if deliver is None:
+                return "client gone"
+            return "" if deliver(client, frame) else "client slow"
+        line = self._lines.get(target)
+        if line is None:
+            return "unknown peer"
+        if not line.up:
+            return "peer not connected"
+        return "" if line.peers.put(frame, len(frame)) else "peer slow"
+
+    def close(self) -> None:
+        """Forget all lines, after the nodes have ended; safe to call twice."""
+        with self._lock:
+            lines = list(self._lines.values())
+            self._lines.clear()
+            self._planes.clear()
+        for line in lines:
+            line.join()
+
+
+class QueueLink:
+    """A client's end, in the process of the switchboard. An address that it does not know is like a dead gateway's."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self._plane = switchboard.attach(self._deliver)
+        self._frames: deque[bytes] = deque()
+        self._changed = threading.Condition()
+        self._awake = False
+
+    def send(self, gateway: str, frame: bytes) -> None:
+        self._switchboard.from_client(self._plane, b"", gateway.removeprefix(URL_SCHEME), frame)
+
+    def _deliver(self, client: ClientAddress, frame: bytes) -> bool:
+        with self._changed:
+            if len(self._frames) >= FRAMES_MAX:
+                return False
+            self._frames.append(frame)
+            self._changed.notify()
+        return True
+
+    def receive(self, timeout_s: float | None) -> Sequence[bytes]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._frames or self._awake, timeout_s)
+            self._awake = False
+            frames = list(self._frames)
+            self._frames.clear()
+        return frames
+
+    def wake(self) -> None:
+        with self._changed:
+            self._awake = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        self._switchboard.detach(self._plane)
+
+
+class _Line:
+    """The switchboard's side of the queues of one life of a node."""
+
+    def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes], str]) -> None:
+        self.peers, self.clients = _Writer(ends.peers), _Writer(ends.clients)
+        self.up = True
+        self._outbox = ends.outbox
+        self._carry = carry
+        self._untold: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="paxosd-line", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        """Carry on what the node sends until it says goodbye or is dead."""
+        with suppress(EOFError, OSError):
+            while (item := self._outbox.get()) is not None:
+                reason = self._carry(*item)
+                if reason:
+                    self._tell_of_drop(reason)
+        self.up = False
+        self.peers.close()
+        self.clients.close()
+        _reading_end(self._outbox).close()
+        self._outbox.close()
+
+    def _tell_of_drop(self, reason: str) -> None:
+        self._untold[reason] += 1
+        if self.peers.put(dict(self._untold), 0):
+            self._untold.clear()
+
+    def join(self) -> None:
+        self._thread.join(timeout=1.0)
+
+
+class _Writer:
+    """The writing end of a queue, for any number of threads: it drops rather than waits, and holds a bounded amount."""
+
+    def __init__(self, queue_: Queue[Any]) -> None:
+        self._queue = queue_
+        self._lock = threading.Lock()
+        self._sizes: deque[int] = deque()  # of the frames that are not read yet
+        self._bytes = 0
+
+    def put(self, item: object, size: int) -> bool:
+        """Put an item that holds this many bytes; False if there is no room or nobody to read it."""
+        with self._lock:
+            while len(self._sizes) > self._queue.qsize():
+                self._bytes -= self._sizes.popleft()
+            if self._sizes and self._bytes + size > BYTES_MAX:
+                return False
+            try:
+                self._queue.put_nowait(item)
+            except (queue.Full, ValueError):  # ValueError: closed
+                return False
+            self._sizes.append(size)
+            self._bytes += size
+            return True
+
+    def close(self) -> None:
+        self._queue.close()
+
+
+def _queue() -> Queue[Any]:
+    made: Queue[Any] = _spawn.Queue(FRAMES_MAX)
+    made._ignore_epipe = True  # type: ignore[attr-defined]  # as concurrent.futures does: a killed reader is no error
+    return made
+
+
+def _arrived(queue_: Queue[Any], count_max: int) -> Iterator[Any]:
+    """What can be read now, without waiting."""
+    with suppress(queue.Empty, EOFError, OSError):
+        for _ in range(count_max):
+            yield queue_.get_nowait()
+
+
+# A queue keeps the two ends of its pipe to itself; there is no other way to wait for several, or to close one.
+
+
+def _reading_end(queue_: Queue[Any]) -> Connection:
+    return queue_._reader  # type: ignore[attr-defined, no-any-return]
+
+
+def _writing_end(queue_: Queue[Any]) -> Connection:
+    return queue_._writer  # type: ignore[attr-defined, no-any-return]
