@@ -171,7 +171,7 @@ def durability_warning(path: Path) -> str | None:
             best, kind = mounted, found
     if kind in ("tmpfs", "ramfs"):
         return f"{path} is on {kind}: everything is lost at a reboot; put the data directory on a disk"
-    if kind == "overlay":
+    if "overlay" in kind:  # also fuse.fuse-overlayfs
         return f"{path} is in a container's own layer: everything is lost with the container; mount a volume there"
     return None
 
