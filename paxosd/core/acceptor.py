@@ -121,18 +121,10 @@ class Acceptor(Agent):
         if message.ballot > self.promised:
             self._promise(message.ballot)
         self._hear_leader(source, now)
-        votes, stop = self._votes_in(message.from_slot, self._votes_stop)
+        votes, stop = self._votes_in(message.from_slot, max(message.from_slot, self._votes_stop))
+        end = stop >= self._votes_stop
         self.send(
-            source,
-            Promise(
-                message.ballot,
-                message.from_slot,
-                stop,
-                stop >= self._votes_stop,
-                votes,
-                self.watermark,
-                FIRST_SLOT,
-            ),
+            source, Promise(message.ballot, message.from_slot, stop, end, votes, self.watermark, floor=FIRST_SLOT)
         )
 
     def _promise(self, ballot: Ballot) -> None:
