@@ -288,7 +288,7 @@ class _Reader:
             found[field.name] = value
         timing = replace(default, **found)
         line = root.lines.get("timing", 1)
-        if timing.heartbeat_s * 3 > timing.election_s:
+        if timing.heartbeat_s * 3 > timing.election_s * (1 + 1e-9):  # 0.2 * 3 is a little more than 0.6
             self._wrong(
                 line,
                 "timing",
