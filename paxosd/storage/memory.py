@@ -19,9 +19,7 @@ class MemoryStore:
         self._learned_stop = FIRST_SLOT
 
     def records(self) -> Sequence[Record]:
-        told = self._latest.get(Told)
-        watermark = told.watermark if isinstance(told, Told) else FIRST_SLOT
-        votes = [self._votes[slot] for slot in sorted(self._votes) if slot >= watermark]
+        votes = [self._votes[slot] for slot in sorted(self._votes) if slot >= self.records_from()]
         return [*self._latest.values(), *votes]
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -81,6 +79,11 @@ class MemoryStore:
         """The round on record."""
         found = self._latest.get(Round)
         return found.round if isinstance(found, Round) else 0
+
+    def records_from(self) -> Slot:
+        """`records` gives the votes from this slot on."""
+        told = self._latest.get(Told)
+        return told.watermark if isinstance(told, Told) else FIRST_SLOT
 
     def vote(self, slot: Slot) -> Voted | None:
         """The vote on record in this slot."""

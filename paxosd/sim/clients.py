@@ -1,0 +1,176 @@
+"""Simulated clients: the production session and codec, a thinking time, and a memory of what they were told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from paxosd.client.errors import PaxosError
+from paxosd.client.session import Command, Question, Session
+from paxosd.codec import Codec, MalformedFrame
+from paxosd.core.messages import LogPage, ReadLog
+from paxosd.core.types import NodeId, Revision
+from paxosd.sim.invariants import Order, ensure
+from paxosd.sim.plan import Plan
+
+SMALLEST_WAIT_S = 0.001
+UNDER_WAY_MAX = 16
+"""How many proposals a client has under way at most."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """One call of a client, as it would be seen from outside. `outcome` is empty while it is under way."""
+
+    client: str
+    name: str
+    value: bytes
+    invoked_s: float
+    seen_before: Revision
+    pending: Command | Question
+    outcome: str = ""
+    revision: Revision = 0
+    ended_s: float = 0.0
+
+
+class SimClient:
+    """One client. `send` hands a frame for a gateway to the network, `wake` asks for `step` at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        random: Random,
+        digest: bytes,
+        order: Order,
+        submitted: set[bytes],
+        send: Callable[[str, NodeId, bytes], None],
+        wake: Callable[[float], None],
+    ) -> None:
+        self.name = name
+        self.operations: list[Operation] = []
+        self.under_way: list[Operation] = []
+        self.working = True
+        self._plan = plan
+        self._random = random
+        self._order = order
+        self._submitted = submitted
+        self._send = send
+        self._wake = wake
+        gateways = [f"tcp://{node}:7100" for node, role in plan.roles.items() if role in ("learner", "replica")]
+        random.shuffle(gateways)
+        self._session = Session(gateways, random)
+        self._codec = Codec(digest, name, random.getrandbits(62), 16 * 1024 * 1024)
+        self._next_call_s = 0.0
+        self._count = 0
+        self._requests = 0
+        self.timeout_s = plan.timeout_s
+
+    @property
+    def gateway(self) -> NodeId:
+        return self._session.gateway.removeprefix("tcp://").partition(":")[0]
+
+    # ---- the loop of a client ----
+
+    def step(self, now: float) -> None:
+        """Call, send, take up what is done, and say when to be woken."""
+        if self.working and now >= self._next_call_s:
+            self._call(now)
+        messages = self._session.poll(now)
+        if messages:
+            gateway = self.gateway
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+                self._send(self.name, gateway, frame)
+        self._settle(now)
+        times = [self._next_call_s] if self.working else []
+        if (deadline := self._session.next_deadline()) is not None:
+            times.append(deadline)
+        if times:
+            self._wake(max(min(times), now + SMALLEST_WAIT_S))
+
+    def arrive(self, gateway: NodeId, frame: bytes, now: float) -> bool:
+        """A frame from a gateway; False if the connection it came on was given up."""
+        if gateway != self.gateway:
+            return False
+        try:
+            envelope = self._codec.from_gateway(frame)
+        except MalformedFrame:
+            return False
+        for message in envelope.messages:
+            self._session.receive(message, now)  # type: ignore[arg-type]
+        self.step(now)
+        return True
+
+    # ---- calls ----
+
+    def _call(self, now: float) -> None:
+        self._next_call_s = now + self._random.uniform(0.5, 1.5) * self._plan.think_s
+        if self._random.random() < 0.25:
+            self._read(now)
+        for _ in range(self._random.choice((1, 1, 1, 2, 5))):
+            if len(self.under_way) < UNDER_WAY_MAX:
+                self._propose(now)
+
+    def _propose(self, now: float) -> None:
+        self._count += 1
+        padding = b"#" + b"x" * self._random.randrange(self._plan.command_bytes)
+        value = b"%s-%d%s" % (self.name.encode(), self._count, padding)
+        self._submitted.add(value)
+        command = Command(value, now + self.timeout_s)
+        self._session.propose(command)
+        self._begin("propose", value, command, now)
+
+    def _read(self, now: float) -> None:
+        self._requests += 1
+        start = max(1, self._order.acknowledged - self._random.randrange(10))
+        question = Question(ReadLog(self._requests, start, True, 0, 0), now + self.timeout_s)
+        self._session.ask(question)
+        self._begin("read", b"", question, now)
+
+    def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> None:
+        operation = Operation(self.name, name, value, now, self._order.acknowledged, pending)
+        self.operations.append(operation)
+        self.under_way.append(operation)
+
+    # ---- results ----
+
+    def _settle(self, now: float) -> None:
+        done = [operation for operation in self.under_way if operation.pending.done]
+        if done:
+            self.under_way = [operation for operation in self.under_way if not operation.pending.done]
+            for operation in done:
+                self._conclude(operation, now)
+
+    def _conclude(self, operation: Operation, now: float) -> None:
+        operation.ended_s = now
+        pending = operation.pending
+        if isinstance(pending, Command) and pending.receipt is not None:
+            operation.outcome, operation.revision = "acked", pending.receipt.revision
+            self._order.acked(operation.value, operation.revision, operation.seen_before)
+        elif isinstance(pending, Question) and isinstance(pending.answer, LogPage):
+            operation.outcome, operation.revision = "acked", pending.answer.last
+            self._check_read(operation, pending.answer)
+        else:
+            error = pending.error
+            assert isinstance(error, PaxosError)
+            operation.outcome = error.outcome
+        late = now - operation.invoked_s > self.timeout_s * 1.1 + 0.1
+        ensure(not late, "timeout", f"a call of {self.name} took {now - operation.invoked_s:.3f} s")
+
+    def _check_read(self, operation: Operation, page: LogPage) -> None:
+        values = [entry.value for entry in page.entries]
+        asked = operation.pending
+        assert isinstance(asked, Question)
+        assert isinstance(asked.message, ReadLog)
+        self._order.read(asked.message.start, values, page.last, operation.seen_before)
+
+
+def check_ends(operations: Sequence[Operation], order: Order, certain: bool) -> None:
+    """What was called not applied is not in the log. `certain`: no frame came twice, or nobody can be that sure."""
+    present = set(order.log)
+    for operation in operations:
+        if operation.name == "propose" and operation.outcome == "not_applied" and certain:
+            ensure(
+                operation.value not in present, "not applied", f"{operation.value[:20]!r} is in the log all the same"
+            )

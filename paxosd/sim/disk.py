@@ -1,0 +1,141 @@
+"""The simulated disk: what is synced survives a power loss, anything else may not.
+
+Laws:
+1. A process that ends leaves its page cache: the next life reads all that was written.
+2. Power loss leaves what was synced, and of what was not any subset.
+3. A failed sync leaves the page cache clean: what was written can be read, and will never reach the disk by itself.
+4. A damaged row cannot be read, and is never taken for one that was not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from paxosd.core.records import MAY_BE_LOST, Learned, Record, Voted
+from paxosd.core.types import Slot, Vote
+from paxosd.storage.base import Corrupt, StorageError
+from paxosd.storage.memory import MemoryStore
+
+
+class SimDisk:
+    """The data directory of one node, over all of its lives."""
+
+    def __init__(self, random: Random, sync_s: float) -> None:
+        self.written = MemoryStore()
+        self.synced = MemoryStore()
+        self.sync_s = sync_s
+        self.failing: str | None = None
+        self.damaged: set[tuple[type, Slot]] = set()
+        self._random = random
+        self._unsynced: list[Sequence[Record]] = []
+
+    @property
+    def has_unsynced(self) -> bool:
+        return bool(self._unsynced)
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Into the page cache."""
+        self.written.commit(records)
+        self._unsynced.append(records)
+
+    def sync(self) -> None:
+        """All that was written reaches the disk."""
+        for records in self._unsynced:
+            self.synced.commit(records)
+        self._unsynced.clear()
+
+    def fail_sync(self, records: Sequence[Record]) -> None:
+        """What a failed fsync leaves (law 3)."""
+        self.written.commit(records)
+
+    def lose_power(self) -> None:
+        """Keep what was synced and any subset of the rest (law 2)."""
+        for records in self._unsynced:
+            if self._random.random() < 0.5:
+                self.synced.commit(records)
+        self._unsynced.clear()
+        self.written = self.synced.copy()
+
+    def settle(self) -> None:
+        """What a life reads when it opens its store is durable before it answers (`storage/base.py`, promise 2)."""
+        self._unsynced.clear()
+        self.synced = self.written.copy()
+
+    def wipe(self) -> None:
+        """An empty directory."""
+        self.written, self.synced = MemoryStore(), MemoryStore()
+        self._unsynced.clear()
+        self.damaged.clear()
+
+    def damage(self) -> tuple[type, Slot] | None:
+        """Flip a bit in some stored row; None if there is no row."""
+        rows = [(Voted, slot) for slot in self.written.voted_slots()]
+        rows += [(Learned, slot) for slot in self.written.learned_slots()]
+        if not rows:
+            return None
+        row = self._random.choice(rows)
+        self.damaged.add(row)
+        return row
+
+
+class SimStore:
+    """A life's view of the disk; keeps `storage/base.py`.
+
+    `spend` makes the turn last longer; `committing` and `committed` are called around each commit, and may end the
+    life by raising.
+    """
+
+    def __init__(
+        self,
+        disk: SimDisk,
+        spend: Callable[[float], None],
+        committing: Callable[[], None],
+        committed: Callable[[Sequence[Record]], None],
+    ) -> None:
+        self._disk = disk
+        self._spend = spend
+        self._committing = committing
+        self._committed = committed
+
+    def records(self) -> Sequence[Record]:
+        self._disk.settle()
+        found = self._disk.written.records()
+        self._refuse_damaged(Voted, [record.slot for record in found if isinstance(record, Voted)])
+        return found
+
+    def commit(self, records: Sequence[Record]) -> None:
+        disk = self._disk
+        self._committing()
+        if disk.failing is not None:
+            reason, disk.failing = disk.failing, None
+            if reason == "EIO":
+                disk.fail_sync(records)
+            raise StorageError(f"simulated {reason}")
+        disk.write(records)
+        if not all(isinstance(record, MAY_BE_LOST) for record in records):
+            self._spend(disk.sync_s)
+            disk.sync()
+        self._committed(records)
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        found = self._disk.written.votes(first, stop, bytes_max)
+        self._refuse_damaged(Voted, [vote.slot for vote in found])
+        return found
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        found = self._disk.written.learned(first, stop, bytes_max)
+        self._refuse_damaged(Learned, [slot for slot, _ in found])
+        return found
+
+    def learned_stop(self) -> Slot:
+        return self._disk.written.learned_stop()
+
+    def close(self) -> None:
+        pass
+
+    def _refuse_damaged(self, kind: type, slots: Sequence[Slot]) -> None:
+        if self._disk.damaged:
+            for slot in slots:
+                if (kind, slot) in self._disk.damaged:
+                    raise Corrupt(f"the {kind.__name__} row of slot {slot} is damaged")

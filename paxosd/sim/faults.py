@@ -1,0 +1,93 @@
+"""What each kind of fault of a plan does to a world."""
+
+from __future__ import annotations
+
+from paxosd.sim.plan import Fault
+from paxosd.sim.world import SimNode, World
+
+RECOVERY_CRASHES = 5
+
+
+def schedule_faults(world: World) -> None:
+    """Let every fault of the world's plan happen at its time."""
+    for fault in world.plan.faults:
+        world.schedule(fault.at_s, strike, (world, fault))
+
+
+def strike(world: World, fault: Fault) -> None:
+    """Let this fault happen now."""
+    world.note("----", "%s %s for %.3f s (%g)", fault.kind, ",".join(fault.targets[:8]), fault.for_s, fault.amount)
+    world.faults[fault.kind] += 1
+    match fault.kind:
+        case "cut" | "partition" | "hub" | "client-cut":
+            for link in fault.targets:
+                world.network.cut(*_ends(link), world.now + fault.for_s)
+        case "clog":
+            for link in fault.targets:
+                world.network.clog(*_ends(link), world.now + fault.for_s)
+        case "loss":
+            world.network.lose(fault.amount, world.now + fault.for_s)
+        case _:
+            for target in fault.targets:
+                _strike_node(world, world.nodes[target], fault)
+
+
+def _ends(link: str) -> tuple[str, str]:
+    source, _, target = link.partition(">")
+    return source, target
+
+
+def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
+    match fault.kind:
+        case "kill":
+            node.end(False, "killed")
+            world.later(fault.for_s, node.start)
+        case "power":
+            if node.driver is None:
+                node.lose_power()
+            node.end(True, "power loss")
+            world.later(fault.for_s, node.start)
+        case "crash-in-turn":
+            node.crash_with_power_loss = int(fault.amount) % 2 == 0
+            node.crash_after = int(fault.amount) // 2
+        case "crash-in-recovery":
+            node.end(fault.amount < 0.5, "killed, and again and again in its recovery")
+            for number in range(RECOVERY_CRASHES):
+                world.later((number + 1) * fault.for_s / RECOVERY_CRASHES, _start_and_end, world, node)
+            world.later(2 * fault.for_s, node.start)
+        case "pause":
+            node.paused_until = max(node.paused_until, world.now + fault.for_s)
+        case "slow-disk":
+            node.disk.sync_s = fault.amount
+            world.later(fault.for_s, _mend_disk, world, node)
+        case "disk-error":
+            node.disk.failing = "EIO" if fault.amount < 0.5 else "ENOSPC"
+        case "bit-flip":
+            row = node.disk.damage()
+            world.note(node.id, "damaged: %s", None if row is None else (row[0].__name__, row[1]))
+        case "wipe":
+            node.end(True, "its directory is wiped")
+            node.disk.wipe()
+            world.safety.wiped(node.id)
+            world.later(fault.for_s, node.start)
+        case "garbage":
+            _garble(world, node)
+
+
+def _start_and_end(world: World, node: SimNode) -> None:
+    node.start()
+    if node.driver is not None:
+        world.marks.hit("crash in recovery")
+    node.end(False, "killed in its recovery")
+
+
+def _mend_disk(world: World, node: SimNode) -> None:
+    node.disk.sync_s = world.plan.sync_s
+
+
+def _garble(world: World, node: SimNode) -> None:
+    """Bytes that are no frame, on both planes."""
+    random = world.random
+    for client in (None, b"c1"):
+        frame = random.randbytes(random.choice((0, 1, 10, 1000)))
+        node.arrive(client, b"\xc1" + frame)  # 0xc1 begins nothing in msgpack: a chance frame would be no garbage

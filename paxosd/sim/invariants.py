@@ -1,0 +1,297 @@
+"""What must hold after every event, whatever happened; each broken one raises `Violation` with its name.
+
+The checks keep a ghost state of their own, fed by what nodes make durable and by what they say, and count quorums
+with their own arithmetic. The numbers are those of the list of invariants in `docs/testing.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
+
+from paxosd.core.messages import (
+    Accept,
+    Accepted,
+    Chosen,
+    Fetched,
+    FetchedVotes,
+    Heartbeat,
+    Message,
+    Prepare,
+    Promise,
+    Watermark,
+)
+from paxosd.core.records import Learned, Promised, Record, Round, Voted
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Revision, Slot
+from paxosd.core.values import MalformedValue, batches, commands
+from paxosd.storage.memory import MemoryStore
+
+Life: TypeAlias = tuple[NodeId, int]
+"""A node and which of its lives."""
+
+
+class Violation(Exception):
+    """An invariant does not hold. `name` is stable; the text says what was seen."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+def ensure(holds: bool, name: str, text: str) -> None:
+    """Raise `Violation` unless it holds. Texts are built by the caller, so keep them cheap on hot paths."""
+    if not holds:
+        raise Violation(name, text)
+
+
+class Safety:
+    """The invariants of consensus itself, over all nodes of one cluster.
+
+    `weights` maps each acceptor to its weight; `prepare` and `accept` are the sizes of the two kinds of quorum.
+    """
+
+    def __init__(self, weights: Mapping[NodeId, int], prepare: int, accept: int, window_slots: int) -> None:
+        self._weights = weights
+        self._prepare = prepare
+        self._accept = accept
+        self._window_slots = window_slots
+        self.chosen: dict[Slot, bytes] = {}
+        self.watermark: Slot = FIRST_SLOT  # every slot below is chosen
+        self.recovered: set[Slot] = set()  # proposed again in a later ballot with a reported value
+        self.submitted: set[bytes] = set()  # every command that a client ever proposed
+        self._promised: dict[NodeId, Ballot] = {}
+        self._rounds: dict[NodeId, int] = {}
+        self._voters: dict[tuple[Ballot, Slot], set[NodeId]] = {}
+        self._values: dict[tuple[Ballot, Slot], bytes] = {}
+        self._reported: dict[Ballot, dict[NodeId, dict[Slot, tuple[Ballot, bytes]]]] = {}
+        self._owners: dict[Ballot, Life] = {}
+        self._told_promise: dict[NodeId, Ballot] = {}
+        self._told_votes: dict[NodeId, dict[Slot, Ballot]] = {}
+
+    def _weigh(self, nodes: Collection[NodeId]) -> int:
+        return sum(self._weights.get(node, 0) for node in set(nodes))
+
+    # ---- what becomes durable ----
+
+    def committed(self, node: NodeId, records: Sequence[Record], disk: MemoryStore) -> None:
+        """A node's commit returned; `disk` is what is synced by now."""
+        for record in records:
+            match record:
+                case Promised(ballot):
+                    self._on_promised(node, ballot, disk)
+                case Voted(slot, ballot, value):
+                    self._on_voted(node, slot, ballot, value)
+                case Round(number):
+                    ensure(
+                        number > self._rounds.get(node, 0), "6 ballot reused", f"{node} records round {number} twice"
+                    )
+                    self._rounds[node] = number
+                case Learned(slot, value):
+                    ensure(
+                        self.chosen.get(slot) == value,
+                        "1 agreement",
+                        f"{node} learned in slot {slot} what is not chosen",
+                    )
+
+    def _on_promised(self, node: NodeId, ballot: Ballot, disk: MemoryStore) -> None:
+        before = self._promised.get(node, NO_BALLOT)
+        ensure(ballot > before, "4 promise monotonicity", f"{node} promises {ballot} after {before}")
+        self._promised[node] = ballot
+        first = disk.records_from()
+        votes = {slot: disk.vote(slot) for slot in disk.voted_slots() if slot >= first}
+        known = {slot: (vote.ballot, vote.value) for slot, vote in votes.items() if vote and vote.ballot < ballot}
+        self._reported.setdefault(ballot, {})[node] = known
+
+    def _on_voted(self, node: NodeId, slot: Slot, ballot: Ballot, value: bytes) -> None:
+        promised = self._promised.get(node, NO_BALLOT)
+        ensure(ballot >= promised, "5 vote below promise", f"{node} votes in {ballot} after promising {promised}")
+        known = self._values.setdefault((ballot, slot), value)
+        ensure(known == value, "6 one value per ballot and slot", f"{node} votes in {ballot}, slot {slot}, for another")
+        voters = self._voters.setdefault((ballot, slot), set())
+        voters.add(node)
+        if self._weigh(voters) >= self._accept:
+            self._choose(slot, value)
+
+    def _choose(self, slot: Slot, value: bytes) -> None:
+        known = self.chosen.setdefault(slot, value)
+        ensure(known == value, "1 agreement", f"two values are chosen in slot {slot}")
+        while self.watermark in self.chosen:
+            self._check_validity(self.chosen[self.watermark])
+            self.watermark += 1
+
+    def _check_validity(self, value: bytes) -> None:
+        try:
+            found = [command for batch in batches(value) if batch.body for command in commands(batch.body, batch.count)]
+        except MalformedValue as error:
+            raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error
+        ensure(self.submitted.issuperset(found), "2 validity", "a chosen command was never proposed")
+
+    # ---- what is said ----
+
+    def sent(self, life: Life, message: Message, disk: MemoryStore) -> None:
+        """A node hands this message to the network; `disk` is what it has synced."""
+        match message:
+            case Accept():
+                self._on_accept(life, message)
+            case Accepted(ballot, slot):
+                vote = disk.vote(slot)
+                durable = vote is not None and vote.ballot >= ballot
+                ensure(
+                    durable,
+                    "9 acknowledged before durable",
+                    f"{life[0]} tells a vote in slot {slot} that is not on disk",
+                )
+                self._tell(self._told_votes.setdefault(life[0], {}), slot, ballot)
+            case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
+                self._own(life, ballot)
+                self._check_watermark(life, watermark)
+            case Promise():
+                self._on_promise(life, message, disk)
+            case Prepare(ballot):
+                self._own(life, ballot)
+                ensure(
+                    disk.round() >= ballot.round, "9 acknowledged before durable", f"{life[0]} uses a round not on disk"
+                )
+            case Chosen(slot, value):
+                ensure(self.chosen.get(slot) == value, "1 agreement", f"{life[0]} calls a value chosen in slot {slot}")
+            case Fetched(first, values, watermark):
+                self._check_watermark(life, watermark)
+                for slot, value in enumerate(values, first):
+                    ensure(
+                        self.chosen.get(slot) == value, "1 agreement", f"{life[0]} passes on a wrong value of {slot}"
+                    )
+            case FetchedVotes():
+                self._check_watermark(life, message.watermark)
+
+    def _own(self, life: Life, ballot: Ballot) -> None:
+        owner = self._owners.setdefault(ballot, life)
+        ensure(owner == life, "6 one owner per ballot", f"{ballot} is used by {owner} and {life}")
+        ensure(ballot.proposer == life[0], "6 one owner per ballot", f"{life[0]} uses {ballot}")
+
+    def _check_watermark(self, life: Life, watermark: Slot) -> None:
+        ensure(
+            watermark <= self.watermark,
+            "14 watermark",
+            f"{life[0]} says that every slot below {watermark} is chosen, and {self.watermark} is not",
+        )
+
+    def _on_accept(self, life: Life, message: Accept) -> None:
+        ballot, slot = message.ballot, message.slot
+        self._own(life, ballot)
+        self._check_watermark(life, message.watermark)
+        ensure(
+            slot < self.watermark + self._window_slots, "23 window", f"{life[0]} proposes slot {slot} beyond the window"
+        )
+        known = self._values.setdefault((ballot, slot), message.value)
+        ensure(
+            known == message.value, "6 one value per ballot and slot", f"{ballot} proposes two values in slot {slot}"
+        )
+        self._check_p2c(ballot, slot, message.value)
+
+    def _check_p2c(self, ballot: Ballot, slot: Slot, value: bytes) -> None:
+        """7 and 22: some prepare quorum reported nothing for the slot, or `value` with its highest ballot."""
+        reported = self._reported.get(ballot, {})
+        mine = [vote[0] for votes in reported.values() if (vote := votes.get(slot)) is not None and vote[1] == value]
+        highest = max(mine, default=NO_BALLOT)
+        quorum = [node for node, votes in reported.items() if votes.get(slot, (NO_BALLOT, b""))[0] <= highest]
+        ensure(self._weigh(quorum) >= self._prepare, "7 P2c", f"{ballot} may not propose this value in slot {slot}")
+        if mine:
+            self.recovered.add(slot)
+
+    def _on_promise(self, life: Life, message: Promise, disk: MemoryStore) -> None:
+        node = life[0]
+        ensure(
+            disk.promised() >= message.ballot, "9 acknowledged before durable", f"{node} tells a promise not on disk"
+        )
+        self._check_watermark(life, message.watermark)
+        self._told_promise[node] = max(message.ballot, self._told_promise.get(node, NO_BALLOT))
+        told = {vote.slot for vote in message.votes}
+        known = self._reported.get(message.ballot, {}).get(node, {})
+        hidden = [slot for slot in known if message.from_slot <= slot < message.stop and slot not in told]
+        ensure(not hidden, "12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
+
+    @staticmethod
+    def _tell(table: dict[Slot, Ballot], slot: Slot, ballot: Ballot) -> None:
+        table[slot] = max(ballot, table.get(slot, NO_BALLOT))
+
+    # ---- restarts ----
+
+    def recovered_from(self, node: NodeId, disk: MemoryStore) -> None:
+        """11: after any crash the disk holds all that the node ever told."""
+        promised = disk.promised()
+        told = self._told_promise.get(node, NO_BALLOT)
+        ensure(promised >= told, "11 durability", f"{node} told a promise of {told} and recovers {promised}")
+        for slot, ballot in self._told_votes.get(node, {}).items():
+            vote = disk.vote(slot)
+            ensure(vote is not None and vote.ballot >= ballot, "11 durability", f"{node} lost its vote in slot {slot}")
+        self._rounds[node] = disk.round()
+        self._take_up(node, disk)
+
+    def _take_up(self, node: NodeId, disk: MemoryStore) -> None:
+        """A commit that failed or was cut off may have left its records all the same; from now on they count."""
+        if disk.promised() > self._promised.get(node, NO_BALLOT):
+            self._on_promised(node, disk.promised(), disk)
+        self._promised[node] = disk.promised()
+        for slot in disk.voted_slots():
+            vote = disk.vote(slot)
+            assert vote is not None
+            if node not in self._voters.get((vote.ballot, slot), ()):
+                self._on_voted(node, slot, vote.ballot, vote.value)
+
+    def wiped(self, node: NodeId) -> None:
+        """The directory of a node that is no acceptor is gone, and its rounds may begin anew."""
+        self._rounds[node] = 0
+        self._owners = {ballot: life for ballot, life in self._owners.items() if ballot.proposer != node}
+
+
+class Order:
+    """The order of commands that the learners apply, and what it says about every answer to a client."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes] = []
+        self.digests: dict[Revision, bytes] = {}
+        self.acknowledged: Revision = 0  # the highest revision that any client has seen
+        self._latest: dict[bytes, int] = {}  # of each client, the number of its command that is in the log last
+
+    def applied(self, node: NodeId, first: Revision, commands: Sequence[bytes], digest: bytes) -> None:
+        """13, 15, 16, 17: a learner applied these commands from revision `first` on, and has this digest after it."""
+        for revision, command in enumerate(commands, first):
+            if revision > len(self.log):
+                self._append(node, revision, command)
+            ensure(
+                self.log[revision - 1] == command, "13 applied prefix", f"{node} applies another revision {revision}"
+            )
+        last = first + len(commands) - 1
+        known = self.digests.setdefault(last, digest)
+        ensure(known == digest, "15 state digest", f"{node} differs after revision {last}")
+
+    def _append(self, node: NodeId, revision: Revision, command: bytes) -> None:
+        ensure(revision == len(self.log) + 1, "13 applied prefix", f"{node} skips to revision {revision}")
+        client, _, number = command.partition(b"#")[0].rpartition(b"-")
+        ensure(
+            int(number) > self._latest.get(client, 0),
+            "16, 17 exactly once, in order",
+            f"{command[:20]!r} comes late or twice",
+        )
+        self._latest[client] = int(number)
+        self.log.append(command)
+
+    def acked(self, command: bytes, revision: Revision, seen_before: Revision) -> None:
+        """18, 21: the log is the witness of every completed proposal."""
+        present = 0 < revision <= len(self.log) and self.log[revision - 1] == command
+        ensure(present, "21 acknowledged is present", f"{command[:20]!r} is not at revision {revision}")
+        ensure(
+            revision > seen_before, "18 real-time order", f"{command[:20]!r} at {revision} began after {seen_before}"
+        )
+        self.acknowledged = max(self.acknowledged, revision)
+
+    def read(self, start: Revision, values: Sequence[bytes], last: Revision, seen_before: Revision) -> None:
+        """18, 20: a linearizable read shows all that anybody had seen before it began, and nothing but the log."""
+        ensure(last >= seen_before, "20 reads", f"a read shows revision {last} and began after {seen_before} was seen")
+        ensure(last <= len(self.log), "20 reads", f"a read shows revision {last} of {len(self.log)}")
+        ensure(
+            self.log[start - 1 : start - 1 + len(values)] == list(values),
+            "20 reads",
+            f"a read at {start} shows another log",
+        )
+        self.acknowledged = max(self.acknowledged, last)

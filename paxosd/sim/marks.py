@@ -1,0 +1,181 @@
+"""Coverage marks: things that must be seen to have happened, counted. A night without them proves little.
+
+A mark is hit by what nodes say, by what they make durable, by their events, and by what their agents ignored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from paxosd.core.agent import Event
+from paxosd.core.membership import Membership
+from paxosd.core.messages import (
+    Accept,
+    Accepted,
+    Applied,
+    Fetch,
+    FetchVotes,
+    ForwardRefused,
+    Message,
+    Nack,
+    Prepare,
+    Promise,
+    ReadIndexReply,
+    Reason,
+    Refused,
+    Resign,
+)
+from paxosd.core.records import Learned, Record, Voted
+from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot
+from paxosd.core.values import is_noop
+from paxosd.driver import Driver
+
+EXPECTED = (
+    "leader elected",
+    "leader elected behind others",
+    "duel of 3 ballots",
+    "step-down by lost quorum",
+    "step-down by a higher ballot",
+    "gap filled by no-op",
+    "gap filled by recovered value",
+    "promise refused after restart",
+    "re-ack from disk",
+    "promise in several pages",
+    "stale ballot frame discarded",
+    "frame of an earlier life discarded",
+    "window full",
+    "client overload reject",
+    "learner catches up from a learner",
+    "learner catches up from acceptors",
+    "duplicate command answered from the session table",
+    "command withdrawn",
+    "session evicted",
+    "sequence gap refused",
+    "read refused at deposed leader",
+    "crash in a turn",
+    "crash in recovery",
+    "power loss with unsynced tail",
+    "ended by a failed commit",
+    "damaged directory refused",
+    "garbage dropped",
+)
+"""What a gate of many seeds must have seen, each at least once."""
+
+_IGNORED = {
+    "vote of another ballot": "stale ballot frame discarded",
+    "promise that is not awaited": "stale ballot frame discarded",
+    "heartbeat of an old leader": "stale ballot frame discarded",
+}
+
+_DROPPED = {
+    "old incarnation": "frame of an earlier life discarded",
+    "malformed frame": "garbage dropped",
+    "malformed message": "garbage dropped",
+}
+
+
+class Marks:
+    """The marks of one run."""
+
+    def __init__(self, membership: Membership) -> None:
+        self.hits: Counter[str] = Counter()
+        self._acceptors = frozenset(membership.acceptors)
+        self._ballots: set[Ballot] = set()  # prepared since something was last chosen
+        self._recovered_values: dict[Slot, bytes] = {}
+        self._voted_in_life: dict[tuple[NodeId, int], set[Slot]] = {}
+        self._life: dict[NodeId, int] = {}
+
+    def hit(self, mark: str) -> None:
+        """It happened."""
+        self.hits[mark] += 1
+
+    # ---- what nodes do ----
+
+    def started(self, node: NodeId, life: int) -> None:
+        """A life begins."""
+        self._life[node] = life
+        self._voted_in_life[node, life] = set()
+
+    def committed(self, node: NodeId, records: Sequence[Record]) -> None:
+        """A commit returned."""
+        for record in records:
+            if isinstance(record, Voted):
+                self._voted_in_life[node, self._life[node]].add(record.slot)
+            elif isinstance(record, Learned):
+                self._ballots.clear()
+
+    def event(self, event: Event) -> None:
+        """What a node reported for its operator."""
+        if event.name == "leader.elected":
+            self.hit("leader elected")
+        elif event.name == "leader.lost":
+            self.hit(
+                "step-down by lost quorum"
+                if event.fields["why"] == "a quorum is silent"
+                else "step-down by a higher ballot"
+            )
+
+    def ended(self, driver: Driver) -> None:
+        """A life ended: what its agent ignored and its driver dropped counts."""
+        for counted, meaning in ((driver.agent.ignored, _IGNORED), (driver.dropped, _DROPPED)):
+            for reason, mark in meaning.items():
+                self.hits[mark] += counted[reason]
+
+    # ---- what nodes say ----
+
+    def sent(self, node: NodeId, life: int, message: Message) -> None:
+        """A node handed this message to the network."""
+        match message:
+            case Accepted(_, slot):
+                if life > 1 and slot not in self._voted_in_life[node, life]:
+                    self.hit("re-ack from disk")
+            case Accept(_, slot, value, watermark):
+                self._on_accept(slot, value, watermark)
+            case Promise():
+                self._on_promise(message)
+            case Prepare(ballot, from_slot):
+                self._ballots.add(ballot)
+                if len(self._ballots) == 3:
+                    self.hit("duel of 3 ballots")
+                del from_slot
+            case Nack():
+                if life > 1:
+                    self.hit("promise refused after restart")
+            case Fetch():
+                self.hit("learner catches up from a learner")
+            case FetchVotes():
+                self.hit("learner catches up from acceptors")
+            case ForwardRefused(_, _, _, _, reason):
+                if reason is Reason.OVERLOADED:
+                    self.hit("client overload reject")
+            case ReadIndexReply(_, applied):
+                if applied == 0:
+                    self.hit("read refused at deposed leader")
+            case Applied(_, _, _, revision):
+                if revision == 0:
+                    self.hit("command withdrawn")
+            case Refused(_, _, _, _, reason):
+                if reason is Reason.SESSION_UNKNOWN:
+                    self.hit("session evicted")
+                elif reason is Reason.GAP:
+                    self.hit("sequence gap refused")
+            case Resign():
+                self.hit("leadership handed over")
+
+    def _on_promise(self, message: Promise) -> None:
+        if not message.end:
+            self.hit("promise in several pages")
+        for vote in message.votes:
+            self._recovered_values[vote.slot] = vote.value
+
+    def _on_accept(self, slot: Slot, value: bytes, watermark: Slot) -> None:
+        recovered = self._recovered_values.pop(slot, None)
+        if recovered == value and not is_noop(value):
+            self.hit("gap filled by recovered value")
+        elif is_noop(value) and any(above > slot for above in self._recovered_values):
+            self.hit("gap filled by no-op")
+        del watermark
+
+
+__all__ = ["EXPECTED", "FIRST_SLOT", "Marks"]

@@ -1,0 +1,197 @@
+"""One seed from beginning to end: faults, then a healed core that must converge, and what came of it.
+
+Phase 1, safety: everything of the plan happens, and every invariant is checked after every event.
+Phase 2, liveness (as TigerBeetle's simulator does): a quorum of nodes that can be saved is healed, every other
+fault is made permanent, and within a bound the core must lead, serve, and agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from paxosd.core.types import NodeId
+from paxosd.machine.base import StateMachine
+from paxosd.machine.log import Log
+from paxosd.sim.clients import check_ends
+from paxosd.sim.faults import schedule_faults
+from paxosd.sim.invariants import Violation, ensure
+from paxosd.sim.network import FOREVER
+from paxosd.sim.plan import Plan
+from paxosd.sim.world import World
+
+CONVERGE_T_E = 50
+"""Within how many election timeouts the core must serve again (invariant 30)."""
+
+STABLE_T_E = 20
+"""For how many election timeouts it must then go on without a change of leadership (31)."""
+
+PENDING_T_E = 10
+"""How long an operation may take in a healed core (32)."""
+
+SERVED_MIN = 3
+"""How many calls each client must have had answered before the core counts as serving."""
+
+BALLOTS_PER_T_E_MAX = 4.0
+"""How many ballots a proposer may use up per election timeout, over a whole run (33)."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What one run came to. Times are in simulated seconds."""
+
+    plan: Plan
+    violation: str = ""
+    text: str = ""
+    simulated_s: float = 0.0
+    operations: int = 0
+    acknowledged: int = 0
+    recovery_t_e: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+    trace_hash: str = ""
+    trace: list[str] = field(default_factory=list)
+
+
+def run(plan: Plan, machine: Callable[[], StateMachine] = Log, tracing: bool = False) -> Result:
+    """Play this plan; never raises for what it finds."""
+    world = World(plan, machine, tracing)
+    result = Result(plan)
+    try:
+        _play(world, result)
+    except Violation as violation:
+        world.note("----", "VIOLATION %s", violation)
+        result.violation, result.text = violation.name, str(violation)
+    operations = [operation for client in world.clients.values() for operation in client.operations]
+    result.simulated_s = world.now
+    result.operations = sum(operation.outcome != "" for operation in operations)
+    result.acknowledged = sum(operation.outcome == "acked" for operation in operations)
+    result.faults, result.marks = world.faults, world.marks.hits
+    result.trace_hash, result.trace = world.trace_hash(), world.trace
+    return result
+
+
+def _play(world: World, result: Result) -> None:
+    world.start()
+    schedule_faults(world)
+    world.run_until(world.plan.faults_s)
+    healed_at = world.now
+    core = choose_core(world)
+    if core is not None:
+        heal(world, core)
+        result.recovery_t_e = _converge(world, core, healed_at)
+        _stay(world, core)
+    for node in world.nodes.values():
+        if node.driver is not None:
+            world.marks.ended(node.driver)
+    operations = [operation for client in world.clients.values() for operation in client.operations]
+    check_ends(operations, world.order, certain=world.plan.repeat == 0)
+    books = world.network.check()
+    ensure(books is None, "28 nothing lost silently", str(books))
+
+
+# ---- the core ----------------------------------------------------------------------------------
+
+
+def choose_core(world: World) -> frozenset[NodeId] | None:
+    """Nodes that together can lead and serve, as few as chance has it; None if the rest cannot be saved."""
+    membership, random = world.config.membership, world.random
+    sound = [node for node, known in world.nodes.items() if not known.lost and not known.disk.damaged]
+    random.shuffle(sound)
+    quorum = membership.quorum
+    core: list[NodeId] = []
+    for wanted in (membership.acceptors, membership.proposers, membership.learners):
+        for node in sound:
+            if node in wanted and not _enough(
+                core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept
+            ):
+                core.append(node)
+        if not _enough(core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept):
+            return None
+    return frozenset(core)
+
+
+def _enough(
+    core: Collection[NodeId],
+    wanted: Collection[NodeId],
+    acceptors: Collection[NodeId],
+    can_prepare: Callable[[Collection[NodeId]], bool],
+    can_accept: Callable[[Collection[NodeId]], bool],
+) -> bool:
+    if wanted == acceptors:
+        return can_prepare(core) and can_accept(core)
+    return any(node in wanted for node in core)
+
+
+def heal(world: World, core: frozenset[NodeId]) -> None:
+    """Make the core whole and all else permanent: others stay down, cut off, deaf or mute, as chance has it."""
+    random = world.random
+    world.note("----", "the core is %s", ",".join(sorted(core)))
+    inside = core | world.clients.keys()
+    world.network.mend(lambda source, target: not (source in inside and target in inside))
+    for name, node in world.nodes.items():
+        node.crash_after = None
+        node.disk.failing = None
+        node.disk.sync_s = world.plan.sync_s
+        if name in core:
+            node.paused_until = world.now
+            node.start()
+        else:
+            _make_permanent(world, name, random.choice(("down", "cut off", "deaf", "mute", "paused", "well")))
+    for client in world.clients.values():
+        client.timeout_s = PENDING_T_E * world.plan.election_s * 2
+
+
+def _make_permanent(world: World, name: NodeId, state: str) -> None:
+    world.note(name, "stays %s", state)
+    node = world.nodes[name]
+    if state == "down":
+        node.end(False, "for good")
+        node.lost = True
+    elif state == "paused":
+        node.paused_until = FOREVER
+    others = [other for other in [*world.nodes, *world.clients] if other != name]
+    for other in others:
+        if state in ("cut off", "deaf"):
+            world.network.cut(other, name, FOREVER)
+        if state in ("cut off", "mute"):
+            world.network.cut(name, other, FOREVER)
+
+
+# ---- what the core must do -----------------------------------------------------------------------
+
+
+def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
+    """Run until the core serves everybody; how many election timeouts that took."""
+    t_e = world.plan.election_s
+    learners = [node for node in world.config.membership.learners if node in core]
+
+    def served() -> bool:
+        for client in world.clients.values():
+            answered = [op for op in client.operations if op.invoked_s > healed_at and op.outcome == "acked"]
+            if len(answered) < SERVED_MIN or any(op.invoked_s <= healed_at for op in client.under_way):
+                return False
+        return all(world.applied_to_the_end(node) for node in learners)
+
+    world.run_until(healed_at + CONVERGE_T_E * t_e, served)
+    ensure(served(), "30 liveness", f"the core {sorted(core)} does not serve {CONVERGE_T_E} T_e after it was healed")
+    return (world.now - healed_at) / t_e
+
+
+def _stay(world: World, core: frozenset[NodeId]) -> None:
+    t_e = world.plan.election_s
+    elected = world.marks.hits["leader elected"]
+    world.run_until(world.now + STABLE_T_E * t_e)
+    changes = world.marks.hits["leader elected"] - elected
+    ensure(changes == 0, "31 stability", f"{changes} changes of leadership in the core {sorted(core)} after it served")
+    for client in world.clients.values():
+        for operation in client.under_way:
+            pending_s = world.now - operation.invoked_s
+            ensure(pending_s <= PENDING_T_E * t_e, "32 pending", f"{client.name} waits for {pending_s:.1f} s")
+    rounds = max(node.disk.synced.round() for node in world.nodes.values())
+    allowed = 20 + BALLOTS_PER_T_E_MAX * world.now / t_e
+    ensure(rounds <= allowed, "33 ballots", f"{rounds} rounds were used in {world.now / t_e:.0f} T_e")
+
+
+__all__ = ["Result", "run"]

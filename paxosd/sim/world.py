@@ -1,0 +1,346 @@
+"""A whole cluster in one thread: the production driver of every node, in simulated time.
+
+Laws:
+1. Nothing here knows Paxos. A node is `assemble(...)` over a simulated clock, network and disk, and its life is
+   `recover`, then `turn` and `wait` as in a daemon.
+2. All chance comes from the plan's seed, all time from the queue of events. Equal plans give equal traces.
+3. A process ends between any two effects of a turn: an exception thrown from the transport or the store is the
+   crash, and nothing of the turn happens after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from random import Random
+
+from paxosd.assembly import assemble
+from paxosd.codec import Codec
+from paxosd.config import Config, parse
+from paxosd.core.agent import Event, InvariantBroken
+from paxosd.core.messages import Message
+from paxosd.core.records import Record
+from paxosd.core.types import NodeId, Revision
+from paxosd.driver import Driver
+from paxosd.machine.base import StateMachine
+from paxosd.machine.log import Log
+from paxosd.sim.clients import SimClient
+from paxosd.sim.disk import SimDisk, SimStore
+from paxosd.sim.invariants import Order, Safety, Violation
+from paxosd.sim.marks import Marks
+from paxosd.sim.network import Network, SimTransport
+from paxosd.sim.plan import Plan
+from paxosd.storage.base import StorageError
+
+TURN_S = 0.00005
+"""How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
+
+
+class Crashed(BaseException):
+    """The process ends here. No `except` of the code under test may stop it."""
+
+
+class WitnessedMachine:
+    """The user's state machine, and a witness of what it was given."""
+
+    def __init__(self, node: NodeId, machine: StateMachine, order: Order) -> None:
+        self.revision: Revision = 0
+        self._node = node
+        self._machine = machine
+        self._order = order
+
+    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
+        self._machine.apply(first_revision, commands)
+        self._order.applied(self._node, first_revision, commands, self._machine.digest())
+        self.revision = first_revision + len(commands) - 1
+
+    def digest(self) -> bytes:
+        return self._machine.digest()
+
+
+class WatchedCodec(Codec):
+    """The production codec, and somebody who sees every message that is sent."""
+
+    def __init__(self, config: Config, node: NodeId, incarnation: int, watch: Callable[[Message], None]) -> None:
+        super().__init__(config.digest, node, incarnation, config.limits.frame_bytes_max)
+        self._watch = watch
+
+    def pack(self, message: Message) -> bytes:
+        self._watch(message)
+        return super().pack(message)
+
+
+class SimNode:
+    """One node over all of its lives."""
+
+    def __init__(self, world: World, node_id: NodeId, random: Random) -> None:
+        plan = world.plan
+        self.id = node_id
+        self.disk = SimDisk(Random(random.getrandbits(64)), plan.sync_s)
+        self.driver: Driver | None = None
+        self.life = 0
+        self.lost = False  # its directory is damaged for good
+        self.paused_until = 0.0
+        self.crash_after: int | None = None  # so many effects into the next turns
+        self.crash_with_power_loss = False
+        self.transport: SimTransport | None = None
+        self._machine: WitnessedMachine | None = None
+        self._world = world
+        self._random = random
+        self._rate = 1.0 + random.uniform(-1.0, 1.0) * plan.drift
+        self._offset = random.uniform(0.0, 1e5)
+        self._moment = 0.0  # the time inside a turn
+        self._busy_until = 0.0
+        self._turn_at: float | None = None
+
+    @property
+    def revision(self) -> Revision:
+        """What this life has applied."""
+        return 0 if self._machine is None else self._machine.revision
+
+    # ---- lives ----
+
+    def start(self) -> None:
+        """Begin a life, unless one goes on or the disk is lost."""
+        if self.driver is not None or self.lost:
+            return
+        world, self.life = self._world, self.life + 1
+        self._moment = max(world.now, self._moment)
+        world.safety.recovered_from(self.id, self.disk.written)
+        world.note(self.id, "starts life %d", self.life)
+        world.marks.started(self.id, self.life)
+        self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
+        self._machine = WitnessedMachine(self.id, world.machine(), world.order)
+        driver = assemble(
+            world.config,
+            self.id,
+            SimStore(self.disk, self._spend, self._effect, self._committed),
+            self.transport,
+            self._clock,
+            Random(self._random.getrandbits(64)),
+            WatchedCodec(world.config, self.id, self.life, self._sent),
+            self._machine,
+            self._on_event,
+        )
+        self.driver = driver
+        self._live(driver.recover)
+
+    def end(self, power: bool, why: str) -> None:
+        """The process is gone, and with `power` what was not synced too."""
+        if self.driver is None:
+            return
+        self._world.note(self.id, "ends: %s", why)
+        self._world.marks.ended(self.driver)
+        self.driver, self.transport, self._turn_at = None, None, None
+        self.crash_after = None
+        if power:
+            self.lose_power()
+
+    def lose_power(self) -> None:
+        """Whether it runs or not, the page cache is gone."""
+        self._world.marks.hit("power loss with unsynced tail") if self.disk.has_unsynced else None
+        self.disk.lose_power()
+
+    def _live(self, step: Callable[[], None]) -> None:
+        """Run a step of the driver, and end this life if it ends."""
+        world = self._world
+        try:
+            step()
+        except Crashed:
+            world.marks.hit("crash in a turn")
+            self.end(self.crash_with_power_loss, "crash in a turn")
+            world.later(world.plan.election_s, self.start)
+        except StorageError as error:
+            self.end(False, f"storage: {error}")
+            self.lost = "damaged" in str(error)
+            world.marks.hit("damaged directory refused" if self.lost else "ended by a failed commit")
+            if not self.lost:
+                world.later(world.plan.election_s, self.start)
+        except InvariantBroken as error:
+            raise Violation("production invariant", f"{self.id}: {error}") from error
+        else:
+            self._sleep()
+
+    # ---- turns ----
+
+    def arrive(self, client: bytes | None, frame: bytes) -> bool:
+        """A frame came in; False if there is nobody to take it."""
+        if self.transport is None or not self.transport.arrive(client, frame):
+            return False
+        self._turn_by(self._world.now + TURN_S)
+        return True
+
+    def _turn_by(self, at: float) -> None:
+        at = max(at, self._busy_until, self.paused_until)
+        if self._turn_at is None or at < self._turn_at:
+            self._turn_at = at
+            self._world.schedule(at, self._turn, (at,))
+
+    def _turn(self, at: float) -> None:
+        if self._turn_at != at or self.driver is None:
+            return  # there was an earlier one
+        if self._world.now < self.paused_until:
+            self._turn_at = None
+            return self._turn_by(self.paused_until)
+        self._turn_at = None
+        self._moment = self._world.now
+        self._live(self.driver.turn)
+
+    def _sleep(self) -> None:
+        """As the driver waits: until the next frame or the next deadline."""
+        assert self.driver is not None
+        assert self.transport is not None
+        self._busy_until = self._moment + TURN_S
+        self.transport.idle_s = 0.0
+        if not self.transport.has_frames:
+            self.driver.wait()
+        self._turn_by(self._busy_until + self.transport.idle_s / self._rate)
+
+    def _clock(self) -> float:
+        return self._offset + self._moment * self._rate
+
+    def _spend(self, duration_s: float) -> None:
+        self._moment += duration_s
+
+    # ---- what the node does to the world ----
+
+    def _effect(self) -> None:
+        """Called before every effect of a turn: the place to crash."""
+        if self.crash_after is not None:
+            self.crash_after -= 1
+            if self.crash_after < 0:
+                raise Crashed
+
+    def _committed(self, records: Sequence[Record]) -> None:
+        self._world.marks.committed(self.id, records)
+        self._world.safety.committed(self.id, records, self.disk.synced)
+        self._effect()
+
+    def _sent(self, message: Message) -> None:
+        world = self._world
+        world.safety.sent((self.id, self.life), message, self.disk.synced)
+        world.marks.sent(self.id, self.life, message)
+        if world.tracing:
+            world.note(self.id, "sends %s", message)
+
+    def _on_event(self, event: Event) -> None:
+        self._world.note(self.id, "%s %s", event.name, event.fields)
+        self._world.marks.event(event)
+
+
+class World:
+    """Everything of one run. `machine` makes the user's state machine; `tracing` keeps a readable trace."""
+
+    def __init__(self, plan: Plan, machine: Callable[[], StateMachine] = Log, tracing: bool = False) -> None:
+        self.plan = plan
+        self.machine = machine
+        self.now = 0.0
+        self.tracing = tracing
+        self.trace: list[str] = []
+        self.random = Random(f"world-{plan.seed}-{plan.profile}")
+        self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
+        self.marks = Marks(self.config.membership)
+        weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in _VOTING}
+        self.safety = Safety(weights, *plan.quorum, plan.window_slots)
+        self.order = Order()
+        self.faults: Counter[str] = Counter()
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self._count = 0
+        self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)
+        self.nodes = {node: SimNode(self, node, Random(self.random.getrandbits(64))) for node in plan.roles}
+        self.clients = {name: self._client(name) for name in (f"c{number + 1}" for number in range(plan.clients))}
+        self._client_wakes: dict[str, float] = {}
+
+    def _client(self, name: str) -> SimClient:
+        return SimClient(
+            name,
+            self.plan,
+            Random(self.random.getrandbits(64)),
+            self.config.digest,
+            self.order,
+            self.safety.submitted,
+            lambda client, gateway, frame: self.network.send(client, gateway, frame, self.now, client=True),
+            lambda at: self._wake_client(name, at),
+        )
+
+    # ---- time ----
+
+    def schedule(self, at: float, call: Callable[..., None], arguments: tuple[object, ...] = ()) -> None:
+        """Call this at that time; calls at equal times keep their order."""
+        self._count += 1
+        heappush(self._events, (at, self._count, call, arguments))
+
+    def later(self, delay_s: float, call: Callable[..., None], *arguments: object) -> None:
+        """Call this so many seconds from now."""
+        self.schedule(self.now + delay_s, call, arguments)
+
+    def run_until(self, end: float, done: Callable[[], bool] | None = None) -> None:
+        """Play every event up to this time, or until `done`, which is looked at now and then."""
+        events = self._events
+        countdown = 50
+        while events and events[0][0] <= end:
+            at, _, call, arguments = heappop(events)
+            self.now = at
+            call(*arguments)
+            countdown -= 1
+            if countdown == 0:
+                countdown = 50
+                if done is not None and done():
+                    return
+        self.now = max(self.now, end)
+
+    def start(self) -> None:
+        """Start every node, in any order, and every client."""
+        for node in self.nodes.values():
+            self.schedule(self.random.uniform(0.0, self.plan.election_s), node.start)
+        for name in self.clients:
+            self._wake_client(name, self.random.uniform(0.0, 1.0))
+
+    # ---- frames and clients ----
+
+    def _deliver(self, source: str, target: str, frame: bytes) -> None:
+        self._hash.update(b"%.9f %s %s " % (self.now, source.encode(), target.encode()))
+        self._hash.update(frame)
+        client = self.clients.get(target)
+        if client is not None:
+            taken = client.arrive(source, frame, self.now)
+        else:
+            taken = self.nodes[target].arrive(source.encode() if source in self.clients else None, frame)
+        if taken:
+            self.network.delivered += 1
+        else:
+            self.network.dropped["nobody there, or no room"] += 1
+
+    def _wake_client(self, name: str, at: float) -> None:
+        if self._client_wakes.get(name, float("inf")) > at:
+            self._client_wakes[name] = at
+            self.schedule(at, self._step_client, (name, at))
+
+    def _step_client(self, name: str, at: float) -> None:
+        if self._client_wakes.get(name) == at:
+            del self._client_wakes[name]
+            self.clients[name].step(self.now)
+
+    def applied_to_the_end(self, node: NodeId) -> bool:
+        """Whether this learner lives and has applied all that any learner has."""
+        known = self.nodes[node]
+        return known.driver is not None and known.revision == len(self.order.log)
+
+    # ---- the trace ----
+
+    def note(self, who: str, text: str, *values: object) -> None:
+        """One line of the trace."""
+        line = f"{self.now:12.6f} {who:4} {text % values}"
+        self._hash.update(line.encode())
+        if self.tracing:
+            self.trace.append(line)
+
+    def trace_hash(self) -> str:
+        """Equal for equal runs."""
+        return self._hash.hexdigest()
+
+
+_VOTING = ("acceptor", "replica")
