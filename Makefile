@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help check fix test bench clean
+.PHONY: help run check fix test slow test-compose sim bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +18,9 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --group dev --editable .
 	touch $@
 
+run: $(VENV)/installed ## a whole cluster on this machine, with its leader killed on the way
+	$(BIN)/paxosd local --requests 5000 --kill-leader
+
 check: $(VENV)/installed ## lint, format and types; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,8 +30,17 @@ fix: $(VENV)/installed ## mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(VENV)/installed ## all tests that need no Docker
-	$(BIN)/python -m pytest
+test: $(VENV)/installed ## all tests that need no Docker, but the slow ones
+	$(PYTEST) -m "not slow and not compose"
+
+slow: $(VENV)/installed ## long runs with real processes that are killed, stopped and cut off
+	$(PYTEST) -m slow
+
+test-compose: $(VENV)/installed ## the cluster in containers; needs a Docker Engine
+	$(PYTEST) -m compose
+
+sim: $(VENV)/installed ## ten minutes of simulated faults with fresh seeds
+	$(BIN)/paxosd sim --minutes 10
 
 bench: $(VENV)/installed ## measure throughput, latency and failover on this machine
 	$(BIN)/python -m bench.throughput

@@ -1,23 +1,39 @@
 #!/usr/bin/env bash
-# Make a Debian image with Python to build paxosd on, where no image registry can be reached.
+# Print the tag of an image to build paxosd on: $PYTHON_IMAGE if it is set, the usual one if a registry can be
+# reached, and otherwise a Debian with Python, which is made with debootstrap (needs root, takes a minute) and kept.
 #
-#   tests/compose/base_image.sh [--fresh]     prints the image's tag; makes it only if there is none, or --fresh
+#   PYTHON_IMAGE=$(tests/compose/base_image.sh) docker compose up
 #
-# The image trusts the certificate authorities that this machine trusts, so that pip works in a build behind a
+# The Debian image trusts the certificate authorities that this machine trusts, so that pip works in a build behind a
 # proxy that this machine works behind.
 set -eu
 . "$(dirname "$0")/debian.sh"
 
-TAG=${PAXOSD_BASE_TAG:-paxosd-base:debian}
+USUAL=python:3.13-slim
+OWN=paxosd-base:debian
 PACKAGES=python3,python3-venv,python3-pip,ca-certificates
 BUNDLE=/etc/ssl/certs/ca-certificates.crt
 
-if [ "${1:-}" != --fresh ] && docker image inspect "$TAG" >/dev/null 2>&1; then
-    echo "$TAG"
+there() { docker image inspect "$1" >/dev/null 2>&1; }
+
+if [ -n "${PYTHON_IMAGE:-}" ]; then
+    echo "$PYTHON_IMAGE"
+    exit 0
+elif there "$USUAL"; then
+    echo "$USUAL"
+    exit 0
+elif there "$OWN"; then
+    echo "$OWN"
+    exit 0
+elif timeout 120 docker pull --quiet "$USUAL" >/dev/null 2>&1; then
+    echo "$USUAL"
     exit 0
 fi
-command -v debootstrap >/dev/null || fail "debootstrap is not installed; install it (apt-get install debootstrap)"
-[ "$(id -u)" = 0 ] || fail "debootstrap needs root; run this once as root, it is kept as the image $TAG"
+
+command -v debootstrap >/dev/null || fail "$USUAL cannot be pulled, and there is no debootstrap: install it"
+[ "$(id -u)" = 0 ] || fail "$USUAL cannot be pulled, and debootstrap needs root: run this once as root"
+certificates=${PIP_CERT:-$BUNDLE}
+[ -f "$certificates" ] || fail "there is no certificate bundle $certificates: install ca-certificates"
 
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
@@ -26,8 +42,8 @@ mirror=$(debian_mirror)
 quietly debootstrap --variant=minbase --include="$PACKAGES" "${suite:-bookworm}" "$root" ${mirror:+"$mirror"} ||
     fail "debootstrap failed, see above; is a Debian mirror reachable?"
 
-cp "${PIP_CERT:-$BUNDLE}" "$root$BUNDLE" || fail "there is no certificate bundle; install ca-certificates"
+cp "$certificates" "$root$BUNDLE"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 tar --create --directory "$root" --one-file-system --exclude='./dev/*' . |
-    quietly docker import --change "ENV PIP_CERT=$BUNDLE" - "$TAG" || fail "docker import failed, see above"
-echo "$TAG"
+    quietly docker import --change "ENV PIP_CERT=$BUNDLE" - "$OWN" || fail "docker import failed, see above"
+echo "$OWN"

@@ -4,7 +4,7 @@
         ...                                   # kill, stop, cut
     check(load.history, client.log(start=1))  # AssertionError unless every promise was kept
 
-Run as a program it does the same inside a container, until SIGTERM, and prints the history: one JSON array per attempt.
+Run as a program it does the same until SIGTERM, inside a container for example, and prints the history.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def from_json(line: str) -> Attempt:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Load the cluster of a membership file until SIGTERM, then print the history."""
+    """Load the cluster of a membership file until SIGTERM, then print the history; stderr says how far it is."""
     parser = argparse.ArgumentParser(description="Propose until SIGTERM, then print what came of it.")
     parser.add_argument("--config", required=True)
     parser.add_argument("--clients", type=int, default=4)
@@ -205,7 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     with Load(lambda: Client.from_config(chosen.config), chosen.clients, chosen.timeout, name=chosen.name) as load:
-        stop.wait()
+        while not stop.wait(0.2):
+            print(load.acked, file=sys.stderr, flush=True)
     sys.stdout.writelines(f"{to_json(attempt)}\n" for attempt in load.history)
 
 
