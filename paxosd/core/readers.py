@@ -28,6 +28,7 @@ class Readers:
         self._readers: list[_Reader] = []
         self._in_round: list[_Reader] = []
         self._round = 0
+        self._deadline: Instant | None = None
 
     @property
     def unconfirmed(self) -> bool:
@@ -67,14 +68,17 @@ class Readers:
         if not self._readers:
             return
         waiting: list[_Reader] = []
+        self._deadline = None
         for reader in self._readers:
             caught_up = reader.confirmed and next_slot >= reader.applied and revision >= reader.read.seen
             if caught_up and (revision >= reader.read.start or now >= reader.deadline):
                 yield reader.client, reader.read
-            else:
-                waiting.append(reader)
+                continue
+            waiting.append(reader)
+            if caught_up and (self._deadline is None or reader.deadline < self._deadline):
+                self._deadline = reader.deadline
         self._readers = waiting
 
     def next_deadline(self) -> Instant | None:
-        """When the first read that may go on waits no longer."""
-        return min((reader.deadline for reader in self._readers if reader.confirmed), default=None)
+        """When the first read that only waits for a next entry waits no longer; for all others a message must come."""
+        return self._deadline

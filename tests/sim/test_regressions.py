@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.membership import Membership, Role
-from paxosd.core.messages import Prepare, Promise
+from paxosd.core.messages import Prepare, Promise, ReadLog
 from paxosd.core.options import Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.quorum import Quorum
+from paxosd.core.readers import Readers
 from paxosd.core.types import Ballot
 from paxosd.storage.memory import MemoryStore
 
@@ -28,3 +29,15 @@ def test_the_promise_of_an_acceptor_that_lags_behind_the_watermark_counts() -> N
     assert isinstance(promise, Promise)
     assert phase1.take("a1", promise)
     assert promise.end
+
+
+def test_a_confirmed_read_that_waits_for_apply_keeps_no_node_awake() -> None:
+    """Its own deadline was over at once, and so the driver never slept until the learner had caught up."""
+    readers = Readers()
+    readers.add(b"client", ReadLog(1, 1, linearizable=True, seen=0, wait_ms=0), 5.0)
+    readers.confirm(readers.start_round(), applied=9)
+
+    answered = list(readers.ready(next_slot=3, revision=2, now=5.0))
+
+    assert answered == []
+    assert readers.next_deadline() is None
