@@ -12,6 +12,7 @@ Laws:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
@@ -60,14 +61,6 @@ class Output:
     def __bool__(self) -> bool:
         return bool(self.early or self.records or self.messages or self.chosen or self.events)
 
-    def extend(self, other: Output) -> None:
-        """Append all that `other` asks for."""
-        self.early += other.early
-        self.records += other.records
-        self.messages += other.messages
-        self.chosen += other.chosen
-        self.events += other.events
-
 
 class Timer(Enum):
     """Everything that an agent waits for. A timer is data: it can be printed and compared."""
@@ -108,6 +101,8 @@ class Agent(ABC):
 
     def tick(self, now: Instant) -> None:
         """Fire what is due."""
+        if min(self._deadlines.values(), default=math.inf) > now:
+            return
         due = sorted((at, timer.value, timer) for timer, at in self._deadlines.items() if at <= now)
         for _, _, timer in due:
             if self._deadlines.pop(timer, None) is not None:
@@ -122,9 +117,9 @@ class Agent(ABC):
         output, self._output = self._output, Output()
         return output
 
-    @property
-    def has_output(self) -> bool:
-        return bool(self._output)
+    def share_output(self, output: Output) -> None:
+        """Write what is asked for into this output from now on: that of the node of which this role is a part."""
+        self._output = output
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
         """The driver applied a chosen value of an earlier output; gateways answer their clients here."""

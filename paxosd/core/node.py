@@ -41,8 +41,10 @@ class Node(Agent):
         self._takers: defaultdict[type, list[Agent]] = defaultdict(list)
         for part in self._parts:
             part.ignored = self.ignored
+            part.share_output(self._output)
             for message_type in part.inbound:
                 self._takers[message_type].append(part)
+        self._early_seen = 0  # early messages of this turn that are known to be for others
         self._heard: Ballot = NO_BALLOT
         self._revision: Revision = 0
         self._now: Instant = 0.0
@@ -75,7 +77,11 @@ class Node(Agent):
 
     def take_output(self) -> Output:
         self._hand_over_early()
-        return super().take_output()
+        output = super().take_output()
+        self._early_seen = 0
+        for part in self._parts:
+            part.share_output(self._output)
+        return output
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:
@@ -93,21 +99,15 @@ class Node(Agent):
         return all(part.drained for part in self._parts)
 
     def _hand_over_early(self) -> None:
-        """Move what the roles put out into our own output, except for early messages to ourselves."""
-        moved = True
-        while moved:
-            moved = False
-            for part in self._parts:
-                if not part.has_output:
-                    continue
-                output = part.take_output()
-                own = [message for target, message in output.early if target == self.node_id]
-                if own:
-                    moved = True
-                    output.early = [(target, message) for target, message in output.early if target != self.node_id]
-                self._output.extend(output)
-                for message in own:
-                    self.receive(self.node_id, message, self._now)
+        """Take what the roles sent early to this node itself out of the output, and hand it over at once."""
+        early = self._output.early
+        while self._early_seen < len(early):
+            target, message = early[self._early_seen]
+            if target == self.node_id:
+                del early[self._early_seen]
+                self.receive(target, message, self._now)
+            else:
+                self._early_seen += 1
 
     def _pong(self, sequence: int) -> Pong:
         ballot, watermark, applied = NO_BALLOT, FIRST_SLOT, 0
