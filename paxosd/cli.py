@@ -16,6 +16,7 @@ examples:
   paxosd check-config config/cluster.yaml                          find all errors of a membership file
   paxosd local --requests 5000 --kill-leader                       a whole cluster on this machine, no network
   paxosd local --serve                                             the same, and clients may come
+  paxosd sim --seeds 100                                           whole clusters in simulated time, with every fault
   paxosd health --data-dir /var/lib/paxosd/r1                      does the loop of that daemon turn?
 
 exit codes: 0 ok, 1 other error, 2 usage, 5 not healthy, 7 configuration, 8 storage, 9 network address,
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "check-config": _check_config,
         "health": _health,
         "local": _local,
+        "sim": _sim,
     }
     command = commands.get(arguments[0]) if arguments else None
     try:
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="paxosd",
-        usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n       paxosd check-config | local | health",
+        usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n"
+        "       paxosd check-config | local | sim | health",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -101,6 +104,12 @@ def _local(arguments: Sequence[str]) -> int:
     from paxosd.local_cli import main as local_main
 
     return local_main(arguments)
+
+
+def _sim(arguments: Sequence[str]) -> int:
+    from paxosd.sim_cli import main as sim_main
+
+    return sim_main(arguments)
 
 
 def _fail(code: Exit, reason: object) -> int:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from paxosd.core.agent import Event
-from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Accept,
     Accepted,
@@ -27,7 +26,7 @@ from paxosd.core.messages import (
     Resign,
 )
 from paxosd.core.records import Learned, Record, Voted
-from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot
+from paxosd.core.types import Ballot, NodeId, SessionId, Slot
 from paxosd.core.values import is_noop
 from paxosd.driver import Driver
 
@@ -53,6 +52,7 @@ EXPECTED = (
     "session evicted",
     "sequence gap refused",
     "read refused at deposed leader",
+    "leadership handed over",
     "crash in a turn",
     "crash in recovery",
     "power loss with unsynced tail",
@@ -78,9 +78,10 @@ _DROPPED = {
 class Marks:
     """The marks of one run."""
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, window_slots: int) -> None:
         self.hits: Counter[str] = Counter()
-        self._acceptors = frozenset(membership.acceptors)
+        self._window_slots = window_slots
+        self._answered: set[tuple[SessionId, int]] = set()
         self._ballots: set[Ballot] = set()  # prepared since something was last chosen
         self._recovered_values: dict[Slot, bytes] = {}
         self._voted_in_life: dict[tuple[NodeId, int], set[Slot]] = {}
@@ -105,10 +106,12 @@ class Marks:
             elif isinstance(record, Learned):
                 self._ballots.clear()
 
-    def event(self, event: Event) -> None:
-        """What a node reported for its operator."""
+    def event(self, event: Event, watermark: Slot) -> None:
+        """What a node reported for its operator, while every slot below `watermark` is chosen."""
         if event.name == "leader.elected":
             self.hit("leader elected")
+            if event.fields["watermark"] != watermark:
+                self.hit("leader elected behind others")
         elif event.name == "leader.lost":
             self.hit(
                 "step-down by lost quorum"
@@ -134,11 +137,10 @@ class Marks:
                 self._on_accept(slot, value, watermark)
             case Promise():
                 self._on_promise(message)
-            case Prepare(ballot, from_slot):
+            case Prepare(ballot):
                 self._ballots.add(ballot)
                 if len(self._ballots) == 3:
                     self.hit("duel of 3 ballots")
-                del from_slot
             case Nack():
                 if life > 1:
                     self.hit("promise refused after restart")
@@ -152,9 +154,12 @@ class Marks:
             case ReadIndexReply(_, applied):
                 if applied == 0:
                     self.hit("read refused at deposed leader")
-            case Applied(_, _, _, revision):
+            case Applied(session, first_seq, _, revision):
                 if revision == 0:
                     self.hit("command withdrawn")
+                if (session, first_seq) in self._answered:
+                    self.hit("duplicate command answered from the session table")
+                self._answered.add((session, first_seq))
             case Refused(_, _, _, _, reason):
                 if reason is Reason.SESSION_UNKNOWN:
                     self.hit("session evicted")
@@ -175,7 +180,5 @@ class Marks:
             self.hit("gap filled by recovered value")
         elif is_noop(value) and any(above > slot for above in self._recovered_values):
             self.hit("gap filled by no-op")
-        del watermark
-
-
-__all__ = ["EXPECTED", "FIRST_SLOT", "Marks"]
+        if slot == watermark + self._window_slots - 1:
+            self.hit("window full")

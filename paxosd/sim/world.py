@@ -227,7 +227,7 @@ class SimNode:
 
     def _on_event(self, event: Event) -> None:
         self._world.note(self.id, "%s %s", event.name, event.fields)
-        self._world.marks.event(event)
+        self._world.marks.event(event, self._world.safety.watermark)
 
 
 class World:
@@ -241,7 +241,7 @@ class World:
         self.trace: list[str] = []
         self.random = Random(f"world-{plan.seed}-{plan.profile}")
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
-        self.marks = Marks(self.config.membership)
+        self.marks = Marks(plan.window_slots)
         weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in _VOTING}
         self.safety = Safety(weights, *plan.quorum, plan.window_slots)
         self.order = Order()
