@@ -1,0 +1,294 @@
+"""The words in which tests of the core speak.
+
+A `Stage` is one agent with its disk and a clock that stands still until it is told to move: messages are delivered
+to it, and what it says is expected or refused. What an agent put out and no test looked at fails that test (see
+`conftest.py`); a test that is about something else says so with `set_aside`.
+
+For a whole cluster see `network.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from random import Random
+from typing import Generic, NamedTuple, TypeVar
+
+from hypothesis import settings
+
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.agent import Agent, Event
+from paxosd.core.history import History
+from paxosd.core.learner import Learner
+from paxosd.core.membership import Membership, Role
+from paxosd.core.messages import (
+    Accept,
+    Accepted,
+    Heartbeat,
+    Message,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+)
+from paxosd.core.options import Limits, Timing
+from paxosd.core.proposer import Proposer
+from paxosd.core.quorum import Quorum
+from paxosd.core.records import Learned, Record, Voted
+from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source, Vote
+from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.storage.memory import MemoryStore
+
+A = TypeVar("A", bound=Agent)
+M = TypeVar("M", bound=Message)
+
+TIMING = Timing(heartbeat_s=0.1, election_s=1.0, retry_s=0.4, ping_s=5.0)
+LIMITS = Limits(window_slots_max=4, value_bytes_max=1000, command_bytes_max=500, pending_bytes_max=2000)
+always_the_same = settings(derandomize=True, deadline=None, max_examples=100)
+"""How properties are tried: with the same examples in every run."""
+
+NOON: Instant = 1000.0
+"""When every test begins."""
+
+ROLES: Mapping[NodeId, Role] = {
+    "p1": Role.PROPOSER,
+    "p2": Role.PROPOSER,
+    "a1": Role.ACCEPTOR,
+    "a2": Role.ACCEPTOR,
+    "a3": Role.ACCEPTOR,
+    "l1": Role.LEARNER,
+    "l2": Role.LEARNER,
+}
+FIVE: Mapping[NodeId, Role] = {**ROLES, "a4": Role.ACCEPTOR, "a5": Role.ACCEPTOR}
+"""`ROLES` with two acceptors more, for quorums of flexible sizes."""
+REPLICAS: Mapping[NodeId, Role] = {"r1": Role.REPLICA, "r2": Role.REPLICA, "r3": Role.REPLICA}
+
+
+def membership(roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = None) -> Membership:
+    """These nodes, with a majority of their acceptors unless the test says otherwise."""
+    acceptors = [node for node, role in roles.items() if role in (Role.ACCEPTOR, Role.REPLICA)]
+    return Membership(dict(roles), quorum or Quorum.majority(dict.fromkeys(acceptors, 1)))
+
+
+def value(*commands: bytes, session: int = 1, first_seq: int = 1, stamp_ms: int = 0) -> bytes:
+    """A value with one batch of these commands."""
+    return encode_value(stamp_ms, [Batch(session, 1, first_seq, len(commands), encode_body(commands))])
+
+
+def noop(stamp_ms: int = 0) -> bytes:
+    return encode_value(stamp_ms)
+
+
+def heartbeat(ballot: Ballot, watermark: Slot = FIRST_SLOT, sequence: int = 1, log_time_ms: int = 0) -> Heartbeat:
+    return Heartbeat(ballot, sequence, watermark, log_time_ms)
+
+
+# ---- one agent -------------------------------------------------------------------------------
+
+
+class Sent(NamedTuple):
+    """A message that left; `early`: without waiting for this turn's commit."""
+
+    target: Source
+    message: Message
+    early: bool
+
+
+class Stage(Generic[A]):
+    """One agent, its disk and its clock. Every verb that does something to the agent is one turn of a driver."""
+
+    on_stage: list[Stage[Agent]] = []  # noqa: RUF012 (all stages of the running test, for the check at its end)
+
+    def __init__(self, build: Callable[[History], A], records: Sequence[Record] = ()) -> None:
+        self.build = build
+        self.disk = MemoryStore()
+        self.disk.commit(records)
+        self.now = NOON
+        self.sent: list[Sent] = []
+        self.records: list[Record] = []
+        self.chosen: list[tuple[Slot, bytes]] = []
+        self.events: list[Event] = []
+        self.agent = self._begin()
+        Stage.on_stage.append(self)  # type: ignore[arg-type]
+
+    def _begin(self) -> A:
+        agent = self.build(self.disk)
+        agent.restore(self.disk.records(), self.now)
+        return agent
+
+    # ---- what happens to the agent ----
+
+    def deliver(self, source: Source, *messages: Message) -> None:
+        """These messages come in, in one turn."""
+        for message in messages:
+            self.agent.receive(source, message, self.now)
+        self.turn()
+
+    def turn(self) -> None:
+        self.agent.tick(self.now)
+        output = self.agent.take_output()
+        self.disk.commit(output.records)
+        self.sent += [Sent(target, message, True) for target, message in output.early]
+        self.sent += [Sent(target, message, False) for target, message in output.messages]
+        self.records += output.records
+        self.chosen += output.chosen
+        self.events += output.events
+
+    def wait(self, seconds: float) -> None:
+        """Time passes; whatever falls due on the way happens at its time."""
+        until = self.now + seconds
+        while (due := self.agent.next_deadline()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.turn()
+        self.now = until
+        self.turn()
+
+    def restart(self) -> None:
+        """The process is killed and started again with the same disk."""
+        self.agent = self._begin()
+
+    def crash_before_commit(self, source: Source, *messages: Message) -> None:
+        """These messages come in, and the process is killed before it commits or sends anything."""
+        for message in messages:
+            self.agent.receive(source, message, self.now)
+        self.agent.tick(self.now)
+        self.restart()
+
+    # ---- what the agent did ----
+
+    def expect_sent(self, target: Source, *messages: Message, early: bool | None = None) -> None:
+        """These messages left for this target, each once more than was expected before."""
+        for message in messages:
+            found = [one for one in self.sent if one[:2] == (target, message) and early in (None, one.early)]
+            assert found, f"{message} was not sent to {target!r}; what was: {self.sent}"
+            self.sent.remove(found[0])
+
+    def expect_silence(self) -> None:
+        """Nothing left that was not expected."""
+        assert self.sent == []
+
+    def expect_recorded(self, *records: Record) -> None:
+        """Exactly these records were made durable, in this order."""
+        assert self.records == list(records)
+        self.records = []
+
+    def expect_chosen(self, *values: tuple[Slot, bytes]) -> None:
+        """Exactly these slots were handed on to be applied, in this order."""
+        assert self.chosen == list(values)
+        self.chosen = []
+
+    def expect_ignored(self, reason: str, times: int = 1) -> None:
+        """This reason was counted so often, and nothing else was ignored."""
+        assert dict(self.agent.ignored) == {reason: times}
+        self.agent.ignored.clear()
+
+    def take(self, kind: type[M], target: Source | None = None) -> list[tuple[Source, M]]:
+        """All messages of one kind, to whom they went; they count as looked at."""
+        found: list[tuple[Source, M]] = []
+        for sent in list(self.sent):
+            if isinstance(sent.message, kind) and target in (None, sent.target):
+                found.append((sent.target, sent.message))
+                self.sent.remove(sent)
+        return found
+
+    def take_one(self, kind: type[M], target: Source | None = None) -> M:
+        """The only message of this kind."""
+        found = self.take(kind, target)
+        assert len(found) == 1, f"one {kind.__name__} expected, not {found}; beside them: {self.sent}"
+        return found[0][1]
+
+    def set_aside(self) -> None:
+        """What came out so far is not what this test is about."""
+        self.sent, self.records, self.chosen, self.events = [], [], [], []
+
+    def leftovers(self) -> list[object]:
+        """What came out and nobody looked at."""
+        return [*self.sent, *self.records, *self.chosen, *self.events]
+
+
+# ---- stages of one role ----------------------------------------------------------------------
+
+
+def acceptor(
+    node: NodeId = "a1", roles: Mapping[NodeId, Role] = ROLES, limits: Limits = LIMITS, records: Sequence[Record] = ()
+) -> Stage[Acceptor]:
+    return Stage(lambda disk: Acceptor(node, membership(roles), TIMING, limits, disk), records)
+
+
+def proposer(
+    node: NodeId = "p1",
+    roles: Mapping[NodeId, Role] = ROLES,
+    quorum: Quorum | None = None,
+    limits: Limits = LIMITS,
+    records: Sequence[Record] = (),
+) -> Stage[Proposer]:
+    return Stage(lambda _: Proposer(node, membership(roles, quorum), TIMING, limits, Random(1)), records)
+
+
+def learner(
+    node: NodeId = "l1",
+    roles: Mapping[NodeId, Role] = ROLES,
+    quorum: Quorum | None = None,
+    limits: Limits = LIMITS,
+    records: Sequence[Record] = (),
+) -> Stage[Learner]:
+    return Stage(lambda disk: Learner(node, membership(roles, quorum), TIMING, limits, disk, Random(1)), records)
+
+
+def learned(*values: bytes, first: Slot = FIRST_SLOT) -> list[Record]:
+    return [Learned(slot, held) for slot, held in enumerate(values, first)]
+
+
+def voted(ballot: Ballot, *values: bytes, first: Slot = FIRST_SLOT) -> list[Record]:
+    return [Voted(slot, ballot, held) for slot, held in enumerate(values, first)]
+
+
+# ---- the life of a proposer ------------------------------------------------------------------
+
+
+def canvass(stage: Stage[Proposer], watermark: Slot = FIRST_SLOT, voters: Collection[NodeId] = ("a1", "a2")) -> Ballot:
+    """Silence, a pre-vote, and these acceptors would promise: it prepares. Returns the ballot it prepares."""
+    stage.wait(2 * TIMING.election_s)
+    wish = stage.take(PreVote)[-1][1].ballot
+    stage.set_aside()
+    for voter in voters:
+        stage.deliver(voter, PreVoteReply(wish, True, Ballot(wish.round - 1, ""), watermark))
+    return stage.agent.ballot
+
+
+def promise(
+    ballot: Ballot, *votes: Vote, from_slot: Slot = FIRST_SLOT, watermark: Slot = FIRST_SLOT, stop: Slot | None = None
+) -> Promise:
+    """All that an acceptor has to tell, in one page."""
+    end = max([vote.slot + 1 for vote in votes], default=from_slot) if stop is None else stop
+    return Promise(ballot, from_slot, end, True, votes, watermark, FIRST_SLOT)
+
+
+def elect(
+    stage: Stage[Proposer], votes: Mapping[NodeId, Iterable[Vote]] | None = None, watermark: Slot = FIRST_SLOT
+) -> Ballot:
+    """It gets elected by these acceptors, with the votes that they tell; what it proposes first is left to look at."""
+    promises = {"a1": (), "a2": ()} if votes is None else {voter: tuple(told) for voter, told in votes.items()}
+    ballot = canvass(stage, watermark, promises)
+    from_slot = stage.take(Prepare)[0][1].from_slot
+    stage.set_aside()
+    for voter, told in promises.items():
+        stage.deliver(voter, promise(ballot, *told, from_slot=from_slot, watermark=watermark))
+    assert stage.agent.leading
+    stage.sent = [sent for sent in stage.sent if isinstance(sent.message, Accept)]
+    stage.records, stage.events = [], []
+    return ballot
+
+
+def choose(stage: Stage[Proposer], ballot: Ballot, *slots: Slot, voters: Iterable[NodeId] = ("a1", "a2")) -> None:
+    """These acceptors vote for what it proposed in these slots."""
+    for voter in voters:
+        stage.deliver(voter, *(Accepted(ballot, slot) for slot in slots))
+
+
+def lead(stage: Stage[Proposer], watermark: Slot = FIRST_SLOT) -> Ballot:
+    """It is elected, its opening no-op is chosen, and nothing is in flight."""
+    told = {} if watermark == FIRST_SLOT else {"a1": [Vote(watermark - 1, Ballot(0, "p2"), noop())], "a2": []}
+    ballot = elect(stage, told or None, watermark)
+    choose(stage, ballot, watermark)
+    stage.set_aside()
+    return ballot

@@ -1,0 +1,180 @@
+"""A whole cluster of agents in one thread, with disks in memory and real ledgers.
+
+Messages travel by value, so no two nodes share an object, and only as far as the links let them. For one agent alone
+see `helpers.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.gateway import Gateway
+from paxosd.core.learner import Learner
+from paxosd.core.membership import Role
+from paxosd.core.messages import Message, OpenSession, Propose, SessionOpened
+from paxosd.core.node import Node
+from paxosd.core.proposer import Proposer
+from paxosd.core.quorum import Quorum
+from paxosd.core.types import FIRST_SLOT, NodeId, Source
+from paxosd.core.values import encode_body
+from paxosd.machine.ledger import Ledger
+from paxosd.machine.log import Log
+from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, membership
+
+
+class Member:
+    """One node of a `Network`: what a driver would hold of it."""
+
+    def __init__(self, node: NodeId, network: Network) -> None:
+        self.node, self._network = node, network
+        self.disk = MemoryStore()
+        self.lives = 0
+        self.begin()
+
+    def begin(self) -> None:
+        members, role, limits = self._network.membership, self._network.membership.roles[self.node], LIMITS
+        self.ledger = Ledger(self.disk, Log(), 100, 10_000)
+        self.own: deque[Message] = deque()
+        self.lives += 1
+        chance = Random(f"{self.node} {self.lives}")
+        proposes, votes = self.node in members.proposers, self.node in members.acceptors
+        learns = self.node in members.learners
+        self.proposer = Proposer(self.node, members, TIMING, limits, chance) if proposes else None
+        self.acceptor = Acceptor(self.node, members, TIMING, limits, self.disk) if votes else None
+        self.learner = Learner(self.node, members, TIMING, limits, self.disk, chance) if learns else None
+        self.gateway = Gateway(self.node, "test", members, TIMING, limits, {}, self.ledger) if learns else None
+        self.agent = Node(
+            self.node,
+            proposer=self.proposer,
+            acceptor=self.acceptor,
+            learner=self.learner,
+            gateway=self.gateway,
+        )
+        self.role = role
+        self.agent.restore(self.disk.records(), self._network.now)
+
+    def turn(self, inbound: Sequence[tuple[Source, Message]] = ()) -> None:
+        """What `driver.py` does: receive, tick, send early, commit, send, apply, reply."""
+        now, send = self._network.now, self._network.send
+        for _ in range(len(self.own)):
+            self.agent.receive(self.node, self.own.popleft(), now)
+        for source, message in inbound:
+            self.agent.receive(source, message, now)
+        self.agent.tick(now)
+        output = self.agent.take_output()
+        send(self, output.early)
+        self.disk.commit(output.records)
+        send(self, output.messages)
+        for slot, chosen in output.chosen:
+            self.agent.applied(slot, self.ledger.apply(slot, chosen), now)
+        answers = self.agent.take_output()
+        assert not answers.records
+        assert not answers.chosen
+        send(self, answers.early + answers.messages)
+
+
+class Network:
+    """A cluster in one thread. A link is a pair (from, to); what goes over a cut one, or to a dead node, is lost."""
+
+    def __init__(self, roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = None) -> None:
+        self.membership = membership(roles, quorum)
+        self.now = NOON
+        self.cut: set[tuple[NodeId, NodeId]] = set()
+        self.dead: set[NodeId] = set()
+        self.to_clients: list[tuple[NodeId, Message]] = []
+        self._wire: deque[tuple[NodeId, NodeId, Message]] = deque()
+        self.members = {node: Member(node, self) for node in roles}
+
+    def send(self, member: Member, outgoing: Iterable[tuple[Source, Message]]) -> None:
+        for target, message in outgoing:
+            sealed = copy.deepcopy(message)
+            if target == member.node:
+                member.own.append(sealed)
+            elif isinstance(target, bytes):
+                self.to_clients.append((member.node, sealed))
+            else:
+                self._wire.append((member.node, target, sealed))
+
+    def cut_off(self, node: NodeId, *others: NodeId) -> None:
+        """No message passes between a node and these others, or anybody, in either direction."""
+        for other in others or self.members:
+            self.cut |= {(node, other), (other, node)}
+
+    def crash(self, *nodes: NodeId) -> None:
+        self.dead |= set(nodes)
+
+    def restart(self, *nodes: NodeId) -> None:
+        for node in nodes:
+            self.members[node].begin()
+            self.dead.discard(node)
+
+    def settle(self) -> None:
+        """Deliver what is on its way, and what that leads to, without time passing."""
+        while self._wire or any(member.own for member in self._alive()):
+            inbound: dict[NodeId, list[tuple[Source, Message]]] = {}
+            while self._wire:
+                source, target, message = self._wire.popleft()
+                if (source, target) not in self.cut and not {source, target} & self.dead:
+                    inbound.setdefault(target, []).append((source, message))
+            for member in self._alive():
+                if member.own or member.node in inbound:
+                    member.turn(inbound.get(member.node, ()))
+
+    def run(self, seconds: float) -> None:
+        """Time passes in steps of a hundredth of a second, in which everything on its way arrives."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 0.01
+            for member in self._alive():
+                due = member.agent.next_deadline()
+                if due is not None and due <= self.now:
+                    member.turn()
+            self.settle()
+
+    def run_until(self, holds: Callable[[], object], seconds: float = 20.0) -> None:
+        """Time passes until this holds; it must, within so many seconds."""
+        until = self.now + seconds
+        while not holds():
+            assert self.now < until, "it did not happen in time"
+            self.run(0.01)
+
+    def _alive(self) -> list[Member]:
+        return [member for node, member in self.members.items() if node not in self.dead]
+
+    # ---- looking at it ----
+
+    def leaders(self) -> list[NodeId]:
+        return [member.node for member in self._alive() if member.proposer is not None and member.proposer.leading]
+
+    def chosen_by(self, node: NodeId) -> list[bytes]:
+        """The values that this learner applied, in slot order."""
+        member = self.members[node]
+        return [chosen for _, chosen in member.disk.learned(FIRST_SLOT, member.ledger.next_slot, 1 << 30)]
+
+    def log_of(self, node: NodeId) -> list[bytes]:
+        return [entry.value for entry in self.members[node].ledger.entries(1, 1 << 30)]
+
+    def ask(self, gateway: NodeId, message: Message) -> None:
+        """A client's message comes in at this gateway."""
+        self.members[gateway].turn([(b"client", message)])
+        self.settle()
+
+    def open_session(self, gateway: NodeId) -> int:
+        """A client's session, once there is a leader who can give it."""
+
+        def opened() -> list[int]:
+            return [told.session for _, told in self.to_clients if isinstance(told, SessionOpened)]
+
+        self.run_until(self.leaders)
+        self.run(0.3)
+        self.ask(gateway, OpenSession(7, 1))
+        self.run_until(opened)
+        return opened()[-1]
+
+    def propose(self, gateway: NodeId, session: int, seq: int, command: bytes, attempt: int = 1) -> None:
+        self.ask(gateway, Propose(session, attempt, 1, seq, 1, encode_body([command])))

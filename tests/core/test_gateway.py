@@ -1,0 +1,442 @@
+"""The gateway: it forwards, waits for apply, and answers from its own state; every refusal names its sending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from paxosd.core.gateway import Gateway
+from paxosd.core.messages import (
+    Applied,
+    Forward,
+    ForwardRefused,
+    GetStatus,
+    LogPage,
+    OpenSession,
+    Ping,
+    Pong,
+    Propose,
+    ReadIndex,
+    ReadIndexReply,
+    ReadLog,
+    Reason,
+    Refused,
+    SessionOpened,
+    StatusReport,
+)
+from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Revision, SessionId, Slot
+from paxosd.core.values import NO_SESSION, encode_body
+from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership
+
+B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
+ME, OTHER = b"me", b"other"
+T = TIMING.election_s
+
+
+@dataclass
+class State:
+    """What the log made so far, as the test says."""
+
+    revision: Revision = 0
+    next_slot: Slot = 1
+    results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
+    log: list[bytes] = field(default_factory=list)
+
+    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
+        return self.results.get((session, first_seq, count))
+
+    def forgot(self, session: SessionId) -> bool:
+        return False
+
+    def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
+        assert bytes_max == LIMITS.page_bytes_max
+        return tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
+
+
+class Desk(Stage[Gateway]):
+    """A gateway on stage, with the state that it answers from."""
+
+    def __init__(self, hears: Ballot | None = B3, node: NodeId = "l1", endpoints: dict[NodeId, str] | None = None):
+        self.state = State()
+        known = endpoints or {}
+        super().__init__(
+            lambda _: Gateway(node, "demo", membership(), TIMING, replace(LIMITS, sessions_max=3), known, self.state)
+        )
+        self.turn()
+        self.set_aside()  # the pings of the start
+        if hears is not None:
+            self.deliver(hears.proposer, heartbeat(hears))
+
+    def apply(self, slot: Slot, *outcomes: Outcome) -> None:
+        """The driver applied a slot, and the answers leave."""
+        self.state.next_slot = slot + 1
+        self.agent.applied(slot, list(outcomes), self.now)
+        self.turn()
+
+
+def propose(*commands: bytes, seq: int = 1, attempt: int = 1, session: SessionId = 7) -> Propose:
+    return Propose(session, attempt, 1, seq, len(commands), encode_body(commands))
+
+
+def refusal(message: Propose, reason: Reason, hint: str = "") -> Refused:
+    return Refused(message.session, message.attempt, message.first_seq, message.count, reason, 0, hint)
+
+
+def read(request: int = 1, start: Revision = 1, linearizable: bool = True, seen: int = 0, wait_ms: int = 0) -> ReadLog:
+    return ReadLog(request, start, linearizable, seen, wait_ms)
+
+
+# ---- commands --------------------------------------------------------------------------------
+
+
+def test_commands_go_to_the_leader_unread() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", b"b", seq=4, attempt=9))
+
+    desk.expect_sent("p1", Forward(7, 9, 1, 4, 2, encode_body([b"a", b"b"])), early=True)
+    desk.expect_silence()
+
+
+@pytest.mark.parametrize("seconds", [0.0, T])
+def test_n20_without_a_leader_this_very_sending_is_refused(seconds: float) -> None:
+    desk = Desk(hears=B3 if seconds else None)
+    desk.wait(seconds + 0.01)
+    desk.deliver(ME, propose(b"a", seq=4, attempt=9))
+
+    desk.expect_sent(ME, Refused(7, 9, 4, 1, Reason.NO_LEADER, 0, ""))
+    desk.expect_silence()
+
+
+def test_a_leader_is_believed_for_an_election_timeout() -> None:
+    desk = Desk()
+    desk.wait(T * 0.99)
+    desk.deliver(ME, propose(b"a"))
+
+    assert desk.take(Forward)[0][0] == "p1"
+
+
+def test_of_two_leaders_the_one_with_the_higher_ballot_is_believed() -> None:
+    desk = Desk(hears=B4)
+    desk.deliver("p1", heartbeat(B3))
+    desk.deliver("p9", heartbeat(Ballot(9, "p1")))  # in another name
+    desk.deliver(ME, propose(b"a"))
+
+    assert [target for target, _ in desk.take(Forward)] == ["p2"]
+    desk.expect_ignored("heartbeat of an old leader", 2)
+
+
+def test_a_refusal_of_the_leader_is_passed_on_with_the_sending_that_it_names() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", seq=4, attempt=8), propose(b"a", seq=4, attempt=9))
+    desk.set_aside()
+    desk.deliver("p1", ForwardRefused(7, 8, 4, 1, Reason.OVERLOADED))
+
+    desk.expect_sent(ME, Refused(7, 8, 4, 1, Reason.OVERLOADED, 0, ""))
+    desk.expect_silence()
+
+
+def test_a_refusal_for_a_client_that_is_gone_is_ignored() -> None:
+    desk = Desk()
+    desk.deliver("p1", ForwardRefused(7, 8, 4, 1, Reason.OVERLOADED), ForwardRefused(0, 8, 4, 1, Reason.OVERLOADED))
+
+    desk.expect_silence()
+    desk.expect_ignored("refusal for a client that is gone", 2)
+
+
+def test_a_client_that_comes_back_from_elsewhere_is_answered_there() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a"))
+    desk.deliver(OTHER, propose(b"a", attempt=2))
+    desk.set_aside()
+    desk.apply(1, Outcome("applied", 7, 1, 1, revision=1, slot=1))
+
+    desk.expect_sent(OTHER, Applied(7, 1, 1, 1, 1, ""))
+    desk.expect_silence()
+
+
+def test_o05_what_can_never_enter_the_log_is_refused_at_once() -> None:
+    desk = Desk()
+    too_large = propose(bytes(LIMITS.command_bytes_max + 1))
+    for message, reason in (
+        (too_large, Reason.TOO_LARGE),
+        (propose(b"a", bytes(LIMITS.command_bytes_max + 1)), Reason.TOO_LARGE),
+        (replace(propose(b"a"), body=b"nonsense"), Reason.MALFORMED),
+        (replace(propose(b"a"), count=2), Reason.MALFORMED),
+        (replace(propose(b"a"), count=0), Reason.MALFORMED),
+        (replace(propose(b"a"), session=NO_SESSION), Reason.MALFORMED),
+    ):
+        desk.deliver(ME, message)
+        desk.expect_sent(ME, refusal(message, reason))
+        desk.expect_silence()
+
+
+def test_the_largest_command_and_a_withdrawal_are_forwarded() -> None:
+    desk = Desk()
+    largest = propose(bytes(LIMITS.command_bytes_max))
+    withdrawal = replace(propose(b"a", b"b", seq=2), body=b"")
+    for message in (largest, withdrawal):
+        desk.deliver(ME, message)
+        assert desk.take_one(Forward, "p1").body == message.body
+
+
+def test_c21_a_gateway_that_stops_takes_no_commands_and_still_answers_what_it_knows() -> None:
+    desk = Desk()
+    desk.agent.drain(desk.now)
+    assert desk.agent.drained
+    desk.deliver(ME, propose(b"a", attempt=3), OpenSession(55, 4))
+    desk.expect_sent(ME, Refused(7, 3, 1, 1, Reason.STOPPING, 0, ""), Refused(0, 4, 55, 1, Reason.STOPPING, 0, ""))
+    desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
+    desk.deliver(ME, propose(b"a", attempt=5))
+
+    desk.expect_sent(ME, Applied(7, 1, 1, 1, 1, ""))
+
+
+# ---- results ---------------------------------------------------------------------------------
+
+
+def test_a_result_is_told_after_apply_and_after_the_commit() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", b"b"))
+    desk.set_aside()
+    desk.apply(3, Outcome("applied", 7, 1, 2, revision=5, slot=3))
+
+    desk.expect_sent(ME, Applied(7, 1, 2, 5, 3, ""), early=False)
+
+
+def test_l01_a_repetition_is_answered_from_the_stored_results_and_goes_no_further() -> None:
+    desk = Desk(hears=None)
+    desk.state.results[7, 1, 2] = [
+        Outcome("applied", 7, 1, 1, revision=5, slot=3),
+        Outcome("applied", 7, 2, 1, revision=9, slot=4),
+    ]
+    desk.deliver(ME, propose(b"a", b"b", attempt=2))
+
+    desk.expect_sent(ME, Applied(7, 1, 1, 5, 3, ""), Applied(7, 2, 1, 9, 4, ""))
+    desk.expect_silence()
+
+
+def test_l04_a_gap_and_a_lost_session_are_told_without_a_sending() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", seq=4))
+    desk.set_aside()
+    desk.apply(1, Outcome("gap", 7, 4, 1, slot=1, expected=2), Outcome("unknown", 7, 4, 1, slot=1))
+
+    desk.expect_sent(ME, Refused(7, 0, 4, 1, Reason.GAP, 2, ""), Refused(7, 0, 4, 1, Reason.SESSION_UNKNOWN, 0, ""))
+
+
+def test_results_of_clients_of_other_gateways_are_not_told() -> None:
+    desk = Desk()
+    desk.apply(1, Outcome("applied", 8, 1, 1, revision=1, slot=1), Outcome("opened", 9, 123, 1, slot=1))
+
+    desk.expect_silence()
+
+
+def test_a_session_is_asked_for_and_told_to_whoever_asked_once() -> None:
+    desk = Desk()
+    desk.deliver(ME, OpenSession(123, 1))
+    desk.expect_sent("p1", Forward(NO_SESSION, 1, 0, 123, 1, b""))
+    desk.apply(1, Outcome("opened", 9, 123, 1, slot=1))
+    desk.expect_sent(ME, SessionOpened(123, 9, ""))
+    desk.apply(2, Outcome("opened", 10, 123, 1, slot=2))
+
+    desk.expect_silence()
+
+
+def test_a_wish_for_a_session_is_refused_by_its_nonce_and_sending() -> None:
+    desk = Desk()
+    desk.deliver(ME, OpenSession(123, 6))
+    desk.set_aside()
+    desk.deliver("p1", ForwardRefused(NO_SESSION, 6, 123, 1, Reason.NOT_LEADER))
+
+    desk.expect_sent(ME, Refused(0, 6, 123, 1, Reason.NOT_LEADER, 0, ""))
+
+
+def test_what_is_remembered_of_clients_is_bounded_and_the_longest_unused_is_forgotten() -> None:
+    desk = Desk()
+    for session in (1, 2, 3, 1, 4):
+        desk.deliver(ME, propose(b"a", session=session))
+    desk.set_aside()
+    for session in (1, 2, 3, 4):
+        desk.apply(session, Outcome("applied", session, 1, 1, revision=session, slot=session))
+
+    assert [told.session for _, told in desk.take(Applied)] == [1, 3, 4]
+
+
+def test_a_hint_names_the_gateway_beside_the_leader_if_that_is_another_one() -> None:
+    endpoints = {"l1": "one:1", "p2": "two:2"}
+    for hears, node, hint in ((B4, "l1", "two:2"), (B3, "l1", ""), (B4, "p2", ""), (None, "l1", "")):
+        desk = Desk(hears=hears, node=node, endpoints=endpoints)
+        desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
+        desk.deliver(ME, propose(b"a"))
+        assert desk.take_one(Applied).hint == hint
+
+
+# ---- reads -----------------------------------------------------------------------------------
+
+
+def test_a_linearizable_read_is_answered_after_the_leaders_round_and_after_apply_only() -> None:
+    desk = Desk()
+    desk.state.log, desk.state.revision, desk.state.next_slot = [b"old"], 1, 2
+    desk.deliver(ME, read(start=1))
+    question = desk.take_one(ReadIndex, "p1")
+    desk.expect_silence()
+    desk.deliver("p1", ReadIndexReply(question.request, 3))
+    desk.expect_silence()
+    desk.state.log.append(b"new")
+    desk.state.revision = 2
+    desk.apply(2)
+
+    desk.expect_sent(ME, LogPage(1, (Entry(1, 1, b"old"), Entry(2, 2, b"new")), 2, 0, ""), early=False)
+
+
+def test_a_read_that_came_while_a_question_was_under_way_waits_for_one_of_its_own() -> None:
+    desk = Desk()
+    desk.deliver(ME, read(1))
+    first = desk.take_one(ReadIndex)
+    desk.deliver(ME, read(2))
+    desk.expect_silence()
+    desk.deliver("p1", ReadIndexReply(first.request, 1))
+    assert desk.take_one(LogPage).request == 1
+    second = desk.take_one(ReadIndex)
+    assert second.request != first.request
+    desk.deliver("p1", ReadIndexReply(first.request, 1))
+    desk.expect_silence()
+    desk.deliver("p1", ReadIndexReply(second.request, 1))
+
+    assert desk.take_one(LogPage).request == 2
+    desk.agent.ignored.clear()
+
+
+def test_many_reads_share_one_question() -> None:
+    desk = Desk()
+    desk.deliver(ME, read(1), read(2), read(3))
+    question = desk.take_one(ReadIndex)
+    desk.deliver("p1", ReadIndexReply(question.request, 1))
+
+    assert [page.request for _, page in desk.take(LogPage)] == [1, 2, 3]
+
+
+def test_a_question_or_answer_that_was_lost_is_asked_again_and_a_late_answer_to_the_first_counts_no_more() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    first = desk.take_one(ReadIndex)
+    desk.wait(TIMING.retry_s)
+    second = desk.take_one(ReadIndex)
+    desk.deliver("p1", ReadIndexReply(first.request, 1))
+    desk.expect_silence()
+    desk.expect_ignored("read index that is not awaited")
+    desk.deliver("p1", ReadIndexReply(second.request, 1))
+
+    assert desk.take_one(LogPage).request == 1
+
+
+def test_who_does_not_lead_is_asked_no_more_than_once_per_retry_time() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    question = desk.take_one(ReadIndex)
+    desk.deliver("p1", ReadIndexReply(question.request, 0))
+    desk.expect_silence()
+    desk.deliver("p2", heartbeat(B4))
+    desk.wait(TIMING.retry_s)
+
+    assert desk.take_one(ReadIndex, "p2").request > question.request
+
+
+def test_l07_without_a_leader_a_linearizable_read_is_refused_and_a_cheap_one_is_answered() -> None:
+    desk = Desk(hears=None)
+    desk.state.log, desk.state.revision = [b"x"], 1
+    desk.deliver(ME, read(1), read(2, linearizable=False))
+
+    desk.expect_sent(ME, LogPage(1, (), 0, Reason.NO_LEADER, ""))
+    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
+    desk.expect_silence()
+
+
+def test_a_read_whose_leader_fell_silent_is_refused() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    desk.set_aside()
+    desk.wait(T + TIMING.retry_s)
+
+    assert desk.take_one(LogPage).refused == Reason.NO_LEADER
+    desk.set_aside()
+
+
+def test_l14_a_cheap_read_shows_at_least_what_its_session_has_seen() -> None:
+    desk = Desk()
+    desk.state.revision = 3
+    desk.deliver(ME, read(linearizable=False, seen=4))
+    desk.expect_silence()
+    desk.state.revision = 4
+    desk.apply(9)
+
+    assert desk.take_one(LogPage).last == 4
+
+
+def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline() -> None:
+    desk = Desk()
+    desk.deliver(ME, read(1, linearizable=False, wait_ms=300), read(2, linearizable=False, wait_ms=900))
+    desk.wait(0.31)
+    desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
+    desk.expect_silence()
+    desk.state.log, desk.state.revision = [b"x"], 1
+    desk.apply(1)
+
+    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
+
+
+def test_l13_a_read_that_waits_for_apply_does_not_keep_the_gateway_busy() -> None:
+    desk = Desk()
+    desk.deliver(ME, read(1), read(2, linearizable=False, seen=9))
+    question = desk.take_one(ReadIndex)
+    desk.deliver("p1", ReadIndexReply(question.request, 99))
+    desk.turn()
+
+    due = desk.agent.next_deadline()
+    assert due is not None
+    assert due > desk.now
+
+
+# ---- status ----------------------------------------------------------------------------------
+
+
+def test_every_node_is_pinged_again_and_again() -> None:
+    desk = Desk()
+    desk.wait(TIMING.ping_s)
+
+    assert {target for target, _ in desk.take(Ping)} == set(ROLES)
+    sequences = []
+    for _ in range(2):
+        desk.wait(TIMING.ping_s)
+        sequences += [ping.sequence for _, ping in desk.take(Ping)]
+    assert sorted(set(sequences)) == sequences
+
+
+def test_a_status_request_is_answered_with_fresh_answers_of_all_nodes() -> None:
+    desk = Desk()
+    desk.deliver(ME, GetStatus(5))
+    desk.deliver(OTHER, GetStatus(6))
+    assert {target for target, _ in desk.take(Ping)} == set(ROLES)
+    desk.deliver("p1", Pong(9, True, B3, 8, 0, 0))
+    desk.deliver("l1", Pong(9, False, B3, 7, 6, 4))
+    desk.expect_silence()
+    desk.state.revision = 4
+    desk.wait(TIMING.retry_s)
+
+    reports = desk.take(StatusReport)
+    assert [(client, report.request) for client, report in reports] == [(ME, 5), (OTHER, 6)]
+    report = reports[0][1]
+    assert (report.cluster, report.gateway, report.leader, report.ballot) == ("demo", "l1", "p1", B3)
+    assert (report.watermark, report.applied, report.revision) == (8, 6, 4)
+    assert {row.node: row.reachable for row in report.nodes} == {node: node in ("p1", "l1") for node in ROLES}
+    desk.expect_silence()
+
+
+def test_a_status_without_a_leader_names_none() -> None:
+    desk = Desk(hears=None)
+    desk.deliver(ME, GetStatus(5))
+    desk.wait(TIMING.retry_s)
+
+    assert desk.take_one(StatusReport).leader == ""
+    desk.set_aside()
