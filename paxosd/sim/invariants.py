@@ -81,21 +81,22 @@ class Safety:
                     self._on_promised(node, ballot, disk)
                 case Voted(slot, ballot, value):
                     self._on_voted(node, slot, ballot, value)
+                    if disk.promised() < ballot:
+                        raise Violation(
+                            "5 vote above promise", f"{node} votes in {ballot} and promised {disk.promised()}"
+                        )
                 case Round(number):
-                    ensure(
-                        number > self._rounds.get(node, 0), "6 ballot reused", f"{node} records round {number} twice"
-                    )
+                    if number <= self._rounds.get(node, 0):
+                        raise Violation("6 ballot reused", f"{node} records round {number} twice")
                     self._rounds[node] = number
                 case Learned(slot, value):
-                    ensure(
-                        self.chosen.get(slot) == value,
-                        "1 agreement",
-                        f"{node} learned in slot {slot} what is not chosen",
-                    )
+                    if self.chosen.get(slot) != value:
+                        raise Violation("1 agreement", f"{node} learned in slot {slot} what is not chosen")
 
     def _on_promised(self, node: NodeId, ballot: Ballot, disk: MemoryStore) -> None:
         before = self._promised.get(node, NO_BALLOT)
-        ensure(ballot > before, "4 promise monotonicity", f"{node} promises {ballot} after {before}")
+        if ballot <= before:
+            raise Violation("4 promise monotonicity", f"{node} promises {ballot} after {before}")
         self._promised[node] = ballot
         first = disk.records_from()
         votes = {slot: disk.vote(slot) for slot in disk.voted_slots() if slot >= first}
@@ -104,9 +105,11 @@ class Safety:
 
     def _on_voted(self, node: NodeId, slot: Slot, ballot: Ballot, value: bytes) -> None:
         promised = self._promised.get(node, NO_BALLOT)
-        ensure(ballot >= promised, "5 vote below promise", f"{node} votes in {ballot} after promising {promised}")
+        if ballot < promised:
+            raise Violation("5 vote below promise", f"{node} votes in {ballot} after promising {promised}")
         known = self._values.setdefault((ballot, slot), value)
-        ensure(known == value, "6 one value per ballot and slot", f"{node} votes in {ballot}, slot {slot}, for another")
+        if known != value:
+            raise Violation("6 one value per ballot and slot", f"{node} votes in {ballot}, slot {slot}, for another")
         voters = self._voters.setdefault((ballot, slot), set())
         voters.add(node)
         if self._weigh(voters) >= self._accept:
@@ -114,7 +117,8 @@ class Safety:
 
     def _choose(self, slot: Slot, value: bytes) -> None:
         known = self.chosen.setdefault(slot, value)
-        ensure(known == value, "1 agreement", f"two values are chosen in slot {slot}")
+        if known != value:
+            raise Violation("1 agreement", f"two values are chosen in slot {slot}")
         while self.watermark in self.chosen:
             self._check_validity(self.chosen[self.watermark])
             self.watermark += 1
@@ -124,7 +128,8 @@ class Safety:
             found = [command for batch in batches(value) if batch.body for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
             raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error
-        ensure(self.submitted.issuperset(found), "2 validity", "a chosen command was never proposed")
+        if not self.submitted.issuperset(found):
+            raise Violation("2 validity", "a chosen command was never proposed")
 
     # ---- what is said ----
 
@@ -135,12 +140,10 @@ class Safety:
                 self._on_accept(life, message)
             case Accepted(ballot, slot):
                 vote = disk.vote(slot)
-                durable = vote is not None and vote.ballot >= ballot
-                ensure(
-                    durable,
-                    "9 acknowledged before durable",
-                    f"{life[0]} tells a vote in slot {slot} that is not on disk",
-                )
+                if vote is None or vote.ballot < ballot:
+                    raise Violation(
+                        "9 acknowledged before durable", f"{life[0]} tells a vote in slot {slot} that is not on disk"
+                    )
                 self._tell(self._told_votes.setdefault(life[0], {}), slot, ballot)
             case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
                 self._own(life, ballot)
@@ -149,43 +152,42 @@ class Safety:
                 self._on_promise(life, message, disk)
             case Prepare(ballot):
                 self._own(life, ballot)
-                ensure(
-                    disk.round() >= ballot.round, "9 acknowledged before durable", f"{life[0]} uses a round not on disk"
-                )
+                if disk.round() < ballot.round:
+                    raise Violation("9 acknowledged before durable", f"{life[0]} uses a round not on disk")
             case Chosen(slot, value):
-                ensure(self.chosen.get(slot) == value, "1 agreement", f"{life[0]} calls a value chosen in slot {slot}")
+                if self.chosen.get(slot) != value:
+                    raise Violation("1 agreement", f"{life[0]} calls a value chosen in slot {slot}")
             case Fetched(first, values, watermark):
                 self._check_watermark(life, watermark)
                 for slot, value in enumerate(values, first):
-                    ensure(
-                        self.chosen.get(slot) == value, "1 agreement", f"{life[0]} passes on a wrong value of {slot}"
-                    )
+                    if self.chosen.get(slot) != value:
+                        raise Violation("1 agreement", f"{life[0]} passes on a wrong value of {slot}")
             case FetchedVotes():
                 self._check_watermark(life, message.watermark)
 
     def _own(self, life: Life, ballot: Ballot) -> None:
         owner = self._owners.setdefault(ballot, life)
-        ensure(owner == life, "6 one owner per ballot", f"{ballot} is used by {owner} and {life}")
-        ensure(ballot.proposer == life[0], "6 one owner per ballot", f"{life[0]} uses {ballot}")
+        if owner != life:
+            raise Violation("6 one owner per ballot", f"{ballot} is used by {owner} and {life}")
+        if ballot.proposer != life[0]:
+            raise Violation("6 one owner per ballot", f"{life[0]} uses {ballot}")
 
     def _check_watermark(self, life: Life, watermark: Slot) -> None:
-        ensure(
-            watermark <= self.watermark,
-            "14 watermark",
-            f"{life[0]} says that every slot below {watermark} is chosen, and {self.watermark} is not",
-        )
+        if watermark > self.watermark:
+            raise Violation(
+                "14 watermark",
+                f"{life[0]} says that every slot below {watermark} is chosen, and {self.watermark} is not",
+            )
 
     def _on_accept(self, life: Life, message: Accept) -> None:
         ballot, slot = message.ballot, message.slot
         self._own(life, ballot)
         self._check_watermark(life, message.watermark)
-        ensure(
-            slot < self.watermark + self._window_slots, "23 window", f"{life[0]} proposes slot {slot} beyond the window"
-        )
+        if slot >= self.watermark + self._window_slots:
+            raise Violation("23 window", f"{life[0]} proposes slot {slot} beyond the window")
         known = self._values.setdefault((ballot, slot), message.value)
-        ensure(
-            known == message.value, "6 one value per ballot and slot", f"{ballot} proposes two values in slot {slot}"
-        )
+        if known != message.value:
+            raise Violation("6 one value per ballot and slot", f"{ballot} proposes two values in slot {slot}")
         self._check_p2c(ballot, slot, message.value)
 
     def _check_p2c(self, ballot: Ballot, slot: Slot, value: bytes) -> None:
@@ -194,21 +196,22 @@ class Safety:
         mine = [vote[0] for votes in reported.values() if (vote := votes.get(slot)) is not None and vote[1] == value]
         highest = max(mine, default=NO_BALLOT)
         quorum = [node for node, votes in reported.items() if votes.get(slot, (NO_BALLOT, b""))[0] <= highest]
-        ensure(self._weigh(quorum) >= self._prepare, "7 P2c", f"{ballot} may not propose this value in slot {slot}")
+        if self._weigh(quorum) < self._prepare:
+            raise Violation("7 P2c", f"{ballot} may not propose this value in slot {slot}")
         if mine:
             self.recovered.add(slot)
 
     def _on_promise(self, life: Life, message: Promise, disk: MemoryStore) -> None:
         node = life[0]
-        ensure(
-            disk.promised() >= message.ballot, "9 acknowledged before durable", f"{node} tells a promise not on disk"
-        )
+        if disk.promised() < message.ballot:
+            raise Violation("9 acknowledged before durable", f"{node} tells a promise not on disk")
         self._check_watermark(life, message.watermark)
         self._told_promise[node] = max(message.ballot, self._told_promise.get(node, NO_BALLOT))
         told = {vote.slot for vote in message.votes}
         known = self._reported.get(message.ballot, {}).get(node, {})
         hidden = [slot for slot in known if message.from_slot <= slot < message.stop and slot not in told]
-        ensure(not hidden, "12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
+        if hidden:
+            raise Violation("12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
 
     @staticmethod
     def _tell(table: dict[Slot, Ballot], slot: Slot, ballot: Ballot) -> None:
@@ -220,10 +223,12 @@ class Safety:
         """11: after any crash the disk holds all that the node ever told."""
         promised = disk.promised()
         told = self._told_promise.get(node, NO_BALLOT)
-        ensure(promised >= told, "11 durability", f"{node} told a promise of {told} and recovers {promised}")
+        if promised < told:
+            raise Violation("11 durability", f"{node} told a promise of {told} and recovers {promised}")
         for slot, ballot in self._told_votes.get(node, {}).items():
             vote = disk.vote(slot)
-            ensure(vote is not None and vote.ballot >= ballot, "11 durability", f"{node} lost its vote in slot {slot}")
+            if not (vote is not None and vote.ballot >= ballot):
+                raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
         self._take_up(node, disk)
 
@@ -258,40 +263,37 @@ class Order:
         for revision, command in enumerate(commands, first):
             if revision > len(self.log):
                 self._append(node, revision, command)
-            ensure(
-                self.log[revision - 1] == command, "13 applied prefix", f"{node} applies another revision {revision}"
-            )
+            if self.log[revision - 1] != command:
+                raise Violation("13 applied prefix", f"{node} applies another revision {revision}")
         last = first + len(commands) - 1
         known = self.digests.setdefault(last, digest)
-        ensure(known == digest, "15 state digest", f"{node} differs after revision {last}")
+        if known != digest:
+            raise Violation("15 state digest", f"{node} differs after revision {last}")
 
     def _append(self, node: NodeId, revision: Revision, command: bytes) -> None:
-        ensure(revision == len(self.log) + 1, "13 applied prefix", f"{node} skips to revision {revision}")
+        if revision != len(self.log) + 1:
+            raise Violation("13 applied prefix", f"{node} skips to revision {revision}")
         client, _, number = command.partition(b"#")[0].rpartition(b"-")
-        ensure(
-            int(number) > self._latest.get(client, 0),
-            "16, 17 exactly once, in order",
-            f"{command[:20]!r} comes late or twice",
-        )
+        if int(number) <= self._latest.get(client, 0):
+            raise Violation("16, 17 exactly once, in order", f"{command[:20]!r} comes late or twice")
         self._latest[client] = int(number)
         self.log.append(command)
 
     def acked(self, command: bytes, revision: Revision, seen_before: Revision) -> None:
         """18, 21: the log is the witness of every completed proposal."""
         present = 0 < revision <= len(self.log) and self.log[revision - 1] == command
-        ensure(present, "21 acknowledged is present", f"{command[:20]!r} is not at revision {revision}")
-        ensure(
-            revision > seen_before, "18 real-time order", f"{command[:20]!r} at {revision} began after {seen_before}"
-        )
+        if not present:
+            raise Violation("21 acknowledged is present", f"{command[:20]!r} is not at revision {revision}")
+        if revision <= seen_before:
+            raise Violation("18 real-time order", f"{command[:20]!r} at {revision} began after {seen_before}")
         self.acknowledged = max(self.acknowledged, revision)
 
     def read(self, start: Revision, values: Sequence[bytes], last: Revision, seen_before: Revision) -> None:
         """18, 20: a linearizable read shows all that anybody had seen before it began, and nothing but the log."""
-        ensure(last >= seen_before, "20 reads", f"a read shows revision {last} and began after {seen_before} was seen")
-        ensure(last <= len(self.log), "20 reads", f"a read shows revision {last} of {len(self.log)}")
-        ensure(
-            self.log[start - 1 : start - 1 + len(values)] == list(values),
-            "20 reads",
-            f"a read at {start} shows another log",
-        )
+        if last < seen_before:
+            raise Violation("20 reads", f"a read shows revision {last} and began after {seen_before} was seen")
+        if last > len(self.log):
+            raise Violation("20 reads", f"a read shows revision {last} of {len(self.log)}")
+        if self.log[start - 1 : start - 1 + len(values)] != list(values):
+            raise Violation("20 reads", f"a read at {start} shows another log")
         self.acknowledged = max(self.acknowledged, last)

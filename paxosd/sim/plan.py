@@ -29,6 +29,8 @@ LAYOUTS: Mapping[int, tuple[tuple[int, int, int, int], ...]] = {
 }
 """By number of nodes: how many proposers, acceptors, learners and replicas there may be."""
 
+VOTING = ("acceptor", "replica")
+
 KINDS = (
     "kill",  # one process ends; its page cache stays
     "power",  # any number of nodes lose what was not synced
@@ -107,7 +109,9 @@ class Plan:
             client = f', client: "{node}:7100"' if role in ("learner", "replica") else ""
             weight = f", weight: {self.weights[node]}" if node in self.weights else ""
             lines.append(f'  {node}: {{role: {role}, address: "{node}:7000"{client}{weight}}}')
-        lines.append(f"quorum: {{prepare: {self.quorum[0]}, accept: {self.quorum[1]}}}")
+        majority = sum(self.weights.get(node, 1) for node in self.roles if self.roles[node] in VOTING) // 2 + 1
+        sizes = f"{{prepare: {self.quorum[0]}, accept: {self.quorum[1]}}}"
+        lines.append(f"quorum: {'majority' if self.quorum == (majority, majority) else sizes}")
         times = {"heartbeat": self.heartbeat_s, "election": self.election_s, "retry": self.retry_s, "ping": self.ping_s}
         lines.append(f"timing: {{{', '.join(f'{name}: {round(value * 1000)}ms' for name, value in times.items())}}}")
         limits = {
@@ -139,7 +143,7 @@ def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
     random = Random(f"{profile}-{nodes}-{seed}")
     size = nodes if nodes is not None else random.choice((3, 3, 4, 5, 5, 5, 6, 7))
     roles = _roles(random.choice(LAYOUTS[size]))
-    voters = [node for node, role in roles.items() if role in ("acceptor", "replica")]
+    voters = [node for node, role in roles.items() if role in VOTING]
     weights = {node: random.choice((1, 1, 1, 2)) for node in voters} if random.random() < 0.15 else {}
     harsh = profile != "quiet"
     election_s = random.choice((0.6, 1.0, 1.5))

@@ -30,11 +30,17 @@ STABLE_T_E = 20
 PENDING_T_E = 10
 """How long an operation may take in a healed core (32)."""
 
+STATES = ("down", "cut off", "deaf", "mute", "paused", "deaf to one", "well")
+"""What may be the lot of a node outside of the core."""
+
 SERVED_MIN = 3
 """How many calls each client must have had answered before the core counts as serving."""
 
 BALLOTS_PER_T_E_MAX = 4.0
 """How many ballots a proposer may use up per election timeout, over a whole run (33)."""
+
+FRAMES_PER_NODE_AND_T_E_MAX = 100
+"""How many frames a healed cluster may send per node and election timeout (33); seen: less than half of that."""
 
 
 @dataclass(slots=True)
@@ -138,12 +144,13 @@ def heal(world: World, core: frozenset[NodeId]) -> None:
             node.paused_until = world.now
             node.start()
         else:
-            _make_permanent(world, name, random.choice(("down", "cut off", "deaf", "mute", "paused", "well")))
+            _make_permanent(world, name, random.choice(STATES), random.choice(sorted(core)))
     for client in world.clients.values():
         client.timeout_s = PENDING_T_E * world.plan.election_s * 2
 
 
-def _make_permanent(world: World, name: NodeId, state: str) -> None:
+def _make_permanent(world: World, name: NodeId, state: str, one: NodeId) -> None:
+    """Leave a node outside of the core in this state for good; `one` is some node of the core."""
     world.note(name, "stays %s", state)
     node = world.nodes[name]
     if state == "down":
@@ -151,6 +158,8 @@ def _make_permanent(world: World, name: NodeId, state: str) -> None:
         node.lost = True
     elif state == "paused":
         node.paused_until = FOREVER
+    elif state == "deaf to one":  # the worst of all if that one leads: it cannot be heard, and all others can
+        world.network.cut(one, name, FOREVER)
     others = [other for other in [*world.nodes, *world.clients] if other != name]
     for other in others:
         if state in ("cut off", "deaf"):
@@ -181,8 +190,10 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
 
 def _stay(world: World, core: frozenset[NodeId]) -> None:
     t_e = world.plan.election_s
-    elected = world.marks.hits["leader elected"]
+    elected, sent = world.marks.hits["leader elected"], world.network.sent
     world.run_until(world.now + STABLE_T_E * t_e)
+    frames = (world.network.sent - sent) / STABLE_T_E / len(world.nodes)
+    ensure(frames <= FRAMES_PER_NODE_AND_T_E_MAX, "33 messages", f"{frames:.0f} frames per node and T_e")
     changes = world.marks.hits["leader elected"] - elected
     ensure(changes == 0, "31 stability", f"{changes} changes of leadership in the core {sorted(core)} after it served")
     for client in world.clients.values():

@@ -31,7 +31,7 @@ from paxosd.sim.disk import SimDisk, SimStore
 from paxosd.sim.invariants import Order, Safety, Violation
 from paxosd.sim.marks import Marks
 from paxosd.sim.network import Network, SimTransport
-from paxosd.sim.plan import Plan
+from paxosd.sim.plan import VOTING, Plan
 from paxosd.storage.base import StorageError
 
 TURN_S = 0.00005
@@ -242,7 +242,7 @@ class World:
         self.random = Random(f"world-{plan.seed}-{plan.profile}")
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.marks = Marks(plan.window_slots)
-        weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in _VOTING}
+        weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in VOTING}
         self.safety = Safety(weights, *plan.quorum, plan.window_slots)
         self.order = Order()
         self.faults: Counter[str] = Counter()
@@ -341,6 +341,3 @@ class World:
     def trace_hash(self) -> str:
         """Equal for equal runs."""
         return self._hash.hexdigest()
-
-
-_VOTING = ("acceptor", "replica")

@@ -1,0 +1,362 @@
+"""Bugs to plant, each a small change to the real source, to see that the simulator finds them.
+
+A simulator that has never been seen to fail proves little. `hunt` runs in a fresh process: it changes the source of
+the modules as they are imported, and plays seeds until an invariant breaks. Nothing is changed on disk.
+
+This file imports nothing of paxosd at its head: what it shall change must not be imported before.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+
+Change = tuple[str, str, str]
+"""A module, a text that stands in it once, and what stands there instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """`listed`: it stands in the list of bugs that every consensus simulator should find."""
+
+    name: str
+    changes: tuple[Change, ...]
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """What a hunt came to: after so many seeds, which invariant broke; empty: none did."""
+
+    bug: str
+    seeds: int
+    violation: str
+
+
+_RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
+_ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
+_LEDGER = "paxosd.machine.ledger"
+
+BUGS: tuple[Bug, ...] = (
+    Bug(
+        "skip fsync before p1b",
+        ((_RECORDS, "MAY_BE_LOST = (Told, Learned)", "MAY_BE_LOST = (Told, Learned, Promised)"),),
+    ),
+    Bug(
+        "skip fsync before p2b",
+        ((_RECORDS, "MAY_BE_LOST = (Told, Learned)", "MAY_BE_LOST = (Told, Learned, Voted)"),),
+    ),
+    Bug(
+        "reply before fsync",
+        ((_DRIVER, "        self._send(output.early)\n", "        self._send(output.early + output.messages)\n"),),
+    ),
+    Bug(
+        "retry fsync after EIO",
+        (
+            (
+                _DRIVER,
+                "            self._store.commit(output.records)\n",
+                "            try:\n                self._store.commit(output.records)\n"
+                "            except Exception:\n                self._store.commit([])\n",
+            ),
+        ),
+    ),
+    Bug(
+        "accept without raising promise",
+        (
+            (
+                _ACCEPTOR,
+                "            self._promise(vote.ballot)\n        require(vote.ballot == self.promised,",
+                "            pass\n        require(True,",
+            ),
+        ),
+    ),
+    Bug(
+        "`>` for `>=` in accept",
+        ((_ACCEPTOR, "        if ballot < self.promised:\n", "        if ballot <= self.promised:\n"),),
+    ),
+    Bug(
+        "`>=` for `>` in prepare: one round promised to two owners",
+        (
+            (
+                _ACCEPTOR,
+                "        if message.ballot < self.promised:\n",
+                "        if message.ballot.round < self.promised.round:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "count p2b of older ballot",
+        (
+            (
+                _PROPOSER,
+                "        if phase2 is None or ballot != self.ballot or source not in",
+                "        if phase2 is None or source not in",
+            ),
+        ),
+    ),
+    Bug(
+        "count duplicate acks",
+        (
+            ("paxosd.core.phase2", "field(default_factory=set)", "field(default_factory=list)"),
+            ("paxosd.core.phase2", "proposal.voters.add(voter)", "proposal.voters.append(voter)"),
+            ("paxosd.core.quorum", "for voter in set(voters)", "for voter in voters"),
+        ),
+    ),
+    Bug("quorum = n//2", (("paxosd.core.quorum", "sum(weights.values()) // 2 + 1", "sum(weights.values()) // 2"),)),
+    Bug(
+        "pick first accepted seen",
+        (
+            (
+                "paxosd.core.phase1",
+                "            if known is None or vote.ballot > known.ballot:\n",
+                "            if known is None:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "no-op over reported value",
+        (
+            (
+                _PROPOSER,
+                "return encode_value(self._stamp(now)) if bound is None else bound",
+                "return encode_value(self._stamp(now))",
+            ),
+        ),
+    ),
+    Bug(
+        "ballot without node id",
+        (
+            (
+                "paxosd.core.types",
+                "    def __str__(self) -> str:\n",
+                "    def __eq__(self, other): return self[0] == other[0]\n"
+                "    def __ne__(self, other): return self[0] != other[0]\n"
+                "    def __lt__(self, other): return self[0] < other[0]\n"
+                "    def __le__(self, other): return self[0] <= other[0]\n"
+                "    def __gt__(self, other): return self[0] > other[0]\n"
+                "    def __ge__(self, other): return self[0] >= other[0]\n"
+                "    def __hash__(self): return hash(self[0])\n"
+                "    def __str__(self) -> str:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "accepted not restored",
+        (
+            (
+                _ACCEPTOR,
+                "                    self._votes[slot] = Vote(slot, ballot, value)\n",
+                "                    pass\n",
+            ),
+        ),
+    ),
+    Bug(
+        "blank disk votes",
+        (
+            (
+                _DRIVER,
+                "        self.agent.restore(self._store.records(), self._clock())\n",
+                "        try:\n            found = self._store.records()\n"
+                "        except Exception:\n            found = []\n"
+                "        self.agent.restore(found, self._clock())\n",
+            ),
+        ),
+    ),
+    Bug(
+        "a log is cut off before what replaces it is durable",
+        ((_ACCEPTOR, "self.record(Told(self.watermark))", "self.record(Told(self._votes_stop))"),),
+    ),
+    Bug(
+        "session expiry by local clock",
+        (
+            (
+                _LEDGER,
+                "        if len(self._sessions) > self._sessions_max:\n",
+                "        import time\n        if len(self._sessions) > time.perf_counter_ns() % 3:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "read served without quorum round",
+        (
+            (
+                _PROPOSER,
+                "            self._reads.add(source, request)\n",
+                "            self.send_early(source, ReadIndexReply(request, self.watermark))\n",
+            ),
+        ),
+    ),
+    Bug(
+        "leadership checked before the index is captured",
+        ((_PROPOSER, "self._reads.start(self._sequence + 1, self.watermark)", "self._reads.start(0, self.watermark)"),),
+    ),
+    Bug(
+        "proposer retry without backoff",
+        ((_PROPOSER, "self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)", "0.01"),),
+    ),
+    # ---- others of the same kinds ----
+    Bug(
+        "round not restored",
+        ((_PROPOSER, "                self._round = record.round\n", "                pass\n"),),
+        listed=False,
+    ),
+    Bug(
+        "promise not restored",
+        ((_ACCEPTOR, "                    self.promised = ballot\n", "                    pass\n"),),
+        listed=False,
+    ),
+    Bug(
+        "read before a value of the own ballot is chosen",
+        ((_PROPOSER, "if self._reads.waiting and self.watermark > self._recovered_stop:", "if self._reads.waiting:"),),
+        listed=False,
+    ),
+    Bug(
+        "watermark jumps over a gap",
+        (
+            (
+                "paxosd.core.phase2",
+                "        while self.watermark in self._chosen_above:\n",
+                "        self.watermark = max(self.watermark, slot)\n"
+                "        while self.watermark in self._chosen_above:\n",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "a vote of another ballot is taken as chosen",
+        ((_ACCEPTOR, "if vote is not None and vote.ballot == ballot:", "if vote is not None:"),),
+        listed=False,
+    ),
+    Bug(
+        "learner trusts one acceptor",
+        (("paxosd.core.catchup", "if not self._quorum.can_prepare(self._answers):", "if not self._answers:"),),
+        listed=False,
+    ),
+    Bug(
+        "catch-up takes the lowest vote",
+        (("paxosd.core.catchup", "vote.ballot > known.ballot", "vote.ballot < known.ballot"),),
+        listed=False,
+    ),
+    Bug(
+        "retry with another value",
+        (
+            (
+                _PROPOSER,
+                "accept = Accept(self.ballot, slot, proposal.value, self._phase2.watermark)",
+                "accept = Accept(self.ballot, slot, encode_value(self._stamp(now)), self._phase2.watermark)",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "leader does not step down without a quorum",
+        ((_PROPOSER, "        if not self._quorum.can_accept(heard):\n", "        if False:\n"),),
+        listed=False,
+    ),
+    Bug(
+        "pre-vote ignores a leader that is heard",
+        ((_ACCEPTOR, "granted = message.ballot > self.promised and not hears_another", "granted = True"),),
+        listed=False,
+    ),
+    Bug(
+        "window not kept",
+        (
+            (
+                "paxosd.core.phase2",
+                "        return self.next_slot < self.watermark + self._window\n",
+                "        return self.next_slot < self.watermark + self._window + 1\n",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "a repeated command is applied again",
+        (
+            (
+                _LEDGER,
+                "        next_seq, stop_seq = session.last_seq + 1, batch.first_seq + batch.count\n",
+                "        next_seq, stop_seq = batch.first_seq, batch.first_seq + batch.count\n",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "a gap in the numbers of a session is applied",
+        ((_LEDGER, "        if batch.first_seq > next_seq:\n", "        if False:\n"),),
+        listed=False,
+    ),
+    Bug(
+        "promise without the votes above the first page",
+        ((_ACCEPTOR, "        end = stop >= self._votes_stop\n", "        end = True\n"),),
+        listed=False,
+    ),
+)
+
+BY_NAME: Mapping[str, Bug] = {bug.name: bug for bug in BUGS}
+
+
+# ---- planting ----------------------------------------------------------------------------------
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module from its source with the changes, past any cached bytecode."""
+
+    def __init__(self, name: str, path: str, changes: Sequence[Change]) -> None:
+        super().__init__(name, path)
+        self._changes = changes
+
+    def path_stats(self, path: str) -> Mapping[str, object]:
+        raise OSError("no cache for a changed module")
+
+    def get_data(self, path: str) -> bytes:
+        text = super().get_data(path).decode()
+        for module, old, new in self._changes:
+            if text.count(old) != 1:
+                raise LookupError(
+                    f"{old!r} stands {text.count(old)} times in {module}: bring the planted bug up to date"
+                )
+            text = text.replace(old, new)
+        return text.encode()
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, bug: Bug) -> None:
+        self._bug = bug
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        changes = [change for change in self._bug.changes if change[0] == name]
+        spec: ModuleSpec | None = PathFinder.find_spec(name, path, target) if changes else None
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(name, spec.origin, changes)
+        return spec
+
+
+def plant(bug: Bug) -> None:
+    """Change the source of this bug's modules when they are imported; raises if one is already."""
+    for module, _, _ in bug.changes:
+        if module in sys.modules:
+            raise RuntimeError(f"{module} is imported already: plant in a fresh process")
+    sys.meta_path.insert(0, _Finder(bug))
+
+
+def hunt(name: str, seeds_max: int, profile: str = "swarm") -> Hunt:
+    """Plant this bug in this process, for good, and play seeds until it is found."""
+    plant(BY_NAME[name])
+    from paxosd.sim.plan import draw  # noqa: PLC0415 (after planting)
+    from paxosd.sim.run import run  # noqa: PLC0415
+
+    logging.disable(logging.CRITICAL)
+    for seed in range(seeds_max):
+        result = run(draw(seed, profile))
+        if result.violation:
+            return Hunt(name, seed + 1, result.violation)
+    return Hunt(name, seeds_max, "")
