@@ -6,13 +6,15 @@ Laws:
 2. A command counts as "not applied" only if every sending of it was refused by name (`attempt`), or there was none.
 3. A command that is given up keeps its number and goes on as a withdrawal: if nothing of it reached the log by
    then, nothing ever will.
-4. No clock, no chance, no socket: `now` and a `Random` come in.
+4. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
+   refused by name. Nobody can tell any more what became of the others.
+5. No clock, no chance, no socket: `now` and a `Random` come in.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from itertools import islice
 from random import Random
@@ -70,13 +72,12 @@ class Receipt(NamedTuple):
 class Command:
     """One proposed value on its way. `error` or `receipt` is set once it is done."""
 
-    __slots__ = ("deadline", "error", "receipt", "sendings", "seq", "settled", "unaccounted", "value")
+    __slots__ = ("deadline", "error", "receipt", "seq", "settled", "unaccounted", "value")
 
     def __init__(self, value: bytes, deadline: Instant) -> None:
         self.value: bytes | None = value  # None: withdrawn
         self.deadline = deadline
         self.seq = 0
-        self.sendings = 0
         self.settled = False  # the log has its number, whatever the caller was told
         self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
         self.receipt: Receipt | None = None
@@ -112,13 +113,14 @@ class Session:
         self._random = random
         self.gateway = self._endpoints[0]
         self._session: SessionId = NO_SESSION
+        self._expired = False  # the cluster forgot the session
         self._nonce = 0
         self._attempt = 0
         self._commands: deque[Command] = deque()  # with numbers, in order, the first without a result in front
         self._bytes = 0
         self._next_seq = 1
         self._send_from = 1  # commands from this number on are to be sent
-        self._attempts: dict[int, list[Command]] = {}
+        self._attempts: OrderedDict[int, list[Command]] = OrderedDict()  # sendings that may still be refused
         self._deadlines: list[tuple[Instant, int, Command | Question]] = []
         self._count = 0
         self._questions: dict[int, Question] = {}
@@ -140,11 +142,7 @@ class Session:
 
     def propose(self, command: Command) -> None:
         """Number a command; `poll` sends it."""
-        assert command.value is not None
-        command.seq = self._next_seq
-        self._next_seq += 1
-        self._commands.append(command)
-        self._bytes += len(command.value)
+        self._append(command)
         self._expect(command)
 
     def ask(self, question: Question) -> None:
@@ -161,6 +159,8 @@ class Session:
         """Fail what is overdue, and give what is to be sent to `gateway` now, in order."""
         self._expire(now)
         self._resend_if_silent(now)
+        if self._expired and not any(command.unaccounted for command in self._commands):
+            self._begin_anew()
         out: list[FromClient] = []
         if now >= self._not_before:
             if self._commands and self._session == NO_SESSION:
@@ -196,7 +196,7 @@ class Session:
             out.append(OpenSession(self._nonce, self._attempt))
 
     def _send_commands(self, out: list[FromClient]) -> None:
-        if self._send_from >= self._next_seq or not self._commands:
+        if self._send_from >= self._next_seq or not self._commands or self._expired:
             return
         first = self._commands[0].seq
         self._send_from = max(self._send_from, first)
@@ -219,7 +219,6 @@ class Session:
         self._attempt += 1
         self._attempts[self._attempt] = batch
         for command in batch:
-            command.sendings += 1
             command.unaccounted += 1
         values = [command.value for command in batch if command.value is not None]
         body = encode_body(values) if values else b""
@@ -261,6 +260,8 @@ class Session:
             command.settled = True
         while self._commands and self._commands[0].settled:
             self._bytes -= len(self._commands.popleft().value or b"")
+        while self._attempts and next(iter(self._attempts.values()))[-1].settled:
+            self._attempts.popitem(last=False)
         self._backoff_s = BACKOFF_FIRST_S
         self._refusals = 0
         self._last_refusal = None
@@ -268,14 +269,15 @@ class Session:
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = RESEND_FIRST_S
-        if not self._commands:
-            self._attempts.clear()
         waiting = self._commands or self._asked
         self._resend_at = now + self._resend_s if waiting else None
 
     def _on_refused(self, message: Refused, now: Instant) -> None:
         if message.reason is Reason.SESSION_UNKNOWN:
-            return self._lose_session(message)
+            if message.session == self._session != NO_SESSION:
+                self._expired = True
+                self._account(message)
+            return
         if message.reason is Reason.GAP:
             if message.session == self._session:
                 self._send_from = min(self._send_from, message.expected)
@@ -309,25 +311,25 @@ class Session:
         if reason is Reason.STOPPING or self._refusals % 3 == 0:
             self._turn_to(self._next_endpoint())
 
-    def _lose_session(self, message: Refused) -> None:
-        """Begin a new session with what certainly did not happen in the old one."""
-        if message.session != self._session or self._session == NO_SESSION:
-            return
-        kept = [command for command in self._commands if command.value is not None and command.sendings <= 1]
+    def _begin_anew(self) -> None:
+        """Ask for a new session, for what certainly did not happen in the old one (law 4)."""
+        kept = [command for command in self._commands if command.value is not None and not command.unaccounted]
         for command in self._commands:
-            if command not in kept:
+            if command.unaccounted:
                 self._fail(command, SessionExpired(_EXPIRED))
         self._commands.clear()
         self._attempts.clear()
         self._bytes = 0
-        self._session, self._next_seq, self._send_from = NO_SESSION, 1, 1
+        self._session, self._next_seq, self._send_from, self._expired = NO_SESSION, 1, 1, False
         for command in kept:
-            command.sendings = command.unaccounted = 0
-            assert command.value is not None
-            command.seq = self._next_seq
-            self._next_seq += 1
-            self._commands.append(command)
-            self._bytes += len(command.value)
+            self._append(command)
+
+    def _append(self, command: Command) -> None:
+        assert command.value is not None
+        command.seq = self._next_seq
+        self._next_seq += 1
+        self._commands.append(command)
+        self._bytes += len(command.value)
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
         if not message.refused:
@@ -378,6 +380,8 @@ class Session:
         if self._heard_at is None or now - self._heard_at >= SILENCE_S:
             self._heard_at = now
             self._turn_to(self._next_endpoint())
+        if self._expired:
+            self._begin_anew()
         self._rewind()
         self._resend_s = min(self._resend_s * 2, RESEND_MAX_S) if self._session else RESEND_FIRST_S
         self._resend_at = now + min(self._resend_s, SILENCE_S) if self._commands or self._questions else None

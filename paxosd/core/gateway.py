@@ -76,6 +76,10 @@ class Replicated(Protocol):
         """The results of these commands; None unless all of them are applied."""
         ...
 
+    def forgot(self, session: SessionId) -> bool:
+        """Whether this session was opened once and is not remembered any more."""
+        ...
+
     def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
         """The commands from this revision on, as many as fit."""
         ...
@@ -190,7 +194,7 @@ class Gateway(Agent):
         known = self._replicated.stored(message.session, message.first_seq, message.count)
         if known is not None:
             return self._answer(known, now)
-        refused = self._objection(message)
+        refused = Reason.SESSION_UNKNOWN if self._replicated.forgot(message.session) else self._objection(message)
         if refused is not None:
             return self._refuse(client, message, refused, now)
         forward = Forward(
