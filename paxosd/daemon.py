@@ -21,7 +21,6 @@ from types import FrameType
 from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
-from paxosd.core.membership import Role
 from paxosd.core.types import NodeId
 from paxosd.driver import Driver
 from paxosd.health import Beat
@@ -93,14 +92,12 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     if config.storage.engine == "memory":
         log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")
         return MemoryStore(), first_incarnation(), None
-    role = config.nodes[node_id].role
-    directory = open_directory(data_dir, config.cluster, node_id, role.value)
+    directory = open_directory(data_dir, config.cluster, node_id, config.nodes[node_id].role.value)
     stack.callback(directory.close)
     warning = durability_warning(data_dir)
     if warning is not None:
         log.warning("%s", warning)
-    # A pure learner claims nothing about its disk: what it loses, a quorum of acceptors tells it again.
-    store = SQLiteStore(directory.store_path, durable=role is not Role.LEARNER)
+    store = SQLiteStore(directory.store_path)
     stack.callback(store.close)
     return store, directory.incarnation, Beat(data_dir)
 
