@@ -131,15 +131,13 @@ def _count(text: str) -> int:
 def _machine(name: str) -> Callable[[], StateMachine]:
     if not name:
         return Log
-    module, colon, attribute = name.partition(":")
+    module, _, attribute = name.partition(":")
     sys.path.insert(0, "")
     try:
         found: Callable[[], StateMachine] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         print(f"paxosd sim: --machine {name}: {error}; write module:Class, importable from here", file=sys.stderr)
         raise SystemExit(Exit.USAGE) from error
-    if not colon:
-        raise SystemExit(f"paxosd sim: --machine {name}: write module:Class")
     return found
 
 

@@ -223,7 +223,7 @@ class SimNode:
         world.safety.sent((self.id, self.life), message, self.disk.synced)
         world.marks.sent(self.id, self.life, message)
         if world.tracing:
-            world.note(self.id, "sends %s", message)
+            world.note(self.id, "sends %.200s", message)
 
     def _on_event(self, event: Event) -> None:
         self._world.note(self.id, "%s %s", event.name, event.fields)

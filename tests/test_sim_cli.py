@@ -1,0 +1,88 @@
+"""`paxosd sim` from the outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WRONG_MACHINE = '''
+from paxosd.machine.log import Log
+
+class Wrong(Log):
+    """Its digest differs from node to node."""
+
+    def digest(self) -> bytes:
+        return str(id(self)).encode()
+'''
+
+
+def sim(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "paxosd.cli", "sim", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL)
+
+
+def test_seeds_are_summed_up_as_json(tmp_path: Path) -> None:
+    done = sim("--seeds", "4", "-w", "json", folder=tmp_path)
+    summary = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert (summary["seeds"], summary["violations"]) == (4, 0)
+    assert summary["operations_acknowledged"] > 400
+    assert summary["faults"]
+
+
+def test_the_summary_is_a_table_for_people(tmp_path: Path) -> None:
+    done = sim("--seeds", "1", "--profile", "quiet", "--nodes", "3", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "simulated hours" in done.stdout
+
+
+def test_fresh_seeds_are_named_before_they_run(tmp_path: Path) -> None:
+    done = sim("--seeds", "1", "--fresh", "2", "--profile", "quiet", "-w", "json", folder=tmp_path)
+    names = done.stderr.splitlines()[0].removeprefix("fresh seeds: ").split()
+
+    assert len(names) == 2
+    assert json.loads(done.stdout)["seeds"] == 3
+
+
+def test_a_replay_prints_the_trace_and_gives_the_same_one_each_time(tmp_path: Path) -> None:
+    first, second = (sim("--replay", "3", folder=tmp_path) for _ in range(2))
+
+    assert first.returncode == 0
+    assert "leader.elected" in first.stdout
+    assert first.stdout == second.stdout
+
+
+def test_a_violation_is_exit_code_1_with_its_seed_a_small_plan_and_how_to_see_it_again(tmp_path: Path) -> None:
+    (tmp_path / "bank.py").write_text(WRONG_MACHINE)
+    done = sim("--start", "7", "--seeds", "1", "--machine", "bank:Wrong", folder=tmp_path)
+    again = sim("--plan", "failure-7.json", "--machine", "bank:Wrong", folder=tmp_path)
+
+    assert done.returncode == 1
+    assert "15 state digest" in done.stdout
+    assert "paxosd sim --replay 7" in done.stdout
+    assert again.returncode == 1
+    assert "15 state digest" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--machine", "nowhere:Bank"), "write module:Class"),
+        (("--machine", "json"), "write module:Class"),
+        (("--plan", "missing.json"), "is no plan"),
+        (("--nodes", "12"), "invalid choice"),
+        (("--seeds", "0"), "not at least 1"),
+    ],
+)
+def test_a_wrong_call_is_exit_code_2_with_a_reason(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    done = sim(*arguments, folder=tmp_path)
+
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
