@@ -223,7 +223,7 @@ class SimNode:
         world.safety.sent((self.id, self.life), message, self.disk.synced)
         world.marks.sent(self.id, self.life, message)
         if world.tracing:
-            world.note(self.id, "sends %.200s", message)
+            world.show(self.id, "sends %.200s", message)
 
     def _on_event(self, event: Event) -> None:
         self._world.note(self.id, "%s %s", event.name, event.fields)
@@ -332,11 +332,14 @@ class World:
     # ---- the trace ----
 
     def note(self, who: str, text: str, *values: object) -> None:
-        """One line of the trace."""
-        line = f"{self.now:12.6f} {who:4} {text % values}"
-        self._hash.update(line.encode())
+        """One line of the trace, which counts for its hash."""
+        self._hash.update((text % values).encode())
+        self.show(who, text, *values)
+
+    def show(self, who: str, text: str, *values: object) -> None:
+        """One line of the trace for the reader, if anybody reads it."""
         if self.tracing:
-            self.trace.append(line)
+            self.trace.append(f"{self.now:12.6f} {who:4} {text % values}")
 
     def trace_hash(self) -> str:
         """Equal for equal runs."""

@@ -57,7 +57,7 @@ def test_tracing_changes_nothing_but_what_is_kept() -> None:
     plan = replace(draw(4), faults_s=5.0)
     plain, traced = run(plan), run(plan, tracing=True)
 
-    assert plain.acknowledged == traced.acknowledged
+    assert plain.trace_hash == traced.trace_hash
     assert plain.trace == []
     assert any("sends Accept(" in line for line in traced.trace)
 
