@@ -75,6 +75,8 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
 
 
 def _start_and_end(world: World, node: SimNode) -> None:
+    if world.healed:
+        return
     node.start()
     if node.driver is not None:
         world.marks.hit("crash in recovery")

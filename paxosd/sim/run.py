@@ -133,6 +133,7 @@ def _enough(
 def heal(world: World, core: frozenset[NodeId]) -> None:
     """Make the core whole and all else permanent: others stay down, cut off, deaf or mute, as chance has it."""
     random = world.random
+    world.healed = True
     world.note("----", "the core is %s", ",".join(sorted(core)))
     inside = core | world.clients.keys()
     world.network.mend(lambda source, target: not (source in inside and target in inside))
@@ -144,13 +145,14 @@ def heal(world: World, core: frozenset[NodeId]) -> None:
             node.paused_until = world.now
             node.start()
         else:
-            _make_permanent(world, name, random.choice(STATES), random.choice(sorted(core)))
+            voters = sorted(core.intersection(world.config.membership.acceptors))
+            _make_permanent(world, name, random.choice(STATES), random.choice(voters))
     for client in world.clients.values():
         client.timeout_s = PENDING_T_E * world.plan.election_s * 2
 
 
 def _make_permanent(world: World, name: NodeId, state: str, one: NodeId) -> None:
-    """Leave a node outside of the core in this state for good; `one` is some node of the core."""
+    """Leave a node outside of the core in this state for good; `one` is some acceptor of the core."""
     world.note(name, "stays %s", state)
     node = world.nodes[name]
     if state == "down":

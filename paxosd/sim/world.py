@@ -237,6 +237,7 @@ class World:
         self.plan = plan
         self.machine = machine
         self.now = 0.0
+        self.healed = False  # the second phase has begun: no fault begins any more
         self.tracing = tracing
         self.trace: list[str] = []
         self.random = Random(f"world-{plan.seed}-{plan.profile}")
