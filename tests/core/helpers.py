@@ -23,6 +23,7 @@ from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
     Accept,
     Accepted,
+    Forward,
     Heartbeat,
     Message,
     Prepare,
@@ -76,6 +77,11 @@ def value(*commands: bytes, session: int = 1, first_seq: int = 1, stamp_ms: int 
 
 def noop(stamp_ms: int = 0) -> bytes:
     return encode_value(stamp_ms)
+
+
+def forward(command: bytes = b"v", seq: int = 1, attempt: int = 1, session: int = 1) -> Forward:
+    """A gateway's message to the leader that holds one command."""
+    return Forward(session, attempt, 1, seq, 1, encode_body([command]))
 
 
 def heartbeat(ballot: Ballot, watermark: Slot = FIRST_SLOT, sequence: int = 1, log_time_ms: int = 0) -> Heartbeat:
@@ -248,7 +254,9 @@ def voted(ballot: Ballot, *values: bytes, first: Slot = FIRST_SLOT) -> list[Reco
 def canvass(stage: Stage[Proposer], watermark: Slot = FIRST_SLOT, voters: Collection[NodeId] = ("a1", "a2")) -> Ballot:
     """Silence, a pre-vote, and these acceptors would promise: it prepares. Returns the ballot it prepares."""
     stage.wait(2 * TIMING.election_s)
-    wish = stage.take(PreVote)[-1][1].ballot
+    while not (asked := stage.take(PreVote)):
+        stage.wait(0.1)
+    wish = asked[-1][1].ballot
     stage.set_aside()
     for voter in voters:
         stage.deliver(voter, PreVoteReply(wish, True, Ballot(wish.round - 1, ""), watermark))

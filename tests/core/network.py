@@ -1,13 +1,13 @@
 """A whole cluster of agents in one thread, with disks in memory and real ledgers.
 
-Messages travel by value, so no two nodes share an object, and only as far as the links let them. For one agent alone
-see `helpers.py`.
+Messages travel by value, so no two nodes share an object, and only as far as the links let them. After every commit
+the network looks at all disks: in no slot may two values ever be chosen. For one agent alone see `helpers.py`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
@@ -19,7 +19,8 @@ from paxosd.core.messages import Message, OpenSession, Propose, SessionOpened
 from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import FIRST_SLOT, NodeId, Source
+from paxosd.core.records import Record, Voted
+from paxosd.core.types import Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import encode_body
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
@@ -37,26 +38,21 @@ class Member:
         self.begin()
 
     def begin(self) -> None:
-        members, role, limits = self._network.membership, self._network.membership.roles[self.node], LIMITS
-        self.ledger = Ledger(self.disk, Log(), 100, 10_000)
-        self.own: deque[Message] = deque()
+        """A process starts with what is on the disk."""
+        node, members, disk = self.node, self._network.membership, self.disk
         self.lives += 1
-        chance = Random(f"{self.node} {self.lives}")
-        proposes, votes = self.node in members.proposers, self.node in members.acceptors
-        learns = self.node in members.learners
-        self.proposer = Proposer(self.node, members, TIMING, limits, chance) if proposes else None
-        self.acceptor = Acceptor(self.node, members, TIMING, limits, self.disk) if votes else None
-        self.learner = Learner(self.node, members, TIMING, limits, self.disk, chance) if learns else None
-        self.gateway = Gateway(self.node, "test", members, TIMING, limits, {}, self.ledger) if learns else None
+        chance = Random(f"{node} {self.lives}")
+        self.own: deque[Message] = deque()
+        self.ledger = Ledger(disk, Log(), 100, 10_000)
+        proposes, votes, learns = (node in some for some in (members.proposers, members.acceptors, members.learners))
+        self.proposer = Proposer(node, members, TIMING, LIMITS, chance) if proposes else None
+        self.acceptor = Acceptor(node, members, TIMING, LIMITS, disk) if votes else None
+        self.learner = Learner(node, members, TIMING, LIMITS, disk, chance) if learns else None
+        self.gateway = Gateway(node, "test", members, TIMING, LIMITS, {}, self.ledger) if learns else None
         self.agent = Node(
-            self.node,
-            proposer=self.proposer,
-            acceptor=self.acceptor,
-            learner=self.learner,
-            gateway=self.gateway,
+            node, proposer=self.proposer, acceptor=self.acceptor, learner=self.learner, gateway=self.gateway
         )
-        self.role = role
-        self.agent.restore(self.disk.records(), self._network.now)
+        self.agent.restore(disk.records(), self._network.now)
 
     def turn(self, inbound: Sequence[tuple[Source, Message]] = ()) -> None:
         """What `driver.py` does: receive, tick, send early, commit, send, apply, reply."""
@@ -69,8 +65,10 @@ class Member:
         output = self.agent.take_output()
         send(self, output.early)
         self.disk.commit(output.records)
+        self._network.watch(self.node, output.records)
         send(self, output.messages)
         for slot, chosen in output.chosen:
+            assert self._network.chosen[slot] == chosen, f"{self.node} learned in slot {slot} what was not chosen"
             self.agent.applied(slot, self.ledger.apply(slot, chosen), now)
         answers = self.agent.take_output()
         assert not answers.records
@@ -79,16 +77,25 @@ class Member:
 
 
 class Network:
-    """A cluster in one thread. A link is a pair (from, to); what goes over a cut one, or to a dead node, is lost."""
+    """A cluster. A link is a pair (from, to); what goes over a cut one, or to a dead node, is lost.
+
+    `weather` decides what becomes of each message: it arrives once, after each of these delays; None: at once.
+    """
 
     def __init__(self, roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = None) -> None:
         self.membership = membership(roles, quorum)
         self.now = NOON
+        self.weather: Callable[[], Sequence[float]] | None = None
         self.cut: set[tuple[NodeId, NodeId]] = set()
         self.dead: set[NodeId] = set()
         self.to_clients: list[tuple[NodeId, Message]] = []
+        self.chosen: dict[Slot, bytes] = {}  # what a quorum has on disk, in one ballot
+        self._voters: defaultdict[tuple[Slot, Ballot, bytes], set[NodeId]] = defaultdict(set)
         self._wire: deque[tuple[NodeId, NodeId, Message]] = deque()
+        self._late: list[tuple[Instant, NodeId, NodeId, Message]] = []
         self.members = {node: Member(node, self) for node in roles}
+
+    # ---- what goes on between the nodes ----
 
     def send(self, member: Member, outgoing: Iterable[tuple[Source, Message]]) -> None:
         for target, message in outgoing:
@@ -97,8 +104,20 @@ class Network:
                 member.own.append(sealed)
             elif isinstance(target, bytes):
                 self.to_clients.append((member.node, sealed))
-            else:
+            elif self.weather is None:
                 self._wire.append((member.node, target, sealed))
+            else:
+                self._late += [(self.now + delay, member.node, target, sealed) for delay in self.weather()]
+
+    def watch(self, node: NodeId, records: Iterable[Record]) -> None:
+        """Only a single value is chosen: whatever else a test is about, this holds after every commit."""
+        for record in records:
+            if isinstance(record, Voted):
+                voters = self._voters[record.slot, record.ballot, record.value]
+                voters.add(node)
+                if self.membership.quorum.can_accept(voters):
+                    chosen = self.chosen.setdefault(record.slot, record.value)
+                    assert chosen == record.value, f"two values are chosen in slot {record.slot}"
 
     def cut_off(self, node: NodeId, *others: NodeId) -> None:
         """No message passes between a node and these others, or anybody, in either direction."""
@@ -113,8 +132,12 @@ class Network:
             self.members[node].begin()
             self.dead.discard(node)
 
+    # ---- time ----
+
     def settle(self) -> None:
         """Deliver what is on its way, and what that leads to, without time passing."""
+        self._wire.extend(late[1:] for late in self._late if late[0] <= self.now)
+        self._late = [late for late in self._late if late[0] > self.now]
         while self._wire or any(member.own for member in self._alive()):
             inbound: dict[NodeId, list[tuple[Source, Message]]] = {}
             while self._wire:
@@ -126,7 +149,7 @@ class Network:
                     member.turn(inbound.get(member.node, ()))
 
     def run(self, seconds: float) -> None:
-        """Time passes in steps of a hundredth of a second, in which everything on its way arrives."""
+        """Time passes in steps of a hundredth of a second."""
         until = self.now + seconds
         while self.now < until:
             self.now += 0.01
@@ -151,13 +174,11 @@ class Network:
     def leaders(self) -> list[NodeId]:
         return [member.node for member in self._alive() if member.proposer is not None and member.proposer.leading]
 
-    def chosen_by(self, node: NodeId) -> list[bytes]:
-        """The values that this learner applied, in slot order."""
-        member = self.members[node]
-        return [chosen for _, chosen in member.disk.learned(FIRST_SLOT, member.ledger.next_slot, 1 << 30)]
-
     def log_of(self, node: NodeId) -> list[bytes]:
+        """The commands that this learner applied, in order."""
         return [entry.value for entry in self.members[node].ledger.entries(1, 1 << 30)]
+
+    # ---- a client ----
 
     def ask(self, gateway: NodeId, message: Message) -> None:
         """A client's message comes in at this gateway."""
@@ -178,3 +199,15 @@ class Network:
 
     def propose(self, gateway: NodeId, session: int, seq: int, command: bytes, attempt: int = 1) -> None:
         self.ask(gateway, Propose(session, attempt, 1, seq, 1, encode_body([command])))
+
+
+def rough(chance: Random, lost: float = 0.1, repeated: float = 0.1, late_s: float = 0.3) -> Callable[[], list[float]]:
+    """Weather in which messages are lost, repeated, delayed and overtaken by others."""
+
+    def delays() -> list[float]:
+        if chance.random() < lost:
+            return []
+        copies = 2 if chance.random() < repeated else 1
+        return [chance.choice((0.0, 0.0, chance.uniform(0.0, late_s))) for _ in range(copies)]
+
+    return delays

@@ -99,6 +99,7 @@ def test_one_vote_among_a_prepare_quorum_is_enough() -> None:
     asking.take_votes("a1", told(1, 2))
 
     assert asking.take_votes("a2", told(1, 2, Vote(1, B1, b"v"))) == [(1, b"v")]
+    assert asking.take_votes("a3", told(1, 2, Vote(1, B1, b"v"))) is None  # the question is answered
 
 
 def test_a_flexible_prepare_quorum_is_waited_for() -> None:

@@ -54,10 +54,10 @@ def test_a_batch_that_is_larger_than_the_cap_gets_its_own_slot() -> None:
 
 def test_o01_what_does_not_fit_is_refused_and_room_comes_back_when_something_leaves() -> None:
     intake = Intake(100, 1000)
-    assert intake.add("l1", forward(1, 60)) is None
-    assert intake.add("l1", forward(2, 60)) is Reason.OVERLOADED
-    intake.take(1)
-    assert intake.add("l1", forward(2, 60)) is None
+    for seq in range(1, 20):
+        assert intake.add("l1", forward(seq, 60)) is None
+        assert intake.add("l1", forward(99, 60)) is Reason.OVERLOADED
+        assert [one.first_seq for one in intake.take(seq)] == [seq]
 
 
 def test_room_comes_back_when_everything_is_dropped() -> None:

@@ -290,6 +290,7 @@ def test_a_page_that_overlaps_what_came_meanwhile_is_taken_from_there_on() -> No
     stage.deliver("l2", Fetched(1, (b"1", b"2", b"3"), 4))
 
     stage.expect_chosen(ONE, TWO, THREE)
+    assert stage.agent.ignored == {}
     stage.set_aside()
 
 

@@ -92,6 +92,17 @@ def test_the_watermark_waits_for_the_lowest_slot() -> None:
     assert watermarks == [1, 1, 4]
 
 
+def test_the_watermark_stops_at_a_gap() -> None:
+    phase2 = phase()
+    for _ in range(3):
+        phase2.propose(b"v", NOW)
+    for slot in (3, 1):
+        phase2.vote("a1", slot)
+        phase2.vote("a2", slot)
+
+    assert phase2.watermark == 2
+
+
 def test_nothing_is_proposed_beyond_the_window() -> None:
     phase2 = phase(window=2)
     phase2.propose(b"one", NOW)
@@ -133,7 +144,7 @@ def test_what_is_chosen_is_never_overdue() -> None:
 
 
 @always_the_same
-@given(st.lists(st.tuples(st.sampled_from(ACCEPTORS), st.integers(0, 7)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(ACCEPTORS), st.integers(0, 7)), min_size=10, max_size=60))
 def test_in_any_order_of_votes_each_slot_is_chosen_once_and_by_a_quorum(votes: list[tuple[NodeId, Slot]]) -> None:
     phase2 = phase(window=3)
     voters: dict[Slot, set[NodeId]] = {}
