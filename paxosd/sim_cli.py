@@ -28,6 +28,8 @@ from paxosd.sim.marks import EXPECTED
 from paxosd.sim.plan import PROFILES, Plan, draw
 from paxosd.sim.run import Result, run
 from paxosd.sim.shrink import shrink
+from paxosd.sim_explore import STATES
+from paxosd.sim_explore import main as explore_main
 from paxosd.sim_hunt import hunt_all, print_hunts
 
 HELP = """\
@@ -39,6 +41,7 @@ examples:
   paxosd sim --replay 4711                      one seed again, with its trace
   paxosd sim --plan failure-4711.json           a shrunk plan again, with its trace
   paxosd sim --planted                          is the simulator any good? bugs planted into the real source
+  paxosd sim --explore --states 300000          every interleaving of a small world, instead of chance
   paxosd sim --machine mypackage.bank:Bank      your own state machine in it (see paxosd/machine/base.py)
 
 Exit codes: 0 every invariant held, 1 one did not (its seed, a small plan and its trace are printed), 2 usage.
@@ -83,6 +86,8 @@ def main(arguments: Sequence[str]) -> int:
     machine = _machine(options.machine)
     if options.planted:
         return print_hunts(hunt_all(options.jobs), options.write_out == "json")
+    if options.explore:
+        return explore_main(options.states, options.write_out == "json")
     if options.replay is not None:
         return _replay(draw(options.replay, options.profile, options.nodes), machine)
     if options.plan is not None:
@@ -113,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", choices=PROFILES, default="swarm", help="which faults may come (default: swarm)")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes at once")
     parser.add_argument("--planted", action="store_true", help="hunt bugs that are planted into the real source")
+    parser.add_argument("--explore", action="store_true", help="every interleaving of a small world, breadth first")
+    parser.add_argument(
+        "--states", type=_count, default=STATES, metavar="N", help="so many at most (default: %(default)s)"
+    )
     parser.add_argument("--replay", type=int, metavar="SEED", help="one seed again, with its trace")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="a plan from a file, with its trace")
     parser.add_argument("--machine", default="", metavar="MODULE:CLASS", help="the state machine (default: the log)")

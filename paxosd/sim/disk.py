@@ -70,9 +70,9 @@ class SimDisk:
 
     def damage(self) -> tuple[type, Slot] | None:
         """Flip a bit in some stored row; None if there is no row."""
-        votes = [(Voted, slot) for slot in self.written.voted_slots()]
-        learned = [(Learned, slot) for slot in self.written.learned_slots()]
-        rows: list[tuple[type, Slot]] = self._random.choice((votes, learned, votes[-3:])) or votes or learned
+        votes: list[tuple[type, Slot]] = [(Voted, slot) for slot in self.written.voted_slots()]
+        learned: list[tuple[type, Slot]] = [(Learned, slot) for slot in self.written.learned_slots()]
+        rows = self._random.choice((votes, learned, votes[-3:])) or votes or learned
         if not rows:
             return None
         row = self._random.choice(rows)

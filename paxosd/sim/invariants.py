@@ -234,14 +234,14 @@ class Safety:
 
     def _take_up(self, node: NodeId, disk: MemoryStore) -> None:
         """A commit that failed or was cut off may have left its records all the same; from now on they count."""
-        if disk.promised() > self._promised.get(node, NO_BALLOT):
-            self._on_promised(node, disk.promised(), disk)
-        self._promised[node] = disk.promised()
-        for slot in disk.voted_slots():
+        for slot in disk.voted_slots():  # before the promise: one turn may vote, and then promise more
             vote = disk.vote(slot)
             assert vote is not None
             if node not in self._voters.get((vote.ballot, slot), ()):
                 self._on_voted(node, slot, vote.ballot, vote.value)
+        if disk.promised() > self._promised.get(node, NO_BALLOT):
+            self._on_promised(node, disk.promised(), disk)
+        self._promised[node] = disk.promised()
 
     def wiped(self, node: NodeId) -> None:
         """The directory of a node that is no acceptor is gone, and its rounds may begin anew."""
