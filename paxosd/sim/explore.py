@@ -35,7 +35,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a search came to. `complete`: there are no other worlds. `seen`: at which depth each mark was, None: never."""
+    """What a search came to. `complete`: there are no other worlds. `seen`: the depth of each mark; None: never."""
 
     distinct_states: int
     transitions: int

@@ -37,7 +37,7 @@ def fork(value: Any, forks: dict[int, Any]) -> Any:
     if kind is list or kind is deque:
         return kind(fork(held, forks) for held in value)
     if id(value) not in forks:
-        forks[id(value)] = copy = kind.__new__(kind)
+        forks[id(value)] = copy = object.__new__(kind)
         for name, held in _attributes(value):
             setattr(copy, name, fork(held, forks))
     return forks[id(value)]

@@ -37,7 +37,7 @@ from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Record
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NodeId, Vote
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Vote
 from paxosd.core.values import encode_body
 from paxosd.sim.explore_laws import Judge, LawBroken, Past, past, votes_of
 from paxosd.sim.explore_node import Letter, Player, Post, State, Turn, armed
@@ -340,9 +340,9 @@ class Worlds:
     def _campaign(self, seat: Seat, state: State) -> Turn | None:
         """Canvass, and be answered by everybody as if nothing had ever happened."""
         canvassing = seat.player.fire(state, Timer.ELECTION).state
-        yes = PreVoteReply(canvassing.agent.ballot, True, NO_BALLOT, FIRST_SLOT)  # type: ignore[union-attr]
+        yes = PreVoteReply(_ballot_of(canvassing), True, NO_BALLOT, FIRST_SLOT)
         turn = seat.player.receive(canvassing, *(self._post.frame(other.node, yes) for other in self.acceptors))
-        return turn if turn.state.agent.ballot.round <= self.configuration.rounds else None
+        return turn if _ballot_of(turn.state).round <= self.configuration.rounds else None
 
     def _submit(self, seat: Seat, state: State) -> Turn | None:
         """A command is forwarded, unless it would get a slot that is not explored."""
@@ -362,6 +362,11 @@ class Worlds:
 
 
 _WITHOUT_EFFECT = (HeartbeatReply, PreVote, ForwardRefused)
+
+
+def _ballot_of(state: State) -> Ballot:
+    assert isinstance(state.agent, Proposer)
+    return state.agent.ballot
 
 
 def command_of(proposer: NodeId) -> bytes:

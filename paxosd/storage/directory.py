@@ -14,12 +14,14 @@ import json
 import os
 import time
 import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
+from paxosd.storage.files import make_folder, write_durably
 
 FORMAT = 1
 IDENTITY_NAME = "identity.json"
@@ -69,31 +71,28 @@ class DataDirectory:
 def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDirectory:
     """Open this node's directory, making it at first; raises `InUse`, `ForeignDirectory`, `Corrupt`, `StorageError`."""
     with _errors(path):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _lock(path)
-        try:
+        make_folder(path)
+        with ExitStack() as stack:
+            lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, lock)
+            _lock(path, lock)
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
             incarnation = _next_incarnation(path)
-        except BaseException:
-            os.close(lock)
-            raise
+            stack.pop_all()
     return DataDirectory(path, identity, incarnation, lock)
 
 
-def _lock(path: Path) -> int:
-    lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
         raise InUse(
             f"{path} is in use by process {holder}: one daemon per data directory; stop that one, or give this node "
             f"its own --data-dir"
         ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
 
 
 def _identity(path: Path, wanted: Identity) -> Identity:
@@ -101,13 +100,10 @@ def _identity(path: Path, wanted: Identity) -> Identity:
     if not file.exists():
         if (path / STORE_NAME).exists():
             raise Corrupt(f"{path} holds records but no {IDENTITY_NAME}: put that file back, or use another directory")
-        _write_durably(file, json.dumps(asdict(wanted), indent=1) + "\n")
+        described = {**asdict(wanted), "checksum": _checksum(wanted)}
+        write_durably(file, json.dumps(described, indent=1) + "\n")
         return wanted
     found = _read(file)
-    if found.format > FORMAT:
-        raise ForeignDirectory(
-            f"{path} has format {found.format}, this version knows up to {FORMAT}; use the newer version"
-        )
     for what in ("cluster", "node", "role"):
         theirs, ours = getattr(found, what), getattr(wanted, what)
         if theirs != ours:
@@ -120,13 +116,27 @@ def _identity(path: Path, wanted: Identity) -> Identity:
 
 def _read(file: Path) -> Identity:
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         identity = Identity(**{name: found[name] for name in Identity.__slots__})
+        newer = type(identity.format) is int and identity.format > FORMAT
+        whole = newer or found["checksum"] == _checksum(identity)
     except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"{file} cannot be read ({error}): restore it from a backup; nothing was touched") from error
-    if not isinstance(identity.format, int):
-        raise Corrupt(f"{file} has no format number: restore it from a backup; nothing was touched")
+        raise Corrupt(f"{file} cannot be read ({error!r}): {_RESTORE}") from error
+    if newer:
+        raise ForeignDirectory(
+            f"{file} has format {identity.format}, and this version of paxosd knows up to {FORMAT}; nothing was "
+            f"touched; start the version that wrote it, or a newer one"
+        )
+    if not whole:
+        raise Corrupt(f"{file} is not as it was written: {_RESTORE}")
     return identity
+
+
+_RESTORE = "restore it from a backup; nothing was touched"
+
+
+def _checksum(identity: Identity) -> int:
+    return zlib.crc32(json.dumps(asdict(identity), sort_keys=True).encode())
 
 
 def first_incarnation() -> int:
@@ -138,28 +148,12 @@ def _next_incarnation(path: Path) -> int:
     """Grows from opening to opening, whatever the clock does; peers take the highest one for the living one."""
     file = path / INCARNATION_NAME
     try:
-        last = int(file.read_text()) if file.exists() else 0
+        last = int(file.read_text(encoding="utf-8")) if file.exists() else 0
     except ValueError as error:
         raise Corrupt(f"{file} holds no number ({error}): delete that file and start again") from error
     incarnation = max(last + 1, first_incarnation())
-    _write_durably(file, f"{incarnation}\n")
+    write_durably(file, f"{incarnation}\n")
     return incarnation
-
-
-def _write_durably(file: Path, text: str) -> None:
-    """Either the old file or the new one is there after a power loss, never half of one."""
-    draft = file.with_suffix(".tmp")
-    with draft.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
-    for folder in (file.parent, file.parent.parent):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def durability_warning(path: Path) -> str | None:
