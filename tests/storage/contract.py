@@ -1,0 +1,108 @@
+"""What every store must do, whatever it is made of; see `paxosd/storage/base.py`.
+
+A test class that inherits `StoreContract` gives `reopen`: the store of the same directory, opened again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from paxosd.core.history import ROW_BYTES
+from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import Ballot, Slot, Vote
+from paxosd.storage.base import Store
+
+LOW, HIGH = Ballot(1, "p1"), Ballot(2, "p2")
+MANY = 1 << 30
+
+
+def of_kind(records: Sequence[Record], kind: type) -> list[Record]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+class StoreContract:
+    """The promises, one test each."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return self.reopen()
+
+    def reopen(self) -> Store:
+        raise AssertionError("a test class of a store says how it is opened")
+
+    def test_an_empty_store_has_no_records_and_nothing_learned(self, store: Store) -> None:
+        assert store.records() == []
+        assert store.learned_stop() == 1
+        assert list(store.votes(1, 100, MANY)) == []
+
+    def test_what_was_committed_is_there_after_opening_again(self, store: Store) -> None:
+        store.commit([Round(3), Promised(LOW), Voted(1, LOW, b"v"), Learned(1, b"v")])
+        store.close()
+        again = self.reopen()
+
+        assert of_kind(again.records(), Round) == [Round(3)]
+        assert of_kind(again.records(), Promised) == [Promised(LOW)]
+        assert of_kind(again.records(), Voted) == [Voted(1, LOW, b"v")]
+        assert list(again.learned(1, 2, MANY)) == [(1, b"v")]
+
+    def test_the_latest_record_of_a_key_replaces_the_earlier_ones(self, store: Store) -> None:
+        store.commit([Promised(LOW), Voted(1, LOW, b"old"), Promised(HIGH)])
+        store.commit([Voted(1, HIGH, b"new"), Round(1), Round(2)])
+
+        assert of_kind(store.records(), Promised) == [Promised(HIGH)]
+        assert of_kind(store.records(), Round) == [Round(2)]
+        assert list(store.votes(1, 2, MANY)) == [Vote(1, HIGH, b"new")]
+
+    def test_records_gives_the_votes_from_the_told_watermark_on_and_the_history_gives_all(self, store: Store) -> None:
+        store.commit([Promised(LOW), *(Voted(slot, LOW, b"%d" % slot) for slot in range(1, 6)), Told(4)])
+
+        assert [record.slot for record in store.records() if isinstance(record, Voted)] == [4, 5]
+        assert [vote.slot for vote in store.votes(1, 100, MANY)] == [1, 2, 3, 4, 5]
+
+    def test_a_page_ends_at_its_stop_or_before_its_bytes_are_over_and_has_one_row_at_least(self, store: Store) -> None:
+        store.commit([Promised(LOW), *(Voted(slot, LOW, bytes(100)) for slot in range(1, 10))])
+        row = 100 + ROW_BYTES
+
+        assert [vote.slot for vote in store.votes(3, 5, MANY)] == [3, 4]
+        assert [vote.slot for vote in store.votes(3, 100, 3 * row)] == [3, 4, 5]
+        assert [vote.slot for vote in store.votes(3, 100, 3 * row - 1)] == [3, 4]
+        assert [vote.slot for vote in store.votes(3, 100, 1)] == [3]
+
+    def test_a_page_of_learned_values_leaves_out_the_slots_that_are_missing(self, store: Store) -> None:
+        store.commit([Learned(slot, b"x") for slot in (1, 2, 5)])
+
+        assert [slot for slot, _ in store.learned(2, 100, MANY)] == [2, 5]
+
+    @pytest.mark.parametrize("order", [[1, 2, 3], [3, 2, 1], [2, 1, 3], [2, 3, 1]])
+    def test_learned_stop_is_exact_at_all_times_whatever_the_order(self, store: Store, order: list[Slot]) -> None:
+        known: set[Slot] = set()
+        for slot in order:
+            store.commit([Learned(slot, b"x")])
+            known.add(slot)
+            stop = next(slot for slot in range(1, 9) if slot not in known)
+
+            assert store.learned_stop() == stop
+
+    def test_what_an_earlier_life_learned_ahead_of_a_gap_counts_once_the_gap_is_filled(self, store: Store) -> None:
+        store.commit([Learned(slot, b"x") for slot in (1, 3, 4)])
+        store.close()
+        again = self.reopen()
+        before = again.learned_stop()
+        again.commit([Learned(2, b"x")])
+
+        assert (before, again.learned_stop()) == (2, 5)
+
+    def test_large_and_empty_values_come_back_as_they_were(self, store: Store) -> None:
+        large = bytes(range(256)) * 8192
+        store.commit([Promised(LOW), Voted(1, LOW, large), Voted(2, LOW, b""), Learned(1, large)])
+        store.close()
+        again = self.reopen()
+
+        assert [vote.value for vote in again.votes(1, 3, MANY)] == [large, b""]
+        assert list(again.learned(1, 2, MANY)) == [(1, large)]
+
+    def test_closing_twice_is_fine(self, store: Store) -> None:
+        store.close()
+        store.close()
