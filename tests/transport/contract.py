@@ -1,0 +1,213 @@
+"""What every transport must do, whatever carries the frames; see `paxosd/transport/base.py`.
+
+A test class that inherits `TransportContract` gives `open`: a net of nodes "a" and "b", with links for clients of "b".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+
+from paxosd.transport.base import ClientLink, Inbound, Transport
+
+WITHIN_S = 10.0
+FRAME_BYTES_MAX = 100_000
+
+
+class Net(Protocol):
+    """Two nodes and their clients."""
+
+    gateway: str
+
+    @property
+    def a(self) -> Transport: ...
+
+    @property
+    def b(self) -> Transport: ...
+
+    def link(self) -> ClientLink: ...
+
+    def restart_b(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def gather(transport: Transport, count: int, again: Callable[[], None] = lambda: None) -> list[Inbound]:
+    """Wait for so many frames, calling `again` now and then: what is sent before a connection is up may be lost."""
+    found: list[Inbound] = []
+    deadline = time.monotonic() + WITHIN_S
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"only {len(found)} of {count} frames came"
+        again()
+        transport.wait(0.05)
+        found += transport.drain(1000)
+    return found
+
+
+def receive(link: ClientLink, count: int, again: Callable[[], None] = lambda: None) -> list[bytes]:
+    found: list[bytes] = []
+    deadline = time.monotonic() + WITHIN_S
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"only {len(found)} of {count} frames came"
+        again()
+        found += link.receive(0.05)
+    return found
+
+
+class TransportContract:
+    """The promises, one test each."""
+
+    def open(self) -> Net:
+        raise AssertionError("a test class of a transport says how a net is opened")
+
+    @pytest.fixture
+    def net(self) -> Iterator[Net]:
+        net = self.open()
+        try:
+            gather(net.b, 1, lambda: net.a.send("b", b"are you there"))
+            gather(net.a, 1, lambda: net.b.send("a", b"are you there"))
+            while net.b.drain(1000) or net.a.drain(1000):
+                net.b.wait(0.05)
+            yield net
+        finally:
+            net.close()
+
+    @pytest.mark.parametrize("frame", [b"", b"x", bytes(range(256)) * 300])
+    def test_a_frame_arrives_whole_and_unchanged(self, net: Net, frame: bytes) -> None:
+        net.a.send("b", frame)
+
+        assert gather(net.b, 1) == [Inbound(None, frame)]
+
+    def test_a_client_is_answered_at_the_address_it_came_from(self, net: Net) -> None:
+        links = [net.link() for _ in range(3)]
+        try:
+            for number, link in enumerate(links):
+                link.send(net.gateway, b"%d" % number)
+            asked = gather(net.b, 3)
+            for client, frame in asked:
+                assert client is not None
+                net.b.reply(client, b"answer to " + frame)
+
+            answers = [receive(link, 1) for link in links]
+        finally:
+            for link in links:
+                link.close()
+
+        assert answers == [[b"answer to 0"], [b"answer to 1"], [b"answer to 2"]]
+
+    def test_peers_are_drained_before_clients(self, net: Net) -> None:
+        link = net.link()
+        try:
+            link.send(net.gateway, b"client")
+            net.a.send("b", b"peer")
+            deadline = time.monotonic() + WITHIN_S
+            seen: list[Inbound] = []
+            while len(seen) < 2:  # until both are there at once
+                assert time.monotonic() < deadline
+                link.send(net.gateway, b"client")
+                net.a.send("b", b"peer")
+                time.sleep(0.05)
+                seen = list(net.b.drain(1000))
+                if len({inbound.client is None for inbound in seen}) == 1:
+                    seen = []
+        finally:
+            link.close()
+
+        planes = [inbound.client is None for inbound in seen]
+        assert planes == sorted(planes, reverse=True)
+
+    def test_no_more_frames_of_a_plane_are_drained_than_asked_for(self, net: Net) -> None:
+        for number in range(10):
+            net.a.send("b", b"%d" % number)
+        pages: list[int] = []
+        deadline = time.monotonic() + WITHIN_S
+        while sum(pages) < 10:
+            assert time.monotonic() < deadline
+            net.b.wait(0.05)
+            pages.append(len(net.b.drain(3)))
+
+        assert max(pages) <= 3
+
+    def test_n17_sending_to_who_is_not_there_neither_blocks_nor_raises_and_is_counted(self, net: Net) -> None:
+        started = time.monotonic()
+        for _ in range(100):
+            net.a.send("nobody", b"x")
+            net.b.reply(b"no such client", b"x")
+
+        assert time.monotonic() - started < 2.0
+        while gather_drops(net.a) < 100:
+            assert time.monotonic() - started < WITHIN_S, f"only {net.a.dropped} are counted"
+
+    def test_m10_a_frame_over_the_limit_is_dropped_and_counted_and_the_next_one_arrives(self, net: Net) -> None:
+        net.a.send("b", bytes(FRAME_BYTES_MAX + 1))
+        net.a.send("b", b"small")
+
+        assert gather(net.b, 1) == [Inbound(None, b"small")]
+        assert net.a.dropped["frame too large"] == 1
+
+    def test_n17_what_nobody_reads_is_bounded_and_the_sender_goes_on(self, net: Net) -> None:
+        frame = bytes(FRAME_BYTES_MAX)
+        for _ in range(3000):  # 300 MB, if it were kept
+            net.a.send("b", frame)
+        deadline = time.monotonic() + WITHIN_S
+        while not gather_drops(net.a):
+            assert time.monotonic() < deadline, "3000 frames were taken that nobody reads"
+
+        arrived = gather(net.b, 1)
+        assert len(arrived) >= 1
+
+    def test_n15_a_peer_that_restarts_is_found_again(self, net: Net) -> None:
+        net.restart_b()
+
+        assert gather(net.b, 1, lambda: net.a.send("b", b"again"))[0].frame == b"again"
+
+    def test_wait_returns_at_its_deadline_if_nothing_comes(self, net: Net) -> None:
+        started = time.monotonic()
+        net.b.wait(0.2)
+
+        assert 0.19 <= time.monotonic() - started < 2.0
+
+    def test_a_wake_from_another_thread_ends_a_wait(self, net: Net) -> None:
+        started = time.monotonic()
+        waker = threading.Timer(0.1, net.b.wake)
+        waker.start()
+        net.b.wait(WITHIN_S)
+        waker.join()
+
+        assert time.monotonic() - started < WITHIN_S / 2
+
+    def test_a_wake_before_a_wait_is_not_lost(self, net: Net) -> None:
+        net.b.wake()
+        started = time.monotonic()
+        net.b.wait(WITHIN_S)
+
+        assert time.monotonic() - started < WITHIN_S / 2
+
+    def test_a_link_can_be_woken_from_another_thread(self, net: Net) -> None:
+        link = net.link()
+        waker = threading.Timer(0.1, link.wake)
+        waker.start()
+        started = time.monotonic()
+        frames = link.receive(WITHIN_S)
+        waker.join()
+        link.close()
+
+        assert frames == []
+        assert time.monotonic() - started < WITHIN_S / 2
+
+    def test_closing_twice_is_fine(self, net: Net) -> None:
+        link = net.link()
+        for _ in range(2):
+            link.close()
+            net.a.close()
+
+
+def gather_drops(transport: Transport) -> int:
+    """How many frames were dropped, as far as the transport knows by now."""
+    transport.wait(0.05)
+    transport.drain(1000)
+    return transport.dropped.total()

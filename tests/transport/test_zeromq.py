@@ -1,0 +1,84 @@
+"""ZeroMQ keeps the transport's contract, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import pytest
+import zmq
+
+from paxosd.transport.base import ClientLink, TransportError
+from paxosd.transport.zeromq import ZeroMQLink, ZeroMQTransport
+from tests.system.daemons import free_ports
+from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract
+
+
+class ZeroMQNet:
+    def __init__(self) -> None:
+        self._urls = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)]
+        self.gateway = self._urls[2]
+        self.a = ZeroMQTransport("a", {"b": self._urls[1]}, self._urls[0], None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+        self.b = self._open_b()
+
+    def _open_b(self) -> ZeroMQTransport:
+        return ZeroMQTransport("b", {"a": self._urls[0]}, self._urls[1], self.gateway, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+
+    def link(self) -> ClientLink:
+        return ZeroMQLink(FRAME_BYTES_MAX)
+
+    def restart_b(self) -> None:
+        self.b.close()
+        self.b = self._open_b()
+
+    def close(self) -> None:
+        self.a.close()
+        self.b.close()
+
+
+class TestZeroMQTransport(TransportContract):
+    def open(self) -> Net:
+        return ZeroMQNet()
+
+
+def test_a_port_in_use_is_refused_with_what_to_do() -> None:
+    net = ZeroMQNet()
+    try:
+        with pytest.raises(TransportError, match="the port is in use: stop the other daemon"):
+            ZeroMQTransport("c", {}, net.gateway, None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+    finally:
+        net.close()
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(TransportError, match="no interface of this machine"):
+        ZeroMQTransport("c", {}, "tcp://192.0.2.1:7000", None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+
+
+def test_n18_frames_for_a_peer_that_is_down_are_dropped_and_not_kept_for_its_return() -> None:
+    net = ZeroMQNet()
+    try:
+        net.b.close()
+        for _ in range(20):
+            net.a.wait(0.05)
+            net.a.send("b", b"old")
+        net.restart_b()
+        net.b.wait(0.5)
+        old = net.b.drain(1000)
+    finally:
+        net.close()
+
+    assert [inbound.frame for inbound in old] == []
+    assert net.a.dropped["peer not connected or slow"] > 0
+
+
+def test_m13_a_message_of_another_shape_is_dropped_and_counted() -> None:
+    net = ZeroMQNet()
+    context = zmq.Context()
+    try:
+        dealer = context.socket(zmq.DEALER)
+        dealer.connect(net.gateway)
+        dealer.send_multipart([b"one", b"two", b"three"])
+        while not net.b.dropped["foreign shape"]:
+            net.b.wait(0.05)
+            assert net.b.drain(10) == []
+    finally:
+        context.destroy(linger=0)
+        net.close()
