@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK, Acceptor
+from paxosd.core.acceptor import Acceptor
 from paxosd.core.agent import InvariantBroken
-from paxosd.core.history import ROW_BYTES
-from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    FetchedVotes,
-    FetchVotes,
     Heartbeat,
     HeartbeatReply,
     Nack,
     Prepare,
     PreVote,
     PreVoteReply,
-    Promise,
     Resign,
     Watermark,
 )
-from paxosd.core.options import Limits
 from paxosd.core.records import Promised, Told, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot
 from tests.core.helpers import LIMITS, REPLICAS, TIMING, Stage, acceptor, heartbeat, promise
 
 B3 = Ballot(3, "p1")
@@ -215,131 +209,6 @@ def test_a_vote_above_the_promise_on_disk_is_a_broken_invariant() -> None:
         acceptor(records=[Promised(B3), Voted(1, B4, b"v")])
 
 
-# ---- what a promise tells --------------------------------------------------------------------
-
-
-def test_a_promise_tells_the_latest_vote_of_every_slot_from_the_one_asked_for() -> None:
-    stage = acceptor()
-    vote(stage, B3, 1, 2, 4)
-    vote(stage, B4, 2, value=b"w")
-    stage.deliver("p1", Prepare(B5, 2))
-
-    votes = (Vote(2, B4, b"w"), Vote(4, B3, b"v"))
-    stage.expect_sent("p1", Promise(B5, 2, 5, True, votes, 4, FIRST_SLOT))
-    stage.expect_recorded(Promised(B5))
-
-
-def test_votes_of_an_earlier_life_are_told() -> None:
-    stage = acceptor()
-    vote(stage, B3, 1, 2, 3, 5)
-    stage.restart()
-    stage.deliver("p2", Prepare(B4, 1), Prepare(B4, 3))
-    stage.set_aside()
-    told: dict[Slot, Vote] = {}
-    slot: Slot = 1
-    while True:
-        stage.deliver("p2", Prepare(B4, slot))
-        page = stage.take_one(Promise)
-        told |= {vote.slot: vote for vote in page.votes}
-        slot = page.stop
-        if page.end:
-            break
-
-    assert told == {slot: Vote(slot, B3, b"v") for slot in (1, 2, 3, 5)}
-    assert slot == 6
-
-
-def pages(stage: Stage[Acceptor], ballot: Ballot, first: Slot) -> list[Promise]:
-    """What a proposer gets that asks on until the end."""
-    found: list[Promise] = []
-    while not (found and found[-1].end):
-        stage.deliver(ballot.proposer, Prepare(ballot, found[-1].stop if found else first))
-        found.append(stage.take_one(Promise))
-    stage.set_aside()
-    return found
-
-
-@pytest.mark.parametrize("restarts", [False, True], ids=["one life", "after a restart"])
-def test_pages_of_a_promise_follow_each_other_without_a_gap_and_tell_every_vote_once(restarts: bool) -> None:
-    stage = acceptor(limits=Limits(page_bytes_max=2 * (1 + ROW_BYTES), window_slots_max=10))
-    vote(stage, B3, 1, 2, 3, 4, 6, 8, 9)
-    if restarts:
-        stage.restart()
-    found = pages(stage, B5, 2)
-
-    assert [vote.slot for page in found for vote in page.votes] == [2, 3, 4, 6, 8, 9]
-    assert all(len(page.votes) <= 2 for page in found)
-    assert [page.from_slot for page in found] == [2, *(page.stop for page in found[:-1])]
-    assert found[-1].stop == 10
-
-
-def test_a_vote_that_is_larger_than_a_page_has_one_for_itself() -> None:
-    stage = acceptor(limits=Limits(page_bytes_max=10))
-    vote(stage, B3, 1, 2)
-    found = pages(stage, B5, 1)
-
-    assert [[vote.slot for vote in page.votes] for page in found] == [[1], [2]]
-
-
-@pytest.mark.parametrize("restarts", [False, True], ids=["one life", "after a restart"])
-def test_an_acceptor_that_lags_far_behind_says_that_it_has_nothing_from_there_on(restarts: bool) -> None:
-    stage = acceptor()
-    vote(stage, B3, 1, 2)
-    if restarts:
-        stage.restart()
-    stage.deliver("p2", Prepare(B4, 20))
-
-    stage.expect_sent("p2", Promise(B4, 20, 20, True, (), 2, FIRST_SLOT))
-    stage.set_aside()
-
-
-def test_a_vote_of_this_very_turn_is_told() -> None:
-    stage = acceptor()
-    stage.deliver("p1", accept(B3, 1), Prepare(B5, 1))
-
-    stage.expect_recorded(Promised(B3), Voted(1, B3, b"v"), Promised(B5))
-    stage.expect_sent("p1", Accepted(B3, 1), promise(B5, Vote(1, B3, b"v")))
-
-
-def test_a_new_vote_in_an_old_slot_is_told_instead_of_the_one_on_disk() -> None:
-    stage = acceptor()
-    vote(stage, B3, 1, 2, 3)
-    stage.restart()  # votes below slot 3 are now read back when somebody asks
-    stage.agent.receive("p2", accept(B4, 1, b"w", 3), stage.now)
-    stage.deliver("l1", FetchVotes(1, 3))
-
-    assert stage.take_one(FetchedVotes).votes == (Vote(1, B4, b"w"), Vote(2, B3, b"v"))
-    stage.set_aside()
-
-
-def test_old_votes_leave_memory_and_are_read_back() -> None:
-    stage = acceptor()
-    last = 3 * VOTES_KEPT_BELOW_WATERMARK
-    for slot in range(1, last + 1):
-        vote(stage, B3, slot, value=b"%d" % slot)
-    assert len(stage.agent._votes) <= 2 * VOTES_KEPT_BELOW_WATERMARK + 1
-
-    found = pages(stage, B5, 1)
-
-    assert [(vote.slot, vote.value) for page in found for vote in page.votes] == [
-        (slot, b"%d" % slot) for slot in range(1, last + 1)
-    ]
-
-
-def test_a_vote_of_this_turn_stays_in_memory_until_it_is_on_disk() -> None:
-    stage = acceptor()
-    for slot in range(1, 2 * VOTES_KEPT_BELOW_WATERMARK + 1):
-        vote(stage, B3, slot)
-    # In one turn: a vote in a slot that is far below the watermark, which the same turn makes old.
-    stage.agent.receive("p2", accept(B4, 2, b"w", 2 * VOTES_KEPT_BELOW_WATERMARK + 1), stage.now)
-    stage.agent.tick(stage.now)
-    stage.agent.receive("l1", FetchVotes(2, 3), stage.now)
-
-    stage.turn()
-    assert stage.take_one(FetchedVotes).votes == (Vote(2, B4, b"w"),)
-    stage.set_aside()
-
-
 # ---- pre-votes -------------------------------------------------------------------------------
 
 
@@ -523,40 +392,3 @@ def test_an_acceptor_without_a_learner_tells_nobody_what_is_chosen() -> None:
 
     assert stage.take(Chosen) == []
     stage.set_aside()
-
-
-# ---- votes for learners that catch up --------------------------------------------------------
-
-
-def test_a_learner_gets_the_votes_that_it_asks_for_after_the_commit() -> None:
-    stage = acceptor()
-    vote(stage, B3, 1, 2, 3)
-    stage.deliver("l1", FetchVotes(2, 9))
-
-    stage.expect_sent("l1", FetchedVotes(2, 9, 9, (Vote(2, B3, b"v"), Vote(3, B3, b"v")), 3), early=False)
-
-
-def test_votes_that_do_not_fit_a_page_are_left_for_the_next_one() -> None:
-    stage = acceptor(limits=Limits(page_bytes_max=2 * (1 + ROW_BYTES)))
-    vote(stage, B3, 1, 2, 3)
-    stage.deliver("l1", FetchVotes(1, 4))
-    answer = stage.take_one(FetchedVotes)
-
-    assert ([vote.slot for vote in answer.votes], answer.asked_stop, answer.stop) == ([1, 2], 4, 3)
-
-
-def test_who_is_no_learner_gets_no_votes() -> None:
-    stage = acceptor()
-    stage.deliver("p1", FetchVotes(1, 2))
-
-    stage.expect_silence()
-    stage.expect_ignored("fetch by a node that is no learner")
-
-
-def test_a_mixed_cluster_tells_its_replicas() -> None:
-    roles = {**REPLICAS, "a1": Role.ACCEPTOR, "l1": Role.LEARNER}
-    stage = acceptor("a1", roles)
-    stage.deliver("r1", FetchVotes(1, 1))
-    stage.deliver("l1", FetchVotes(1, 1))
-
-    assert {target for target, _ in stage.take(FetchedVotes)} == {"r1", "l1"}

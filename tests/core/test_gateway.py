@@ -42,12 +42,13 @@ class State:
     next_slot: Slot = 1
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
+    forgotten: set[SessionId] = field(default_factory=set)
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
         return self.results.get((session, first_seq, count))
 
     def forgot(self, session: SessionId) -> bool:
-        return False
+        return session in self.forgotten
 
     def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
         assert bytes_max == LIMITS.page_bytes_max
@@ -223,6 +224,16 @@ def test_l04_a_gap_and_a_lost_session_are_told_without_a_sending() -> None:
     desk.apply(1, Outcome("gap", 7, 4, 1, slot=1, expected=2), Outcome("unknown", 7, 4, 1, slot=1))
 
     desk.expect_sent(ME, Refused(7, 0, 4, 1, Reason.GAP, 2, ""), Refused(7, 0, 4, 1, Reason.SESSION_UNKNOWN, 0, ""))
+
+
+def test_a_session_that_the_log_forgot_is_refused_here_and_takes_no_slot() -> None:
+    desk = Desk()
+    desk.state.forgotten.add(7)
+    message = propose(b"a", seq=4, attempt=9)
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.SESSION_UNKNOWN))
+    desk.expect_silence()
 
 
 def test_results_of_clients_of_other_gateways_are_not_told() -> None:

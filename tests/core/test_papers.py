@@ -1,9 +1,4 @@
-"""Sentences of the papers, each checked on the real roles.
-
-[PMS] Leslie Lamport, "Paxos Made Simple", 2001
-[FP] Heidi Howard, Dahlia Malkhi, Alexander Spiegelman, "Flexible Paxos: Quorum Intersection Revisited", 2016
-[DO] Diego Ongaro, "Consensus: Bridging Theory and Practice", 2014
-"""
+"""Sentences of Leslie Lamport, "Paxos Made Simple" (2001) [PMS], each checked on the real roles."""
 
 from __future__ import annotations
 
@@ -21,25 +16,17 @@ from paxosd.core.messages import (
     Chosen,
     FetchedVotes,
     FetchVotes,
-    Heartbeat,
-    HeartbeatReply,
     Message,
     Nack,
     Prepare,
-    PreVote,
-    PreVoteReply,
     Promise,
-    ReadIndex,
-    ReadIndexReply,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
-from paxosd.core.quorum import Quorum
 from paxosd.core.records import Promised, Round, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
 from paxosd.core.values import is_noop
 from tests.core.helpers import (
-    FIVE,
     LIMITS,
     REPLICAS,
     ROLES,
@@ -645,190 +632,3 @@ def test_n01_if_multiple_servers_think_they_are_leaders_safety_is_preserved() ->
     network.run(3.0)
 
     assert [network.log_of(node) for node in REPLICAS] == [[b"1", b"2"]] * 3
-
-
-# ---- Flexible Paxos --------------------------------------------------------------------------
-
-
-def test_majority_quorums_are_not_necessary_as_intersection_is_required_only_across_phases() -> None:
-    """Majority quorums are not necessary as intersection is required only across phases. [FP, abstract]"""
-    network = Network(FIVE, Quorum(dict.fromkeys(("a1", "a2", "a3", "a4", "a5"), 1), prepare=4, accept=2))
-    session = network.open_session("l1")
-    leader = network.leaders()[0]
-    network.cut_off("a1")
-    network.cut_off("a2")
-    network.cut_off("a3")
-    network.propose("l1", session, 1, b"chosen by two")
-    network.run(0.5)
-    assert network.log_of("l2") == [b"chosen by two"]
-    assert network.leaders() == [leader]
-
-    # The leader and one of the two are lost: the next leader asks four, of whom one has the vote.
-    network.crash(leader, "a4")
-    network.cut.clear()
-    network.run_until(lambda: [one for one in network.leaders() if one != leader])
-    network.run(1.0)
-    network.propose("l1", session, 2, b"next", attempt=2)
-    network.run(1.0)
-
-    assert network.log_of("l1") == network.log_of("l2") == [b"chosen by two", b"next"]
-
-
-def test_with_fewer_than_a_prepare_quorum_nobody_leads() -> None:
-    """Only quorums from different phases are required to intersect. [FP] So a new leader needs the larger one."""
-    network = Network(FIVE, Quorum(dict.fromkeys(("a1", "a2", "a3", "a4", "a5"), 1), prepare=4, accept=2))
-    network.crash("a1", "a2")
-    network.run(10.0)
-    assert network.leaders() == []
-    network.restart("a1")
-    network.run(3.0)
-
-    assert len(network.leaders()) == 1
-
-
-# ---- Ongaro's thesis -------------------------------------------------------------------------
-
-
-def test_n04_a_candidate_only_increments_its_term_if_a_majority_would_vote_for_it() -> None:
-    """In the Pre-Vote algorithm, a candidate only increments its term if it first learns from a majority of the
-    cluster that they would be willing to grant the candidate their votes. [DO 9.6]
-    """
-    network = Network()
-    network.run_until(network.leaders)
-    leader = network.leaders()[0]
-    other = "p2" if leader == "p1" else "p1"
-    round_before = network.members[other].disk.round()
-    network.cut_off(leader, other)  # the acceptors hear the leader, the other proposer does not
-    network.run(20.0)
-
-    assert network.leaders() == [leader]
-    assert network.members[other].disk.round() == round_before
-
-
-def test_a_voter_that_hears_a_valid_leader_grants_no_pre_vote() -> None:
-    """… and the voters have not received heartbeats from a valid leader for at least a baseline election timeout.
-    [DO 9.6]
-    """
-    stage = acceptor()
-    stage.deliver("p1", heartbeat(M))
-    stage.set_aside()
-    granted = []
-    for _ in range(2):
-        stage.deliver("p2", PreVote(N))
-        granted.append(stage.take_one(PreVoteReply).granted)
-        stage.wait(TIMING.election_s)
-
-    assert granted == [False, True]
-
-
-def test_n01_a_leader_steps_down_if_an_election_timeout_elapses_without_a_majority() -> None:
-    """A leader in Raft steps down if an election timeout elapses without a successful round of heartbeats to a
-    majority of its cluster. [DO 6.2]
-    """
-    network = Network(REPLICAS)
-    network.run_until(network.leaders)
-    leader = network.leaders()[0]
-    others = [node for node in REPLICAS if node != leader]
-    network.cut_off(leader)
-    network.run(1.5 * TIMING.election_s)
-    assert leader not in network.leaders()
-    network.run(3 * TIMING.election_s)
-
-    assert len([node for node in network.leaders() if node in others]) == 1
-
-
-def test_n02_a_leader_that_cannot_reach_a_quorum_does_not_stay_because_somebody_still_hears_it() -> None:
-    """The same sentence [DO 6.2], with every link cut but those to one node, which still hears the old leader."""
-    five = {f"r{number}": REPLICAS["r1"] for number in range(1, 6)}
-    network = Network(five)
-    network.run_until(network.leaders)
-    leader = network.leaders()[0]
-    hub = next(node for node in five if node != leader)
-    for one, other in combinations(five, 2):
-        if hub not in (one, other):
-            network.cut_off(one, other)
-    network.run(5 * TIMING.election_s)
-    assert network.leaders() == [hub]
-    rounds = {node: network.members[node].disk.round() for node in five}
-    network.run(20 * TIMING.election_s)
-
-    assert network.leaders() == [hub]
-    assert rounds == {node: network.members[node].disk.round() for node in five}
-
-
-def test_l07_a_leader_waits_until_an_entry_of_its_own_term_is_committed() -> None:
-    """If the leader has not yet marked an entry from its current term committed, it waits until it has done so.
-    [DO 6.4]
-    """
-    stage = proposer()
-    ballot = elect(stage)
-    stage.deliver("l1", ReadIndex(1))
-    stage.wait(TIMING.heartbeat_s)
-    latest = max(message.sequence for _, message in stage.take(Heartbeat))
-    for voter in ("a1", "a2", "a3"):
-        stage.deliver(voter, HeartbeatReply(ballot, latest))
-    assert stage.take(ReadIndexReply) == []
-    choose(stage, ballot, 1)
-    latest = max(message.sequence for _, message in stage.take(Heartbeat))
-    for voter in ("a1", "a2"):
-        stage.deliver(voter, HeartbeatReply(ballot, latest))
-
-    stage.expect_sent("l1", ReadIndexReply(1, 2))
-    stage.set_aside()
-
-
-def test_the_leader_saves_its_commit_index_before_the_round_begins() -> None:
-    """The leader saves its current commit index in a local variable readIndex. This will be used as a lower bound for
-    the version of the state that the query operates against. [DO 6.4]
-    """
-    stage = proposer()
-    ballot = lead(stage)
-    stage.deliver("l1", ReadIndex(1))
-    [(_, beat)] = stage.take(Heartbeat, "a1")
-    stage.deliver("l1", forward())
-    choose(stage, ballot, 2)  # committed after the read began, and not needed for it
-    for voter in ("a1", "a2"):
-        stage.deliver(voter, HeartbeatReply(ballot, beat.sequence))
-
-    stage.expect_sent("l1", ReadIndexReply(1, 2))
-    stage.set_aside()
-
-
-def test_c15_a_leader_makes_sure_that_it_has_not_been_superseded_before_anybody_reads() -> None:
-    """The leader needs to make sure it hasn't been superseded by a newer leader of which it is unaware. It issues a
-    new round of heartbeats and waits for their acknowledgments from a majority of the cluster. [DO 6.4]
-    """
-    table = Table()
-    table.lead("p1", "a1", "a2")
-    table.vote("p1", "a1", "a2")
-    for voter in ("a1", "a2"):
-        table.carry(Heartbeat, "p1", voter)
-    table.lead("p2", "a1", "a2")
-    table.vote("p2", "a1", "a2")  # and somebody may have been told that this is chosen
-    for voter in ("a1", "a2"):
-        table.carry(HeartbeatReply, voter, "p1")  # late answers, from before
-    table.p1.take(Heartbeat)
-    assert table.p1.agent.leading
-    table.p1.deliver("l1", ReadIndex(1))
-    table.carry(Heartbeat, "p1", "a3", "a1")
-    table.carry(HeartbeatReply, "a3", "p1")
-    assert table.p1.take(ReadIndexReply) == []
-    table.carry(Nack, "a1", "p1")
-
-    table.p1.expect_sent("l1", ReadIndexReply(1, 0))
-    table.leave()
-
-
-def test_resigning_is_handing_over() -> None:
-    """The prior leader sends a TimeoutNow request to the target server. [DO 3.10] Here: a Resign, to all others."""
-    network = Network()
-    network.run_until(lambda: network.leaders() and network.chosen)
-    leader = network.leaders()[0]
-    member = network.members[leader]
-    member.agent.drain(network.now)
-    member.turn()
-    network.settle()
-    network.run(0.5 * TIMING.election_s)
-
-    assert member.agent.drained
-    assert [one for one in network.leaders() if one != leader] != []
