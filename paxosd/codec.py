@@ -271,6 +271,7 @@ class Codec:
         if len(frame) > self._frame_bytes_max:
             raise MalformedFrame("frame too large", f"{len(frame)} bytes")
         try:
+            _walk(frame)
             version, digest, sender, incarnation, packed = msgpack.unpackb(
                 frame,
                 use_list=False,
@@ -289,8 +290,16 @@ class Codec:
             raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
         try:
             return Envelope(sender, _number(incarnation), *_messages(packed, allowed))
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
             raise MalformedFrame("malformed message", _first_line(error)) from None
+
+
+def _walk(frame: bytes) -> None:
+    """Raise unless the frame is whole. Making its arrays takes memory for as many items as their heads claim, a
+    thousand times over if they are nested; walking through takes none, and after it every claim is true."""
+    unpacker = msgpack.Unpacker(max_buffer_size=len(frame))
+    unpacker.feed(frame)
+    unpacker.skip()
 
 
 def _messages(packed: Any, allowed: frozenset[int]) -> tuple[list[m.Message], int]:

@@ -1,0 +1,369 @@
+"""Messages to frames and back: every type, golden bytes, and anything that is no frame."""
+
+from __future__ import annotations
+
+import random
+import time
+import tracemalloc
+from dataclasses import fields
+from typing import Any, get_args
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paxosd.codec import NUMBERS, Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.core import messages as m
+from paxosd.core.types import Ballot, Entry, Vote
+
+DIGEST = b"12345678"
+CODEC = Codec(DIGEST, "n1", 5, 1 << 20)
+
+GOLDEN: list[tuple[m.Message, str]] = [
+    (m.PreVote(ballot=Ballot(round=7, proposer="p1")), "92019207a27031"),
+    (
+        m.PreVoteReply(
+            ballot=Ballot(round=7, proposer="p1"), granted=True, promised=Ballot(round=0, proposer=""), watermark=9
+        ),
+        "95029207a27031c39200a009",
+    ),
+    (m.Prepare(ballot=Ballot(round=7, proposer="p1"), from_slot=4), "93039207a2703104"),
+    (
+        m.Promise(
+            ballot=Ballot(round=7, proposer="p1"),
+            from_slot=4,
+            stop=8,
+            end=True,
+            votes=(Vote(slot=3, ballot=Ballot(round=7, proposer="p1"), value=b"v"),),
+            watermark=5,
+            floor=1,
+        ),
+        "98049207a270310408c39193039207a27031c401760501",
+    ),
+    (
+        m.Nack(ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2")),
+        "93059207a270319208a27032",
+    ),
+    (
+        m.Accept(ballot=Ballot(round=7, proposer="p1"), slot=3, value=b"value", watermark=2),
+        "95069207a2703103c40576616c756502",
+    ),
+    (m.Accepted(ballot=Ballot(round=7, proposer="p1"), slot=3), "93079207a2703103"),
+    (m.Chosen(slot=3, value=b"value"), "930803c40576616c7565"),
+    (m.Watermark(ballot=Ballot(round=7, proposer="p1"), watermark=300), "93099207a27031cd012c"),
+    (
+        m.Heartbeat(ballot=Ballot(round=7, proposer="p1"), sequence=70000, watermark=2, log_time_ms=1234567890123),
+        "950a9207a27031ce0001117002cf0000011f71fb04cb",
+    ),
+    (m.HeartbeatReply(ballot=Ballot(round=7, proposer="p1"), sequence=1), "930b9207a2703101"),
+    (m.Resign(ballot=Ballot(round=7, proposer="p1")), "920c9207a27031"),
+    (m.Fetch(first=11), "920d0b"),
+    (m.Fetched(first=11, values=(b"a", b""), watermark=13), "940e0b92c40161c4000d"),
+    (m.FetchVotes(first=1, stop=5), "930f0105"),
+    (
+        m.FetchedVotes(
+            first=1,
+            asked_stop=5,
+            stop=4,
+            votes=(Vote(slot=3, ballot=Ballot(round=7, proposer="p1"), value=b"v"),),
+            watermark=9,
+        ),
+        "96100105049193039207a27031c4017609",
+    ),
+    (m.Forward(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97110501020301c404626f6479"),
+    (m.ForwardRefused(session=5, attempt=1, first_seq=3, count=1, reason=m.Reason.NOT_LEADER), "96120501030102"),
+    (m.ReadIndex(request=6), "921306"),
+    (m.ReadIndexReply(request=6, applied=0), "93140600"),
+    (m.Ping(sequence=1), "921501"),
+    (
+        m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
+        "971601c39207a27031040402",
+    ),
+    (m.OpenSession(nonce=4611686018427387904, attempt=1), "9340cf400000000000000001"),
+    (m.SessionOpened(nonce=4611686018427387904, session=5, hint="l2:7100"), "9441cf400000000000000005a76c323a37313030"),
+    (m.Propose(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97420501020301c404626f6479"),
+    (m.Applied(session=5, first_seq=3, count=1, revision=9, slot=4, hint=""), "97430503010904a0"),
+    (
+        m.Refused(session=5, attempt=1, first_seq=3, count=1, reason=m.Reason.GAP, expected=2, hint=""),
+        "9844050103010702a0",
+    ),
+    (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
+    (
+        m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
+        "96460191930102c401780100a0",
+    ),
+    (m.GetStatus(request=1), "924701"),
+    (
+        m.StatusReport(
+            request=1,
+            cluster="demo",
+            gateway="l1",
+            leader="p1",
+            ballot=Ballot(round=7, proposer="p1"),
+            watermark=4,
+            applied=4,
+            revision=2,
+            nodes=(
+                m.NodeStatus(
+                    node="a1",
+                    role="acceptor",
+                    reachable=True,
+                    silent_ms=12,
+                    leading=False,
+                    ballot=Ballot(round=7, proposer="p1"),
+                    watermark=4,
+                    applied=0,
+                    revision=0,
+                ),
+                m.NodeStatus(
+                    node="a2",
+                    role="acceptor",
+                    reachable=False,
+                    silent_ms=-1,
+                    leading=False,
+                    ballot=Ballot(round=0, proposer=""),
+                    watermark=0,
+                    applied=0,
+                    revision=0,
+                ),
+            ),
+        ),
+        "9a4801a464656d6fa26c31a270319207a270310404029299a26131a86163636570746f72c30cc29207a2703104000099a26132a86163636570746f72c2ffc29200a0000000",
+    ),
+]
+"""One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
+
+GOLDEN_FRAME = "9501c4083132333435363738a26e31059192019207a27031"
+"""The first of them in a frame of version 1, digest 12345678, sender n1, incarnation 5."""
+
+PLANES = {"from_peer": m.FromPeer, "from_client": m.FromClient, "from_gateway": m.ToClient}
+
+
+def read(frame: bytes, message_type: type) -> Envelope:
+    """Decode on the plane where this type belongs."""
+    plane = next(plane for plane, union in PLANES.items() if message_type in get_args(union))
+    envelope: Envelope = getattr(CODEC, plane)(frame)
+    return envelope
+
+
+def frame_of(*packed: bytes) -> bytes:
+    return CODEC.frames(packed)[0]
+
+
+def raw(messages: Any, version: Any = 1, digest: Any = DIGEST, sender: Any = "a2", incarnation: Any = 1) -> bytes:
+    return bytes(msgpack.packb([version, digest, sender, incarnation, messages]))
+
+
+# ---- every message ---------------------------------------------------------------------------
+
+
+def test_every_message_type_has_golden_bytes() -> None:
+    assert {type(message) for message, _ in GOLDEN} == set(NUMBERS.values())
+
+
+@pytest.mark.parametrize(("message", "golden"), GOLDEN, ids=lambda value: type(value).__name__)
+def test_u05_a_message_has_the_bytes_it_always_had_and_comes_back(message: m.Message, golden: str) -> None:
+    assert CODEC.pack(message).hex() == golden
+    assert read(frame_of(bytes.fromhex(golden)), type(message)).messages == [message]
+
+
+def test_u05_a_frame_has_the_bytes_it_always_had() -> None:
+    assert frame_of(CODEC.pack(GOLDEN[0][0])).hex() == GOLDEN_FRAME
+    assert CODEC.from_peer(bytes.fromhex(GOLDEN_FRAME)) == Envelope("n1", 5, [GOLDEN[0][0]], 0)
+
+
+NUMBER = st.integers(0, 2**63 - 1)
+NODE = st.text("abcxyz0123456789-", min_size=1, max_size=63)
+BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
+VOTE = st.builds(Vote, NUMBER, BALLOT, st.binary(max_size=50))
+ENTRY = st.builds(Entry, NUMBER, NUMBER, st.binary(max_size=50))
+STATUS = st.builds(
+    m.NodeStatus, NODE, st.text(max_size=20), st.booleans(), st.integers(-1, 2**40), st.booleans(), BALLOT, NUMBER,
+    NUMBER, NUMBER,
+)  # fmt: skip
+KINDS: dict[str, st.SearchStrategy[Any]] = {
+    "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),
+    "bytes": st.binary(max_size=100), "str": st.text(max_size=50), "NodeId": NODE, "Ballot": BALLOT,
+    "Reason": st.sampled_from(m.Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
+    "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
+    "tuple[Entry, ...]": st.lists(ENTRY, max_size=5).map(tuple),
+    "tuple[NodeStatus, ...]": st.lists(STATUS, max_size=5).map(tuple),
+}  # fmt: skip
+MESSAGES = st.one_of(
+    *(st.builds(kind, *(KINDS[str(field.type)] for field in fields(kind))) for kind in NUMBERS.values())
+)
+
+
+@given(MESSAGES)
+def test_every_message_comes_back_as_it_was(message: m.Message) -> None:
+    assert read(frame_of(CODEC.pack(message)), type(message)).messages == [message]
+
+
+# ---- frames ----------------------------------------------------------------------------------
+
+
+def test_messages_are_packed_into_as_few_frames_as_the_limit_allows() -> None:
+    small = Codec(DIGEST, "n1", 5, 1000)
+    packed = [small.pack(m.Chosen(slot, bytes(200))) for slot in range(10)]
+    frames = small.frames(packed)
+
+    assert all(len(frame) <= 1000 for frame in frames)
+    assert len(frames) == 3
+    assert [message for frame in frames for message in small.from_peer(frame).messages] == [
+        m.Chosen(slot, bytes(200)) for slot in range(10)
+    ]
+
+
+def test_no_messages_make_one_empty_frame() -> None:
+    assert CODEC.from_peer(CODEC.frames([])[0]).messages == []
+
+
+def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
+    packed = msgpack.packb([7, [7, "p1"], 3, "new", [1, 2]])
+
+    assert CODEC.from_peer(frame_of(packed)).messages == [m.Accepted(Ballot(7, "p1"), 3)]
+
+
+def test_u01_messages_that_a_newer_version_knows_are_counted() -> None:
+    envelope = CODEC.from_peer(frame_of(msgpack.packb([63, 1]), CODEC.pack(m.Ping(1)), msgpack.packb([127])))
+
+    assert (envelope.messages, envelope.unknown) == ([m.Ping(1)], 2)
+
+
+# ---- what is not for us ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
+def test_m21_another_wire_version_is_named(plane: str) -> None:
+    with pytest.raises(ForeignFrame, match="other wire version") as caught:
+        getattr(CODEC, plane)(raw([], version=2))
+
+    assert caught.value.sender == "a2"
+
+
+def test_m21_another_membership_file_is_named_with_both_digests() -> None:
+    with pytest.raises(ForeignFrame, match=f"{b'othrothr'.hex()}.*{DIGEST.hex()}"):
+        CODEC.from_peer(raw([], digest=b"othrothr"))
+
+
+def test_a_client_without_a_membership_file_is_welcome_and_a_peer_without_one_is_not() -> None:
+    frame = Codec(b"", "client-1", 1, 1000).frames([CODEC.pack(m.GetStatus(1))])[0]
+
+    assert CODEC.from_client(frame).messages == [m.GetStatus(1)]
+    with pytest.raises(ForeignFrame):
+        CODEC.from_peer(frame)
+
+
+@pytest.mark.parametrize(("message", "golden"), GOLDEN, ids=lambda value: type(value).__name__)
+def test_m16_a_message_of_another_plane_is_refused(message: m.Message, golden: str) -> None:
+    for plane, union in PLANES.items():
+        if type(message) not in get_args(union):
+            with pytest.raises(MalformedFrame, match="not for this plane"):
+                getattr(CODEC, plane)(frame_of(bytes.fromhex(golden)))
+
+
+# ---- what is no frame ------------------------------------------------------------------------
+
+CORPUS: dict[str, bytes] = {
+    "empty": b"",
+    "nil": b"\xc0",
+    "never used": b"\xc1",
+    "a number": b"\x05",
+    "trailing bytes": raw([]) + b"x",
+    "two frames": raw([]) * 2,
+    "array32 of a false length": b"\xdd\xff\xff\xff\xff",
+    "map32 of a false length": b"\xdf\xff\xff\xff\xff",
+    "str32 of a false length": b"\xdb\xff\xff\xff\xffx",
+    "bin32 of a false length": b"\xc6\xff\xff\xff\xffx",
+    "ext32 of a false length": b"\xc9\xff\xff\xff\xff\x01",
+    "ext": msgpack.packb(msgpack.ExtType(1, b"x")),
+    "timestamp": msgpack.packb([1, DIGEST, "a2", 1, [msgpack.Timestamp(1)]]),
+    "a map": msgpack.packb({"a": 1}),
+    "integer keys": msgpack.packb({1: 1, 2: 2}),
+    "not utf-8": b"\x95\x01\xc4\x08" + DIGEST + b"\xa2\xff\xfe\x01\x90",
+    "too few items": bytes(msgpack.packb([1, DIGEST, "a2", 1])),
+    "too many items": bytes(msgpack.packb([1, DIGEST, "a2", 1, [], 7])),
+    "messages are a number": raw(7),
+    "messages are a text": raw("abc"),
+    "a message is a number": raw([7]),
+    "a message is empty": raw([[]]),
+    "a message has too few fields": raw([[6, [7, "p1"], 3]]),
+    "no sender": raw([], sender=""),
+    "a long sender": raw([], sender="x" * 64),
+    "a sender that is bytes": raw([], sender=b"a2"),
+    "a negative incarnation": raw([], incarnation=-1),
+    "a huge incarnation": raw([], incarnation=2**64 - 1),
+    "a slot that is true": raw([[13, True]]),
+    "a slot that is a float": raw([[13, 1.0]]),
+    "a slot that is not a number": raw([[13, float("nan")]]),
+    "a negative slot": raw([[13, -1]]),
+    "a value that is a text": raw([[8, 3, "text"]]),
+    "a ballot of one": raw([[12, [7]]]),
+    "a ballot of three": raw([[12, [7, "p1", 1]]]),
+    "a ballot that is a text": raw([[12, "p1"]]),
+    "a reason that is none": raw([[18, 5, 1, 3, 1, 99]]),
+    "votes that are a number": raw([[4, [7, "p1"], 4, 8, True, 7, 5, 1]]),
+    "a message number that is a text": raw([["13", 1]]),
+}
+
+
+@pytest.mark.parametrize("frame", CORPUS.values(), ids=CORPUS)
+def test_m08_what_is_no_frame_is_one_typed_error(frame: bytes) -> None:
+    for plane in PLANES:
+        with pytest.raises(MalformedFrame):
+            getattr(CODEC, plane)(frame)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 10, 100, 511, 512, 1000, 2000, 100_000])
+def test_m08_nested_arrays_of_any_depth_are_refused(depth: int) -> None:
+    with pytest.raises(MalformedFrame):
+        CODEC.from_peer(b"\x91" * depth)
+
+
+def test_m08_a_frame_of_array_headers_costs_neither_time_nor_memory() -> None:
+    bombs = [b"\xdd\x00\x00\xff\xff" * 4000, b"\xdc\xff\xff" * 6000, raw([])[:-1] + b"\xdd\x7f\xff\xff\xff" * 3000]
+    tracemalloc.start()
+    started = time.process_time()
+    for bomb in bombs:
+        with pytest.raises(MalformedFrame):
+            CODEC.from_peer(bomb)
+    spent_s, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 2_000_000
+    assert spent_s < 0.1
+
+
+def test_m10_a_frame_over_the_limit_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(MalformedFrame, match="too large"):
+        CODEC.from_peer(b"\xc1" * ((1 << 20) + 1))
+
+
+@pytest.mark.parametrize(("message", "golden"), GOLDEN, ids=lambda value: type(value).__name__)
+def test_m08_every_truncation_of_a_frame_is_malformed(message: m.Message, golden: str) -> None:
+    frame = frame_of(bytes.fromhex(golden))
+    for end in range(len(frame)):
+        with pytest.raises(MalformedFrame):
+            read(frame[:end], type(message))
+
+
+def test_m08_flipped_bytes_give_a_valid_envelope_or_a_typed_error_and_nothing_else() -> None:
+    draw = random.Random(8)
+    errors = 0
+    for message, golden in GOLDEN * 100:
+        frame = bytearray(frame_of(bytes.fromhex(golden)))
+        for _ in range(draw.randint(1, 3)):
+            frame[draw.randrange(len(frame))] = draw.randrange(256)
+        try:
+            assert isinstance(read(bytes(frame), type(message)), Envelope)
+        except MalformedFrame:
+            errors += 1
+    assert errors > 500
+
+
+@given(st.binary(max_size=200))
+def test_m08_random_bytes_are_one_typed_error(frame: bytes) -> None:
+    for plane in PLANES:
+        with pytest.raises(MalformedFrame):
+            getattr(CODEC, plane)(frame)
