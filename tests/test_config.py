@@ -1,0 +1,249 @@
+"""The membership file: everything that is wrong with it, at once, each with its line; and what a right one means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from paxosd.config import Config, ConfigError, load, parse, queue_cluster
+from paxosd.core.membership import Role
+from paxosd.core.options import Limits, Timing
+from paxosd.core.quorum import Quorum
+
+FOLDER = Path(__file__).parent.parent / "config"
+
+GOOD = """\
+cluster: demo
+nodes:
+  p1: {role: proposer, address: "p1:7000"}
+  a1: {role: acceptor, address: "a1:7000"}
+  a2: {role: acceptor, address: "a2:7000"}
+  a3: {role: acceptor, address: "a3:7000"}
+  l1: {role: learner, address: "l1:7000", client: "l1:7100"}
+quorum: majority
+timing: {heartbeat: 100ms, election: 500ms}
+limits: {value_bytes: 1MiB}
+storage: {engine: sqlite}
+"""
+
+
+def good(text: str = GOOD, **env: str) -> Config:
+    return parse(text, "f.yaml", env)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        good(text)
+    return list(caught.value.problems)
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1, f"{old!r} stands {GOOD.count(old)} times"
+    return GOOD.replace(old, new)
+
+
+# ---- what is wrong ---------------------------------------------------------------------------
+
+WRONG: dict[str, tuple[str, int, str]] = {
+    "a misspelt key": (changed("quorum:", "quorom:"), 8, "did you mean 'quorum'"),
+    "an unknown key": (GOOD + "xyzzy: blue\n", 12, "known are"),
+    "an unknown key of a node": (changed('client: "l1', 'cliant: "l1'), 7, "did you mean 'client'"),
+    "a misspelt role": (changed("role: proposer", "role: proposr"), 3, "did you mean 'proposer'"),
+    "no role": (changed("{role: proposer, ", "{"), 3, "nodes.p1.role: is missing"),
+    "no cluster": (changed("cluster: demo\n", ""), 1, "cluster: is missing"),
+    "no nodes": ("cluster: demo\n", 1, "nodes: is missing"),
+    "no address": (changed(', address: "p1:7000"', ""), 3, "nodes.p1.address: is missing"),
+    "a port that is too high": (changed("p1:7000", "p1:70000"), 3, "a port from 1 to 65535"),
+    "a port of zero": (changed("p1:7000", "p1:0"), 3, "a port from 1 to 65535"),
+    "no port": (changed('"p1:7000"', "p1"), 3, "is not host:port"),
+    "no host": (changed("p1:7000", ":7000"), 3, "is not host:port"),
+    "a url for an address": (changed("p1:7000", "tcp://p1:7000"), 3, "host"),
+    "the same address twice": (changed("a2:7000", "a1:7000"), 5, "is used by nodes.a1.address already"),
+    "an id that is a word of yaml": (changed("  p1: {role", "  no: {role"), 3, "means something else"),
+    "an id that is a number": (changed("  p1: {role", "  12: {role"), 3, "means something else"),
+    "an id with capitals": (changed("  p1: {role", "  P1: {role"), 3, "is not an id"),
+    "an id twice": (changed("  a2: {role", "  a1: {role"), 5, "stands in line 4 already"),
+    "a key twice": (GOOD + "cluster: other\n", 12, "stands in line 1 already"),
+    "a client of an acceptor": (
+        changed('address: "a1:7000"', 'address: "a1:7000", client: "a1:7100"'), 4, "serves no clients",
+    ),
+    "a weight of a learner": (changed("{role: learner,", "{role: learner, weight: 2,"), 7, "has no vote"),
+    "a weight of zero": (changed('"a1:7000"', '"a1:7000", weight: 0'), 4, "too small"),
+    "a weight in octal": (changed('"a1:7000"', '"a1:7000", weight: 017'), 4, "without leading zeros"),
+    "a node that is a text": (changed('{role: proposer, address: "p1:7000"}', "proposer"), 3, "must be a mapping"),
+    "no proposer": (changed('  p1: {role: proposer, address: "p1:7000"}\n', ""), 3, "there is no proposer"),
+    "no learner": (
+        changed('  l1: {role: learner, address: "l1:7000", client: "l1:7100"}\n', ""), 3, "there is no learner",
+    ),
+    "no client address": (changed(', client: "l1:7100"', ""), 3, "no learner or replica has a client address"),
+    "quorums that need not meet": (
+        changed("majority", "{prepare: 2, accept: 1}"), 8, "two values could be chosen for one slot",
+    ),
+    "a quorum that is too large": (changed("majority", "{prepare: 4, accept: 3}"), 8, "is not between 1 and 3"),
+    "a quorum without accept": (changed("majority", "{prepare: 2}"), 8, "quorum.accept: is missing"),
+    "a quorum that is a word": (changed("majority", "most"), 8, "must be majority, or sizes"),
+    "a duration without a unit": (changed("100ms", "100"), 9, "write the unit"),
+    "a duration in base 60": (changed("500ms", "1:30"), 9, "is not a duration"),
+    "an election that is too short": (changed("500ms", "200ms"), 9, "at least 3 times heartbeat"),
+    "a size that is none": (changed("1MiB", "large"), 10, "is not a size"),
+    "a value that does not fit a frame": (changed("1MiB", "12MiB"), 10, "must fit a frame"),
+    "an unknown engine": (changed("engine: sqlite", "engine: sqlight"), 11, "did you mean 'sqlite'"),
+    "an unknown transport": (GOOD + "transport: carrier-pigeon\n", 12, "none of zeromq, queue"),
+    "a list for a mapping": (changed("{engine: sqlite}", "[sqlite]"), 11, "must be a mapping"),
+    "a mapping for a value": (changed("cluster: demo", "cluster: {a: b}"), 1, "not a mapping"),
+    "a list at the top": ("- a\n- b\n", 1, "is empty or not a mapping"),
+    "nothing": ("", 1, "is empty or not a mapping"),
+    "a tab": (changed("  a1: {role", "\ta1: {role"), 4, "not YAML"),
+    "a bracket that is left open": (changed('"a3:7000"}', '"a3:7000"'), 7, "not YAML"),
+    "an anchor": (changed("{role: proposer", "&x {role: proposer"), 3, "anchors and aliases"),
+    "a tag": (changed("cluster: demo", "cluster: !!python/name:os.system demo"), 1, "tag"),
+    "two documents": (GOOD + "---\ncluster: other\n", 12, "not YAML"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "complaint"), WRONG.values(), ids=WRONG)
+def test_m20_what_is_wrong_is_named_with_its_line(text: str, line: int, complaint: str) -> None:
+    found = problems(text)
+
+    assert any(complaint in problem for problem in found), found
+    matching = next(problem for problem in found if complaint in problem)
+    assert matching.startswith(f"f.yaml:{line}: ")
+
+
+def test_all_errors_come_at_once_in_the_order_of_their_lines() -> None:
+    text = GOOD.replace("role: proposer", "role: proposr").replace("a2:7000", "a2").replace("100ms", "100")
+    found = problems(text)
+
+    assert [re.match(r"f.yaml:(\d+):", problem)[1] for problem in found] == ["3", "5", "9"]  # type: ignore[index]
+    with pytest.raises(ConfigError, match=r"3 errors\. Nothing was started\."):
+        good(text)
+
+
+def test_m20_a_bomb_of_aliases_is_refused_before_it_is_expanded() -> None:
+    levels = "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in ("ab", "bc", "cd"))
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + levels
+
+    assert "anchors and aliases" in problems(bomb)[0]
+
+
+def test_m20_deep_nesting_and_large_files_are_refused() -> None:
+    assert "nested deeper" in problems("[" * 3000)[0] or "not YAML" in problems("[" * 3000)[0]
+    assert "at most" in problems("#" * 10_000_000)[0]
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("cluster: dém".encode("latin-1"))
+    for path, complaint in ((tmp_path / "missing.yaml", "check the path"), (tmp_path, "cannot be read"),
+                            (tmp_path / "latin.yaml", "is not UTF-8 text")):  # fmt: skip
+        with pytest.raises(ConfigError, match=complaint):
+            load(path)
+
+
+# ---- what a right one means ------------------------------------------------------------------
+
+
+def test_a_good_file_gives_membership_quorum_and_addresses() -> None:
+    config = good()
+
+    assert config.membership.roles["l1"] is Role.LEARNER
+    assert config.membership.quorum == Quorum.majority({"a1": 1, "a2": 1, "a3": 1})
+    assert str(config.nodes["l1"].client) == "l1:7100"
+    assert config.warnings == ()
+
+
+def test_a_host_name_listens_on_all_interfaces_and_an_ip_address_on_itself() -> None:
+    config = good(GOOD.replace("a1:7000", "127.0.0.7:7000").replace("a2:7000", "localhost:7002").replace(
+        '"a3:7000"', '"a3:7000", listen: "10.0.0.3:9000"'))  # fmt: skip
+
+    assert [str(config.nodes[node].listen) for node in ("p1", "a1", "a2", "a3")] == [
+        "*:7000", "127.0.0.7:7000", "127.0.0.1:7002", "10.0.0.3:9000",
+    ]  # fmt: skip
+
+
+def test_an_even_number_of_acceptors_is_allowed_and_warned_of() -> None:
+    config = good(changed('  a3: {role: acceptor, address: "a3:7000"}\n', ""))
+
+    assert "2 acceptors survive no more losses than 1 would" in config.warnings[0]
+
+
+def test_weights_and_flexible_sizes_are_taken() -> None:
+    config = good(changed('"a1:7000"', '"a1:7000", weight: 2').replace("majority", "{prepare: 3, accept: 2}"))
+
+    assert config.membership.quorum == Quorum({"a1": 2, "a2": 1, "a3": 1}, 3, 2)
+
+
+def test_the_environment_goes_before_the_file_and_the_file_before_the_default() -> None:
+    assert good().timing.heartbeat_s == 0.1
+    assert good(PAXOSD_TIMING_HEARTBEAT="50ms").timing.heartbeat_s == 0.05
+    assert good(PAXOSD_STORAGE_DIR="/data").storage.dir == "/data"
+    assert good().timing.retry_s == Timing().retry_s
+
+
+def test_a_wrong_environment_variable_is_named() -> None:
+    with pytest.raises(ConfigError, match="environment PAXOSD_TIMING_RETRY: '5' is not a duration"):
+        good(PAXOSD_TIMING_RETRY="5")
+
+
+def test_u07_files_that_mean_the_same_have_one_digest() -> None:
+    same = [
+        GOOD.replace("# ", "").replace('"', ""),
+        GOOD + "transport: zeromq\n",
+        changed("quorum: majority", "quorum: {prepare: 2, accept: 2}"),
+        changed("timing: {heartbeat: 100ms, election: 500ms}", "timing: {heartbeat: 10ms}"),
+        changed("storage: {engine: sqlite}", "storage: {engine: memory}"),
+        changed("limits: {value_bytes: 1MiB}", "limits: {value_bytes: 1048576}"),
+    ]
+
+    assert {good(text).digest for text in same} == {good().digest}
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("cluster: demo", "cluster: demp"),
+    ("a1:7000", "a9:7000"),
+    ('"a1:7000"', '"a1:7000", weight: 2'),
+    ("quorum: majority", "quorum: {prepare: 3, accept: 1}"),
+    ("value_bytes: 1MiB", "value_bytes: 2MiB"),
+    ("l1:7100", "l1:7101"),
+    ("role: proposer", "role: replica"),
+])  # fmt: skip
+def test_u07_files_that_mean_something_else_have_another_digest(old: str, new: str) -> None:
+    assert good(changed(old, new)).digest != good().digest
+
+
+# ---- the files that are shipped --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_file_in_config_is_right_and_draws_no_warning(path: Path) -> None:
+    assert load(path, {}).warnings == ()
+
+
+def test_the_shipped_files_describe_the_clusters_that_they_are_named_for() -> None:
+    def counted(name: str) -> dict[str, int]:
+        roles = [role.value for role in load(FOLDER / name, {}).membership.roles.values()]
+        return {role: roles.count(role) for role in roles}
+
+    assert counted("cluster.yaml") == {"proposer": 2, "acceptor": 3, "learner": 2}
+    assert counted("replicas.yaml") == {"replica": 3}
+    assert counted("local.yaml") == counted("loopback.yaml") == counted("cluster.yaml")
+
+
+def test_the_defaults_that_are_shown_in_the_file_are_the_defaults() -> None:
+    text = (FOLDER / "cluster.yaml").read_text()
+    shown = text[text.index("# timing:") :]
+    config = parse(text[: text.index("# timing:")] + re.sub(r"(?m)^# ", "", shown), "shown", {})
+
+    assert (config.timing, config.limits) == (Timing(), Limits())
+    for options in (Timing, Limits):
+        for field in fields(options):
+            assert re.search(rf"(?m)^#   {re.sub('_(s|max)$', '', field.name)}: ", shown), field.name
+
+
+def test_a_local_cluster_needs_no_addresses() -> None:
+    config = queue_cluster(1, 3, 1)
+
+    assert config.transport == "queue"
+    assert config.membership.acceptors == ("a1", "a2", "a3")
