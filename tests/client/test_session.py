@@ -1,0 +1,425 @@
+"""The session as a pure machine, against a scripted gateway and against an adversary with a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paxosd.client.errors import NoQuorum, Overloaded, ProposeTimeout, SessionExpired, TooLarge, Unavailable
+from paxosd.client.session import Command, Question, Session
+from paxosd.core.messages import (
+    Applied,
+    FromClient,
+    LogPage,
+    OpenSession,
+    Propose,
+    ReadLog,
+    Reason,
+    Refused,
+    SessionOpened,
+    ToClient,
+)
+from paxosd.core.values import Batch, encode_value
+from paxosd.machine.ledger import Ledger
+from paxosd.machine.log import Log
+from paxosd.storage.memory import MemoryStore
+
+GATEWAYS = ["tcp://l1:7100", "tcp://l2:7100"]
+FAR = 1000.0
+
+
+class Bench:
+    """A session with a clock; `sent` is what its last poll gave."""
+
+    def __init__(self) -> None:
+        self.session = Session(GATEWAYS, Random(1))
+        self.now = 0.0
+        self.sent: list[FromClient] = []
+
+    def propose(self, value: bytes = b"v", timeout_s: float = FAR) -> Command:
+        command = Command(value, self.now + timeout_s)
+        self.session.propose(command)
+        return command
+
+    def poll(self) -> list[FromClient]:
+        self.sent = self.session.poll(self.now)
+        return self.sent
+
+    def open(self, session: int = 7) -> None:
+        (opening,) = [message for message in self.poll() if isinstance(message, OpenSession)]
+        self.hear(SessionOpened(opening.nonce, session, ""))
+
+    def hear(self, message: ToClient) -> None:
+        self.session.receive(message, self.now)
+
+    def proposals(self) -> list[Propose]:
+        return [message for message in self.poll() if isinstance(message, Propose)]
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+
+    def refuse(self, proposal: Propose, reason: Reason, attempt: int | None = None) -> None:
+        named = proposal.attempt if attempt is None else attempt
+        self.hear(Refused(proposal.session, named, proposal.first_seq, proposal.count, reason, 0, ""))
+
+
+def opened() -> Bench:
+    bench = Bench()
+    first = bench.propose(b"first")
+    bench.open()
+    (sending,) = bench.proposals()
+    bench.hear(Applied(7, sending.first_seq, 1, 1, 1, ""))
+    assert first.receipt == (1, 1)
+    return bench
+
+
+def test_a_session_is_opened_once_and_everything_that_waits_goes_out_in_one_batch() -> None:
+    bench = Bench()
+    commands = [bench.propose(b"%d" % number) for number in range(5)]
+    bench.open()
+    (sending,) = bench.proposals()
+    bench.hear(Applied(7, 1, 5, 10, 3, ""))
+
+    assert (sending.first_seq, sending.count, sending.session) == (1, 5, 7)
+    assert [command.receipt for command in commands] == [(10 + number, 3) for number in range(5)]
+
+
+def test_what_was_not_answered_is_sent_again_from_the_first_one_on() -> None:
+    bench = opened()
+    bench.propose(b"a")
+    (first,) = bench.proposals()
+    bench.propose(b"b")
+    (second,) = bench.proposals()
+    bench.later(5.0)
+    (again,) = bench.proposals()
+
+    assert (first.first_seq, second.first_seq) == (2, 3)
+    assert (again.first_seq, again.count) == (2, 2)
+
+
+def test_l06_a_command_that_was_sent_and_not_refused_is_unknown_when_its_time_is_over() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=1.0)
+    bench.proposals()
+    bench.later(1.1)
+    bench.poll()
+
+    assert isinstance(command.error, ProposeTimeout)
+    assert command.error.outcome == "unknown"
+
+
+def test_a_command_of_which_every_sending_was_refused_is_not_applied() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=1.0)
+    while bench.now < 1.1:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.NO_LEADER)
+        bench.later(0.05)
+    bench.poll()
+
+    assert isinstance(command.error, NoQuorum)
+    assert command.error.outcome == "not_applied"
+
+
+def test_one_sending_without_an_answer_leaves_it_unknown_whatever_was_refused_before_and_after() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=20.0)
+    sendings: list[Propose] = []
+    while bench.now < 21.0:
+        for sending in bench.proposals():
+            sendings.append(sending)
+            if len(sendings) != 2:
+                bench.refuse(sending, Reason.NO_LEADER)
+        bench.later(0.2)
+    bench.poll()
+
+    assert len(sendings) > 3
+    assert isinstance(command.error, ProposeTimeout)
+
+
+def test_a_refusal_that_comes_twice_counts_once() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=2.0)
+    (first,) = bench.proposals()
+    bench.later(1.5)
+    bench.proposals()  # sent again, and this one is never answered
+    bench.refuse(first, Reason.NO_LEADER)
+    bench.refuse(first, Reason.NO_LEADER)
+    bench.later(1.0)
+    bench.session.poll(bench.now)
+
+    assert isinstance(command.error, ProposeTimeout)
+
+
+def test_without_any_gateway_a_command_is_not_applied_and_the_reason_is_named() -> None:
+    bench = Bench()
+    command = bench.propose(timeout_s=3.0)
+    while not command.done:
+        bench.poll()
+        bench.later(0.1)
+
+    assert isinstance(command.error, Unavailable)
+    assert command.error.outcome == "not_applied"
+
+
+def test_a_full_leader_is_named_as_overloaded() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=0.5)
+    while not command.done:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.OVERLOADED)
+        bench.later(0.05)
+
+    assert isinstance(command.error, Overloaded)
+
+
+def test_o05_a_value_that_the_cluster_calls_too_large_is_too_large_at_once() -> None:
+    bench = opened()
+    command = bench.propose()
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.TOO_LARGE)
+
+    assert isinstance(command.error, TooLarge)
+
+
+def test_a_command_that_was_given_up_is_withdrawn_under_its_number() -> None:
+    bench = opened()
+    bench.propose(b"gone", timeout_s=1.0)
+    bench.proposals()
+    kept = bench.propose(b"kept")
+    bench.later(1.1)
+    bench.poll()
+    bench.later(5.0)
+    sendings = [message for message in [*bench.sent, *bench.poll()] if isinstance(message, Propose)]
+
+    assert [(sending.first_seq, sending.body == b"") for sending in sendings[-2:]] == [(2, True), (3, False)]
+    assert not kept.done
+
+
+def test_l04_a_gap_is_sent_again_from_the_expected_number() -> None:
+    bench = opened()
+    bench.propose(b"a")
+    bench.proposals()
+    bench.propose(b"b")
+    (second,) = bench.proposals()
+    bench.hear(Refused(7, 0, second.first_seq, 1, Reason.GAP, 2, ""))
+
+    (again,) = bench.proposals()
+    assert (again.first_seq, again.count) == (2, 2)
+
+
+# ---- which gateway ---------------------------------------------------------------------------
+
+
+def test_n20_a_gateway_that_says_nothing_is_left_for_the_next_one() -> None:
+    bench = opened()
+    bench.propose()
+    before = bench.session.gateway
+    bench.proposals()
+    asked = set()
+    while bench.now < 6.0:
+        bench.later(0.1)
+        if bench.poll():
+            asked.add(bench.session.gateway)
+
+    assert before in GATEWAYS
+    assert asked == set(GATEWAYS)
+
+
+def test_a_hint_is_followed_and_what_waits_is_sent_there() -> None:
+    bench = opened()
+    bench.later(5.0)
+    bench.propose(b"a")
+    (first,) = bench.proposals()
+    bench.propose(b"b")
+    bench.proposals()
+    bench.hear(Applied(7, first.first_seq, 1, 2, 2, "l9:7100"))
+
+    assert bench.session.gateway == "tcp://l9:7100"
+    assert [sending.first_seq for sending in bench.proposals()] == [3]
+
+
+# ---- a session that is forgotten ---------------------------------------------------------------
+
+
+def test_a_session_that_was_forgotten_while_idle_is_replaced_and_the_next_command_just_works() -> None:
+    bench = opened()
+    command = bench.propose(b"after a long time")
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.SESSION_UNKNOWN)
+    bench.open(session=8)
+    (again,) = bench.proposals()
+    bench.hear(Applied(8, again.first_seq, 1, 2, 9, ""))
+
+    assert (again.session, again.first_seq) == (8, 1)
+    assert command.receipt == (2, 9)
+
+
+def test_l01_a_command_whose_answer_may_be_lost_is_not_sent_again_in_a_new_session() -> None:
+    bench = opened()
+    unsure = bench.propose(b"unsure")
+    bench.proposals()  # no answer: applied, perhaps
+    bench.later(0.1)
+    sure = bench.propose(b"sure")
+    (second,) = bench.proposals()
+    bench.refuse(second, Reason.SESSION_UNKNOWN)
+    while bench.session._session == 7:
+        bench.later(0.1)
+        bench.poll()
+    bench.hear(SessionOpened(next(m.nonce for m in bench.sent if isinstance(m, OpenSession)), 8, ""))
+    sent = [sending.count for sending in bench.proposals()]
+
+    assert isinstance(unsure.error, SessionExpired)
+    assert unsure.error.outcome == "unknown"
+    assert sure.error is None
+    assert sent == [1]
+
+
+def test_a_forgotten_session_that_is_found_in_the_log_accounts_for_nothing() -> None:
+    bench = opened()
+    command = bench.propose()
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.SESSION_UNKNOWN, attempt=0)
+    for _ in range(100):
+        bench.later(0.1)
+        bench.poll()
+
+    assert isinstance(command.error, SessionExpired)
+
+
+# ---- bounds ------------------------------------------------------------------------------------
+
+
+def test_o02_a_steady_window_is_remembered_and_no_more() -> None:
+    bench = opened()
+    bench.propose(b"0")
+    bench.proposals()
+    for number in range(1, 3000):
+        bench.propose(b"%d" % number)
+        (sending,) = bench.proposals()
+        bench.hear(Applied(7, sending.first_seq - 1, 1, number, number, ""))
+        bench.later(0.001)
+
+    assert len(bench.session._attempts) < 10
+    assert len(bench.session._commands) < 10
+
+
+def test_a_read_is_asked_again_until_it_is_answered() -> None:
+    bench = Bench()
+    question = Question(ReadLog(1, 1, True, 0, 0), FAR)
+    bench.session.ask(question)
+    first = bench.poll()
+    bench.later(5.0)
+    again = bench.poll()
+    bench.hear(LogPage(1, (), 0, 0, ""))
+
+    assert first == again == [question.message]
+    assert question.answer == LogPage(1, (), 0, 0, "")
+
+
+# ---- an adversary ------------------------------------------------------------------------------
+
+
+class Cluster:
+    """One leader with a real ledger behind an adversary that loses, delays and refuses as it is told."""
+
+    def __init__(self, sessions_max: int) -> None:
+        self.store = MemoryStore()
+        self.ledger = Ledger(self.store, Log(), sessions_max, 1 << 20)
+        self.log: list[bytes] = []
+
+    def take(self, message: FromClient) -> list[ToClient]:
+        """Put it into the log, and answer what became of it."""
+        if isinstance(message, OpenSession):
+            return self._apply(Batch(0, 0, message.nonce, 1, b""), 0)
+        assert isinstance(message, Propose)
+        if self.ledger.forgot(message.session):
+            return [self.refuse(message, Reason.SESSION_UNKNOWN)]
+        batch = Batch(message.session, message.acknowledged, message.first_seq, message.count, message.body)
+        return self._apply(batch, message.attempt)
+
+    def _apply(self, batch: Batch, attempt: int) -> list[ToClient]:
+        del attempt
+        answers: list[ToClient] = []
+        for outcome in self.ledger.apply(self.ledger.next_slot, encode_value(1, [batch])):
+            if outcome.kind == "opened":
+                answers.append(SessionOpened(outcome.first_seq, outcome.session, ""))
+            elif outcome.kind == "applied":
+                answers.append(
+                    Applied(outcome.session, outcome.first_seq, outcome.count, outcome.revision, outcome.slot, "")
+                )
+            else:
+                reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
+                answers.append(
+                    Refused(outcome.session, 0, outcome.first_seq, outcome.count, reason, outcome.expected, "")
+                )
+        return answers
+
+    @staticmethod
+    def refuse(message: OpenSession | Propose, reason: Reason) -> Refused:
+        if isinstance(message, OpenSession):
+            return Refused(0, message.attempt, message.nonce, 1, reason, 0, "")
+        return Refused(message.session, message.attempt, message.first_seq, message.count, reason, 0, "")
+
+
+class Recorded(Log):
+    """The log, kept."""
+
+    def __init__(self, kept: list[bytes]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def apply(self, first_revision: int, commands: list[bytes]) -> None:
+        assert first_revision == len(self._kept) + 1
+        self._kept += commands
+
+
+def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> tuple[list[Command], list[bytes]]:
+    kept: list[bytes] = []
+    cluster = Cluster(sessions_max)
+    cluster.ledger = Ledger(cluster.store, Recorded(kept), sessions_max, 1 << 20)
+    bench = Bench()
+    commands: list[Command] = []
+    to_cluster: list[FromClient] = []
+    to_client: list[ToClient] = []
+    for step in range(120):
+        if step < 80 and draw(3) == 0:
+            commands.append(bench.propose(b"%d" % len(commands), timeout_s=[0.5, 3.0, 100.0][draw(3)]))
+        if draw(10) == 0:
+            cluster.take(OpenSession(10**9 + step, 1))  # somebody else: it may push our session out
+        to_cluster += bench.poll()
+        if to_cluster and draw(2):
+            message = to_cluster.pop(draw(len(to_cluster)))
+            fate = draw(6)
+            if fate == 0:
+                pass  # lost
+            elif fate == 1 and isinstance(message, OpenSession | Propose):
+                to_client.append(cluster.refuse(message, [Reason.NO_LEADER, Reason.OVERLOADED][draw(2)]))
+            elif isinstance(message, OpenSession | Propose):
+                to_client += cluster.take(message)
+        if to_client and draw(2):
+            answer = to_client.pop(draw(len(to_client)))
+            if draw(5):
+                bench.hear(answer)
+        bench.later([0.0, 0.05, 0.7][draw(3)])
+    bench.session.close(lambda text: Unavailable(text))  # type: ignore[arg-type]
+    return commands, kept
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 50]))
+def test_l12_whatever_is_lost_late_or_refused_every_verdict_is_true(seed: int, sessions_max: int) -> None:
+    random = Random(seed)
+    commands, log = run_against_an_adversary(random.randrange, sessions_max)
+
+    assert len(set(log)) == len(log)
+    assert [int(value) for value in log] == sorted(int(value) for value in log)
+    for number, command in enumerate(commands):
+        value = b"%d" % number
+        if command.receipt is not None:
+            assert log[command.receipt.revision - 1] == value
+        elif command.error is not None and command.error.outcome == "not_applied":
+            assert value not in log
