@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 import msgpack
 
-from paxosd.core import messages as m
+import paxosd.core.messages as m
 from paxosd.core.types import Ballot, Entry, NodeId, Vote
 
 VERSION = 1
@@ -28,6 +28,8 @@ INTEGER_MAX = 2**63 - 1
 ARRAY_ITEMS_MAX = 65536
 HEADER_BYTES_MAX = 128
 """More than the envelope around the messages of a frame ever takes."""
+NO_DIGEST = b""
+"""Stands for the membership file of a client that has none."""
 
 
 class MalformedFrame(Exception):
@@ -219,7 +221,7 @@ _STATUS_NAMES = tuple(field.name for field in fields(m.NodeStatus))
 
 
 class Codec:
-    """Speaks for one node, or one client, of one cluster. `digest` b"" is a client without a membership file."""
+    """Speaks for one node, or one client, of one cluster. `digest` is of its membership file, or `NO_DIGEST`."""
 
     def __init__(self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int) -> None:
         self._digest = digest
@@ -257,17 +259,18 @@ class Codec:
 
     def from_peer(self, frame: bytes) -> Envelope:
         """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
-        return self._decode(frame, _FROM_PEER, own_only=True)
+        return self._decode(frame, _FROM_PEER, (self._digest,))
 
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""
-        return self._decode(frame, _FROM_CLIENT, own_only=frame[2:4] != b"\xc4\x00")
+        return self._decode(frame, _FROM_CLIENT, (self._digest, NO_DIGEST))
 
     def from_gateway(self, frame: bytes) -> Envelope:
-        """What a gateway sent to us, a client."""
-        return self._decode(frame, _TO_CLIENT, own_only=self._digest != b"")
+        """What a gateway sent to us, a client; without a membership file we take any cluster's word."""
+        return self._decode(frame, _TO_CLIENT, (self._digest,) if self._digest != NO_DIGEST else None)
 
-    def _decode(self, frame: bytes, allowed: frozenset[int], own_only: bool) -> Envelope:
+    def _decode(self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None) -> Envelope:
+        """`allowed`: the numbers of this plane. `digests`: whose frames count; None: everybody's."""
         if len(frame) > self._frame_bytes_max:
             raise MalformedFrame("frame too large", f"{len(frame)} bytes")
         try:
@@ -286,7 +289,7 @@ class Codec:
             raise MalformedFrame("malformed frame", _first_line(error)) from None
         if version != VERSION:
             raise ForeignFrame("other wire version", f"{version!r}, we speak {VERSION}", sender)
-        if own_only and digest != self._digest:
+        if digests is not None and digest not in digests:
             raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
         try:
             return Envelope(sender, _number(incarnation), *_messages(packed, allowed))
