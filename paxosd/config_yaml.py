@@ -11,35 +11,32 @@ from dataclasses import dataclass
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
-DOCUMENT_BYTES_MAX = 1024 * 1024
+DOCUMENT_BYTES_MAX = 256 * 1024
+"""Room for ten times the largest cluster; reading this much takes a few seconds."""
 DEPTH_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar as it was written. `quoted` tells `"no"` from `no`."""
+    """A scalar as it was written; quotes make no difference."""
 
     line: int
     text: str
-    quoted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A mapping with unique text keys; `lines` has the line of each key."""
 
-    line: int
     entries: Mapping[str, Value]
     lines: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list."""
-
-    line: int
-    items: tuple[Value, ...]
+    """A list; nothing in a membership file is one."""
 
 
 Value = Text | Table | Items
@@ -61,10 +58,10 @@ def read(text: str) -> Value | None:
         _refuse_events(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise YamlError([(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")]) from error
-    except yaml.YAMLError as error:
-        raise YamlError([(1, f"not YAML: {error}")]) from error
+        raise YamlError([_syntax(error)]) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError([(line, f"not YAML: the character {chr(error.character)!r} is not allowed")]) from error
     if root is None:
         return None
     problems: list[tuple[int, str]] = []
@@ -72,6 +69,16 @@ def read(text: str) -> Value | None:
     if problems:
         raise YamlError(problems)
     return value
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """Where YAML gave up, and where what it was reading began: the mistake is often there."""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    line = mark.line + 1 if mark else 1
+    what = f"not YAML: {error.problem or error.context}"
+    if began is not None and began.line + 1 != line:
+        what += f", {error.context} that begins in line {began.line + 1}"
+    return line, what
 
 
 def _refuse_events(text: str) -> None:
@@ -94,13 +101,12 @@ def _refuse_events(text: str) -> None:
 
 
 def _value(node: Node, problems: list[tuple[int, str]]) -> Value:
-    line = node.start_mark.line + 1
     if isinstance(node, MappingNode):
         return _table(node, problems)
     if isinstance(node, SequenceNode):
-        return Items(line, tuple(_value(item, problems) for item in node.value))
+        return Items()
     assert isinstance(node, ScalarNode)
-    return Text(line, node.value, node.style in ("'", '"'))
+    return Text(node.start_mark.line + 1, node.value)
 
 
 def _table(node: MappingNode, problems: list[tuple[int, str]]) -> Table:
@@ -117,4 +123,4 @@ def _table(node: MappingNode, problems: list[tuple[int, str]]) -> Table:
             continue
         lines[key] = line
         entries[key] = _value(value_node, problems)
-    return Table(node.start_mark.line + 1, entries, lines)
+    return Table(entries, lines)

@@ -19,7 +19,10 @@ MAY_IMPORT = {
     "transport": {"transport", "core.types"},
     "client": {"client", "core.messages", "core.types", "core.values", "core.membership", "core.options", "codec",
                "transport.base", "config", "transport.zeromq", "local"},
-    "config": {"config", "config_yaml", "core"},
+    "config": {"config_values", "config_section", "config_yaml", "core"},
+    "config_section": {"config_values", "config_yaml"},
+    "config_values": set(),
+    "config_yaml": set(),
     "codec": {"core.messages", "core.types"},
     "driver": {"core", "codec", "storage.base", "transport.base"},
 }  # fmt: skip

@@ -74,11 +74,11 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a weight of zero": (changed('"a1:7000"', '"a1:7000", weight: 0'), 4, "too small"),
     "a weight in octal": (changed('"a1:7000"', '"a1:7000", weight: 017'), 4, "without leading zeros"),
     "a node that is a text": (changed('{role: proposer, address: "p1:7000"}', "proposer"), 3, "must be a mapping"),
-    "no proposer": (changed('  p1: {role: proposer, address: "p1:7000"}\n', ""), 3, "there is no proposer"),
+    "no proposer": (changed('  p1: {role: proposer, address: "p1:7000"}\n', ""), 2, "there is no proposer"),
     "no learner": (
-        changed('  l1: {role: learner, address: "l1:7000", client: "l1:7100"}\n', ""), 3, "there is no learner",
+        changed('  l1: {role: learner, address: "l1:7000", client: "l1:7100"}\n', ""), 2, "there is no learner",
     ),
-    "no client address": (changed(', client: "l1:7100"', ""), 3, "no learner or replica has a client address"),
+    "no client address": (changed(', client: "l1:7100"', ""), 2, "no learner or replica has a client address"),
     "quorums that need not meet": (
         changed("majority", "{prepare: 2, accept: 1}"), 8, "two values could be chosen for one slot",
     ),
