@@ -2,6 +2,7 @@
 
     client        gateway        proposer (leader)      acceptor        learner
       |--OpenSession->|                 |                   |               |   a session, once per client
+      |<-SessionOpened|                 |                   |               |
       |---Propose---->|----Forward----->|                   |               |   commands towards the leader
       |               |<-ForwardRefused-|                   |               |   ... who does not lead, or is full
       |<---Refused----|                 |                   |               |
