@@ -10,6 +10,8 @@ Laws:
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -142,6 +144,7 @@ class SQLiteStore:
                 self._write(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
         except StorageError as error:
             self._failed = str(error)
+            self._leave_journal()
             raise
         self._note_learned(records)
 
@@ -187,6 +190,11 @@ class SQLiteStore:
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1
+
+    def _leave_journal(self) -> None:
+        """Where Python can ask for it: closing will not move the journal, which would sync again what failed to."""
+        if sys.version_info >= (3, 12):
+            self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
 
     def close(self) -> None:
         self._db.close()

@@ -51,6 +51,8 @@ def open_file(path: Path, acknowledged: int) -> sqlite3.Connection:
 
 def _look(path: Path) -> int:
     """How many commits are in the file; it is only read, so that what is refused stays as it was."""
+    if path.stat().st_size == 0:  # even one that only reads would take it for a fresh file, and delete its journal
+        raise Damaged("it is empty")
     with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version > FORMAT:
@@ -63,7 +65,7 @@ def _look(path: Path) -> int:
             raise Damaged("its tables are not those of a store")
         problems = [text for (text,) in db.execute("PRAGMA quick_check(1)")]
         if problems != ["ok"]:
-            raise Damaged(problems[0])
+            raise Damaged(" ".join(problems[0].split()))
         state, _ = read_state(db)
         return state[COMMITS].round if COMMITS in state else 0
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from paxosd.core.records import Learned, Promised, Record, Round, Voted
-from paxosd.core.types import Ballot
+from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.storage import sqlite
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.sqlite import SQLiteStore
+from paxosd.storage.sqlite_file import set_pragma
 from tests.storage.contract import LOW, MANY, StoreContract
 
 COMMITTING = Path(__file__).with_name("committing.py")
@@ -203,23 +207,42 @@ def test_a_file_that_is_gone_while_its_journal_is_there_is_refused(tmp_path: Pat
 # ---- disks that fail -------------------------------------------------------------------------
 
 
-def test_d01_d03_after_a_failed_commit_nothing_is_committed_any_more(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite3"
-    command = [sys.executable, str(COMMITTING), str(path), str(300_000)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    *_, last, error, refused = done.stdout.splitlines()
-
-    assert error.startswith("error: ")
-    assert "restart the daemon" in refused
-    with closing(SQLiteStore(path)) as store:
-        assert slots_of(store)[: int(last)] == list(range(1, int(last) + 1))
-
-
-def test_d23_a_directory_that_cannot_be_written_is_refused_with_the_cause(tmp_path: Path) -> None:
+def test_a_directory_that_does_not_exist_is_told_with_the_path(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "x.sqlite3"
 
     with pytest.raises(StorageError, match=str(path)):
         SQLiteStore(path)
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may write everywhere; for these lines we are nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o555, 0o444), (0o755, 0o444), (0o000, 0o644)])
+def test_d23_what_may_not_be_written_is_refused_with_the_cause(folder_mode: int, file_mode: int) -> None:
+    with TemporaryDirectory() as folder:  # not tmp_path, which others may not enter
+        path = Path(folder) / "data" / "x.sqlite3"
+        path.parent.mkdir()
+        filled(path).close()
+        Path(folder).chmod(0o755)
+        path.chmod(file_mode)
+        path.parent.chmod(folder_mode)
+        with without_privileges(), pytest.raises(StorageError, match=r"could not be opened: .*writ|Permission"):
+            SQLiteStore(path)
+        path.parent.chmod(0o755)
+
+        path.chmod(0o644)
+        with closing(SQLiteStore(path)) as store:
+            assert slots_of(store) == list(range(1, 21))
 
 
 def test_u06_a_newer_format_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
@@ -246,8 +269,8 @@ def test_u06_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 # ---- what waits for the disk -----------------------------------------------------------------
 
 
-def syncs_of(tmp_path: Path, record: Record) -> int:
-    """How often fdatasync or fsync is called in ten commits of this record, counted from outside."""
+def syncs_of(tmp_path: Path, *records: Record) -> int:
+    """How often fdatasync or fsync is called in ten rounds of a commit of each of these, counted from outside."""
     tracer = shutil.which("strace")
     if tracer is None:
         pytest.skip("strace is not installed")
@@ -256,7 +279,7 @@ def syncs_of(tmp_path: Path, record: Record) -> int:
         "from paxosd.core.records import *; from paxosd.core.types import Ballot;"
         f"store = SQLiteStore(Path({str(tmp_path / 'x.sqlite3')!r}));"
         "sys.stderr.write('begin');"
-        f"[store.commit([{record!r}]) for _ in range(10)];"
+        f"[store.commit([record]) for _ in range(10) for record in {list(records)!r}];"
         "sys.stderr.write('end'); store.close()"
     )
     trace = tmp_path / "trace"
@@ -266,9 +289,41 @@ def syncs_of(tmp_path: Path, record: Record) -> int:
     return between.count("sync(")
 
 
-def test_a_commit_that_may_be_lost_does_not_wait_for_the_disk(tmp_path: Path) -> None:
-    assert syncs_of(tmp_path, Learned(1, b"x")) <= 2  # the head of a new journal is synced once
+HEAD_OF_A_NEW_JOURNAL = 2
+"""The file and the folder that it is in are synced once."""
 
 
-def test_a_commit_of_a_vote_waits_for_the_disk(tmp_path: Path) -> None:
-    assert syncs_of(tmp_path, Voted(1, Ballot(1, "p1"), b"x")) >= 10
+@pytest.mark.parametrize("record", [Learned(1, b"x"), Told(7)])
+def test_a_commit_that_may_be_lost_does_not_wait_for_the_disk(tmp_path: Path, record: Record) -> None:
+    assert syncs_of(tmp_path, record) <= HEAD_OF_A_NEW_JOURNAL
+
+
+@pytest.mark.parametrize("record", [Voted(1, LOW, b"x"), Promised(LOW), Round(3)])
+def test_a_commit_that_must_not_be_lost_waits_for_the_disk(tmp_path: Path, record: Record) -> None:
+    assert 10 <= syncs_of(tmp_path, record) <= 10 + HEAD_OF_A_NEW_JOURNAL
+
+
+def test_every_vote_waits_also_between_commits_that_do_not(tmp_path: Path) -> None:
+    assert 10 <= syncs_of(tmp_path, Learned(1, b"x"), Voted(1, LOW, b"x"), Told(2)) <= 10 + HEAD_OF_A_NEW_JOURNAL
+
+
+def test_a_pragma_that_is_not_taken_is_an_error() -> None:
+    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(StorageError, match="did not take journal_mode"):
+        set_pragma(db, "journal_mode", "wal", "wal")
+
+
+def test_a_store_that_is_closed_leaves_its_file_and_its_count(tmp_path: Path) -> None:
+    filled(tmp_path / "x.sqlite3").close()
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.sqlite3", "x.sqlite3-acknowledged"]
+
+
+def test_the_journal_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", 100_000)
+    path = tmp_path / "x.sqlite3"
+    with closing(SQLiteStore(path)) as store:
+        for slot in range(1, 100):
+            store.commit([Voted(slot, LOW, bytes(2000))])
+
+        assert path.with_name("x.sqlite3-wal").stat().st_size < 300_000
+        assert path.stat().st_size > 100_000
