@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.directory import IDENTITY_NAME, INCARNATION_NAME, STORE_NAME, open_directory
+from paxosd.storage.directory import IDENTITY_NAME, INCARNATION_NAME, STORE_NAME, durability_warning, open_directory
+from paxosd.storage.sqlite import SQLiteStore
 
 
 def opened(path: Path, cluster: str = "demo", node: str = "a1", role: str = "acceptor") -> int:
@@ -80,22 +83,83 @@ def test_records_without_an_identity_are_refused(tmp_path: Path) -> None:
         open_directory(tmp_path, "demo", "a1", "acceptor")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\x00" * 10])
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}', "\x00" * 10, "é"])
 def test_d08_an_identity_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     opened(tmp_path)
-    (tmp_path / IDENTITY_NAME).write_text(text)
+    (tmp_path / IDENTITY_NAME).write_text(text, encoding="latin-1")
 
-    with pytest.raises(Corrupt):
+    with pytest.raises(Corrupt, match="restore it from a backup"):
         open_directory(tmp_path, "demo", "a1", "acceptor")
 
 
-def test_u06_a_newer_format_is_refused(tmp_path: Path) -> None:
+def test_d08_no_flipped_bit_of_the_identity_makes_another_one(tmp_path: Path) -> None:
+    opened(tmp_path)
+    file = tmp_path / IDENTITY_NAME
+    whole = file.read_bytes()
+    identity = json.loads(whole)
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        try:
+            directory = open_directory(tmp_path, "demo", "a1", "acceptor")
+        except StorageError:
+            continue
+        directory.close()
+        assert directory.directory_id == identity["directory"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "\xff", "1.5"])
+def test_an_incarnation_that_cannot_be_read_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
+    opened(tmp_path)
+    (tmp_path / INCARNATION_NAME).write_text(text, encoding="latin-1")
+
+    with pytest.raises(Corrupt, match="delete that file and start again"):
+        open_directory(tmp_path, "demo", "a1", "acceptor")
+
+
+def test_u06_a_newer_format_is_refused_whatever_else_it_says(tmp_path: Path) -> None:
     opened(tmp_path)
     identity = json.loads((tmp_path / IDENTITY_NAME).read_text())
-    (tmp_path / IDENTITY_NAME).write_text(json.dumps(identity | {"format": 7}))
+    newer = {**{key: identity[key] for key in ("cluster", "node", "role", "directory")}, "format": 7, "more": []}
+    (tmp_path / IDENTITY_NAME).write_text(json.dumps(newer))
 
-    with pytest.raises((ForeignDirectory, Corrupt)):
+    with pytest.raises(ForeignDirectory, match="has format 7, and this version of paxosd knows up to 1"):
         open_directory(tmp_path, "demo", "a1", "acceptor")
+
+
+def test_a_refused_directory_is_not_held(tmp_path: Path) -> None:
+    opened(tmp_path)
+    for _ in range(2):
+        with pytest.raises(ForeignDirectory):
+            open_directory(tmp_path, "other", "a1", "acceptor")
+
+    assert opened(tmp_path) > 0
+
+
+def test_d15_every_name_is_synced_where_it_stands_after_what_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def record(handle: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink().relative_to(tmp_path)))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", record)
+    opened(tmp_path / "deep" / "a1")
+
+    assert synced[:4] == ["deep", ".", "deep/a1/identity.tmp", "deep/a1"]
+    assert synced[4:] == ["deep/a1/incarnation.tmp", "deep/a1"]
+
+
+def test_d15_the_name_of_a_store_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+    SQLiteStore(tmp_path / STORE_NAME).close()
+
+    assert synced == [tmp_path]
 
 
 def test_d15_a_draft_left_by_a_power_cut_does_no_harm(tmp_path: Path) -> None:
@@ -110,3 +174,26 @@ def test_a_path_that_is_a_file_is_refused_with_what_to_do(tmp_path: Path) -> Non
 
     with pytest.raises(StorageError, match="name a directory"):
         open_directory(tmp_path / "file", "demo", "a1", "acceptor")
+
+
+def test_d13_a_second_process_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    first = open_directory(tmp_path, "demo", "a1", "acceptor")
+    program = (
+        "import sys; from pathlib import Path; from paxosd.storage.directory import open_directory\n"
+        f"open_directory(Path({str(tmp_path)!r}), 'demo', 'a1', 'acceptor')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    first.close()
+
+    assert done.returncode == 1
+    assert f"InUse: {tmp_path} is in use by process {os.getpid()}" in done.stderr
+    assert "stop that one, or give this node its own --data-dir" in done.stderr
+
+
+def test_d24_a_directory_that_a_reboot_empties_is_warned_of(tmp_path: Path) -> None:
+    mounts = [line.split(" ")[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    volatile = [Path(place) for place, kind in mounts if kind == "tmpfs" and os.access(place, os.R_OK)]
+    if not volatile:
+        pytest.skip("nothing is mounted in memory here")
+
+    assert "everything is lost at a reboot" in (durability_warning(volatile[0] / "data") or "")

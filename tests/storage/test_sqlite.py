@@ -164,11 +164,11 @@ def damage(path: Path, statement: str) -> None:
 def test_d08_one_damaged_copy_of_the_promise_is_mended_from_the_other(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     filled(path).close()
-    damage(path, "UPDATE state SET round = 99 WHERE name = 'promised' AND copy = 1")
-    for _ in range(2):
-        with closing(SQLiteStore(path)) as store:
-            assert Promised(LOW) in store.records()
-        damage(path, "UPDATE state SET round = 98 WHERE name = 'promised' AND copy = 2")
+    for what in ("round = 99", "proposer = 'p9'", "proposer = CAST(x'ff' AS TEXT)", "checksum = 0", "round = 'x'"):
+        for copy in (1, 2):
+            damage(path, f"UPDATE state SET {what} WHERE name = 'promised' AND copy = {copy}")
+            with closing(SQLiteStore(path)) as store:
+                assert Promised(LOW) in store.records()
 
 
 def test_d08_two_damaged_copies_of_the_promise_are_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -180,18 +180,64 @@ def test_d08_two_damaged_copies_of_the_promise_are_refused_with_what_to_do(tmp_p
         SQLiteStore(path)
 
 
-@pytest.mark.parametrize("statement", [
-    "UPDATE votes SET value = x'00' WHERE slot = 20",
-    "UPDATE votes SET round = 7 WHERE slot = 20",
-    "UPDATE votes SET proposer = 'p2' WHERE slot = 20",
-    "UPDATE votes SET slot = 21 WHERE slot = 20",
+@pytest.mark.parametrize(("statement", "slot"), [
+    ("UPDATE votes SET value = x'00' WHERE slot = 20", 20),
+    ("UPDATE votes SET value = 'text' WHERE slot = 20", 20),
+    ("UPDATE votes SET value = 5 WHERE slot = 20", 20),
+    ("UPDATE votes SET round = 7 WHERE slot = 20", 20),
+    ("UPDATE votes SET round = 'x' WHERE slot = 20", 20),
+    ("UPDATE votes SET proposer = 'p2' WHERE slot = 20", 20),
+    ("UPDATE votes SET proposer = CAST(x'ff' AS TEXT) WHERE slot = 20", 20),
+    ("UPDATE votes SET checksum = checksum + 1 WHERE slot = 20", 20),
+    ("UPDATE votes SET slot = 21 WHERE slot = 20", 20),
+    ("UPDATE votes SET slot = -5 WHERE slot = 1", 1),
 ])  # fmt: skip
-def test_d06_a_damaged_vote_raises_and_is_never_left_out(tmp_path: Path, statement: str) -> None:
+def test_d06_a_damaged_vote_raises_and_is_never_left_out(tmp_path: Path, statement: str, slot: int) -> None:
     path = tmp_path / "x.sqlite3"
     filled(path).close()
     damage(path, statement)
-    with closing(SQLiteStore(path)) as store, pytest.raises(Corrupt):
-        store.votes(20, 21, MANY)
+    with closing(SQLiteStore(path)) as store, pytest.raises(Corrupt, match="is damaged"):
+        store.votes(slot, slot + 1, MANY)
+
+
+@pytest.mark.parametrize(("statement", "slot"), [
+    ("UPDATE learned SET value = x'00' WHERE slot = 20", 20),
+    ("UPDATE learned SET value = 'text' WHERE slot = 20", 20),
+    ("UPDATE learned SET slot = 21 WHERE slot = 20", 20),
+    ("UPDATE learned SET slot = -5 WHERE slot = 1", 1),
+])  # fmt: skip
+def test_d06_a_damaged_chosen_value_raises_and_is_never_left_out(tmp_path: Path, statement: str, slot: int) -> None:
+    path = tmp_path / "x.sqlite3"
+    filled(path).close()
+    damage(path, statement)
+    with closing(SQLiteStore(path)) as store, pytest.raises(Corrupt, match="is damaged"):
+        store.learned(slot, slot + 1, MANY)
+
+
+@pytest.mark.parametrize("statement", [
+    "CREATE TABLE mine (x)",
+    "DROP TABLE learned",
+    "ALTER TABLE votes RENAME COLUMN value TO valua",
+])  # fmt: skip
+def test_u06_tables_that_are_not_ours_are_refused(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "x.sqlite3"
+    filled(path).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+    with pytest.raises(Corrupt, match="its tables are not those of a store"):
+        SQLiteStore(path)
+
+
+def test_what_an_earlier_life_left_in_the_journal_is_synced_before_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "x.sqlite3"
+    path.parent.mkdir()
+    image = leave_as_after_a_kill(filled(path), path, tmp_path / "image")
+    journal = image.with_name(image.name + "-wal")
+    assert journal.stat().st_size > 0
+    with closing(SQLiteStore(image)) as store:
+        assert journal.stat().st_size == 0
+        assert len(store.records()) == 22
 
 
 def test_a_file_that_is_gone_while_its_journal_is_there_is_refused(tmp_path: Path) -> None:
@@ -316,6 +362,16 @@ def test_a_store_that_is_closed_leaves_its_file_and_its_count(tmp_path: Path) ->
     filled(tmp_path / "x.sqlite3").close()
 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.sqlite3", "x.sqlite3-acknowledged"]
+
+
+def test_sqlite_moves_no_journal_by_itself_because_it_would_not_tell_of_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(SQLiteStore(path)) as store:
+        before = path.stat().st_size
+        for slot in range(1, 101):
+            store.commit([Voted(slot, LOW, bytes(65536))])
+
+        assert path.stat().st_size == before
 
 
 def test_the_journal_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

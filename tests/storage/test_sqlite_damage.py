@@ -133,6 +133,19 @@ def test_damage_to_the_count_beside_the_store_does_no_harm(
         assert everything(put({**killed, "-acknowledged": bytes(data)}, tmp_path / "damaged")) == truth
 
 
+def test_d06_damage_to_the_head_of_any_page_hides_no_row(closed: Files, tmp_path: Path) -> None:
+    truth = everything(put(closed, tmp_path / "whole"))
+    image = closed[""]
+    for page in range(0, len(image), 4096):
+        for bit in range(8 * 8):
+            data = bytearray(image)
+            data[(page or 100) + bit // 8] ^= 1 << bit % 8
+            try:
+                assert everything(put({**closed, "": bytes(data)}, tmp_path / "damaged")) == truth
+            except StorageError:
+                continue
+
+
 # ---- whole files -----------------------------------------------------------------------------
 
 
@@ -153,6 +166,17 @@ def test_d10_a_file_that_is_gone_is_missed(killed: Files, gone: str, tmp_path: P
 
 def test_d10_a_store_of_which_only_the_count_is_left_is_missed(killed: Files, tmp_path: Path) -> None:
     refuses({"-acknowledged": killed["-acknowledged"]}, tmp_path / "damaged")
+
+
+def test_a_journal_without_its_file_is_not_given_to_a_fresh_one(killed: Files, tmp_path: Path) -> None:
+    refuses({"-wal": killed["-wal"]}, tmp_path / "damaged")
+
+
+def test_damaged_text_that_sqlite_quotes_is_a_typed_error_too(closed: Files, tmp_path: Path) -> None:
+    schema = closed[""].replace(b"tablevotesvotes", b"tablev\xf7tesvotes")
+    assert schema != closed[""]
+
+    refuses({**closed, "": schema}, tmp_path / "damaged")
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
