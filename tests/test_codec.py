@@ -218,6 +218,14 @@ def test_messages_are_packed_into_as_few_frames_as_the_limit_allows() -> None:
     ]
 
 
+def test_no_frame_is_larger_than_the_limit_if_no_message_is() -> None:
+    small = Codec(DIGEST, "x" * 63, 2**63 - 1, 1000)
+    for size in range(1, 860):
+        packed = [small.pack(m.Chosen(1, bytes(size)))] * 20
+
+        assert max(map(len, small.frames(packed))) <= 1000
+
+
 def test_no_messages_make_one_empty_frame() -> None:
     assert CODEC.from_peer(CODEC.frames([])[0]).messages == []
 
@@ -323,6 +331,8 @@ CORPUS: dict[str, bytes] = {
     "too many items": bytes(msgpack.packb([1, DIGEST, "a2", 1, [], 7])),
     "messages are a number": raw(7),
     "messages are a text": raw("abc"),
+    "messages are an empty map": raw({}),
+    "messages are an empty text": raw(""),
     "a message is a number": raw([7]),
     "a message is empty": raw([[]]),
     "a message has too few fields": raw([[6, [7, "p1"], 3]]),
@@ -335,6 +345,11 @@ CORPUS: dict[str, bytes] = {
     "a slot that is a float": raw([[13, 1.0]]),
     "a slot that is not a number": raw([[13, float("nan")]]),
     "a negative slot": raw([[13, -1]]),
+    "a flag that is a number": raw([[2, [7, "p1"], 1, [0, ""], 9]]),
+    "a hint that is too long": raw([[65, 7, 5, "x" * 256]]),
+    "a status with a field too many": raw(
+        [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["a1", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0, 0]]]]
+    ),
     "a value that is a text": raw([[8, 3, "text"]]),
     "a ballot of one": raw([[12, [7]]]),
     "a ballot of three": raw([[12, [7, "p1", 1]]]),
@@ -343,6 +358,11 @@ CORPUS: dict[str, bytes] = {
     "votes that are a number": raw([[4, [7, "p1"], 4, 8, True, 7, 5, 1]]),
     "a message number that is a text": raw([["13", 1]]),
 }
+
+
+def test_a_message_that_lacks_fields_is_named() -> None:
+    with pytest.raises(MalformedFrame, match="Accept lacks fields"):
+        CODEC.from_peer(CORPUS["a message has too few fields"])
 
 
 @pytest.mark.parametrize("frame", CORPUS.values(), ids=CORPUS)
