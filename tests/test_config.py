@@ -100,6 +100,42 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a bracket that is left open": (changed('"a3:7000"}', '"a3:7000"'), 7, "not YAML"),
     "an anchor": (changed("{role: proposer", "&x {role: proposer"), 3, "anchors and aliases"),
     "a tag": (changed("cluster: demo", "cluster: !!python/name:os.system demo"), 1, "tag"),
+    "a character that none can see": (changed("cluster: demo", "cluster: de\x07mo"), 1, "is not allowed"),
+    "an address that says where to listen": (changed("p1:7000", "*:7000"), 3, "not where to reach the node"),
+    "an address of all interfaces": (changed("p1:7000", "0.0.0.0:7000"), 3, "not where to reach the node"),
+    "an ipv6 address without brackets": (changed("p1:7000", "fe80::1:7000"), 3, "stands in brackets"),
+    "brackets without an ipv6 address": (changed("p1:7000", "[p1]:7000"), 3, "no IPv6 address in its brackets"),
+    "a host with a blank": (changed("p1:7000", "p 1:7000"), 3, "no host name or IP address"),
+    "the same address in capitals": (changed("a2:7000", "A1:7000"), 5, "nodes.a2.address: A1:7000 is used by"),
+    "one port for nodes and clients": (changed("l1:7100", "l2:7000"), 7, "need a port each"),
+    "a client_listen of an acceptor": (
+        changed('address: "a1:7000"', 'address: "a1:7000", client_listen: "*:7100"'), 4, "serves no clients",
+    ),
+    "a client_listen without client": (
+        changed('client: "l1:7100"', 'client_listen: "*:7100"'), 7, "of no use without client",
+    ),
+    "a node that is a list": (changed('{role: proposer, address: "p1:7000"}', "[proposer]"), 3, "must be a mapping"),
+    "a role that is a list": (changed("role: proposer", "role: [proposer]"), 3, "must be one value, not a list"),
+    "a weight that is too high": (changed('"a1:7000"', '"a1:7000", weight: 1001'), 4, "not between 1 and 1000"),
+    "a weight of half": (changed('"a1:7000"', '"a1:7000", weight: 0.5'), 4, "not a whole number"),
+    "no nodes at all": ("cluster: demo\nnodes: {}\n", 2, "there is no acceptor"),
+    "too many nodes": (
+        changed("quorum:", "".join(f'  x{n}: {{role: acceptor, address: "x{n}:1"}}\n' for n in range(95)) + "quorum:"),
+        2, "there are 100; at most 99",
+    ),
+    "a frame that is too small": (changed("value_bytes: 1MiB", "frame_bytes: 1"), 10, "at least 131072"),
+    "a command that does not fit a frame": (
+        changed("value_bytes: 1MiB", "command_bytes: 16MiB"), 10, "limits.command_bytes: 16777216 must fit a frame",
+    ),
+    "a window of zero": (changed("value_bytes: 1MiB", "window_slots: 0"), 10, "limits.window_slots: 0 is too small"),
+    "a size of zero": (changed("1MiB", "0MiB"), 10, "not between 1 and 1 TiB"),
+    "a size in digits of another script": (changed("1MiB", "١MiB"), 10, "is not a size"),
+    "a duration of nothing": (changed("100ms", "0ms"), 9, "not between 1ms and 60m"),
+    "a duration of days": (changed("500ms", "90m"), 9, "not between 1ms and 60m"),
+    "a retry that is longer than an election": (
+        changed("election: 500ms", "election: 500ms, retry: 600ms"), 9, "retry (0.6 s) must not exceed election",
+    ),
+    "a directory that is no path": (changed("{engine: sqlite}", "{dir: ''}"), 11, "storage.dir: is not a path"),
     "two documents": (GOOD + "---\ncluster: other\n", 12, "not YAML"),
 }  # fmt: skip
 
@@ -122,6 +158,49 @@ def test_all_errors_come_at_once_in_the_order_of_their_lines() -> None:
         good(text)
 
 
+def test_errors_of_every_part_come_together() -> None:
+    text = """\
+cluster: Demo
+nodes:
+  p1: {role: proposer, address: "p1:7000", weight: 1}
+  no: {role: acceptor, address: "p1:7000"}
+  l1:
+    role: learner
+    adress: "l1:7000"
+quorom: majority
+quorum: {prepare: 1}
+timing: {heartbeat: 1, retry: 2m}
+limits: {sessions: 07}
+storage: [sqlite]
+"""
+    with pytest.raises(ConfigError) as caught:
+        good(text, PAXOSD_TIMING_PING="soon")
+    places = [re.match(r"f\.yaml(:\d+)?: ([^:]+)", problem) for problem in caught.value.problems]
+
+    assert [place and place[0] for place in places] == [
+        "f.yaml: environment PAXOSD_TIMING_PING",
+        "f.yaml:1: cluster",
+        "f.yaml:2: nodes",
+        "f.yaml:3: nodes.p1.weight",
+        "f.yaml:4: nodes.no.address",
+        "f.yaml:4: nodes.no",
+        "f.yaml:5: nodes.l1.address",
+        "f.yaml:7: nodes.l1.adress",
+        "f.yaml:8: quorom",
+        "f.yaml:9: quorum.accept",
+        "f.yaml:10: timing.heartbeat",
+        "f.yaml:10: timing",
+        "f.yaml:11: limits.sessions",
+        "f.yaml:12: storage",
+    ]
+
+
+def test_nothing_is_concluded_from_nodes_that_cannot_be_read() -> None:
+    text = GOOD.replace("role: learner", "role: lerner").replace("majority", "{prepare: 2, accept: 2}")
+
+    assert len(problems(text)) == 1
+
+
 def test_m20_a_bomb_of_aliases_is_refused_before_it_is_expanded() -> None:
     levels = "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in ("ab", "bc", "cd"))
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + levels
@@ -135,9 +214,11 @@ def test_m20_deep_nesting_and_large_files_are_refused() -> None:
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
-    (tmp_path / "latin.yaml").write_bytes("cluster: dém".encode("latin-1"))
-    for path, complaint in ((tmp_path / "missing.yaml", "check the path"), (tmp_path, "cannot be read"),
-                            (tmp_path / "latin.yaml", "is not UTF-8 text")):  # fmt: skip
+    (tmp_path / "latin.yaml").write_bytes("cluster: demo\nnodes: é".encode("latin-1"))
+    for path, complaint in ((tmp_path / "missing.yaml", "missing.yaml: cannot be read: No such file or directory"),
+                            (tmp_path, "cannot be read: Is a directory"),
+                            (tmp_path / "latin.yaml", "latin.yaml:2: is not UTF-8 text"),
+                            (Path("/dev/zero"), "this is no membership file")):  # fmt: skip
         with pytest.raises(ConfigError, match=complaint):
             load(path)
 
@@ -175,21 +256,62 @@ def test_weights_and_flexible_sizes_are_taken() -> None:
     assert config.membership.quorum == Quorum({"a1": 2, "a2": 1, "a3": 1}, 3, 2)
 
 
+def test_ipv6_addresses_stand_in_brackets_and_are_compared_by_what_they_mean() -> None:
+    config = good(changed("p1:7000", "[FE80::0:1]:7000"))
+
+    assert str(config.nodes["p1"].address) == str(config.nodes["p1"].listen) == "[fe80::1]:7000"
+    assert config.digest == good(changed("p1:7000", "[fe80::1]:7000")).digest
+
+
+def test_a_client_address_behind_a_proxy_is_dialled_and_another_one_listened_on() -> None:
+    config = good(changed('client: "l1:7100"', 'client: "proxy:80", client_listen: "10.0.0.3:7100"'))
+
+    assert (str(config.nodes["l1"].client), str(config.nodes["l1"].client_listen)) == ("proxy:80", "10.0.0.3:7100")
+
+
+def test_a_node_without_clients_listens_for_none() -> None:
+    assert good().nodes["a1"].client_listen is None
+
+
+def test_room_for_fewer_commands_than_the_largest_one_is_allowed_and_warned_of() -> None:
+    config = good(changed("value_bytes: 1MiB", "pending_bytes: 1000"))
+
+    assert "a command larger than pending_bytes (1000) will always be refused" in config.warnings[0]
+
+
 def test_the_environment_goes_before_the_file_and_the_file_before_the_default() -> None:
-    assert good().timing.heartbeat_s == 0.1
-    assert good(PAXOSD_TIMING_HEARTBEAT="50ms").timing.heartbeat_s == 0.05
-    assert good(PAXOSD_STORAGE_DIR="/data").storage.dir == "/data"
-    assert good().timing.retry_s == Timing().retry_s
+    in_file = changed("{engine: sqlite}", "{engine: memory, dir: from-file}").replace("heartbeat: 100ms", "ping: 3s")
+    env = {"PAXOSD_TIMING_PING": "5s", "PAXOSD_STORAGE_DIR": "from-env", "PAXOSD_STORAGE_ENGINE": "sqlite"}
+    default, file, both = good(GOOD), good(in_file), good(in_file, **env)
+
+    assert [config.timing.ping_s for config in (default, file, both)] == [1.0, 3.0, 5.0]
+    assert [config.storage.dir for config in (default, file, both)] == [None, "from-file", "from-env"]
+    assert [config.storage.engine for config in (default, file, both)] == ["sqlite", "memory", "sqlite"]
 
 
-def test_a_wrong_environment_variable_is_named() -> None:
-    with pytest.raises(ConfigError, match="environment PAXOSD_TIMING_RETRY: '5' is not a duration"):
+def test_limits_and_membership_are_not_the_environments_matter() -> None:
+    assert good(PAXOSD_LIMITS_SESSIONS="1", PAXOSD_CLUSTER="other") == good()
+
+
+def test_a_wrong_environment_variable_is_named_and_is_at_no_line_of_the_file() -> None:
+    with pytest.raises(ConfigError) as caught:
         good(PAXOSD_TIMING_RETRY="5")
+
+    assert caught.value.problems == (
+        "f.yaml: environment PAXOSD_TIMING_RETRY: '5' is not a duration; write the unit, such as 100ms, 1.5s or 2m",
+    )
+
+
+def test_what_the_environment_says_is_held_against_what_the_file_says() -> None:
+    with pytest.raises(ConfigError, match=r"election \(0\.5 s\) must be at least 3 times heartbeat \(0\.3 s\)"):
+        good(PAXOSD_TIMING_HEARTBEAT="300ms")
 
 
 def test_u07_files_that_mean_the_same_have_one_digest() -> None:
     same = [
-        GOOD.replace("# ", "").replace('"', ""),
+        "# a comment\n" + GOOD.replace('"', "").replace(": {", ":   {"),
+        "\n".join([*GOOD.splitlines()[:2], *reversed(GOOD.splitlines()[2:7]), *GOOD.splitlines()[7:]]),
+        changed('"a1:7000"', '"a1:7000", listen: "*:9", weight: 1'),
         GOOD + "transport: zeromq\n",
         changed("quorum: majority", "quorum: {prepare: 2, accept: 2}"),
         changed("timing: {heartbeat: 100ms, election: 500ms}", "timing: {heartbeat: 10ms}"),
