@@ -108,6 +108,10 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a host with a blank": (changed("p1:7000", "p 1:7000"), 3, "no host name or IP address"),
     "the same address in capitals": (changed("a2:7000", "A1:7000"), 5, "nodes.a2.address: A1:7000 is used by"),
     "one port for nodes and clients": (changed("l1:7100", "l2:7000"), 7, "need a port each"),
+    "one port for nodes and clients behind it": (
+        changed('client: "l1:7100"', 'client: "l1:7100", client_listen: "*:7000", listen: "10.0.0.3:7000"'),
+        7, "need a port each",
+    ),
     "a client_listen of an acceptor": (
         changed('address: "a1:7000"', 'address: "a1:7000", client_listen: "*:7100"'), 4, "serves no clients",
     ),
@@ -126,6 +130,9 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a frame that is too small": (changed("value_bytes: 1MiB", "frame_bytes: 1"), 10, "at least 131072"),
     "a command that does not fit a frame": (
         changed("value_bytes: 1MiB", "command_bytes: 16MiB"), 10, "limits.command_bytes: 16777216 must fit a frame",
+    ),
+    "a page that does not fit a frame": (
+        changed("value_bytes: 1MiB", "page_bytes: 9MiB"), 10, "limits.page_bytes: 9437184 must fit a frame",
     ),
     "a window of zero": (changed("value_bytes: 1MiB", "window_slots: 0"), 10, "limits.window_slots: 0 is too small"),
     "a size of zero": (changed("1MiB", "0MiB"), 10, "not between 1 and 1 TiB"),
@@ -250,6 +257,16 @@ def test_an_even_number_of_acceptors_is_allowed_and_warned_of() -> None:
     assert "2 acceptors survive no more losses than 1 would" in config.warnings[0]
 
 
+def test_an_even_number_of_acceptors_with_weights_is_nobodys_matter() -> None:
+    weighted = changed('  a3: {role: acceptor, address: "a3:7000"}\n', "").replace('"a1:7000"', '"a1:7000", weight: 2')
+
+    assert good(weighted).warnings == ()
+
+
+def test_an_election_of_exactly_three_heartbeats_is_long_enough() -> None:
+    assert good(changed("heartbeat: 100ms, election: 500ms", "heartbeat: 200ms, election: 600ms")).warnings == ()
+
+
 def test_weights_and_flexible_sizes_are_taken() -> None:
     config = good(changed('"a1:7000"', '"a1:7000", weight: 2').replace("majority", "{prepare: 3, accept: 2}"))
 
@@ -333,6 +350,18 @@ def test_u07_files_that_mean_the_same_have_one_digest() -> None:
 ])  # fmt: skip
 def test_u07_files_that_mean_something_else_have_another_digest(old: str, new: str) -> None:
     assert good(changed(old, new)).digest != good().digest
+
+
+def test_u07_whose_weight_it_is_and_each_size_of_a_quorum_matter() -> None:
+    sizes = GOOD.replace("majority", "{prepare: 3, accept: 2}")
+    files = [
+        sizes.replace('"a1:7000"', '"a1:7000", weight: 2'),
+        sizes.replace('"a2:7000"', '"a2:7000", weight: 2'),
+        sizes,
+        sizes.replace("accept: 2", "accept: 3"),
+    ]
+
+    assert len({good(text).digest for text in files}) == len(files)
 
 
 # ---- the files that are shipped --------------------------------------------------------------
