@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from paxosd.cli import HELP
+from paxosd.core.records import Promised
+from paxosd.core.types import Ballot
+from paxosd.exits import Exit
+from paxosd.storage.directory import STORE_NAME
+from paxosd.storage.sqlite import SQLiteStore
 from tests.system.daemons import ROLES, membership_text
+
+ROOT = Path(__file__).parent.parent
 
 
 def run(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
@@ -88,38 +99,110 @@ def test_a_data_directory_that_is_a_file_is_code_8(config: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
+@contextmanager
+def running(config: Path, data: Path, role: str = "acceptor", node: str = "a1") -> Iterator[None]:
+    """A daemon that is ready; it is stopped at the end, and must end well."""
+    command = [sys.executable, "-m", "paxosd.cli", "--role", role, "--id", node, "--config", str(config)]
+    process = subprocess.Popen([*command, "--data-dir", str(data)], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        assert any(f"ready node={node}" in line for line in process.stderr)
+        yield
+    finally:
+        process.terminate()
+        process.stderr.read()
+        process.stderr.close()
+        assert process.wait(10) == 0
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """It ended with this code and a message that has all of these words."""
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    complaint = done.stderr.partition("paxosd: ")[2]
+    assert [word for word in words if word not in complaint] == []
+
+
 def test_u06_a_damaged_store_is_code_8_and_is_left_as_it_was(config: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    first = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "paxosd.cli",
-            "--role",
-            "acceptor",
-            "--id",
-            "a1",
-            "--config",
-            str(config),
-            "--data-dir",
-            str(data),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert first.stderr is not None
-    assert any("ready node=a1" in line for line in first.stderr)
-    first.terminate()
-    assert first.wait(10) == 0
-    first.stderr.close()
-    store = next(path for path in data.iterdir() if path.suffix.startswith(".sqlite") or path.suffix == ".db")
+    with running(config, data):
+        pass
     damaged = b"damaged" * 1000
-    store.write_bytes(damaged)
-    done = daemon(config, "--data-dir", str(data))
+    (data / STORE_NAME).write_bytes(damaged)
 
-    assert done.returncode == 8
-    assert "Traceback" not in done.stderr
-    assert store.read_bytes() == damaged
+    refused(daemon(config, "--data-dir", str(data)), 8, STORE_NAME, "do not delete it")
+    assert (data / STORE_NAME).read_bytes() == damaged
+
+
+def test_d10_a_store_that_lost_what_it_acknowledged_is_code_8(config: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(config, data):
+        pass
+    with closing(SQLiteStore(data / STORE_NAME)) as store:
+        store.commit([Promised(Ballot(1, "p1"))])
+    (data / STORE_NAME).unlink()
+
+    refused(daemon(config, "--data-dir", str(data)), 8, "lacks 1 of 1 acknowledged commits", "keep this node off")
+
+
+def test_d12_the_directory_of_another_node_is_code_8(config: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(config, data):
+        pass
+
+    refused(daemon(config, "--data-dir", str(data), node="a2"), 8, "belongs to acceptor a1", "--data-dir")
+    refused(daemon(config, "--data-dir", str(data), role="learner", node="l1"), 8, "belongs to acceptor a1")
+
+
+def test_d13_a_second_daemon_on_one_directory_is_code_8_and_on_one_port_code_9(config: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(config, data):
+        refused(daemon(config, "--data-dir", str(data)), 8, "is in use by process", "stop that one")
+        refused(daemon(config, "--data-dir", str(tmp_path / "other")), 9, "127.0.0.1:")
+
+
+def test_a_cluster_on_queues_has_no_daemons(tmp_path: Path) -> None:
+    config = tmp_path / "queue.yaml"
+    config.write_text("cluster: c\ntransport: queue\nnodes: {a1: {role: replica}}\n")
+
+    refused(daemon(config, role="replica"), 7, "paxosd local")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_check_config_likes_every_file_that_is_shipped(path: Path) -> None:
+    done = run("check-config", str(path))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_config_warns_of_what_is_odd(config: Path) -> None:
+    config.write_text("\n".join(line for line in config.read_text().splitlines() if "a3:" not in line))
+    done = run("check-config", str(config))
+
+    assert done.returncode == 0
+    assert "warning: " in done.stderr
+    assert "2 acceptors survive no more losses than 1 would" in done.stderr
+
+
+def test_u07_check_config_shows_one_digest_for_one_meaning(config: Path) -> None:
+    def digest() -> str:
+        return run("check-config", str(config)).stdout.split()[-1]
+
+    first = digest()
+    config.write_text("# a comment\n" + config.read_text() + "timing: {ping: 2s}\n")
+    same = digest()
+    config.write_text(config.read_text() + "limits: {sessions: 7}\n")
+
+    assert first == same != digest()
+
+
+@pytest.mark.parametrize("text", [HELP, (ROOT / "README.md").read_text()], ids=["help", "README"])
+def test_every_exit_code_is_told(text: str) -> None:
+    told = re.search(r"[Ee]xit codes: ([^.]+)\.", text)
+
+    assert told is not None
+    numbers = [int(number) for number in re.findall(r"\d+", told[1])]
+    assert set(numbers) | {Exit.UNKNOWN} == set(Exit)
 
 
 def test_health_is_code_5_without_a_daemon_and_0_while_the_loop_turns(tmp_path: Path) -> None:
