@@ -75,6 +75,21 @@ class StoreContract:
 
         assert [slot for slot, _ in store.learned(2, 100, MANY)] == [2, 5]
 
+    def test_a_page_of_learned_values_ends_before_its_bytes_are_over(self, store: Store) -> None:
+        store.commit([Learned(slot, bytes(10 * slot)) for slot in range(1, 6)])
+        two = 20 + 30 + 2 * ROW_BYTES
+
+        assert [slot for slot, _ in store.learned(2, 100, two)] == [2, 3]
+        assert [slot for slot, _ in store.learned(2, 100, two - 1)] == [2]
+        assert [slot for slot, _ in store.learned(2, 100, 0)] == [2]
+
+    @pytest.mark.parametrize(("first", "stop"), [(7, 7), (9, 3), (100, 1 << 62)])
+    def test_a_range_without_rows_is_an_empty_page(self, store: Store, first: Slot, stop: Slot) -> None:
+        store.commit([Promised(LOW), *(Voted(slot, LOW, b"v") for slot in range(1, 10)), Learned(8, b"v")])
+
+        assert list(store.votes(first, stop, MANY)) == []
+        assert list(store.learned(first, stop, MANY)) == []
+
     @pytest.mark.parametrize("order", [[1, 2, 3], [3, 2, 1], [2, 1, 3], [2, 3, 1]])
     def test_learned_stop_is_exact_at_all_times_whatever_the_order(self, store: Store, order: list[Slot]) -> None:
         known: set[Slot] = set()
