@@ -2,19 +2,22 @@
 
 Laws:
 1. Peers talk one way per socket: what comes in comes in on our ROUTER, what goes out goes out on the DEALER to
-   that peer. So there is one connection each way, and no reply to route.
+   that peer. So there is one connection each way, and no reply to route but the one of law 5.
 2. Routing ids are automatic. Fixed ones black-hole a second connection of the same name, silently.
 3. IMMEDIATE=1: frames for a peer that is not connected are dropped, not queued. The core sends again what still
    matters; a queue would replay the past to a peer that comes back.
 4. No ZMTP heartbeats: they prove that an I/O thread lives, and cut healthy links when a reader is slow. TCP
    keep-alive finds dead connections, the core's heartbeats find dead nodes.
+5. A frame for a peer names it. An address may pass to another node between the look-up of a name and the connection
+   (containers that are started again swap theirs), and such a link would stay. So a node that gets what is meant for
+   another says so with an empty message, and whoever hears that looks the name up and connects anew.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import zmq
 
@@ -51,10 +54,11 @@ class ZeroMQTransport:
         client_frame_bytes_max: int,
     ) -> None:
         self.dropped: Counter[str] = Counter()
-        self._node_id = node_id
+        self._name = node_id.encode()
         self._frame_bytes_max = frame_bytes_max
         self._context = zmq.Context()
         self._waker = Waker()
+        self._urls: dict[NodeId, str] = {}
         self._dealers: dict[NodeId, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
@@ -88,6 +92,7 @@ class ZeroMQTransport:
         """Reach this peer at this address from now on."""
         old = self._dealers.pop(peer, None)
         if old is not None:
+            self._poller.unregister(old)
             old.close(linger=0)
         dealer = self._context.socket(zmq.DEALER)
         dealer.set(zmq.IMMEDIATE, 1)
@@ -96,7 +101,8 @@ class ZeroMQTransport:
         dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
         _tune(dealer)
         dealer.connect(url)
-        self._dealers[peer] = dealer
+        self._poller.register(dealer, zmq.POLLIN)
+        self._urls[peer], self._dealers[peer] = url, dealer
 
     @property
     def listen_url(self) -> str:
@@ -118,7 +124,7 @@ class ZeroMQTransport:
             self.dropped["frame too large"] += 1
         else:
             try:
-                dealer.send(frame, zmq.DONTWAIT)
+                dealer.send_multipart((target.encode(), frame), zmq.DONTWAIT)
             except zmq.Again:
                 self.dropped["peer not connected or slow"] += 1
 
@@ -140,24 +146,38 @@ class ZeroMQTransport:
         for ready, _ in self._poller.poll(timeout_ms):
             if ready == self._waker.fileno():
                 self._waker.clear()
+            elif ready is not self._peers and ready is not self._clients:
+                self._dial_anew(ready)
+
+    def _dial_anew(self, misled: object) -> None:
+        """What this DEALER reached is not its peer (law 5)."""
+        for peer, dealer in list(self._dealers.items()):
+            if dealer is misled:
+                self.dropped["reached another node"] += 1
+                self.connect(peer, self._urls[peer])
 
     def drain(self, frames_max: int) -> Sequence[Inbound]:
         inbound: list[Inbound] = []
-        self._drain(self._peers, False, frames_max, inbound)
-        if self._clients is not None:
-            self._drain(self._clients, True, frames_max, inbound)
+        for parts in _received(self._peers, frames_max):
+            if len(parts) != 3:
+                self.dropped["foreign shape"] += 1
+            elif parts[1] != self._name:
+                self.dropped["meant for another node"] += 1
+                self._say_wrong_node(parts[0])
+            else:
+                inbound.append(Inbound(None, parts[2]))
+        for parts in _received(self._clients, frames_max) if self._clients is not None else ():
+            if len(parts) != 2:
+                self.dropped["foreign shape"] += 1
+            else:
+                inbound.append(Inbound(parts[0], parts[1]))
         return inbound
 
-    def _drain(self, router: zmq.Socket[bytes], of_clients: bool, frames_max: int, inbound: list[Inbound]) -> None:
-        for _ in range(frames_max):
-            try:
-                parts = router.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            if len(parts) == 2:
-                inbound.append(Inbound(parts[0] if of_clients else None, parts[1]))
-            else:
-                self.dropped["foreign shape"] += 1
+    def _say_wrong_node(self, sender: bytes) -> None:
+        try:
+            self._peers.send_multipart((sender, b""), zmq.DONTWAIT)
+        except zmq.Again:
+            return  # it will send again, and be told again
 
     def wake(self) -> None:
         self._waker.wake()
@@ -230,6 +250,14 @@ class ZeroMQLink:
         if not self._context.closed:
             self._context.destroy(linger=0)
             self._waker.close()
+
+
+def _received(router: zmq.Socket[bytes], messages_max: int) -> Iterator[list[bytes]]:
+    for _ in range(messages_max):
+        try:
+            yield router.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return
 
 
 def _tune(socket_: zmq.Socket[bytes]) -> None:
