@@ -1,35 +1,148 @@
-"""Queues keep the transport's contract; `tests/test_local.py` kills the processes that use them."""
+"""Queues keep the transport's contract, and survive that processes are killed or stopped while they use them."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+import pytest
+
 from paxosd.transport.base import ClientLink
-from paxosd.transport.queues import URL_SCHEME, QueueTransport, Switchboard
-from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, gather
+from paxosd.transport.queues import BYTES_MAX, FRAMES_MAX, URL_SCHEME, QueueEnds, QueueTransport, Switchboard
+from tests.transport import queue_process
+from tests.transport.contract import FRAME_BYTES_MAX, WITHIN_S, Net, TransportContract, await_dropped, gather
+
+Target = Callable[[QueueEnds, Connection], None]
 
 
 class QueueNet:
     def __init__(self, loss: float = 0.0) -> None:
-        self._switchboard = Switchboard(FRAME_BYTES_MAX, loss, seed=7)
+        self.switchboard = Switchboard(FRAME_BYTES_MAX, loss, seed=7)
         self.gateway = f"{URL_SCHEME}b"
-        self.a = QueueTransport(self._switchboard.replace("a"))
-        self.b = QueueTransport(self._switchboard.replace("b"))
+        self.a = QueueTransport(self.switchboard.replace("a"))
+        self.b = QueueTransport(self.switchboard.replace("b"))
 
     def link(self) -> ClientLink:
-        return self._switchboard.link()
+        return self.switchboard.link()
 
     def restart_b(self) -> None:
         self.b.close()
-        self.b = QueueTransport(self._switchboard.replace("b"))
+        self.b = QueueTransport(self.switchboard.replace("b"))
 
     def close(self) -> None:
         self.a.close()
         self.b.close()
-        self._switchboard.close()
+        self.switchboard.close()
 
 
 class TestQueueTransport(TransportContract):
     def open(self) -> Net:
         return QueueNet()
+
+
+@pytest.fixture
+def net() -> Iterator[QueueNet]:
+    net = QueueNet()
+    yield net
+    net.close()
+
+
+# ---- killed and stopped ----------------------------------------------------------------------
+
+
+@contextmanager
+def process_of_c(net: QueueNet, target: Target) -> Iterator[Callable[[], None]]:
+    """Node "c" as a process that got as far as it goes; gives what kills it."""
+    context = get_context("spawn")
+    ready, other_end = context.Pipe(duplex=False)
+    ends = net.switchboard.replace("c")
+    process = context.Process(target=target, args=(ends, other_end), daemon=True)
+    process.start()
+    ends.given_away()
+    other_end.close()
+    assert ready.recv_bytes() == b"ready"
+
+    def kill() -> None:
+        process.kill()
+        process.join()
+
+    try:
+        yield kill
+    finally:
+        kill()
+        ready.close()
+
+
+def lines() -> int:
+    """How many nodes the switchboards of this process hear."""
+    return sum(thread.name == "paxosd-line" for thread in threading.enumerate())
+
+
+def await_lines(count: int) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while lines() != count:
+        assert time.monotonic() < deadline, f"{lines()} nodes are still heard"
+        time.sleep(0.02)
+
+
+def test_a_node_in_a_process_of_its_own_is_reached_and_answers(net: QueueNet) -> None:
+    with process_of_c(net, queue_process.echo):
+        net.a.send("c", b"hello")
+
+        assert gather(net.a, 1)[0].frame == b"hello"
+
+
+@pytest.mark.parametrize("target", [queue_process.stop_in_the_middle_of_a_frame, queue_process.stop_while_reading])
+def test_a_node_that_stands_still_with_a_lock_in_its_hands_delays_nobody_else(net: QueueNet, target: Target) -> None:
+    with process_of_c(net, target):
+        net.a.send("c", b"x")
+        net.a.send("b", b"past it")
+
+        assert gather(net.b, 1)[0].frame == b"past it"
+
+
+@pytest.mark.parametrize("target", [queue_process.stop_in_the_middle_of_a_frame, queue_process.stop_while_reading])
+def test_a_node_killed_with_a_lock_in_its_hands_blocks_nobody_and_its_next_life_is_reached(
+    net: QueueNet, target: Target
+) -> None:
+    before = lines()
+    with process_of_c(net, target) as kill:
+        kill()
+        await_lines(before)
+        net.a.send("c", b"x")
+        await_dropped(net.a, 1, "peer not connected")
+        net.a.send("b", b"past it")
+        assert gather(net.b, 1)[0].frame == b"past it"
+
+        with process_of_c(net, queue_process.echo):
+            net.a.send("c", b"again")
+            assert gather(net.a, 1)[0].frame == b"again"
+
+
+def test_o02_a_killed_node_with_a_full_inbox_leaves_no_thread_and_no_traceback_behind(
+    net: QueueNet, capfd: pytest.CaptureFixture[str]
+) -> None:
+    threads = threading.active_count()
+    with process_of_c(net, queue_process.stop_while_reading) as kill:
+        for _ in range(200):
+            net.a.send("c", bytes(FRAME_BYTES_MAX))  # more than the pipe holds: somebody waits to write the rest
+        net.a.send("b", b"all of them were carried")
+        gather(net.b, 1)
+        kill()
+        deadline = time.monotonic() + WITHIN_S
+        # What remains may be the threads that write to b and for a, which had nothing to write before.
+        while threading.active_count() > threads + 2:
+            assert time.monotonic() < deadline, threading.enumerate()
+            time.sleep(0.02)
+
+    assert capfd.readouterr().err == ""
+
+
+# ---- what is dropped -------------------------------------------------------------------------
 
 
 def test_a_simulated_loss_is_drawn_from_its_seed_and_counted() -> None:
@@ -47,15 +160,77 @@ def test_a_simulated_loss_is_drawn_from_its_seed_and_counted() -> None:
     assert 30 < lost[0] < 70
 
 
-def test_a_frame_to_a_client_that_is_gone_is_dropped_and_its_gateway_is_told() -> None:
-    net = QueueNet()
+def test_clients_lose_nothing_to_the_simulated_loss() -> None:
+    net = QueueNet(loss=0.9)
+    link = net.link()
+    for _ in range(50):
+        link.send(net.gateway, b"x")
+    asked = gather(net.b, 50)
+    net.close()
+
+    assert len(asked) == 50
+
+
+def test_o02_what_waits_for_one_node_is_bounded_in_bytes(net: QueueNet) -> None:
+    for _ in range(20):
+        for _ in range(100):
+            net.a.send("b", bytes(FRAME_BYTES_MAX))
+        net.a.wait(0.05)
+        net.a.drain(1000)
+    arrived: list[bytes] = []
+    while new := net.b.drain(1000):
+        arrived += [inbound.frame for inbound in new]
+        net.b.wait(0.2)
+
+    assert net.a.dropped["peer slow"] + net.a.dropped["switchboard slow"] > 0
+    assert sum(map(len, arrived)) <= 2 * BYTES_MAX  # on its way from a, and on its way to b
+
+
+def test_what_was_read_makes_room_for_more(net: QueueNet) -> None:
+    frames = BYTES_MAX // FRAME_BYTES_MAX + 50
+    for _ in range(frames):
+        net.a.send("b", bytes(FRAME_BYTES_MAX))
+        gather(net.b, 1)
+
+    assert net.a.dropped == {}
+
+
+def test_a_frame_to_a_client_that_is_gone_is_dropped_and_its_gateway_is_told(net: QueueNet) -> None:
     link = net.link()
     link.send(net.gateway, b"hello")
     client = gather(net.b, 1)[0].client
     assert client is not None
     link.close()
     net.b.reply(client, b"too late")
-    while not net.b.dropped["client gone"]:
+    await_dropped(net.b, 1, "client gone")
+
+
+def test_o02_a_client_that_reads_nothing_is_sent_a_bounded_number_of_frames(net: QueueNet) -> None:
+    link = net.link()
+    link.send(net.gateway, b"hello")
+    client = gather(net.b, 1)[0].client
+    assert client is not None
+    for _ in range(12):
+        for _ in range(100):
+            net.b.reply(client, b"x")
         net.b.wait(0.05)
-        net.b.drain(10)
-    net.close()
+    await_dropped(net.b, 1, "client slow")
+
+    assert len(link.receive(0)) == FRAMES_MAX
+
+
+def test_what_a_client_sends_is_dropped_and_counted_if_it_is_too_large_or_its_gateway_is_not_there(
+    net: QueueNet,
+) -> None:
+    link = net.link()
+    link.send(net.gateway, bytes(FRAME_BYTES_MAX + 1))
+    link.send("queue://nobody", b"x")
+    link.send("tcp://127.0.0.1:7100", b"x")
+
+    assert net.switchboard.dropped == {"frame too large": 1, "gateway not connected": 2}
+
+
+def test_m10_an_answer_over_the_limit_is_dropped_and_counted(net: QueueNet) -> None:
+    net.b.reply(b"1:", bytes(FRAME_BYTES_MAX + 1))
+
+    assert net.b.dropped == {"frame too large": 1}
