@@ -10,6 +10,7 @@ Laws:
 
 from __future__ import annotations
 
+import atexit
 import logging
 import time
 from collections import Counter
@@ -67,6 +68,8 @@ class LocalCluster:
             stack.callback(self._kill_all)
             for node in config.membership.nodes:
                 self._start(node)
+            atexit.register(self.close)  # for a program that ends without closing us
+            stack.callback(atexit.unregister, self.close)
             self._resources = stack.pop_all()
 
     def __enter__(self) -> LocalCluster:
@@ -114,7 +117,7 @@ class LocalCluster:
                 leading = [row.node for row in report.nodes if row.leading and row.node != other_than]
                 if leading:
                     return leading[0]
-        why = "\n".join(self.died.values()) or f"the nodes' logs are in {self.data_dir}"
+        why = next(iter(self.died.values()), f"the nodes' logs are in {self.data_dir}")
         raise Unavailable(f"no node leads: {why}")
 
     # ---- lives ----
