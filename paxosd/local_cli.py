@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
@@ -55,10 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `paxosd local` with these arguments; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         config = _config(options, parser)
-        with LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
+        with _ended_by_sigterm(), LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
             return _serve(cluster, options) if options.serve else _run(cluster, options)
     except ConfigError as error:
         return _fail(Exit.CONFIGURATION, error)
@@ -70,8 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(Exit.UNKNOWN, error)
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(Exit.INTERRUPTED)
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends this block as Ctrl-C does, so that it takes the nodes and what is temporary along."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        sys.exit(Exit.INTERRUPTED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _note(text: object) -> None:
@@ -92,38 +102,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     for role, usual in (("proposers", "2"), ("acceptors", "3"), ("learners", "2")):
-        add(f"--{role}", metavar="N", type=_count, help=f"(default: {usual}; 0 beside replicas)")
-    add("--replicas", metavar="N", type=_count, help="nodes that play all roles (default: 0)")
+        add(f"--{role}", metavar="N", type=_whole(0), help=f"(default: {usual}; 0 beside replicas)")
+    add("--replicas", metavar="N", type=_whole(0), help="nodes that play all roles (default: 0)")
     add("--config", metavar="FILE", help="a membership file instead, such as config/local.yaml")
-    add("--requests", metavar="N", type=_positive, help=f"how many values to propose (default: {USUAL_REQUESTS})")
+    add("--requests", metavar="N", type=_whole(1), help=f"how many values to propose (default: {USUAL_REQUESTS})")
     add("--drop", metavar="P", type=_probability, default=0.0, help="probability that a frame between nodes is lost")
     add("--kill-leader", action="store_true", help="SIGKILL the leader's process in the middle")
-    add("--seed", metavar="N", type=int, default=0, help="of the frames that are lost (default: 0)")
+    add("--seed", metavar="N", type=_whole(0), default=0, help="of the frames that are lost (default: 0)")
     add("--data-dir", metavar="DIR", type=Path, help="keep records and logs there (default: they are forgotten)")
     add("-w", "--write-out", choices=["table", "json"], default="table")
     add("--serve", action="store_true", help="propose nothing; stay up and serve clients until Ctrl-C")
     return parser
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return number
+def _whole(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 999999999")
+        return int(text)
 
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return number
+    return convert
 
 
 def _probability(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a probability from 0 to below 1, such as 0.05")
-    return share
+    if not re.fullmatch(r"0(\.\d*)?|\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability from 0 to below 1, such as 0.05")
+    return float(text)
 
 
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Config:

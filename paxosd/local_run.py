@@ -70,7 +70,7 @@ def run(
     result.problems += _await_learners(cluster, max(load.acknowledged.values(), default=0))
     cluster.stop()
     result.sent, result.lives_uncounted = cluster.sent, cluster.lives_uncounted
-    result.problems += cluster.died.values()
+    result.problems += [f"{node} ended by itself" for node in cluster.died]
     result.learned = audit(cluster.config, cluster.data_dir, load.proposed, load.acknowledged)
     result.problems += [learned.complaint for learned in result.learned if learned.complaint]
     return result

@@ -119,7 +119,8 @@ def test_the_table_is_for_people() -> None:
     ("arguments", "code", "complaint"),
     [
         (("--drop", "1.5"), 2, "not a probability"),
-        (("--requests", "0"), 2, "below 1"),
+        (("--requests", "0"), 2, "not a whole number from 1"),
+        (("--learners", "two"), 2, "not a whole number from 0"),
         (("--acceptors", "0"), 7, "there is no acceptor"),
         (("--proposers", "1", "--kill-leader"), 2, "needs another proposer"),
         (("--serve", "--requests", "5"), 2, "leave out --requests"),
