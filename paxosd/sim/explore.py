@@ -1,32 +1,36 @@
 """Every world that a small cluster can come to, breadth first, each held against the laws.
 
-Where the simulator draws, this walks: all interleavings of a few messages, timers and crashes of the real roles, until
-there are no more or enough. The first world that breaks a law is found by a shortest way, which is given as a trace.
+Where the simulator draws, this walks: messages lost, late, repeated and out of order, timers at any time, and crashes
+at any point of the real roles, until there is nothing new or enough was seen.
 
 Laws:
-1. A way is a sequence of steps of `explore_world.py`; a world is visited once, however many ways lead there.
-2. A search in which nothing interesting was seen proves nothing: `Report.seen` says what was, and how deep.
+1. A world is visited once, however many ways lead there. Its steps are those of `explore_steps.py`, which puts off or
+   takes at once what nobody can tell apart; so a world stands for many interleavings.
+2. The first world, or turn, that breaks a law is found by a fewest number of steps, and given as a trace.
+3. A search in which nothing interesting was seen proves nothing: `Report.seen` says what was, and how deep.
+
+Not explored: reads, learners and catching up, resigning; the contents of pre-votes (a campaign is always granted, by
+acceptors that tell nothing); two messages in one turn of an acceptor; pages of promises; time, except as a choice of
+what is due (see `explore_node.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from paxosd.sim.explore_laws import Judge, LawBroken
-from paxosd.sim.explore_world import CRASH_BITS, PART_BITS, Configuration, Moves, Seat, Worlds
+from paxosd.sim.explore_steps import Move, Worlds
+from paxosd.sim.explore_trace import trace
+from paxosd.sim.explore_world import Configuration
 
 Progress = Callable[[int, int], None]
 """Told the depth that is done and the number of distinct states so far."""
 
-_PART = (1 << PART_BITS) - 1
-_CRASHES = (1 << CRASH_BITS) - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A shortest way to a broken law: one line per step."""
+    """A shortest way to a broken law: one line per event."""
 
     law: str
     text: str
@@ -45,31 +49,21 @@ class Report:
     violation: Trace | None
 
 
-@dataclass(slots=True)
-class _Link:
-    """Who may move at whose word, and what is known of their moves; memory is keyed by the two parts."""
-
-    seat: Seat
-    other: Seat | None
-    crashing: bool
-    known: dict[int, Moves]
-
-    def key(self, world: int) -> int:
-        own = world >> self.seat.shift & _PART
-        return own if self.other is None else own << PART_BITS | (world >> self.other.shift & _PART)
-
-
 def explore(
-    configuration: Configuration, states_max: int = 1 << 62, progress: Progress = lambda depth, states: None
+    configuration: Configuration,
+    states_max: int = 1 << 62,
+    progress: Progress = lambda depth, states: None,
+    laws: Collection[str] | None = None,
 ) -> Report:
-    """Visit worlds until there are no more, `states_max` were seen, or a law is broken."""
-    judge = Judge(configuration.window_slots)
+    """Visit worlds until there are no more, `states_max` were seen, or a law is broken (of those named; None: any)."""
+    judge = Judge(configuration.window_slots, laws)
     search = _Search(Worlds(configuration, judge), judge)
+    violation = None
     try:
         complete = search.run(states_max, progress)
-        violation = None
     except LawBroken as broken:
-        complete, violation = False, search.trace(broken)
+        complete = False
+        violation = Trace(broken.law, str(broken), search.trace(broken))
     return Report(len(search.came_from), search.transitions, search.depth, complete, dict(judge.seen), violation)
 
 
@@ -82,16 +76,14 @@ class _Search:
         self.depth = 0
         self._worlds = worlds
         self._judge = judge
-        self._at = 0  # the world whose next ones are looked at
-        links = [(seat, other) for seat, other in worlds.links()]
-        self._calm = [_Link(seat, other, False, {}) for seat, other in links]
-        self._all = self._calm + [_Link(seat, other, True, {}) for seat, other in links]
+        self._at = 0  # the world whose steps are taken
+        self._last: Move | None = None  # the step to a world that is held against the laws
 
     def run(self, states_max: int, progress: Progress) -> bool:
         """True if there are no other worlds."""
-        first = self._worlds.first()
-        self.came_from[first] = first
-        frontier = [first]
+        self._at = self._worlds.first()
+        self.came_from[self._at] = self._at
+        frontier = [self._at]
         while frontier:
             self.depth += 1
             self._judge.depth = self.depth
@@ -106,56 +98,22 @@ class _Search:
 
     def _visit(self, world: int, following: list[int]) -> None:
         self._at = world
-        came_from = self.came_from
-        for link in self._links(world):
-            key = link.key(world)
-            moves = link.known.get(key)
-            if moves is None:
-                moves = link.known[key] = self._worlds.moves(link.seat, link.other, world, link.crashing)
-            self.transitions += len(moves.quiet) + len(moves.loud)
-            for step in moves.quiet:
-                if world + step not in came_from:
-                    came_from[world + step] = world
-                    following.append(world + step)
-            for step in moves.loud:
-                if world + step not in came_from:
-                    came_from[world + step] = world
-                    self._worlds.check(world + step)
-                    following.append(world + step)
+        take, came_from = self._worlds.take, self.came_from
+        for move in self._worlds.moves(world):
+            self.transitions += 1
+            after = take(world, move) if move.asks else world + move.step
+            if after in came_from:
+                continue
+            came_from[after] = world
+            following.append(after)
+            if move.asks or move.tells:
+                self._last = move
+                self._worlds.check(after)
+                self._last = None
 
-    def _links(self, world: int) -> list[_Link]:
-        return self._all if world & _CRASHES < self._worlds.configuration.crashes else self._calm
-
-    # ---- the way to a broken law ----
-
-    def trace(self, broken: LawBroken) -> Trace:
-        """How the world came about in which this law was broken last."""
-        last = next(reversed(self.came_from))  # the law of a world is broken by the one that was added last
-        ends_in_world = self.came_from[last] == self._at and self._breaks(last)
-        way = [last if ends_in_world else self._at]
+    def trace(self, broken: LawBroken) -> tuple[str, ...]:
+        """How the world came about in which this law was broken, one event a line."""
+        way = [self._at]
         while self.came_from[way[-1]] != way[-1]:
             way.append(self.came_from[way[-1]])
-        way.reverse()
-        lines = [self._line(before, after) for before, after in pairwise(way)]
-        if not ends_in_world:
-            lines.append(self._worlds.describe(self._worlds.step))
-        return Trace(broken.law, str(broken), tuple(lines))
-
-    def _breaks(self, world: int) -> bool:
-        try:
-            self._worlds.check_again(world)
-        except LawBroken:
-            return True
-        return False
-
-    def _line(self, before: int, after: int) -> str:
-        """Any step that leads from the one world to the other."""
-        return next(self._steps(before, after))
-
-    def _steps(self, before: int, after: int) -> Iterator[str]:
-        for link in self._links(before):
-            here = link.seat.part_of(before)
-            for step in self._worlds.steps(link.seat, link.other, before, link.crashing):
-                part = self._worlds.after(link.seat, here, step)
-                if before + (part - here << link.seat.shift) + link.crashing == after:
-                    yield self._worlds.describe(step)
+        return trace(self._worlds, way[::-1], self._last, broken)

@@ -31,6 +31,7 @@ class LawBroken(Exception):
     def __init__(self, law: str, sentence: str) -> None:
         super().__init__(f"{law}: {sentence}")
         self.law = law
+        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class Player:
 
     def __init__(self, node: NodeId, membership: Membership, limits: Limits, now: Instant, post: Post) -> None:
         self.node = node
+        self.acceptors = membership.acceptors
         self._membership = membership
         self._limits = limits
         self._now = now

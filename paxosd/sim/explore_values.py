@@ -6,8 +6,9 @@ Both walk whatever attributes an object has, so that a field added to a role tom
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import is_dataclass
-from enum import Enum
+from enum import Enum, auto
 from random import Random
 from typing import Any
 
@@ -20,24 +21,56 @@ IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at"})
 explored, and every heartbeat is carried as number 0. Whom an acceptor hears matters to pre-votes alone, and only
 where its patience is not zero."""
 
-_PLAIN = frozenset({int, str, bytes, bool, float, type(None)})
 _CONSTANT = (Membership, Quorum, Timing, Limits, Random, Counter)
 """The same in every state: the configuration, chance that is never drawn from, and counters that change nothing."""
 
 
+class _Kind(Enum):
+    """How the objects of a type are taken apart."""
+
+    CONSTANT = auto()
+    VALUE = auto()
+    DICT = auto()
+    SET = auto()
+    SEQUENCE = auto()
+    OBJECT = auto()
+
+
+class _Kinds(dict[type, _Kind]):
+    """The kind of every type that was met."""
+
+    def __missing__(self, of: type) -> _Kind:
+        self[of] = found = self._judge(of)
+        return found
+
+    def _judge(self, of: type) -> _Kind:
+        if issubclass(of, _CONSTANT):
+            return _Kind.CONSTANT
+        if of in (int, str, bytes, bool, float, type(None)) or issubclass(of, tuple | Enum):
+            return _Kind.VALUE
+        if is_dataclass(of) and of.__hash__ is not None:  # frozen: a message or a record
+            return _Kind.VALUE
+        if of in (list, deque):
+            return _Kind.SEQUENCE
+        return _Kind.DICT if of is dict else _Kind.SET if of is set else _Kind.OBJECT
+
+
+_KINDS = _Kinds()
+
+
 def fork(value: Any, forks: dict[int, Any]) -> Any:
     """A copy that shares nothing that can change; `forks` holds the copies made so far, by the id of the original."""
-    kind = type(value)
-    if kind in _PLAIN or isinstance(value, _CONSTANT) or _cannot_change(value):
-        return value
-    if kind is dict:
-        return {key: fork(held, forks) for key, held in value.items()}
-    if kind is set:
-        return set(value)
-    if kind is list or kind is deque:
-        return kind(fork(held, forks) for held in value)
+    match _KINDS[type(value)]:
+        case _Kind.VALUE | _Kind.CONSTANT:
+            return value
+        case _Kind.DICT:
+            return {key: fork(held, forks) for key, held in value.items()}
+        case _Kind.SET:
+            return set(value)
+        case _Kind.SEQUENCE:
+            return type(value)([fork(held, forks) for held in value])
     if id(value) not in forks:
-        forks[id(value)] = copy = object.__new__(kind)
+        forks[id(value)] = copy = object.__new__(type(value))
         for name, held in _attributes(value):
             setattr(copy, name, fork(held, forks))
     return forks[id(value)]
@@ -45,27 +78,21 @@ def fork(value: Any, forks: dict[int, Any]) -> Any:
 
 def frozen(value: Any) -> Any:
     """A hashable value, equal for objects that hold the same; the order inside a dict or a set does not count."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if isinstance(value, _CONSTANT):
-        return None
-    if _cannot_change(value):
-        return value
-    if kind is dict:
-        return frozenset((key, frozen(held)) for key, held in value.items())
-    if kind is set:
-        return frozenset(value)
-    if kind is list or kind is deque:
-        return tuple(map(frozen, value))
-    return kind, frozenset((name, frozen(held)) for name, held in _attributes(value) if name not in IRRELEVANT)
+    match _KINDS[type(value)]:
+        case _Kind.VALUE:
+            return value
+        case _Kind.CONSTANT:
+            return None
+        case _Kind.DICT:
+            return frozenset([(key, frozen(held)) for key, held in value.items()])
+        case _Kind.SET:
+            return frozenset(value)
+        case _Kind.SEQUENCE:
+            return tuple([frozen(held) for held in value])
+    held = [(name, frozen(held)) for name, held in _attributes(value) if name not in IRRELEVANT]
+    return type(value), frozenset(held)
 
 
-def _cannot_change(value: Any) -> bool:
-    """Whether it is a tuple, a member of an enumeration, a message or a record."""
-    return isinstance(value, tuple | Enum) or (is_dataclass(value) and type(value).__hash__ is not None)
-
-
-def _attributes(value: Any) -> list[tuple[str, Any]]:
+def _attributes(value: Any) -> Iterable[tuple[str, Any]]:
     held = getattr(value, "__dict__", None)
-    return [(name, getattr(value, name)) for name in value.__slots__] if held is None else list(held.items())
+    return held.items() if held is not None else [(name, getattr(value, name)) for name in value.__slots__]

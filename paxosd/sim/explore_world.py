@@ -1,53 +1,51 @@
-"""All worlds of a small cluster, as numbers: what each node can do next, run once and remembered.
-
-A world is one *part* per node, and the number of crashes so far. A part is what a node is and what it ever did: its
-state, the messages that it ever sent, the votes that it ever made durable. The network needs no state of its own: what
-was sent can be delivered from then on, at any time, any number of times, or never. That is delay, reordering,
-duplication and loss.
+"""One node of a small cluster: everything that can happen to it, run once by the real role and remembered.
 
 Laws:
-1. A role is pure: the same state and the same message make the same turn. So each such pair is run once, by the
-   production driver (see `explore_node.py`), and every world that meets it again uses the result.
-2. Nodes meet by messages alone: what one can do with what another sent depends on their two parts and on nothing else.
-   So each pair of parts is looked at once.
-3. A node that is down does nothing, and so does one whose messages are late: a crash and the start of the next life
-   are one step.
+1. A role is pure: the same state and the same event make the same turn. So each pair is run once, by the production
+   driver (see `explore_node.py`), held against the laws of a turn, and its effect used wherever the pair is met again.
+2. The same letter, whenever and however often it was sent, is one bit. What a node can send has no other form.
+3. What lies beyond the bounds of the configuration does not happen: a campaign in a later round, a command for a later
+   slot. What is sent for a later slot is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Enum, auto
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from paxosd.core.agent import Timer
-from paxosd.core.membership import Membership, Role
+from paxosd.core.agent import Timer, require
 from paxosd.core.messages import (
     Accept,
     Forward,
     ForwardRefused,
     Heartbeat,
     HeartbeatReply,
-    Prepare,
     PreVote,
     PreVoteReply,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
-from paxosd.core.quorum import Quorum
-from paxosd.core.records import Record
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Vote
 from paxosd.core.values import encode_body
 from paxosd.sim.explore_laws import Judge, LawBroken, Past, past, votes_of
 from paxosd.sim.explore_node import Letter, Player, Post, State, Turn, armed
+from paxosd.sim.explore_values import frozen
 from paxosd.storage.memory import MemoryStore
 
 GATEWAY: NodeId = "l1"
 """A learner that is told what is chosen, and in whose name commands come. It takes no turns."""
 
+_WITHOUT_EFFECT = (HeartbeatReply, PreVote, ForwardRefused)
+"""Never on their way: answers to heartbeats matter to reads and to a leader's patience, which are not explored;
+pre-votes are answered at once (see `Seat._campaign`); a refusal goes to a gateway."""
+
 CRASH_BITS = 4
 PART_BITS = 24
+PART = (1 << PART_BITS) - 1
+
+_PROCESS_ENDS = (AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 Row = TypeVar("Row")
 
@@ -65,50 +63,48 @@ class Configuration:
     crashes: int = 1
     """Of any nodes, at any point of any turn and between turns."""
     window_slots: int = 2
+    page_bytes_max: int = Limits().page_bytes_max
+    """How much of its votes an acceptor tells in one promise; 1: one vote a page."""
     lost: tuple[type, ...] = ()
     """Messages of these types never arrive."""
     timers: frozenset[Timer] = frozenset({Timer.ELECTION, Timer.QUORUM, Timer.HEARTBEAT, Timer.RETRY, Timer.PREPARE})
     """What may become due, at any time."""
 
 
-class Deliver(NamedTuple):
-    """A letter arrives, by the index of its sender and its number among what that one ever sent."""
+class Order(Enum):
+    """What comes from outside."""
 
-    sender: int
-    letter: int
-
-
-class Fire(NamedTuple):
-    """A timer is due."""
-
-    timer: Timer
-
-
-class Submit(NamedTuple):
+    SUBMIT = auto()
     """A gateway forwards the command that belongs to this proposer."""
+    KILL = auto()
+    """The process ends, and starts again from its records."""
 
 
-class Idle(NamedTuple):
-    """Nothing happens; a crash between two turns interrupts it."""
+Event: TypeAlias = int | Timer | Order
+"""What makes a node take a turn: a letter arrives, by its number; a timer is due; or an order."""
 
 
-Event: TypeAlias = Deliver | Fire | Submit | Idle
+class BrokenTurn(LawBroken):
+    """A law does not hold in a turn: this event, at this node, in this state."""
+
+    def __init__(self, broken: LawBroken, seat: Seat, state: int, event: Event) -> None:
+        super().__init__(broken.law, broken.sentence)
+        self.seat = seat
+        self.state = state
+        self.event = event
 
 
-class Crash(Enum):
-    """Where in a turn a node ends, to start its next life."""
+class Effect(NamedTuple):
+    """What one event does to a node in one state."""
 
-    NONE = "none"
-    BEFORE_COMMIT = "before the commit"
-    AFTER_COMMIT = "after the commit"
-
-
-class Step(NamedTuple):
-    """What one node does next."""
-
-    node: int
-    event: Event
-    crash: Crash = Crash.NONE
+    turn: Turn
+    state: int
+    said: int
+    """The letters that were sent, as bits."""
+    voted: frozenset[Vote]
+    is_answer: bool
+    """Nothing changed, and nothing was sent but an answer to whom the letter came from (or a repetition, if a timer
+    was due): the node is free to do it again, and will not have lost anything by having done it."""
 
 
 class Part(NamedTuple):
@@ -117,13 +113,6 @@ class Part(NamedTuple):
     state: int
     said: int
     voted: frozenset[Vote]
-
-
-class Moves(NamedTuple):
-    """Differences between a world and the next ones: those in which no law needs to be asked, and the others."""
-
-    quiet: tuple[int, ...]
-    loud: tuple[int, ...]
 
 
 class Table(Generic[Row]):
@@ -141,227 +130,197 @@ class Table(Generic[Row]):
         return found
 
 
-class Seat:
-    """Everything that was found out about one node."""
+class Sent(NamedTuple):
+    """A letter, who sent it, and the frame in which it arrives."""
 
-    def __init__(self, index: int, player: Player) -> None:
+    source: NodeId
+    letter: Letter
+    frame: bytes
+
+
+class Letters:
+    """Every letter that was ever sent by anybody, each once, with a number."""
+
+    def __init__(self, configuration: Configuration, post: Post) -> None:
+        self.table: Table[Sent] = Table()
+        self.arriving: dict[NodeId, int] = {}
+        """The letters that can arrive at each node, as bits."""
+        self.post = post
+        self._slots = configuration.slots
+        self._dropped = (*_WITHOUT_EFFECT, *configuration.lost)
+
+    def bits(self, source: NodeId, letters: Iterable[Letter]) -> int:
+        """These letters as bits; those of which nothing can come are left out."""
+        mask = 0
+        for target, message in letters:
+            if not isinstance(message, self._dropped):
+                carried = replace(message, sequence=0) if isinstance(message, Heartbeat) else message
+                mask |= 1 << self._number(source, Letter(target, carried))
+        return mask
+
+    def _number(self, source: NodeId, letter: Letter) -> int:
+        known = len(self.table.rows)
+        number = self.table.number((source, letter), Sent(source, letter, b""))
+        if number == known:
+            self.table.rows[number] = Sent(source, letter, self.post.frame(source, letter.message))
+            if not (isinstance(letter.message, Accept) and letter.message.slot > self._slots):
+                self.arriving[letter.target] = self.arriving.get(letter.target, 0) | 1 << number
+        return number
+
+    def of(self, mask: int) -> Iterator[Letter]:
+        """The letters that these bits stand for."""
+        return (self.table.rows[bit].letter for bit in bits(mask))
+
+
+class Seat:
+    """Everything that was found out about one node so far."""
+
+    def __init__(
+        self, index: int, player: Player, letters: Letters, configuration: Configuration, judge: Judge
+    ) -> None:
         self.index = index
         self.node = player.node
         self.player = player
         self.states: Table[State] = Table()
-        self.letters: Table[Letter] = Table()
-        self.frames: list[bytes] = []
-        self.bits_to: dict[NodeId, int] = {}  # which letters can arrive, by target
         self.parts: Table[Part] = Table()
-        self.pasts: list[int] = []  # by part
-        self.turns: dict[tuple[int, Event], Turn | None] = {}
+        self.heard: list[dict[int, Effect]] = []
+        """By state, what the letters tried so far do to it."""
+        self.deaf_to: list[int] = []
+        """By state, the letters known to do nothing to it, as bits."""
+        self.pasts: Table[Past] = Table()
+        self.past_of: list[int] = []
+        """By part, the number of its past."""
+        self._own: dict[int, tuple[tuple[Event, Effect], ...]] = {}
         self.shift = CRASH_BITS + PART_BITS * index
+        self._lives: dict[object, int] = {}
+        """The states in which lives begin, by what they find on their disk."""
+        self._letters = letters
+        self._configuration = configuration
+        self._judge = judge
+
+    # ---- states and parts ----
 
     def part_of(self, world: int) -> int:
         """The number of this node's part in a world."""
-        return world >> self.shift & (1 << PART_BITS) - 1
+        return world >> self.shift & PART
 
-    def state_in(self, world: int) -> State:
-        return self.states.rows[self.parts.rows[self.part_of(world)].state]
+    def start(self, disk: MemoryStore) -> int:
+        """The state in which a life over these records begins."""
+        records = frozen(disk)
+        if records not in self._lives:
+            self._lives[records] = self.number(self.live(disk))
+        return self._lives[records]
 
+    def live(self, disk: MemoryStore) -> State:
+        """The real role, started over these records."""
+        try:
+            return self.player.start(disk)
+        except _PROCESS_ENDS as error:
+            raise LawBroken("a node goes on", f"{self.node} cannot start again: {error!r}") from error
 
-class Worlds:
-    """The rules by which one world follows another."""
-
-    def __init__(self, configuration: Configuration, judge: Judge) -> None:
-        self.configuration = configuration
-        self.judge = judge
-        self.step = Step(0, Idle())  # the one that is looked at
-        proposers = [f"p{number}" for number in range(1, configuration.proposers + 1)]
-        acceptors = [f"a{number}" for number in range(1, configuration.acceptors + 1)]
-        roles = dict.fromkeys(proposers, Role.PROPOSER) | dict.fromkeys(acceptors, Role.ACCEPTOR)
-        membership = Membership(roles | {GATEWAY: Role.LEARNER}, Quorum.majority(dict.fromkeys(acceptors, 1)))
-        limits = Limits(window_slots_max=configuration.window_slots)
-        self._post = Post(membership.nodes)
-        self._pasts: Table[Past] = Table()
-        self._judged: set[tuple[int, ...]] = set()
-        self.seats = [
-            Seat(index, Player(node, membership, limits, float(index + 1), self._post))
-            for index, node in enumerate(roles)
-        ]
-        self.proposers, self.acceptors = self.seats[: len(proposers)], self.seats[len(proposers) :]
-
-    def first(self) -> int:
-        """The world in which nobody has done anything."""
-        world = 0
-        for seat in self.seats:
-            nothing = Part(0, 0, frozenset())
-            world += self._part(seat, nothing, seat.player.start(MemoryStore()), (), ()) << seat.shift
-        return world
-
-    def links(self) -> Iterator[tuple[Seat, Seat | None]]:
-        """Who can move at the word of whom; None: of its own accord."""
-        for seat in self.seats:
-            yield seat, None
-            yield from ((seat, other) for other in self.seats if other is not seat and self._hears(seat, other))
-
-    def _hears(self, seat: Seat, other: Seat) -> bool:
-        return seat in self.proposers or other in self.proposers
-
-    # ---- one world after another ----
-
-    def moves(self, seat: Seat, other: Seat | None, world: int, crashing: bool) -> Moves:
-        """What this node's part can become, by itself (`other` is None) or by what the other one ever sent."""
-        here = seat.part_of(world)
-        quiet: dict[int, None] = {}
-        loud: dict[int, None] = {}
-        for step in self.steps(seat, other, world, crashing):
-            part = self.after(seat, here, step)
-            if part != here:
-                kind = quiet if seat.pasts[part] == seat.pasts[here] else loud
-                kind[(part - here << seat.shift) + crashing] = None
-        return Moves(tuple(quiet), tuple(loud))
-
-    def steps(self, seat: Seat, other: Seat | None, world: int, crashing: bool) -> Iterator[Step]:
-        """Everything to be tried for `moves`."""
-        if other is None:
-            events = self._own_events(seat.state_in(world))
-        else:
-            sent = other.parts.rows[other.part_of(world)].said & other.bits_to.get(seat.node, 0)
-            events = (Deliver(other.index, bit) for bit in _bits(sent))
-        for event in events:
-            if not crashing:
-                yield Step(seat.index, event)
-            else:
-                yield Step(seat.index, event, Crash.BEFORE_COMMIT)
-                yield Step(seat.index, event, Crash.AFTER_COMMIT)
-        if crashing and other is None:
-            yield Step(seat.index, Idle(), Crash.AFTER_COMMIT)
-
-    def _own_events(self, state: State) -> Iterator[Event]:
-        yield from (Fire(t) for t in armed(state) if t in self.configuration.timers)
-        if isinstance(state.agent, Proposer) and state.agent.leading:
-            yield Submit()
-
-    def after(self, seat: Seat, here: int, step: Step) -> int:
-        """The part that this step makes of this one; the same one if it changes nothing."""
-        self.step = step
-        part = seat.parts.rows[here]
-        if isinstance(step.event, Idle):
-            return self._part(seat, part, seat.player.start(seat.states.rows[part.state].disk), (), ())
-        turn = self._turn(seat, part.state, step.event)
-        if turn is None:
-            return here
-        if step.event == Fire(Timer.ELECTION):
-            self._judge_new_ballot(seat, part, turn)
-        if step.crash is Crash.NONE:
-            return self._part(seat, part, turn.state, turn.early + turn.late, turn.records)
-        if step.crash is Crash.BEFORE_COMMIT and turn.records and turn.early:
-            return self._part(seat, part, seat.player.start(seat.states.rows[part.state].disk), turn.early, ())
-        if step.crash is Crash.AFTER_COMMIT and turn.records and turn.late:
-            return self._part(seat, part, seat.player.start(turn.state.disk), turn.early, turn.records)
-        return here  # as good as a crash between two turns
-
-    def check(self, world: int) -> None:
-        """Hold this world against the laws; raises `LawBroken`."""
-        key = tuple(seat.pasts[seat.part_of(world)] for seat in self.seats)
-        if key not in self._judged:
-            self._judged.add(key)
-            self._judge(key)
-
-    def check_again(self, world: int) -> None:
-        """The same, even if an equal world was looked at before."""
-        self._judge(tuple(seat.pasts[seat.part_of(world)] for seat in self.seats))
-
-    def _judge(self, key: tuple[int, ...]) -> None:
-        pasts = [self._pasts.rows[number] for number in key]
-        self.judge.world(pasts[len(self.proposers) :], pasts[: len(self.proposers)])
-
-    def describe(self, step: Step) -> str:
-        """A step for the eye."""
-        seat = self.seats[step.node]
-        match step.event:
-            case Deliver(sender, letter):
-                source = self.seats[sender]
-                text = f"{seat.node} receives {source.letters.rows[letter].message} from {source.node}"
-            case Fire(timer):
-                text = f"{seat.node}: {timer.name} is due"
-            case Submit():
-                text = f"{seat.node} is forwarded its command"
-            case _:
-                text = f"{seat.node} is killed"
-        return text if step.crash is Crash.NONE else f"{text}; it ends {step.crash.value} and starts again"
-
-    # ---- one node ----
-
-    def _part(self, seat: Seat, part: Part, state: State, said: Iterable[Letter], records: Iterable[Record]) -> int:
-        """The number of what a part becomes, in this state, when this was said and this was made durable."""
-        bits = part.said
-        for letter in said:
-            bits |= self._bit(seat, letter)
-        became = Part(seat.states.number(state.identity, state), bits, part.voted.union(votes_of(records)))
-        number = seat.parts.number(became, became)
-        if number == len(seat.pasts):
-            known = past((seat.letters.rows[bit] for bit in _bits(bits)), became.voted)
-            seat.pasts.append(self._pasts.number(known, known))
+    def number(self, state: State) -> int:
+        """The number of this state."""
+        number = self.states.number(state.identity, state)
+        if number == len(self.heard):
+            self.heard.append({})
+            self.deaf_to.append(0)
         return number
 
-    def _bit(self, seat: Seat, letter: Letter) -> int:
-        """The letter as a bit among all that this node ever sent; 0 if nothing can come of it."""
-        message = letter.message
-        if isinstance(message, (*_WITHOUT_EFFECT, *self.configuration.lost)):
-            return 0
-        if isinstance(message, Heartbeat):
-            message = replace(message, sequence=0)
-        letter = Letter(letter.target, message)
-        number = seat.letters.number(letter, letter)
-        if number == len(seat.frames):
-            seat.frames.append(self._post.frame(seat.node, message))
-            if not (isinstance(message, Accept) and message.slot > self.configuration.slots):
-                seat.bits_to[letter.target] = seat.bits_to.get(letter.target, 0) | 1 << number
-        return 1 << number
+    def part(self, state: int, said: int, voted: frozenset[Vote]) -> int:
+        """The number of this part."""
+        part = Part(state, said, voted)
+        number = self.parts.number(part, part)
+        require(number <= PART, f"{self.node} has more parts than a world has room for")
+        if number == len(self.past_of):
+            known = past(self._letters.of(said), voted)
+            self.past_of.append(self.pasts.number(known, known))
+        return number
 
-    def _turn(self, seat: Seat, state: int, event: Event) -> Turn | None:
-        """What this event does to a node in this state; None if it is beyond the bounds of the world."""
-        key = (state, event)
-        if key not in seat.turns:
-            before = seat.states.rows[state]
-            turn = seat.turns[key] = self._take_turn(seat, before, event)
-            if turn is not None:
-                self.judge.turn(before, turn)
-        return seat.turns[key]
+    # ---- turns ----
 
-    def _take_turn(self, seat: Seat, state: State, event: Event) -> Turn | None:
-        match event:
-            case Deliver(sender, letter):
-                return seat.player.receive(state, self.seats[sender].frames[letter])
-            case Fire(Timer.ELECTION):
-                return self._campaign(seat, state)
-            case Fire(timer):
-                return seat.player.fire(state, timer)
-            case _:
-                return self._submit(seat, state)
+    def effects(self, state: int, inbox: int) -> Iterator[tuple[Event, Effect]]:
+        """What this node can do in this state, by itself or at the word of these letters."""
+        yield from self.own_effects(state)
+        heard = self.heard[state]
+        live = inbox & ~self.deaf_to[state]
+        while live:
+            low = live & -live
+            live ^= low
+            letter = low.bit_length() - 1
+            effect = heard.get(letter) or self._hear(state, letter)
+            if effect is not None:
+                yield letter, effect
 
-    def _campaign(self, seat: Seat, state: State) -> Turn | None:
+    def own_effects(self, state: int) -> tuple[tuple[Event, Effect], ...]:
+        """What this node can do in this state by itself."""
+        if state not in self._own:
+            self._own[state] = tuple(self._try_own(state))
+        return self._own[state]
+
+    def _try_own(self, number: int) -> Iterator[tuple[Event, Effect]]:
+        state = self.states.rows[number]
+        events: list[Event] = [timer for timer in armed(state) if timer in self._configuration.timers]
+        if isinstance(state.agent, Proposer) and state.agent.leading:
+            events.append(Order.SUBMIT)
+        for event in events:
+            effect = self._try(number, event, None)
+            if effect is not None:
+                yield event, effect
+
+    def _hear(self, number: int, letter: int) -> Effect | None:
+        """Try a letter for the first time; None if it does nothing."""
+        effect = self._try(number, letter, self._letters.table.rows[letter].source)
+        assert effect is not None
+        if effect.state == number and not effect.said and not effect.turn.records:
+            self.deaf_to[number] |= 1 << letter
+            return None
+        self.heard[number][letter] = effect
+        return effect
+
+    def _try(self, number: int, event: Event, asked_by: NodeId | None) -> Effect | None:
+        before = self.states.rows[number]
+        try:
+            turn = self.turn(before, event)
+            if turn is None:
+                return None
+            self._judge.turn(before, turn)
+        except LawBroken as broken:
+            raise BrokenTurn(broken, self, number, event) from broken
+        state = self.number(turn.state)
+        sent = turn.early + turn.late
+        to_asker = asked_by is None or all(letter.target == asked_by for letter in sent)
+        is_answer = state == number and to_asker
+        return Effect(turn, state, self._letters.bits(self.node, sent), frozenset(votes_of(turn.records)), is_answer)
+
+    def turn(self, state: State, event: Event) -> Turn | None:
+        """What this event does to the real role; None if it is beyond the bounds of the world."""
+        try:
+            match event:
+                case int():
+                    return self.player.receive(state, self._letters.table.rows[event].frame)
+                case Timer.ELECTION:
+                    return self._campaign(state)
+                case Timer():
+                    return self.player.fire(state, event)
+                case _:
+                    return self._submit(state)
+        except _PROCESS_ENDS as error:
+            raise LawBroken("a node goes on", f"{self.node} ends its process: {error!r}") from error
+
+    def _campaign(self, state: State) -> Turn | None:
         """Canvass, and be answered by everybody as if nothing had ever happened."""
-        canvassing = seat.player.fire(state, Timer.ELECTION).state
+        canvassing = self.player.fire(state, Timer.ELECTION).state
         yes = PreVoteReply(_ballot_of(canvassing), True, NO_BALLOT, FIRST_SLOT)
-        turn = seat.player.receive(canvassing, *(self._post.frame(other.node, yes) for other in self.acceptors))
-        return turn if _ballot_of(turn.state).round <= self.configuration.rounds else None
+        turn = self.player.receive(canvassing, *(self._letters.post.frame(node, yes) for node in self.player.acceptors))
+        return turn if _ballot_of(turn.state).round <= self._configuration.rounds else None
 
-    def _submit(self, seat: Seat, state: State) -> Turn | None:
+    def _submit(self, state: State) -> Turn | None:
         """A command is forwarded, unless it would get a slot that is not explored."""
-        body = encode_body([command_of(seat.node)])
-        turn = seat.player.receive(state, self._post.frame(GATEWAY, Forward(seat.index + 1, 1, 1, 1, 1, body)))
+        body = encode_body([command_of(self.node)])
+        forward = Forward(self.index + 1, 1, 1, 1, 1, body)
+        turn = self.player.receive(state, self._letters.post.frame(GATEWAY, forward))
         slots = [letter.message.slot for letter in turn.early if isinstance(letter.message, Accept)]
-        return turn if max(slots, default=0) <= self.configuration.slots else None
-
-    def _judge_new_ballot(self, seat: Seat, part: Part, turn: Turn) -> None:
-        """A campaign uses a ballot in which this node never prepared, in no life."""
-        used = {
-            message.ballot for bit in _bits(part.said) if isinstance(message := seat.letters.rows[bit].message, Prepare)
-        }
-        for letter in turn.early + turn.late:
-            if isinstance(letter.message, Prepare) and letter.message.ballot in used:
-                raise LawBroken("ballots are not used again", f"{seat.node} prepares {letter.message.ballot} once more")
-
-
-_WITHOUT_EFFECT = (HeartbeatReply, PreVote, ForwardRefused)
+        return turn if max(slots, default=0) <= self._configuration.slots else None
 
 
 def _ballot_of(state: State) -> Ballot:
@@ -374,7 +333,8 @@ def command_of(proposer: NodeId) -> bytes:
     return f"x{proposer[1:]}".encode()
 
 
-def _bits(mask: int) -> Iterator[int]:
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1
