@@ -16,8 +16,11 @@ from bench.cluster import LAYOUTS, show, summary_ms
 from paxosd import Client
 from tests.system.daemons import DaemonCluster
 
+Result = tuple[int, list[float]]
+"""How many values one client had acknowledged, and some of their latencies in seconds."""
 
-def load(config: str, seconds: float, window: int, value_bytes: int, results: multiprocessing.Queue[object]) -> None:
+
+def load(config: str, seconds: float, window: int, value_bytes: int, results: multiprocessing.Queue[Result]) -> None:
     """One client process: propose for `seconds`, with `window` values under way; puts (count, every 50th latency)."""
     value = bytes(value_bytes)
     latencies: list[float] = []
@@ -43,7 +46,7 @@ def measure(layout: str, clients: int, seconds: float, window: int, value_bytes:
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, DaemonCluster(Path(folder), LAYOUTS[layout]) as cluster:
         cluster.leader()
-        results: multiprocessing.Queue[object] = context.Queue()
+        results: multiprocessing.Queue[Result] = context.Queue()
         arguments = (str(cluster.config), seconds, window, value_bytes, results)
         processes = [context.Process(target=load, args=arguments) for _ in range(clients)]
         for process in processes:
@@ -51,8 +54,8 @@ def measure(layout: str, clients: int, seconds: float, window: int, value_bytes:
         gathered = [results.get(timeout=seconds + 60) for _ in processes]
         for process in processes:
             process.join()
-    done = sum(count for count, _ in gathered)  # type: ignore[misc]
-    latencies = [latency for _, some in gathered for latency in some]  # type: ignore[misc]
+    done = sum(count for count, _ in gathered)
+    latencies = [latency for _, some in gathered for latency in some]
     row: dict[str, object] = {"layout": layout, "clients": clients, "window": window, "value_bytes": value_bytes}
     return row | {"values": done, "values_per_s": round(done / seconds), **summary_ms(latencies)}
 

@@ -233,11 +233,15 @@ def _explain(failed: Result, machine: Callable[[], StateMachine], options: argpa
     file = Path(f"failure-{seed}.json")
     file.write_text(smallest.plan.to_json() + "\n")
     traced = run(smallest.plan, machine, tracing=True)
-    print("\n".join(traced.trace[-TRACE_LINES:]))
-    print(f"\n{failed.text}")
-    print(f"seed {seed}: {len(failed.plan.faults)} faults, shrunk to {len(smallest.plan.faults)}")
-    print(f"again, whole:  paxosd sim --replay {seed} --profile {profile}{nodes}")
-    print(f"again, shrunk: paxosd sim --plan {file}")
+    lines = [
+        *traced.trace[-TRACE_LINES:],
+        "",
+        failed.text,
+        f"seed {seed}: {len(failed.plan.faults)} faults, shrunk to {len(smallest.plan.faults)}",
+        f"again, whole:  paxosd sim --replay {seed} --profile {profile}{nodes}",
+        f"again, shrunk: paxosd sim --plan {file}",
+    ]
+    print("\n".join(lines), file=sys.stderr if options.write_out == "json" else sys.stdout)
 
 
 # ---- the summary -------------------------------------------------------------------------------

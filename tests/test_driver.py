@@ -189,7 +189,8 @@ def test_recovery_gives_the_agent_its_records() -> None:
     bench = Bench()
     bench.driver.recover()
 
-    assert bench.agent.given == [("disk", Round(3))]
+    given: list[object] = list(bench.agent.given)
+    assert given == [("disk", Round(3))]
 
 
 def test_frames_of_members_reach_the_agent_and_others_are_counted() -> None:

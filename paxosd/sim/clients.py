@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from paxosd.client.errors import PaxosError
@@ -107,31 +107,34 @@ class SimClient:
     def _call(self, now: float) -> None:
         self._next_call_s = now + self._random.uniform(0.5, 1.5) * self._plan.think_s
         if self._random.random() < 0.25:
-            self._read(now)
+            start = max(1, self._order.acknowledged - self._random.randrange(10))
+            self.ask(now, ReadLog(0, start, True, 0, 0))
         for _ in range(self._random.choice((1, 1, 1, 2, 5))):
             if len(self.under_way) < UNDER_WAY_MAX:
-                self._propose(now)
+                self.propose(now)
 
-    def _propose(self, now: float) -> None:
+    def propose(self, now: float) -> Operation:
+        """Propose a value that nobody proposed before; `step` sends it."""
         self._count += 1
         padding = b"#" + b"x" * self._random.randrange(self._plan.command_bytes)
         value = b"%s-%d%s" % (self.name.encode(), self._count, padding)
         self._submitted.add(value)
         command = Command(value, now + self.timeout_s)
         self._session.propose(command)
-        self._begin("propose", value, command, now)
+        return self._begin("propose", value, command, now)
 
-    def _read(self, now: float) -> None:
+    def ask(self, now: float, read: ReadLog) -> Operation:
+        """Read the log, under a request number of our own; `step` sends it."""
         self._requests += 1
-        start = max(1, self._order.acknowledged - self._random.randrange(10))
-        question = Question(ReadLog(self._requests, start, True, 0, 0), now + self.timeout_s)
+        question = Question(replace(read, request=self._requests), now + self.timeout_s)
         self._session.ask(question)
-        self._begin("read", b"", question, now)
+        return self._begin("read", b"", question, now)
 
-    def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> None:
+    def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> Operation:
         operation = Operation(self.name, name, value, now, self._order.acknowledged, pending)
         self.operations.append(operation)
         self.under_way.append(operation)
+        return operation
 
     # ---- results ----
 
@@ -163,7 +166,8 @@ class SimClient:
         asked = operation.pending
         assert isinstance(asked, Question)
         assert isinstance(asked.message, ReadLog)
-        self._order.read(asked.message.start, values, page.last, operation.seen_before)
+        seen_before = operation.seen_before if asked.message.linearizable else asked.message.seen
+        self._order.read(asked.message.start, values, page.last, seen_before)
 
 
 def check_ends(operations: Sequence[Operation], order: Order, certain: bool) -> None:

@@ -10,6 +10,7 @@ RECOVERY_CRASHES = 5
 
 def schedule_faults(world: World) -> None:
     """Let every fault of the world's plan happen at its time."""
+    world.on_prepare = lambda node: coup(world, node)
     for fault in world.plan.faults:
         world.schedule(fault.at_s, strike, (world, fault))
 
@@ -25,11 +26,23 @@ def strike(world: World, fault: Fault) -> None:
         case "clog":
             for link in fault.targets:
                 world.network.clog(*_ends(link), world.now + fault.for_s)
+        case "coups":
+            world.coups_until, world.coup_for_s = world.now + fault.for_s, fault.amount
         case "loss":
             world.network.lose(fault.amount, world.now + fault.for_s)
         case _:
             for target in fault.targets:
                 _strike_node(world, world.nodes[target], fault)
+
+
+def coup(world: World, proposer: SimNode) -> None:
+    """Soon after it prepares, a proposer is heard by a few acceptors only."""
+    random = world.random
+    acceptors = [node for node in world.config.membership.acceptors if node != proposer.id]
+    deaf = random.sample(acceptors, random.randint(0, len(acceptors)))
+    delay_s = random.uniform(0.0, 3.0) * (world.plan.delay_s + world.plan.jitter_s)
+    for acceptor in deaf:
+        world.later(delay_s, world.network.cut, proposer.id, acceptor, world.now + delay_s + world.coup_for_s)
 
 
 def _ends(link: str) -> tuple[str, str]:

@@ -24,6 +24,9 @@ Name: TypeAlias = str
 Deliver: TypeAlias = Callable[[Name, Name, bytes], None]
 """Called with sender, receiver and frame when a frame arrives."""
 
+Sieve: TypeAlias = Callable[[Name, Name, bytes], bytes | None]
+"""What a script lets through of a frame from sender to receiver; None: nothing."""
+
 Schedule: TypeAlias = Callable[[float, Callable[..., None], tuple[object, ...]], None]
 
 INBOX_FRAMES_MAX = 1000
@@ -39,6 +42,7 @@ class Network:
         self.delivered = 0
         self.dropped: Counter[str] = Counter()
         self.in_flight = 0
+        self.sieve: Sieve | None = None
         self._random = random
         self._schedule = schedule
         self._deliver = deliver
@@ -77,6 +81,12 @@ class Network:
         """Put a frame on its way at this time; `client`: one end of the link is a client."""
         random = self._random
         self.sent += 1
+        if self.sieve is not None:
+            passed = self.sieve(source, target, frame)
+            if passed is None:
+                self.dropped["kept by the script"] += 1
+                return
+            frame = passed
         loss = self._loss if at >= self._lossy_until else self._lossy
         if self._cut_until and at < self._cut_until.get((source, target), 0.0):
             self.dropped["cut"] += 1

@@ -44,6 +44,7 @@ KINDS = (
     "cut",  # one link, one way or both
     "partition",  # two groups
     "hub",  # every link but those to one node
+    "coups",  # whoever prepares is soon heard by a few only: leader after leader leaves a few votes behind
     "clog",  # a link holds back what is sent and lets it all through later
     "loss",
     "client-cut",  # a client reaches only some gateways
@@ -54,7 +55,7 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "swarm": KINDS,
     "crash": ("kill", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe"),
     "disk": ("power", "crash-in-turn", "slow-disk", "disk-error", "bit-flip", "kill"),
-    "network": ("cut", "partition", "hub", "clog", "loss", "client-cut", "garbage"),
+    "network": ("cut", "partition", "hub", "coups", "clog", "loss", "client-cut", "garbage"),
     "quiet": (),
 }
 
@@ -249,6 +250,8 @@ def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
         case "hub":
             links = [f"{a}>{b}" for a in nodes for b in nodes if a != b and one not in (a, b)]
             return Fault(at_s, kind, tuple(links), 3 * short_s)
+        case "coups":
+            return Fault(at_s, kind, (), plan.election_s * random.uniform(4, 12), plan.election_s * random.random())
         case "clog":
             other = random.choice([node for node in nodes if node != one])
             return Fault(at_s, kind, (f"{one}>{other}",), short_s)

@@ -133,7 +133,7 @@ def _enough(
 def heal(world: World, core: frozenset[NodeId]) -> None:
     """Make the core whole and all else permanent: others stay down, cut off, deaf or mute, as chance has it."""
     random = world.random
-    world.healed = True
+    world.healed, world.coups_until = True, 0.0
     world.note("----", "the core is %s", ",".join(sorted(core)))
     inside = core | world.clients.keys()
     world.network.mend(lambda source, target: not (source in inside and target in inside))

@@ -20,7 +20,7 @@ from paxosd.assembly import assemble
 from paxosd.codec import Codec
 from paxosd.config import Config, parse
 from paxosd.core.agent import Event, InvariantBroken
-from paxosd.core.messages import Message
+from paxosd.core.messages import Message, Prepare
 from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
@@ -221,6 +221,8 @@ class SimNode:
     def _sent(self, message: Message) -> None:
         world = self._world
         world.safety.sent((self.id, self.life), message, self.disk.synced)
+        if world.now < world.coups_until and isinstance(message, Prepare):
+            world.on_prepare(self)
         world.marks.sent(self.id, self.life, message)
         if world.tracing:
             world.show(self.id, "sends %.200s", message)
@@ -237,6 +239,8 @@ class World:
         self.plan = plan
         self.machine = machine
         self.now = 0.0
+        self.coups_until, self.coup_for_s = 0.0, 0.0
+        self.on_prepare: Callable[[SimNode], None] = lambda node: None
         self.healed = False  # the second phase has begun: no fault begins any more
         self.tracing = tracing
         self.trace: list[str] = []

@@ -46,13 +46,14 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def membership_text(roles: Mapping[str, str], extra: str = "") -> str:
-    """A membership file on loopback with fresh ports."""
-    ports = iter(free_ports(2 * len(roles)))
+def membership_text(roles: Mapping[str, str], extra: str = "", relayed: bool = False) -> str:
+    """A membership file on loopback with fresh ports; `relayed`: peers dial a port that nobody listens on yet."""
+    ports = iter(free_ports(3 * len(roles)))
     lines = ["cluster: test", "transport: zeromq", "nodes:"]
     for node, role in roles.items():
         client = f', client: "127.0.0.1:{next(ports)}"' if role in ("learner", "replica") else ""
-        lines.append(f'  {node}: {{role: {role}, address: "127.0.0.1:{next(ports)}"{client}}}')
+        listen = f', listen: "127.0.0.1:{next(ports)}"' if relayed else ""
+        lines.append(f'  {node}: {{role: {role}, address: "127.0.0.1:{next(ports)}"{client}{listen}}}')
     return "\n".join([*lines, extra, ""])
 
 
@@ -95,11 +96,11 @@ class Daemon:
 class DaemonCluster:
     """A cluster of daemons in a folder; every daemon is ended when the block ends."""
 
-    def __init__(self, folder: Path, roles: Mapping[str, str], extra: str = "") -> None:
+    def __init__(self, folder: Path, roles: Mapping[str, str], extra: str = "", relayed: bool = False) -> None:
         self.folder = folder
         self.roles = dict(roles)
         self.config = folder / "cluster.yaml"
-        self.config.write_text(membership_text(roles, extra))
+        self.config.write_text(membership_text(roles, extra, relayed))
         self.daemons: dict[str, Daemon] = {}
 
     def __enter__(self) -> DaemonCluster:
@@ -127,6 +128,22 @@ class DaemonCluster:
             self.daemons[node].send(signal.SIGKILL)
         for node in nodes:
             self.daemons[node].process.wait(EXIT_WITHIN_S)
+
+    def pause(self, *nodes: str) -> None:
+        """SIGSTOP: the processes stand still, their sockets stay open."""
+        for node in nodes:
+            self.daemons[node].send(signal.SIGSTOP)
+
+    def resume(self, *nodes: str) -> None:
+        """SIGCONT."""
+        for node in nodes:
+            self.daemons[node].send(signal.SIGCONT)
+
+    def elections(self) -> list[str]:
+        """The ballots that led, as the nodes have logged it over all of their lives, lowest first."""
+        logs = [log.read_text() for log in self.folder.glob("*.log")]
+        ballots = {ballot for log in logs for ballot in re.findall(r"leader\.elected ballot=(\S+)", log)}
+        return sorted(ballots, key=lambda ballot: (int(ballot.split(".")[0]), ballot))
 
     def having(self, *roles: str) -> list[str]:
         return [node for node, role in self.roles.items() if role in roles]

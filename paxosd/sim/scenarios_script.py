@@ -1,0 +1,424 @@
+"""The words in which scenarios speak: a world without bad luck of its own, and what a script does to it.
+
+Laws:
+1. Nothing happens that the script does not do: no loss, no drift, no fault. All invariants stay on.
+2. Times are given and told in election timeouts (T_e), the only unit that means the same for every cluster.
+3. Messages are taken out of real frames and put back later as they were: a script forges nothing that a node says.
+4. The same script with the same seed gives the same run. The seed draws timing, delays, and who plays which part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any, TypeVar
+
+from paxosd.codec import Codec
+from paxosd.core.messages import FromClient, ToClient
+from paxosd.core.types import NodeId
+from paxosd.sim.clients import Operation, SimClient, check_ends
+from paxosd.sim.invariants import Violation, ensure
+from paxosd.sim.network import Name
+from paxosd.sim.plan import Plan, draw
+from paxosd.sim.scenarios_props import Catch, Caught, Chronicle, Report, ScriptedDisk
+from paxosd.sim.world import Crashed, SimNode, World
+
+T = TypeVar("T", bound=ToClient)
+
+LAYOUTS: Mapping[str, tuple[str, ...]] = {
+    "3 replicas": ("r1", "r2", "r3"),
+    "5 replicas": ("r1", "r2", "r3", "r4", "r5"),
+    "roles": ("p1", "p2", "a1", "a2", "a3", "l1", "l2"),
+    "roles, 5 acceptors": ("p1", "p2", "a1", "a2", "a3", "a4", "a5", "l1", "l2"),
+}
+"""By name, the nodes of a cluster; the first letter of a node is its role's."""
+
+ROLE_OF = {"p": "proposer", "a": "acceptor", "l": "learner", "r": "replica"}
+
+RECOVER_T_E = 8.0
+"""Within how many election timeouts a command must be acknowledged after something went wrong."""
+
+SETTLE_T_E = 30.0
+"""Within how many election timeouts everything under way must have ended, and every learner have caught up."""
+
+RAW_CLIENT: Name = "x1"
+"""A client that is the script itself: it says what it likes, and hears what is answered."""
+
+_STEP_T_E = 0.02
+
+
+def calm(seed: int, layout: str, **changes: Any) -> Plan:
+    """A plan in which nothing goes wrong by itself; the seed draws how fast clocks, links and disks are."""
+    random = Random(f"scenario-{layout}-{seed}")
+    nodes = LAYOUTS[layout]
+    voters = sum(node[0] in "ar" for node in nodes)
+    election_s = random.choice((0.6, 1.0, 1.5))
+    plan = replace(
+        draw(seed, "quiet"),
+        roles={node: ROLE_OF[node[0]] for node in nodes},
+        weights={},
+        quorum=(voters // 2 + 1, voters // 2 + 1),
+        election_s=election_s,
+        heartbeat_s=election_s / random.choice((3, 4, 5)),
+        retry_s=election_s / random.choice((2, 4)),
+        ping_s=10.0,
+        window_slots=64,
+        value_bytes=1000,
+        page_bytes=2000,
+        pending_bytes=1 << 20,
+        sessions=64,
+        delay_s=random.choice((0.0002, 0.001, 0.01)),
+        jitter_s=random.choice((0.0, 0.001)),
+        loss=0.0,
+        repeat=0.0,
+        sync_s=random.choice((0.0002, 0.002)),
+        drift=0.0,
+        clients=2,
+        think_s=0.3 * election_s,
+        timeout_s=12 * election_s,
+        command_bytes=20,
+    )
+    return replace(plan, **changes)
+
+
+# ---- the script ----------------------------------------------------------------------------------
+
+
+class Script:
+    """A world and the hand that plays with it. Made by the first line of a scenario, finished by `finish`."""
+
+    def __init__(self, seed: int, layout: str, tracing: bool = False, **changes: Any) -> None:
+        self.plan = calm(seed, layout, **changes)
+        self.random = Random(f"script-{layout}-{seed}")
+        self.world = World(self.plan, tracing=tracing)
+        self.t_e = self.plan.election_s
+        self.chronicle = Chronicle(self.world)
+        self.world.marks = self.chronicle
+        self.disks = {name: ScriptedDisk(Random(self.random.getrandbits(64)), self.plan.sync_s) for name in self.nodes}
+        for name, disk in self.disks.items():
+            self.world.nodes[name].disk = disk
+        self.heard: list[tuple[NodeId, ToClient]] = []  # by the raw client
+        self.loss = 0.0  # this share of what nodes send each other is lost
+        self._cut: set[tuple[Name, Name]] = set()
+        self._catches: list[Catch] = []
+        self._letting_pass = False
+        self._ear = self._codec("ear", 0)
+        self.world.network.sieve = self._sift
+        for client in self.clients:
+            client.working = False
+
+    def begin(self) -> None:
+        """Start everything, and wait until somebody leads and every client was served once."""
+        self.world.start()
+        self.run(1.0)
+        first = [self.propose(client) for client in self.clients]
+        self.until(lambda: all(operation.outcome == "acked" for operation in first), 12, "everybody is served")
+
+    # ---- time ----
+
+    @property
+    def now(self) -> float:
+        return self.world.now
+
+    def run(self, t_e: float) -> None:
+        """Let so many election timeouts pass."""
+        self.world.run_until(self.now + t_e * self.t_e)
+
+    def until(self, done: Callable[[], bool], within_t_e: float, what: str) -> float:
+        """Let time pass until this is so, and say how long that took; it is a violation if it takes longer."""
+        began = self.now
+        while not done():
+            ensure(self.now < began + within_t_e * self.t_e, "scenario", f"not within {within_t_e} T_e: {what}")
+            self.run(_STEP_T_E)
+        return self.since(began)
+
+    def since(self, moment: float) -> float:
+        """How long ago that was."""
+        return (self.now - moment) / self.t_e
+
+    # ---- who leads ----
+
+    @property
+    def leader(self) -> NodeId:
+        """Who leads; of several that think so, the one with the highest ballot. Empty: nobody."""
+        reigning = self.chronicle.reigning()
+        return reigning[-1].node if reigning else ""
+
+    def changes_since(self, moment: float) -> int:
+        """How many leaders were elected since then."""
+        return sum(reign.began_s > moment for reign in self.chronicle.reigns)
+
+    def ballots_since(self, moment: float) -> int:
+        """By how much the highest round grew since then."""
+        before = [ballot.round for ballot, at in self.chronicle.prepared.items() if at <= moment]
+        return max(ballot.round for ballot in self.chronicle.prepared) - max(before, default=0)
+
+    def end_of_reign(self, node: NodeId, began_before: float) -> float:
+        """When the last leadership of this node from before that moment ended, in its own opinion."""
+        return [
+            reign.ended_s for reign in self.chronicle.reigns if reign.node == node and reign.began_s < began_before
+        ][-1]
+
+    # ---- nodes ----
+
+    @property
+    def nodes(self) -> Mapping[NodeId, SimNode]:
+        return self.world.nodes
+
+    def having(self, letters: str) -> list[NodeId]:
+        """The nodes of these roles, by the first letters of their names."""
+        return [name for name in self.nodes if name[0] in letters]
+
+    @property
+    def acceptors(self) -> list[NodeId]:
+        return self.having("ar")
+
+    @property
+    def proposers(self) -> list[NodeId]:
+        return self.having("pr")
+
+    @property
+    def majority(self) -> int:
+        """How many acceptors are a quorum."""
+        return len(self.acceptors) // 2 + 1
+
+    @property
+    def learners(self) -> list[NodeId]:
+        return self.having("lr")
+
+    def pick(self, names: Iterable[NodeId], but: Collection[NodeId] = ()) -> NodeId:
+        """One of these, by chance."""
+        return self.random.choice([name for name in names if name not in but])
+
+    def kill(self, *names: NodeId) -> None:
+        """End these processes; their page caches stay."""
+        for name in names:
+            self.nodes[name].end(False, "killed by the script")
+
+    def power_off(self, *names: NodeId) -> None:
+        """End these processes, and lose what they did not sync."""
+        for name in names:
+            self.nodes[name].end(True, "power cut by the script")
+
+    def start(self, *names: NodeId) -> None:
+        """Begin a new life of each that does not live."""
+        for name in names:
+            self.nodes[name].start()
+
+    def pause(self, name: NodeId, t_e: float) -> None:
+        """Stop this process for a while; its clock goes on."""
+        self.nodes[name].paused_until = self.now + t_e * self.t_e
+
+    def crash(self, name: NodeId, power: bool) -> None:
+        """End this process here and now, in the middle of its turn; it starts again an election timeout later."""
+        self.nodes[name].crash_with_power_loss = power
+        raise Crashed
+
+    def drain(self, name: NodeId) -> None:
+        """Ask this node to stop, as SIGTERM does; `drained` says when it may end."""
+        driver = self.nodes[name].driver
+        if driver is not None:
+            driver.agent.drain(self.now)  # no role looks at the time
+
+    def drained(self, name: NodeId) -> bool:
+        """Whether this node has nothing left to finish."""
+        driver = self.nodes[name].driver
+        return driver is not None and driver.agent.drained
+
+    def ignored(self, name: NodeId, reason: str) -> int:
+        """How many messages this life of a node ignored for this reason."""
+        driver = self.nodes[name].driver
+        return 0 if driver is None else driver.agent.ignored[reason]
+
+    # ---- links ----
+
+    def cut(self, sources: Collection[Name], targets: Collection[Name]) -> None:
+        """Drop whatever any of these sends to any of those, until it is healed."""
+        self._cut |= {(source, target) for source in sources for target in targets if source != target}
+
+    def sever(self, some: Collection[Name], others: Collection[Name]) -> None:
+        """Cut both ways."""
+        self.cut(some, others)
+        self.cut(others, some)
+
+    def heal(self, sources: Collection[Name] | None = None, targets: Collection[Name] | None = None) -> None:
+        """Mend the links from these to those, all by default."""
+        self._cut = {
+            (source, target)
+            for source, target in self._cut
+            if (sources is not None and source not in sources) or (targets is not None and target not in targets)
+        }
+
+    def keep_only(self, pairs: Iterable[tuple[NodeId, NodeId]]) -> None:
+        """Cut every link between nodes but these, which stay both ways."""
+        kept = {frozenset(pair) for pair in pairs}
+        self._cut |= {(a, b) for a in self.nodes for b in self.nodes if a != b and frozenset((a, b)) not in kept}
+
+    # ---- messages ----
+
+    def hold(self, *types: type, source: Collection[Name] = (), target: Collection[Name] = (),
+             when: Callable[[Caught], bool] = lambda caught: True,
+             then: Callable[[Caught], None] = lambda caught: None) -> Catch:  # fmt: skip
+        """Keep back the messages of these types, from and to these (empty: anybody), until `release`."""
+        return self._catch(True, types, source, target, when, then)
+
+    def watch(self, *types: type, source: Collection[Name] = (), target: Collection[Name] = (),
+              when: Callable[[Caught], bool] = lambda caught: True,
+              then: Callable[[Caught], None] = lambda caught: None) -> Catch:  # fmt: skip
+        """Note the messages of these types, and let them pass."""
+        return self._catch(False, types, source, target, when, then)
+
+    def _catch(self, keeps: bool, types: tuple[type, ...], source: Collection[Name], target: Collection[Name],
+               when: Callable[[Caught], bool], then: Callable[[Caught], None]) -> Catch:  # fmt: skip
+        def wanted(caught: Caught) -> bool:
+            return (
+                isinstance(caught.message, types)
+                and (not source or caught.source in source)
+                and (not target or caught.target in target)
+                and when(caught)
+            )
+
+        catch = Catch(wanted, keeps, then)
+        self._catches.append(catch)
+        return catch
+
+    def forget(self, catch: Catch) -> None:
+        """Let pass from now on what this caught; what it kept is lost."""
+        catch.over = True
+
+    def release(self, catch: Catch) -> None:
+        """Stop catching, and send what was kept on its way."""
+        catch.over = True
+        for caught in catch.found:
+            self.send(caught)
+
+    def send(self, caught: Caught) -> None:
+        """Send this message now, as it was; nothing catches it again."""
+        codec = self._codec(caught.source, caught.incarnation)
+        (frame,) = codec.frames([codec.pack(caught.message)])
+        self._letting_pass = True
+        self.world.network.send(caught.source, caught.target, frame, self.now)
+        self._letting_pass = False
+
+    def _codec(self, sender: Name, incarnation: int) -> Codec:
+        return Codec(self.world.config.digest, sender, incarnation, self.world.config.limits.frame_bytes_max)
+
+    def _sift(self, source: Name, target: Name, frame: bytes) -> bytes | None:
+        """The sieve of the network: cuts, and what is caught."""
+        if (source, target) in self._cut:
+            return None
+        if self.loss and source in self.nodes and target in self.nodes and self.random.random() < self.loss:
+            return None
+        if target == RAW_CLIENT:
+            self.heard += [(source, message) for message in self._ear.from_gateway(frame).messages]  # type: ignore[misc]
+            return None
+        if self._letting_pass or all(catch.over for catch in self._catches):
+            return frame
+        plane = self._ear.from_client if source not in self.nodes else self._ear.from_peer
+        envelope = (self._ear.from_gateway if target not in self.nodes else plane)(frame)
+        rest = []
+        for message in envelope.messages:
+            caught = Caught(source, target, message, envelope.incarnation, self.now)
+            kept = [catch.take(caught) for catch in self._catches]  # each of them sees it, whatever the others do
+            if not any(kept):
+                rest.append(message)
+        if len(rest) == len(envelope.messages):
+            return frame
+        if not rest:
+            return None
+        codec = self._codec(envelope.sender, envelope.incarnation)
+        return codec.frames([codec.pack(message) for message in rest])[0]
+
+    # ---- clients ----
+
+    @property
+    def clients(self) -> list[SimClient]:
+        return list(self.world.clients.values())
+
+    def work(self) -> None:
+        """Let every client call now and then."""
+        for client in self.clients:
+            client.working = True
+            client.step(self.now)
+
+    def rest(self) -> None:
+        """No new calls."""
+        for client in self.clients:
+            client.working = False
+
+    def propose(self, client: SimClient) -> Operation:
+        """Let this client propose a value now."""
+        operation = client.propose(self.now)
+        client.step(self.now)
+        return operation
+
+    def confine(self, client: SimClient, gateways: Collection[NodeId]) -> None:
+        """Cut this client off from every gateway but these."""
+        self.sever([client.name], [name for name in self.learners if name not in gateways])
+
+    def operations(self, since: float, outcome: str = "acked") -> Iterator[Operation]:
+        """What clients proposed after that moment, and came to this end."""
+        for client in self.clients:
+            for operation in client.operations:
+                if operation.name == "propose" and operation.invoked_s > since and operation.outcome == outcome:
+                    yield operation
+
+    def recover(self, since: float, within_t_e: float = RECOVER_T_E) -> float:
+        """Wait until a command is acknowledged that was proposed after that moment; how long after it that was."""
+        left = within_t_e - self.since(since)
+        self.until(lambda: any(self.operations(since)), left, "a command is acknowledged again")
+        return (min(operation.ended_s for operation in self.operations(since)) - since) / self.t_e
+
+    def say(self, gateway: NodeId, message: FromClient) -> None:
+        """Let the raw client say this to a gateway."""
+        codec = self._codec(RAW_CLIENT, 1)
+        self.nodes[gateway].arrive(RAW_CLIENT.encode(), codec.frames([codec.pack(message)])[0])
+
+    def call(self, gateway: NodeId, message: FromClient, wanted: type[T]) -> T:
+        """Say this again and again, until a gateway answers with a message of this type."""
+        self.heard.clear()
+        for _ in range(int(2 * SETTLE_T_E)):
+            self.say(gateway, message)
+            self.run(0.5)
+            for source, answer in self.heard:
+                if source == gateway and isinstance(answer, wanted):
+                    return answer
+        raise Violation("scenario", f"{gateway} did not answer {message}")
+
+    # ---- the end ----
+
+    def finish(self, apart: Collection[NodeId] = ()) -> None:
+        """Let everything under way end, and every learner catch up but those that are apart for good."""
+        self.rest()
+        self.until(lambda: not any(client.under_way for client in self.clients), SETTLE_T_E, "all calls have ended")
+        together = [name for name in self.learners if name not in apart]
+        self.until(
+            lambda: all(self.world.applied_to_the_end(name) for name in together), SETTLE_T_E, "all learners caught up"
+        )
+        operations = [operation for client in self.clients for operation in client.operations]
+        check_ends(operations, self.world.order, certain=self.plan.repeat == 0)
+        books = self.world.network.check()
+        ensure(books is None, "28 nothing lost silently", str(books))
+
+
+# ---- how scenarios begin and end -----------------------------------------------------------------
+
+
+def begin(seed: int, layout: str, **changes: Any) -> tuple[Script, NodeId]:
+    """A cluster under load, and who leads it."""
+    script = Script(seed, layout, **changes)
+    script.begin()
+    script.work()
+    script.run(2)
+    return script, script.leader
+
+
+def expect(holds: bool, text: str) -> None:
+    """Raise `Violation` unless it holds."""
+    ensure(holds, "scenario", text)
+
+
+def report(script: Script, since: float, recovered_t_e: float, text: str = "") -> Report:
+    """What came of a scenario, since the moment when something went wrong."""
+    return Report(recovered_t_e, script.changes_since(since), script.ballots_since(since), text)
