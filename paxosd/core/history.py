@@ -7,7 +7,6 @@ from typing import Protocol
 
 from paxosd.core.types import Slot, Vote
 
-
 ROW_BYTES = 64
 """What a row counts for besides its value, so that a page of tiny values is bounded too."""
 
