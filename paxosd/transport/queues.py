@@ -12,11 +12,11 @@ Laws:
    that all nodes write to would fall silent for ever with one SIGKILL. So a killed node takes only locks along that
    nobody else waits for, and its next life gets fresh queues. Python hands a queue to a process only when it starts
    it; that is why nodes are joined through a switchboard, and not in pairs.
-2. Each process closes the ends that the other one uses. A reader whose writer was killed, even in the middle of a
-   frame, then finds the end of the stream; a writer whose reader is gone gets an error, and not a full pipe.
+2. The switchboard closes the ends that the node's process uses. So, where that one is killed, even in the middle of
+   a frame, it reads the end of the stream, and writing gives it an error, and not a pipe that stays full.
 3. A node has a thread of its own at the switchboard: one that is stopped in the middle of a frame delays nobody else.
 4. Local trust: `multiprocessing.Queue` pickles what it carries, so whoever writes to one can run code in its reader.
-   Only processes of this cluster have these pipes; what comes from outside is carried as bytes and never unpickled.
+   Only processes of this cluster have these pipes, and what comes from outside is but the contents of bytes in there.
 """
 
 from __future__ import annotations
@@ -65,17 +65,10 @@ class QueueEnds:
         self.clients: Queue[Any] = _queue()  # (client, frame)
 
     def given_away(self) -> None:
-        """The process of the node has them: close its ends here (law 2)."""
+        """The process of the node has them now: close its ends here (law 2)."""
         _writing_end(self.outbox).close()
         _reading_end(self.peers).close()
         _reading_end(self.clients).close()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Only ever called in the process of the node: close what is the switchboard's (law 2).
-        self.__dict__.update(state)
-        _reading_end(self.outbox).close()
-        _writing_end(self.peers).close()
-        _writing_end(self.clients).close()
 
 
 class QueueTransport:

@@ -137,13 +137,19 @@ class TransportContract:
         assert max(pages) <= 3
 
     def test_n17_sending_to_who_is_not_there_neither_blocks_nor_raises_and_is_counted(self, net: Net) -> None:
+        counts = [(transport, transport.dropped.total()) for transport in (net.a, net.b)]
         started = time.monotonic()
         for _ in range(100):
             net.a.send("nobody", b"x")
             net.b.reply(b"no such client", b"x")
+        took_s = time.monotonic() - started
+        for transport, before in counts:
+            await_dropped(transport, before + 100)
+            transport.wait(0.1)
+            transport.drain(1000)
 
-        assert time.monotonic() - started < 2.0
-        await_dropped(net.a, 100)
+            assert transport.dropped.total() == before + 100
+        assert took_s < 2.0
 
     def test_m10_a_frame_over_the_limit_is_dropped_and_counted_and_the_next_one_arrives(self, net: Net) -> None:
         net.a.send("b", bytes(FRAME_BYTES_MAX + 1))
@@ -196,6 +202,15 @@ class TransportContract:
         net.b.wait(WITHIN_S)
 
         assert time.monotonic() - started < WITHIN_S / 2
+
+    def test_a_wake_ends_one_wait_and_no_later_one(self, net: Net) -> None:
+        net.b.wake()
+        net.b.wake()
+        net.b.wait(WITHIN_S)
+        started = time.monotonic()
+        net.b.wait(0.2)
+
+        assert time.monotonic() - started >= 0.19
 
     def test_a_link_can_be_woken_from_another_thread(self, net: Net) -> None:
         link = net.link()

@@ -89,6 +89,22 @@ def await_lines(count: int) -> None:
         time.sleep(0.02)
 
 
+def threads_of_a_warm(net: QueueNet) -> int:
+    """How many threads there are once every thread of a and b has had something to do."""
+    net.a.send("b", b"x")
+    net.b.send("a", b"x")
+    gather(net.a, 1)
+    gather(net.b, 1)
+    return threading.active_count()
+
+
+def await_threads(count: int) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while threading.active_count() > count:
+        assert time.monotonic() < deadline, threading.enumerate()
+        time.sleep(0.02)
+
+
 def test_a_node_in_a_process_of_its_own_is_reached_and_answers(net: QueueNet) -> None:
     with process_of_c(net, queue_process.echo):
         net.a.send("c", b"hello")
@@ -126,20 +142,32 @@ def test_a_node_killed_with_a_lock_in_its_hands_blocks_nobody_and_its_next_life_
 def test_o02_a_killed_node_with_a_full_inbox_leaves_no_thread_and_no_traceback_behind(
     net: QueueNet, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    threads = threading.active_count()
+    before = threads_of_a_warm(net)
     with process_of_c(net, queue_process.stop_while_reading) as kill:
         for _ in range(200):
             net.a.send("c", bytes(FRAME_BYTES_MAX))  # more than the pipe holds: somebody waits to write the rest
         net.a.send("b", b"all of them were carried")
         gather(net.b, 1)
         kill()
-        deadline = time.monotonic() + WITHIN_S
-        # What remains may be the threads that write to b and for a, which had nothing to write before.
-        while threading.active_count() > threads + 2:
-            assert time.monotonic() < deadline, threading.enumerate()
-            time.sleep(0.02)
+        await_threads(before)
 
     assert capfd.readouterr().err == ""
+
+
+def test_a_killed_node_with_an_empty_inbox_leaves_no_thread_behind(net: QueueNet) -> None:
+    before = threads_of_a_warm(net)
+    with process_of_c(net, queue_process.echo) as kill:
+        net.a.send("c", b"hello")
+        gather(net.a, 1)
+        kill()
+        await_threads(before)
+
+
+def test_a_node_that_is_closed_is_heard_no_more(net: QueueNet) -> None:
+    before = lines()
+    net.b.close()
+
+    await_lines(before - 1)
 
 
 # ---- what is dropped -------------------------------------------------------------------------
