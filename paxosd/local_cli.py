@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = _config(options, parser)
-        with _ended_by_sigterm(), LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
+        ended = Exit.OK if options.serve else Exit.INTERRUPTED  # a server was told to end, an experiment was cut off
+        with _ended_by_signals(ended), LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
             return _serve(cluster, options) if options.serve else _run(cluster, options)
     except ConfigError as error:
         return _fail(Exit.CONFIGURATION, error)
@@ -71,17 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends this block as Ctrl-C does, so that it takes the nodes and what is temporary along."""
+def _ended_by_signals(code: Exit) -> Iterator[None]:
+    """SIGTERM, or a terminal that is closed, ends this block in good order; the process exits with this code."""
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        sys.exit(Exit.INTERRUPTED)
+        sys.exit(code)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _note(text: object) -> None:
@@ -268,6 +270,6 @@ def _print_endpoints(cluster: LocalCluster, endpoints: dict[str, str], leader: s
         print(f"  {gateway}  {endpoint}")
     all_of_them = ",".join(endpoints.values())
     print("from another shell:")
-    for command in ("propose hello", "log --follow", "status"):
+    for command in ("propose hello", "log", "status"):
         print(f"  paxosctl --endpoints {all_of_them} {command}")
     print("Ctrl-C ends it", flush=True)

@@ -8,21 +8,28 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from paxosd import Client
+from paxosd import Client, local_cli
 from paxosd.client.errors import ConfigurationError
+from paxosd.local_run import Result
 
 WITHIN_S = 60.0
 SCRIPT = """
 from paxosd import Client
 with Client.local(1, 1, 1) as client:
     print(client.propose(b"hello").revision, [entry.value for entry in client.log()])
+"""
+FORGETFUL = """
+from paxosd import Client
+print(Client.local(1, 1, 1).propose(b"hello").revision)
 """
 
 
@@ -49,25 +56,46 @@ def command_line(pid: str) -> bytes:
         return b""  # it is gone by now
 
 
-def await_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+def lives(pid: int) -> bool:
+    """Whether the process runs; a dead one that nobody waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def await_gone(pids: list[int], within_s: float = 2.0) -> None:
+    deadline = time.monotonic() + within_s
+    while alive := [pid for pid in pids if lives(pid)]:
         assert time.monotonic() < deadline, f"{alive} live on"
-        time.sleep(0.05)
+        time.sleep(0.02)
+
+
+@contextmanager
+def started(*arguments: str, temporary: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """`paxosd local` in a process group of its own, which is killed if it does not end; `temporary` is its /tmp."""
+    process = subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)} if temporary else None,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
     """`paxosd local --serve`, and what it says once it serves."""
-    process = subprocess.Popen(
-        command("--serve", "-w", "json", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
+    with started("--serve", "-w", "json", *arguments) as process:
         assert process.stdout is not None
         yield process, json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.communicate()
 
 
 # ---- experiments -----------------------------------------------------------------------------
@@ -152,63 +180,131 @@ def test_the_file_in_config_starts_the_usual_cluster() -> None:
     assert [row["learner"] for row in json.loads(done.stdout)["learners"]] == ["l1", "l2"]
 
 
+def test_a_directory_that_cannot_be_used_is_code_8(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = local("--data-dir", str(tmp_path / "file"))
+
+    assert done.returncode == 8
+    assert f"{tmp_path / 'file'} cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["l2 lacks 3 acknowledged values"], 1)])
+def test_a_run_with_a_problem_is_code_1_and_says_what_it_is(
+    problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = Result(10, acknowledged=10, seconds=1.0, problems=problems)
+    monkeypatch.setattr(local_cli, "LocalCluster", lambda *_: nullcontext())
+    monkeypatch.setattr(local_cli, "run", lambda *_: result)
+
+    assert local_cli.main(["-w", "json"]) == code
+    told = capsys.readouterr()
+    assert json.loads(told.out)["ok"] == (code == 0)
+    assert told.err == "".join(f"paxosd local: {problem}\n" for problem in problems)
+
+
 # ---- the end ---------------------------------------------------------------------------------
 
 
-def test_ctrl_c_ends_everything_without_a_word_too_many() -> None:
-    with serving() as (process, _):
+@pytest.mark.parametrize("arguments", [("--serve",), ("--requests", "99999999")])
+def test_ctrl_c_ends_everything_at_once_without_a_word_too_many(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    with started(*arguments, temporary=tmp_path) as process:
+        assert process.stderr is not None
+        if "--serve" in arguments:
+            assert process.stdout is not None
+            process.stdout.readline()
+        else:
+            assert "leads 7 nodes" in process.stderr.readline()
         nodes = nodes_of(process.pid)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the nodes get it too
+        at = time.monotonic()
+        code = process.wait(WITHIN_S)
+        took_s = time.monotonic() - at
+        said = process.stderr.read()
+        await_gone(nodes)
+
+    assert (code, said, len(nodes)) == (130, "", 7)
+    assert took_s < 2.0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_the_nodes_are_being_started_leaves_none_behind(tmp_path: Path) -> None:
+    with started("--serve", temporary=tmp_path) as process:
+        deadline = time.monotonic() + WITHIN_S
+        while not (nodes := nodes_of(process.pid)):
+            assert time.monotonic() < deadline
+        os.killpg(process.pid, signal.SIGINT)
         code = process.wait(WITHIN_S)
         assert process.stderr is not None
         said = process.stderr.read()
+        await_gone(nodes)
 
-    assert code == 130
-    assert "Traceback" not in said
-    assert len(nodes) == 7
-    await_gone(nodes)
+    assert (code, said) == (130, "")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_nodes_die_with_their_parent_however_it_dies() -> None:
-    with serving() as (process, _):
+def test_nodes_die_with_their_parent_however_it_dies(tmp_path: Path) -> None:
+    with serving("--data-dir", str(tmp_path)) as (process, _):
         nodes = nodes_of(process.pid)
         process.kill()
         process.wait(WITHIN_S)
 
+        assert len(nodes) == 7
         await_gone(nodes)
+
+
+def test_a_node_that_ends_by_itself_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    with serving("--data-dir", str(tmp_path), "--replicas", "3") as (process, _):
+        os.kill(nodes_of(process.pid)[0], signal.SIGKILL)
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        logged = process.stderr.readline()
+
+    assert re.fullmatch(r"r\d ended by itself \(exit code -9\); its log ends:\n", told)
+    assert "ready node=r" in logged or "leader" in logged or "WARNING" in logged
 
 
 # ---- serving ---------------------------------------------------------------------------------
 
 
-def ask(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=True).stdout
+def test_a_served_cluster_is_reached_by_the_lines_that_it_prints(tmp_path: Path) -> None:
+    with started("--serve", "--data-dir", str(tmp_path)) as process:
+        assert process.stdout is not None
+        said = list(iter(process.stdout.readline, "Ctrl-C ends it\n"))
+        proposed, log, status = (paxosctl(line.split()[1:]) for line in said if line.startswith("  paxosctl"))
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(WITHIN_S)
+
+    assert proposed.startswith("revision 1,")
+    assert log.split()[-1] == "hello"
+    assert "leader p" in status
+    assert code == 0
 
 
-def test_a_served_cluster_is_reached_by_paxosctl_and_keeps_its_log(tmp_path: Path) -> None:
-    for life in (1, 2):
-        with serving("--data-dir", str(tmp_path), "--replicas", "3") as (process, said):
-            assert isinstance(said["endpoints"], dict)
-            endpoints = ",".join(map(str, said["endpoints"].values()))
-            ctl = [sys.executable, "-m", "paxosd.ctl", "--endpoints", endpoints]
-            proposed = subprocess.run(
-                [*ctl, "propose", f"life {life}"], capture_output=True, text=True, timeout=WITHIN_S
-            )
-            log = subprocess.run([*ctl, "log", "-w", "json"], capture_output=True, text=True, timeout=WITHIN_S)
-            process.send_signal(signal.SIGTERM)
-            process.wait(WITHIN_S)
-
-        assert proposed.stdout.startswith(f"revision {life},")
-        assert [json.loads(line)["value"] for line in log.stdout.splitlines()] == [
-            f"life {n}" for n in range(1, life + 1)
-        ]
+def paxosctl(arguments: list[str]) -> str:
+    ctl = [sys.executable, "-m", "paxosd.ctl", *arguments, "--timeout", "20"]
+    return subprocess.run(ctl, capture_output=True, text=True, timeout=WITHIN_S, check=True).stdout
 
 
 # ---- in a program ----------------------------------------------------------------------------
 
 
+def run_script(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    (folder / "script.py").write_text(text)
+    (folder / "tmp").mkdir()
+    return subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        env={**os.environ, "TMPDIR": str(folder / "tmp")},
+    )
+
+
 def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed() -> None:
     before = set(nodes_of(os.getpid()))
+    threads = threading.active_count()
     with Client.local(1, 3, 1) as client:
         nodes = set(nodes_of(os.getpid())) - before
         receipts = [client.propose(value).revision for value in (b"one", b"two")]
@@ -216,16 +312,41 @@ def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed() -> None:
 
     assert (receipts, log) == ([1, 2], [b"one", b"two"])
     assert len(nodes) == 5
-    await_gone(list(nodes))
+    await_gone(list(nodes), within_s=0.1)
+    assert threading.active_count() == threads
+
+
+def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(tmp_path: Path) -> None:
+    for value in (b"one", b"two"):
+        with Client.local(replicas=1, data_dir=tmp_path) as client:
+            client.propose(value)
+            log = [entry.value for entry in client.log(start=1)]
+
+    assert log == [b"one", b"two"]
 
 
 def test_a_script_needs_no_guard_around_it(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=WITHIN_S)
+    done = run_script(tmp_path, SCRIPT)
 
-    assert done.stdout == "1 [b'hello']\n", done.stderr
+    assert (done.stdout, done.stderr) == ("1 [b'hello']\n", "")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_roles_that_make_no_cluster_are_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="there is no acceptor"):
-        Client.local(1, 0, 1)
+def test_a_script_that_forgets_to_close_ends_its_cluster_all_the_same(tmp_path: Path) -> None:
+    done = run_script(tmp_path, FORGETFUL)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("1\n", "", 0)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"acceptors": 0}, "there is no acceptor"),
+        ({"drop": 1.0}, "not a probability"),
+        ({"data_dir": "/proc/nothing"}, "cannot be used"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_a_configuration_error(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        Client.local(**options)
