@@ -47,6 +47,8 @@ LIMITS = Limits(window_slots_max=4, value_bytes_max=1000, command_bytes_max=500,
 always_the_same = settings(derandomize=True, deadline=None, max_examples=100)
 """How properties are tried: with the same examples in every run."""
 
+TURNS_AT_ONCE_MAX = 1000
+"""More turns without time passing than any agent has a reason for."""
 NOON: Instant = 1000.0
 """When every test begins."""
 
@@ -141,8 +143,10 @@ class Stage(Generic[A]):
 
     def wait(self, seconds: float) -> None:
         """Time passes; whatever falls due on the way happens at its time."""
-        until = self.now + seconds
+        until, turns = self.now + seconds, 0
         while (due := self.agent.next_deadline()) is not None and due <= until:
+            turns = turns + 1 if due <= self.now else 0
+            assert turns < TURNS_AT_ONCE_MAX, "it keeps its process busy: it is due again and again without end"
             self.now = max(self.now, due)
             self.turn()
         self.now = until
