@@ -115,8 +115,8 @@ def test_every_learner_has_every_acknowledged_value() -> None:
     assert report["messages"]["Accept"] > 0
 
 
-def test_a_leader_that_is_killed_in_the_middle_costs_no_value_and_doubles_none() -> None:
-    done = local("--requests", "600", "--kill-leader", "-w", "json")
+def test_a_leader_that_is_killed_in_the_middle_costs_no_value_and_doubles_none(tmp_path: Path) -> None:
+    done = local("--requests", "600", "--kill-leader", "-w", "json", "--data-dir", str(tmp_path))
     report = json.loads(done.stdout)
 
     assert done.returncode == 0, done.stderr
@@ -124,6 +124,7 @@ def test_a_leader_that_is_killed_in_the_middle_costs_no_value_and_doubles_none()
     assert report["killed"] != report["took_over"]
     assert {(row["values"], row["missing"], row["doubled"]) for row in report["learners"]} == {(600, 0, 0)}
     assert all(row["noops"] >= 2 for row in report["learners"])  # each of the two leaders opened with one
+    assert (tmp_path / f"{report['killed']}.log").read_text().count("ready node=") == 2
 
 
 def test_n10_frames_that_are_lost_are_sent_again() -> None:
@@ -302,7 +303,7 @@ def run_script(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed() -> None:
+def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed(caplog: pytest.LogCaptureFixture) -> None:
     before = set(nodes_of(os.getpid()))
     threads = threading.active_count()
     with Client.local(1, 3, 1) as client:
@@ -314,6 +315,7 @@ def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed() -> None:
     assert len(nodes) == 5
     await_gone(list(nodes), within_s=0.1)
     assert threading.active_count() == threads
+    assert caplog.records == []  # no node is reported as one that ended by itself
 
 
 def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(tmp_path: Path) -> None:
