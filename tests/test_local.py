@@ -318,13 +318,17 @@ def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed(caplog: pyte
     assert caplog.records == []  # no node is reported as one that ended by itself
 
 
-def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(tmp_path: Path) -> None:
+def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # nodes start elsewhere: in the directory that this process was started in
     for value in (b"one", b"two"):
-        with Client.local(replicas=1, data_dir=tmp_path) as client:
+        with Client.local(replicas=1, data_dir="data") as client:
             client.propose(value)
             log = [entry.value for entry in client.log(start=1)]
 
     assert log == [b"one", b"two"]
+    assert (tmp_path / "data" / "r1").is_dir()
 
 
 def test_a_script_needs_no_guard_around_it(tmp_path: Path) -> None:
