@@ -60,7 +60,7 @@ class LocalCluster:
             raise ConfigError((f"{config.path}: transport: must be queue for a local cluster, not {config.transport}",))
         with ExitStack() as stack:
             named = data_dir or (Path(config.storage.dir) if config.storage.dir else None)
-            # Nodes do not start in our working directory, but in the one that our program was started in.
+            # Absolute: nodes start in the working directory of this program, which may be another one the next time.
             self.data_dir = (named or Path(stack.enter_context(TemporaryDirectory(prefix="paxosd-local-")))).resolve()
             _claim(self.data_dir, config)
             self.switchboard = Switchboard(config.limits.frame_bytes_max, loss, seed)

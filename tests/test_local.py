@@ -19,6 +19,7 @@ import pytest
 
 from paxosd import Client, local_cli
 from paxosd.client.errors import ConfigurationError
+from paxosd.local import LocalCluster, local_config
 from paxosd.local_run import Result
 
 WITHIN_S = 60.0
@@ -318,17 +319,31 @@ def test_a_client_of_a_cluster_of_its_own_ends_it_when_it_is_closed(caplog: pyte
     assert caplog.records == []  # no node is reported as one that ended by itself
 
 
-def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # nodes start elsewhere: in the directory that this process was started in
+def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(tmp_path: Path) -> None:
     for value in (b"one", b"two"):
-        with Client.local(replicas=1, data_dir="data") as client:
+        with Client.local(replicas=1, data_dir=tmp_path) as client:
             client.propose(value)
             log = [entry.value for entry in client.log(start=1)]
 
     assert log == [b"one", b"two"]
-    assert (tmp_path / "data" / "r1").is_dir()
+
+
+def test_c10_a_node_that_is_started_again_finds_its_records_wherever_the_program_is_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LocalCluster(local_config(None, None, None, replicas=1), Path("data")) as cluster:
+        cluster.leader()
+        with cluster.client() as client:
+            client.propose(b"one")
+        monkeypatch.chdir("/")
+        cluster.kill("r1")
+        cluster.restart("r1")
+        cluster.leader()
+        with cluster.client() as client:
+            log = [entry.value for entry in client.log(start=1)]
+
+    assert log == [b"one"]
 
 
 def test_a_script_needs_no_guard_around_it(tmp_path: Path) -> None:
