@@ -171,6 +171,26 @@ class TransportContract:
 
         assert gather(net.b, 1, lambda: net.a.send("b", b"again"))[0].frame == b"again"
 
+    def test_n16_a_peer_that_restarts_while_nobody_reads_is_heard_afterwards(self, net: Net) -> None:
+        for _ in range(3):
+            net.b.send("a", b"of an earlier life")
+            net.restart_b()
+        frames: list[bytes] = []
+        while b"now" not in frames:
+            frames += [inbound.frame for inbound in gather(net.a, 1, lambda: net.b.send("a", b"now"))]
+
+    def test_n18_frames_for_a_peer_that_is_down_are_dropped_and_not_kept_for_its_return(self, net: Net) -> None:
+        before = net.a.dropped.total()
+        net.b.close()
+        for _ in range(20):
+            net.a.wait(0.02)
+            net.a.send("b", b"old")
+        await_dropped(net.a, before + 1)
+        net.restart_b()
+        net.b.wait(0.3)
+
+        assert net.b.drain(1000) == []
+
     def test_wait_returns_at_its_deadline_if_nothing_comes(self, net: Net) -> None:
         started = time.monotonic()
         net.b.wait(0.2)
