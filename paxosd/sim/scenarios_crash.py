@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from paxosd.client.session import Command
-from paxosd.core.messages import Accept, Accepted, Heartbeat, Nack, ReadIndexReply, ReadLog
-from paxosd.core.records import Record, Voted
+from paxosd.core.messages import Accept, Accepted, Heartbeat, Nack, PreVote, ReadIndexReply, ReadLog
+from paxosd.core.records import Record, Round, Voted
 from paxosd.core.types import Ballot, NodeId
 from paxosd.core.values import is_noop
 from paxosd.sim.scenarios_props import Catch, Caught, Report
@@ -149,7 +149,7 @@ def c06_power_loss_and_partition(seed: int, layout: str) -> Report:
     script.sever([one], rest)
     script.power_off(*gone)
     script.run(12)
-    expect(not list(script.operations(at)), "a command was acknowledged without a quorum")
+    expect(not list(script.acked(at)), "a command was acknowledged without a quorum")
     healed = script.now
     script.heal()
     script.start(*gone)
@@ -159,7 +159,8 @@ def c06_power_loss_and_partition(seed: int, layout: str) -> Report:
 
 
 def c10_all_restart(seed: int, layout: str) -> Report:
-    """All nodes restart at once after a long run: the first ballot is above every one that anybody remembers."""
+    """All nodes restart at once after a long run, and one proposer had ended between making a round durable and
+    telling it: the first ballot is above every promise, and above that round."""
     script, _ = begin(seed, layout)
     for _ in range(3):
         leader = script.leader
@@ -167,16 +168,37 @@ def c10_all_restart(seed: int, layout: str) -> Report:
         script.recover(script.now)
         script.start(leader)
         script.run(2)
-    script.run(10)
+    odd = script.pick(script.proposers)
+    others = script.hold(PreVote, source=[node for node in script.proposers if node != odd])
+    crashed = _crash_with_a_new_round(script, odd)
+    script.kill(script.leader)
+    script.start(odd)
+    script.until(lambda: bool(crashed), RECOVER_T_E, "it makes a round durable")
     script.kill(*script.nodes)
-    remembered = max(disk.synced.promised() for disk in script.disks.values())
+    promised = max(disk.synced.promised() for disk in script.disks.values())
     at = script.now
     script.start(*script.nodes)
     recovered = script.recover(at)
     first = min(ballot for ballot, when in script.chronicle.prepared.items() if when >= at)
-    expect(first > remembered, f"{first} is prepared, and {remembered} was promised")
+    expect(first > promised, f"{first} is prepared, and {promised} was promised")
+    expect(first.round > crashed[0], f"{first} is prepared, and round {crashed[0]} was durable")
+    script.forget(others)
     script.finish()
     return report(script, at, recovered)
+
+
+def _crash_with_a_new_round(script: Script, name: NodeId) -> list[int]:
+    """Let this proposer end as soon as its next round is durable; that round, once it happened."""
+    rounds: list[int] = []
+
+    def crash(records: Sequence[Record]) -> None:
+        found = [record.round for record in records if isinstance(record, Round)]
+        if found and not rounds:
+            rounds.extend(found)
+            script.crash(name, power=True)
+
+    script.disks[name].on_synced = crash
+    return rounds
 
 
 def c11_crash_in_recovery(seed: int, layout: str) -> Report:

@@ -156,7 +156,7 @@ def d21_damaged_everywhere(seed: int, layout: str) -> Report:
     expect(refused == script.acceptors, f"only {refused} refused to start")
     expect(len(named) >= len(refused), "the slot is not named")
     expect(script.world.safety.chosen == before, "something was chosen after that")
-    expect(not list(script.operations(at)), "something was acknowledged after that")
+    expect(not list(script.acked(at)), "something was acknowledged after that")
     return report(script, at, 0.0)
 
 
@@ -183,7 +183,7 @@ def d16_slow_follower(seed: int, layout: str) -> Report:
 
 def _latency(script: Script, since: float, until: float) -> float:
     """How long the slowest but one percent of the calls of this time took, in seconds."""
-    calls = [operation for operation in script.operations(since) if operation.invoked_s < until]
+    calls = [operation for operation in script.acked(since) if operation.invoked_s < until]
     times = sorted(operation.ended_s - operation.invoked_s for operation in calls)
     return times[int(len(times) * 0.99)]
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paxosd.core.messages import Accept, Accepted, Chosen, Heartbeat, Prepare, PreVoteReply, Promise, Propose
+from paxosd.core.messages import (
+    Accept,
+    Accepted,
+    Chosen,
+    Heartbeat,
+    OpenSession,
+    Prepare,
+    PreVoteReply,
+    Promise,
+    Propose,
+    Reason,
+    Refused,
+)
 from paxosd.core.records import Voted
 from paxosd.core.types import Ballot
 from paxosd.sim.scenarios_props import Catch, Caught, Report
@@ -122,7 +134,7 @@ def _latency(seed: int, layout: str, loss: float) -> tuple[float, Script]:
     script.run(60)
     script.loss = 0.0
     script.finish()
-    times = sorted(operation.ended_s - operation.invoked_s for operation in script.operations(at))
+    times = sorted(operation.ended_s - operation.invoked_s for operation in script.acked(at))
     return times[int(len(times) * 0.99)], script
 
 
@@ -131,7 +143,7 @@ def n17_full_queue(seed: int, layout: str) -> Report:
     script, leader = begin(seed, layout, think_s=0.05, sync_s=0.0002)
     quiet = script.now
     script.run(5)
-    usual = max(operation.ended_s - operation.invoked_s for operation in script.operations(quiet))
+    usual = max(operation.ended_s - operation.invoked_s for operation in script.acked(quiet))
     stuck = script.pick(script.acceptors, [leader])
     for client in script.clients:
         script.confine(client, [leader] if leader in script.learners else script.learners)
@@ -139,7 +151,7 @@ def n17_full_queue(seed: int, layout: str) -> Report:
     script.pause(stuck, 40 / script.t_e)
     script.run(40 / script.t_e)
     expect(script.world.network.dropped["nobody there, or no room"] > 100, "the queue was never full")
-    slowest = max(operation.ended_s - operation.invoked_s for operation in script.operations(at))
+    slowest = max(operation.ended_s - operation.invoked_s for operation in script.acked(at))
     expect(script.changes_since(at) == 0, "the leader changed")
     expect(slowest <= 2 * usual + 0.05, f"others waited for {slowest:.3f} s, and {usual:.3f} s before")
     script.heal()
@@ -149,25 +161,39 @@ def n17_full_queue(seed: int, layout: str) -> Report:
 
 
 def n18_old_frames(seed: int, layout: str) -> Report:
-    """A node was down for a minute; what it had sent, and what was sent to it, comes when it is up again."""
+    """A node was down for a minute. What was sent to it comes when it is up again; what it had sent comes when its new
+    life was heard, and is dropped by name where it was; nobody campaigns."""
     script, leader = begin(seed, layout)
     gone = leader if script.random.random() < 0.5 else script.pick(script.acceptors, [leader])
-    back_s = script.now + 60
-    for other in script.nodes:
-        script.world.network.clog(gone, other, back_s)
-        script.world.network.clog(other, gone, back_s + 0.5)
+    others = [node for node in script.nodes if node != gone]
+    old = script.hold(object, source=[gone], target=others)
     script.run(0.5)
     script.kill(gone)
+    script.forget(old)
+    back_s = script.now + 60
+    for other in others:
+        script.world.network.clog(other, gone, back_s)
     script.rest()
     script.run((back_s - script.now) / script.t_e - 0.1)
     at = script.now
     script.start(gone)
+    script.run(1.5)
+    before = _old_frames(script)
+    script.release(old)
     script.work()
-    came_to = report(script, at, script.recover(at))
+    came_to = report(script, at, script.recover(script.now))
     script.run(10)
     expect(script.changes_since(at) == 0, "old frames led to an election")
+    named = _old_frames(script) - before
+    expect(named > 0, f"none of {len(old.found)} old frames were named")
     script.finish()
     return came_to
+
+
+def _old_frames(script: Script) -> int:
+    """How many frames of earlier lives were dropped by those that live."""
+    drivers = [node.driver for node in script.nodes.values()]
+    return sum(driver.dropped["old incarnation"] for driver in drivers if driver is not None)
 
 
 # ---- clients, clocks and duels -----------------------------------------------------------------
@@ -190,6 +216,8 @@ def n20_client_sees_few(seed: int, layout: str) -> Report:
     script.confine(one, [cut_off])
     script.sever([cut_off], script.nodes)
     script.run(2)
+    refused = script.call(cut_off, OpenSession(script.random.getrandbits(62) | 1, 1), Refused)
+    expect(refused.reason is Reason.NO_LEADER, f"the gateway says {refused.reason.name}")
     operation = script.propose(one)
     script.until(lambda: operation.outcome != "", 13, "a call has ended")
     expect(operation.outcome != "acked", "a client that reaches a minority was served")
@@ -221,7 +249,7 @@ def o07_duel(seed: int, layout: str, minutes: float = 10.0) -> Report:
     script.hold(Heartbeat, target=script.proposers)
     script.hold(PreVoteReply, when=_is_a_no, then=lambda caught: script.send(_grant(caught)))
     script.run(minutes * 60 / script.t_e)
-    acked = len(list(script.operations(at)))
+    acked = len(list(script.acked(at)))
     per_minute = script.ballots_since(at) / minutes
     expect(acked > 0, "nothing was acknowledged")
     expect(per_minute <= 60 / script.t_e * len(script.proposers), f"{per_minute:.0f} ballots a minute")

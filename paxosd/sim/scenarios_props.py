@@ -1,10 +1,11 @@
-"""What scripts handle: a chronicle of who led, messages that are caught on their way, disks that fail on cue."""
+"""What scripts handle: calm clusters, a chronicle of who led, messages caught on their way, disks that fail on cue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 from paxosd.core.agent import Event
 from paxosd.core.messages import Message, Prepare
@@ -13,7 +14,18 @@ from paxosd.core.types import Ballot, NodeId, Slot
 from paxosd.sim.disk import SimDisk
 from paxosd.sim.marks import Marks
 from paxosd.sim.network import Name
+from paxosd.sim.plan import Plan, draw
 from paxosd.sim.world import World
+
+LAYOUTS: Mapping[str, tuple[str, ...]] = {
+    "3 replicas": ("r1", "r2", "r3"),
+    "5 replicas": ("r1", "r2", "r3", "r4", "r5"),
+    "roles": ("p1", "p2", "a1", "a2", "a3", "l1", "l2"),
+    "roles, 5 acceptors": ("p1", "p2", "a1", "a2", "a3", "a4", "a5", "l1", "l2"),
+}
+"""By name, the nodes of a cluster; the first letter of a node is its role's."""
+
+ROLE_OF = {"p": "proposer", "a": "acceptor", "l": "learner", "r": "replica"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,40 @@ class Report:
     leader_changes: int = 0
     ballots: int = 0
     text: str = ""
+
+
+def calm(seed: int, layout: str, **changes: Any) -> Plan:
+    """A plan in which nothing goes wrong by itself; the seed draws how fast clocks, links and disks are."""
+    random = Random(f"scenario-{layout}-{seed}")
+    nodes = LAYOUTS[layout]
+    voters = sum(node[0] in "ar" for node in nodes)
+    election_s = random.choice((0.6, 1.0, 1.5))
+    plan = replace(
+        draw(seed, "quiet"),
+        roles={node: ROLE_OF[node[0]] for node in nodes},
+        weights={},
+        quorum=(voters // 2 + 1, voters // 2 + 1),
+        election_s=election_s,
+        heartbeat_s=election_s / random.choice((3, 4, 5)),
+        retry_s=election_s / random.choice((2, 4)),
+        ping_s=10.0,
+        window_slots=64,
+        value_bytes=1000,
+        page_bytes=2000,
+        pending_bytes=1 << 20,
+        sessions=64,
+        delay_s=random.choice((0.0002, 0.001, 0.01)),
+        jitter_s=random.choice((0.0, 0.001)),
+        loss=0.0,
+        repeat=0.0,
+        sync_s=random.choice((0.0002, 0.002)),
+        drift=0.0,
+        clients=2,
+        think_s=0.3 * election_s,
+        timeout_s=12 * election_s,
+        command_bytes=20,
+    )
+    return replace(plan, **changes)
 
 
 # ---- who led when ------------------------------------------------------------------------------

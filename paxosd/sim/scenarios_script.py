@@ -3,14 +3,14 @@
 Laws:
 1. Nothing happens that the script does not do: no loss, no drift, no fault. All invariants stay on.
 2. Times are given and told in election timeouts (T_e), the only unit that means the same for every cluster.
-3. Messages are taken out of real frames and put back later as they were: a script forges nothing that a node says.
+3. Messages are taken out of real frames and put back later as they were: a script forges nothing that a node says
+   about its disk.
 4. The same script with the same seed gives the same run. The seed draws timing, delays, and who plays which part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,21 +20,10 @@ from paxosd.core.types import NodeId
 from paxosd.sim.clients import Operation, SimClient, check_ends
 from paxosd.sim.invariants import Violation, ensure
 from paxosd.sim.network import Name
-from paxosd.sim.plan import Plan, draw
-from paxosd.sim.scenarios_props import Catch, Caught, Chronicle, Report, ScriptedDisk
+from paxosd.sim.scenarios_props import Catch, Caught, Chronicle, Report, ScriptedDisk, calm
 from paxosd.sim.world import Crashed, SimNode, World
 
 T = TypeVar("T", bound=ToClient)
-
-LAYOUTS: Mapping[str, tuple[str, ...]] = {
-    "3 replicas": ("r1", "r2", "r3"),
-    "5 replicas": ("r1", "r2", "r3", "r4", "r5"),
-    "roles": ("p1", "p2", "a1", "a2", "a3", "l1", "l2"),
-    "roles, 5 acceptors": ("p1", "p2", "a1", "a2", "a3", "a4", "a5", "l1", "l2"),
-}
-"""By name, the nodes of a cluster; the first letter of a node is its role's."""
-
-ROLE_OF = {"p": "proposer", "a": "acceptor", "l": "learner", "r": "replica"}
 
 RECOVER_T_E = 8.0
 """Within how many election timeouts a command must be acknowledged after something went wrong."""
@@ -46,43 +35,6 @@ RAW_CLIENT: Name = "x1"
 """A client that is the script itself: it says what it likes, and hears what is answered."""
 
 _STEP_T_E = 0.02
-
-
-def calm(seed: int, layout: str, **changes: Any) -> Plan:
-    """A plan in which nothing goes wrong by itself; the seed draws how fast clocks, links and disks are."""
-    random = Random(f"scenario-{layout}-{seed}")
-    nodes = LAYOUTS[layout]
-    voters = sum(node[0] in "ar" for node in nodes)
-    election_s = random.choice((0.6, 1.0, 1.5))
-    plan = replace(
-        draw(seed, "quiet"),
-        roles={node: ROLE_OF[node[0]] for node in nodes},
-        weights={},
-        quorum=(voters // 2 + 1, voters // 2 + 1),
-        election_s=election_s,
-        heartbeat_s=election_s / random.choice((3, 4, 5)),
-        retry_s=election_s / random.choice((2, 4)),
-        ping_s=10.0,
-        window_slots=64,
-        value_bytes=1000,
-        page_bytes=2000,
-        pending_bytes=1 << 20,
-        sessions=64,
-        delay_s=random.choice((0.0002, 0.001, 0.01)),
-        jitter_s=random.choice((0.0, 0.001)),
-        loss=0.0,
-        repeat=0.0,
-        sync_s=random.choice((0.0002, 0.002)),
-        drift=0.0,
-        clients=2,
-        think_s=0.3 * election_s,
-        timeout_s=12 * election_s,
-        command_bytes=20,
-    )
-    return replace(plan, **changes)
-
-
-# ---- the script ----------------------------------------------------------------------------------
 
 
 class Script:
@@ -156,9 +108,8 @@ class Script:
 
     def end_of_reign(self, node: NodeId, began_before: float) -> float:
         """When the last leadership of this node from before that moment ended, in its own opinion."""
-        return [
-            reign.ended_s for reign in self.chronicle.reigns if reign.node == node and reign.began_s < began_before
-        ][-1]
+        reigns = [reign for reign in self.chronicle.reigns if reign.node == node and reign.began_s < began_before]
+        return reigns[-1].ended_s
 
     # ---- nodes ----
 
@@ -242,13 +193,9 @@ class Script:
         self.cut(some, others)
         self.cut(others, some)
 
-    def heal(self, sources: Collection[Name] | None = None, targets: Collection[Name] | None = None) -> None:
-        """Mend the links from these to those, all by default."""
-        self._cut = {
-            (source, target)
-            for source, target in self._cut
-            if (sources is not None and source not in sources) or (targets is not None and target not in targets)
-        }
+    def heal(self) -> None:
+        """Mend every link."""
+        self._cut.clear()
 
     def keep_only(self, pairs: Iterable[tuple[NodeId, NodeId]]) -> None:
         """Cut every link between nodes but these, which stay both ways."""
@@ -357,18 +304,18 @@ class Script:
         """Cut this client off from every gateway but these."""
         self.sever([client.name], [name for name in self.learners if name not in gateways])
 
-    def operations(self, since: float, outcome: str = "acked") -> Iterator[Operation]:
-        """What clients proposed after that moment, and came to this end."""
+    def acked(self, since: float) -> Iterator[Operation]:
+        """What clients proposed after that moment and was acknowledged."""
         for client in self.clients:
             for operation in client.operations:
-                if operation.name == "propose" and operation.invoked_s > since and operation.outcome == outcome:
+                if operation.name == "propose" and operation.invoked_s > since and operation.outcome == "acked":
                     yield operation
 
     def recover(self, since: float, within_t_e: float = RECOVER_T_E) -> float:
         """Wait until a command is acknowledged that was proposed after that moment; how long after it that was."""
         left = within_t_e - self.since(since)
-        self.until(lambda: any(self.operations(since)), left, "a command is acknowledged again")
-        return (min(operation.ended_s for operation in self.operations(since)) - since) / self.t_e
+        self.until(lambda: any(self.acked(since)), left, "a command is acknowledged again")
+        return (min(operation.ended_s for operation in self.acked(since)) - since) / self.t_e
 
     def say(self, gateway: NodeId, message: FromClient) -> None:
         """Let the raw client say this to a gateway."""

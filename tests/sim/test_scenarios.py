@@ -1,36 +1,321 @@
-"""The scenarios by id, each as a scripted run of the simulated cluster with every invariant on."""
+"""The S-level rows of the list of scenarios, by id, as scripted runs of the simulated cluster with every invariant on.
+
+What a row expects is checked where it is played (`paxosd/sim/scenarios*.py`); here stand the seeds and the layouts.
+`paxosd.sim.scenarios.table` plays those of partial connectivity over as many seeds as one likes.
+"""
 
 from __future__ import annotations
 
+import ast
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from paxosd.sim import scenarios_crash, scenarios_disk, scenarios_network
-from paxosd.sim.scenarios_script import LAYOUTS, Report
+from paxosd.sim import scenarios_client as client
+from paxosd.sim import scenarios_crash as crash
+from paxosd.sim import scenarios_disk as disk
+from paxosd.sim import scenarios_links as links
+from paxosd.sim import scenarios_network as network
+from paxosd.sim.invariants import Violation
+from paxosd.sim.scenarios import PARTIAL, Scenario, play, table
+from paxosd.sim.scenarios_props import LAYOUTS, Report
+from paxosd.sim.scenarios_script import RECOVER_T_E, Script, begin
 
-SCENARIOS: dict[str, Callable[[int, str], Report]] = {
-    name: scenario
-    for module in (scenarios_crash, scenarios_disk, scenarios_network)
-    for name, scenario in vars(module).items()
-    if name[:1] in "cdnko" and name[1:3].isdigit() and callable(scenario)
-}
+PACKAGE = Path(__file__).parents[2] / "paxosd"
+ROLES = ("roles", "roles, 5 acceptors")
+REPLICAS = ("3 replicas", "5 replicas")
 
 
-ROLES_ONLY = ("d06_damaged_row_is_asked_for", "n09_late_votes")
-LONG = ("c18_storm", "n11_flapping", "o07_duel", "n08_repeated", "n04_chained")
-"""Minutes of simulated time."""
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in SCENARIOS]
-)
-def test_a_scenario_ends_as_it_must(name: str, layout: str) -> None:
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Dropped frames are no news here."""
     logging.disable(logging.CRITICAL)
-    if name in ROLES_ONLY and "replicas" in layout:
-        pytest.skip("written for separate roles")
-    report = SCENARIOS[name](1, layout)
+    yield
+    logging.disable(logging.NOTSET)
 
-    assert isinstance(report, Report)
+
+def reports(scenario: Scenario, seeds: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> list[Report]:
+    """What came of a scenario, in each layout and with each seed; raises `Violation` if one does not end as it must."""
+    return [scenario(seed, layout) for layout in layouts for seed in range(seeds)]
+
+
+def recovers(scenario: Scenario, seeds: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> None:
+    """It ends as it must, and a command is acknowledged again within the bound."""
+    assert max(report.recovered_t_e for report in reports(scenario, seeds, layouts)) <= RECOVER_T_E
+
+
+# ---- crashes -----------------------------------------------------------------------------------
+
+
+def test_c01_an_acceptor_that_ends_before_its_vote_is_synced_told_nobody_and_either_outcome_is_safe() -> None:
+    outcomes = {report.text for report in reports(crash.c01_crash_before_sync, 5)}
+
+    assert outcomes == {"kept", "lost"}
+
+
+def test_c02_an_acceptor_that_ends_before_it_tells_its_vote_tells_it_from_disk() -> None:
+    recovers(crash.c02_crash_after_sync, 3)
+
+
+def test_c03_a_promise_survives_a_power_cut_and_refuses_a_lower_ballot() -> None:
+    recovers(crash.c03_promise_survives, 3)
+
+
+def test_c05_after_a_power_loss_of_all_nothing_acknowledged_is_missing() -> None:
+    recovers(crash.c05_power_loss_of_all, 5)
+
+
+def test_c06_a_minority_that_lost_its_power_and_a_parted_rest_do_not_split() -> None:
+    recovers(crash.c06_power_loss_and_partition, 2)
+
+
+def test_c07_the_next_leader_proposes_again_what_one_acceptor_has_and_fills_the_hole() -> None:
+    recovers(crash.c07_crash_after_some_accepts, 3, ["5 replicas", *ROLES])  # of three, one more makes a quorum
+
+
+def test_c08_what_a_quorum_voted_for_stays_though_nobody_was_told() -> None:
+    recovers(crash.c08_crash_before_telling, 3)
+
+
+def test_c10_after_a_restart_of_all_the_first_ballot_is_above_every_promise() -> None:
+    recovers(crash.c10_all_restart, 2)
+
+
+def test_c11_a_node_that_ends_at_each_step_of_its_recovery_recovers_what_the_others_have() -> None:
+    recovers(crash.c11_crash_in_recovery, 1)
+
+
+def test_c15_a_leader_that_stood_still_confirms_no_read_and_steps_down() -> None:
+    recovers(crash.c15_paused_leader, 3)
+
+
+def test_c17_a_leader_that_was_blocked_acts_in_its_old_ballot_no_more() -> None:
+    recovers(crash.c17_blocked_leader, 3)
+
+
+def test_c18_after_a_storm_of_crashes_every_call_ends() -> None:
+    recovers(partial(crash.c18_storm, minutes=0.5), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_c18_after_ten_minutes_of_storm_every_call_ends(layout: str) -> None:
+    recovers(crash.c18_storm, 2, [layout])
+
+
+# ---- disks -------------------------------------------------------------------------------------
+
+
+def test_d02_a_vote_whose_sync_failed_is_told_only_once_it_is_durable() -> None:
+    recovers(disk.d02_failed_sync, 3)
+
+
+def test_d03_a_node_whose_disk_is_full_is_away_until_there_is_room() -> None:
+    recovers(disk.d03_disk_full, 2)
+
+
+def test_d06_a_vote_that_cannot_be_read_is_refused_and_the_rest_goes_on() -> None:
+    recovers(disk.d06_damaged_row, 3)
+
+
+def test_d06_an_old_vote_that_cannot_be_read_is_never_told_as_none() -> None:
+    recovers(disk.d06_damaged_row_is_asked_for, 2, ROLES)
+
+
+def test_d07_a_last_vote_that_cannot_be_read_is_no_torn_tail() -> None:
+    recovers(disk.d07_damaged_last_row, 3)
+
+
+def test_d16_a_slow_disk_of_a_follower_slows_nobody_else() -> None:
+    reports(disk.d16_slow_follower, 1)
+
+
+def test_d16_a_slow_disk_of_the_leader_costs_at_most_one_change() -> None:
+    recovers(disk.d16_slow_leader, 2)
+
+
+def test_d21_a_slot_that_can_be_read_nowhere_halts_everybody_and_is_named() -> None:
+    reports(disk.d21_damaged_everywhere, 2)
+
+
+# ---- partial connectivity ------------------------------------------------------------------------
+
+
+def test_n01_a_leader_in_a_minority_acknowledges_nothing_and_the_majority_goes_on() -> None:
+    recovers(links.n01_leader_in_minority, 6)
+
+
+def test_n02_the_only_node_that_reaches_a_quorum_leads_though_it_hears_the_old_leader() -> None:
+    recovers(links.n02_quorum_loss, 3)
+
+
+def test_n04_a_chain_settles_with_at_most_one_change() -> None:
+    recovers(links.n04_chained, 2)
+
+
+def test_n06_links_that_carry_one_way_cause_no_perpetual_election() -> None:
+    recovers(links.n06_one_way, 4)
+
+
+def test_n11_flapping_links_cause_no_flapping_leaders() -> None:
+    recovers(partial(links.n11_flapping, minutes=1), 3)
+
+
+def test_n11_links_that_flap_for_ten_minutes() -> None:
+    recovers(links.n11_flapping, 1, ["3 replicas"])
+
+
+def test_no_links_whatever_stall_a_cluster_while_a_proposer_reaches_a_quorum() -> None:
+    recovers(links.any_links, 6)
+
+
+def test_the_table_has_a_row_for_every_scenario_and_layout_and_says_what_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(seed: int, layout: str) -> Report:
+        """It always fails: that is all it does."""
+        raise Violation("scenario", f"seed {seed}")
+
+    monkeypatch.setitem(PARTIAL, "N11", fails)
+    told: list[str] = []
+    rows = table([7], lambda row: told.append(row.id))
+
+    assert [(row.id, row.layout) for row in rows] == [(name, layout) for name in PARTIAL for layout in LAYOUTS]
+    assert told == [row.id for row in rows]
+    assert all(row.seeds == 1 and row.recovered_t_e > 0 and not row.failed for row in rows if row.id != "N11")
+    assert play("N11", "roles", [7]).failed == {7: "scenario: seed 7"}
+    assert play("N11", "roles", [7]).what == "It always fails"
+
+
+# ---- messages, clocks, duels ---------------------------------------------------------------------
+
+
+def test_n08_messages_that_come_again_a_minute_late_do_nothing_twice() -> None:
+    reports(partial(network.n08_repeated, late_s=60.0), 1)
+
+
+def test_n08_messages_that_come_again_ten_minutes_late_do_nothing_twice() -> None:
+    reports(network.n08_repeated, 1, ["3 replicas"])
+
+
+def test_n09_promises_for_an_earlier_ballot_elect_nobody() -> None:
+    recovers(network.n09_late_promises, 3)
+
+
+def test_n09_votes_for_an_earlier_ballot_choose_nothing() -> None:
+    recovers(network.n09_late_votes, 3, ROLES)
+
+
+def test_n10_a_third_of_all_messages_lost_costs_time_and_nothing_else() -> None:
+    reports(network.n10_lossy, 1, REPLICAS)
+
+
+def test_n17_a_full_queue_is_counted_and_caught_up_and_nobody_else_waits() -> None:
+    recovers(network.n17_full_queue, 1, ["3 replicas", "roles"])
+
+
+def test_n18_frames_from_before_a_minute_of_absence_lead_to_no_election() -> None:
+    recovers(network.n18_old_frames, 3)
+
+
+def test_n20_a_client_that_sees_few_nodes_is_served_or_told_in_time() -> None:
+    recovers(network.n20_client_sees_few, 3)
+
+
+WALL_CLOCKS = {
+    f"time.{name}"
+    for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime", "strftime", "mktime", "clock_gettime")
+}
+LOOK_AT_THE_WALL = {"health.py", "storage/directory.py"}
+"""How old a file is, and where a directory without a past begins to count its lives: no part of a running node."""
+
+
+def test_k01_a_wall_clock_that_jumps_has_no_way_into_a_node() -> None:
+    looking: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        assert not any(isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime") for node in nodes), path
+        assert "datetime" not in modules, path
+        if {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)} & WALL_CLOCKS:
+            looking.add(str(path.relative_to(PACKAGE)))
+
+    assert looking == LOOK_AT_THE_WALL
+    assert "time.monotonic" in (PACKAGE / "daemon.py").read_text()
+
+
+def test_k02_clocks_that_drift_change_nothing() -> None:
+    recovers(network.k02_drift, 2)
+
+
+def test_o07_proposers_that_duel_for_ever_still_let_values_pass() -> None:
+    reports(partial(network.o07_duel, minutes=0.5), 1)
+
+
+# ---- clients -------------------------------------------------------------------------------------
+
+
+def test_l01_a_lost_reply_is_told_again_by_another_gateway() -> None:
+    recovers(client.l01_lost_reply, 3)
+
+
+def test_l02_a_command_sent_again_after_restarts_and_another_leader_has_the_same_result() -> None:
+    recovers(client.l02_retry_after_restart, 2)
+
+
+def test_l04_a_command_that_overtakes_another_is_refused_and_happens_second() -> None:
+    reports(client.l04_sequence_gap, 2)
+
+
+def test_l07_a_new_leader_answers_no_read_before_a_value_of_its_own_ballot_is_chosen() -> None:
+    recovers(client.l07_read_at_a_new_leader, 3)
+
+
+def test_l10_who_follows_the_log_sees_every_entry_once_in_order_across_leaders() -> None:
+    recovers(client.l10_follow_the_log, 2)
+
+
+def test_l14_a_stale_read_says_how_far_it_is_and_is_never_behind_what_was_seen() -> None:
+    recovers(client.l14_stale_read, 3)
+
+
+def test_u15_a_leader_that_stops_hands_over_within_an_election_timeout() -> None:
+    recovers(client.u15_handing_over, 2)
+
+
+def test_u19_a_learner_believes_no_single_acceptor() -> None:
+    recovers(client.u19_one_acceptors_vote, 4, ROLES)
+
+
+# ---- the script itself ---------------------------------------------------------------------------
+
+
+def test_29_the_same_scenario_with_the_same_seed_has_the_same_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = []
+    for _ in range(2):
+        script, leader = begin(3, "5 replicas")
+        script.keep_only((leader, other) for other in script.nodes)
+        script.run(5)
+        script.heal()
+        script.finish()
+        hashes.append(script.world.trace_hash())
+
+    assert hashes[0] == hashes[1]
+
+
+def test_what_is_held_arrives_when_it_is_released_and_never_if_it_is_forgotten() -> None:
+    script = Script(1, "roles")
+    script.begin()
+    everything = script.hold(object, target=["l1"])
+    script.run(3)
+    before = script.nodes["l1"].revision
+    script.propose(script.clients[0])
+    script.run(1)
+    held = script.nodes["l1"].revision
+    script.release(everything)
+    script.finish()
+
+    assert held == before < script.nodes["l1"].revision
