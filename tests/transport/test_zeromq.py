@@ -8,7 +8,7 @@ import zmq
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.zeromq import ZeroMQLink, ZeroMQTransport
 from tests.system.daemons import free_ports
-from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped
+from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
 
 
 class ZeroMQNet:
@@ -62,6 +62,24 @@ def test_m13_a_message_of_another_shape_is_dropped_and_counted(plane: str) -> No
         dealer.send_multipart([b"one", b"two", b"three"])
         dealer.send_multipart([b"a frame"] if plane == "peers" else [b"b", b"a frame"])
         await_dropped(net.b, 2, "foreign shape")
+    finally:
+        context.destroy(linger=0)
+        net.close()
+
+
+def test_o02_a_client_that_reads_nothing_costs_its_gateway_a_bounded_amount_and_no_time() -> None:
+    net = ZeroMQNet()
+    context = zmq.Context()
+    try:
+        dealer = context.socket(zmq.DEALER)
+        dealer.rcvhwm = 1
+        dealer.connect(net.gateway)
+        dealer.send(b"hello")
+        client = gather(net.b, 1)[0].client
+        assert client is not None
+        for _ in range(3000):
+            net.b.reply(client, bytes(FRAME_BYTES_MAX))
+        assert net.b.dropped["client slow"] > 0
     finally:
         context.destroy(linger=0)
         net.close()
