@@ -51,10 +51,14 @@ from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
 from paxosd.core.records import Record, Round
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
-from paxosd.core.values import encode_value, stamp_ms
+from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
 
 ELECTION_SPREAD = 0.5
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
+
+
+STAMP_MS_MAX = 2**53
+"""No stamp that is taken for true is above this, so that adding to it never leaves what a message can carry."""
 
 
 class Phase(Enum):
@@ -160,6 +164,8 @@ class Proposer(Agent):
 
     def drain(self, now: Instant) -> None:
         self._draining = True
+        if self.phase in (Phase.CANVASSING, Phase.PREPARING):
+            self._follow("stopping", now)
 
     @property
     def drained(self) -> bool:
@@ -282,8 +288,8 @@ class Proposer(Agent):
         self.phase = Phase.LEADING
         self.watermark = max(self.watermark, phase1.watermark)
         for value in phase1.values():
-            self._learn_log_time(stamp_ms(value), now)
-        self._recovered_stop = phase1.stop
+            self._learn_log_time(min(readable_stamp_ms(value), STAMP_MS_MAX), now)
+        self._recovered_stop = max(phase1.stop, self.watermark)
         self._phase2 = PhaseTwo(self._quorum, self.watermark, self._limits.window_slots_max)
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
@@ -381,7 +387,7 @@ class Proposer(Agent):
             return self._refuse(source, message, Reason.STOPPING)
         if not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
-        refused = self._intake.add(source, message)
+        refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message)
         if refused is not None:
             self._refuse(source, message, refused)
 

@@ -28,6 +28,7 @@ class Readers:
         self._readers: list[_Reader] = []
         self._in_round: list[_Reader] = []
         self._round = 0
+        self._first_round = 0  # above every round of an earlier life, whose answers may still be on their way
         self._deadline: Instant | None = None
 
     @property
@@ -36,13 +37,15 @@ class Readers:
         return any(not reader.confirmed for reader in self._readers)
 
     def add(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
+        if not self._round:
+            self._first_round = int(now * 1_000_000)
         self._readers.append(_Reader(client, read, now + read.wait_ms / 1000, not read.linearizable))
         if len(self._readers) > READERS_MAX:
             self._readers.pop(0)
 
     def start_round(self) -> int:
         """The number of a new round, for every read that is not confirmed by now."""
-        self._round += 1
+        self._round = max(self._round + 1, self._first_round)
         self._in_round = [reader for reader in self._readers if not reader.confirmed]
         return self._round
 

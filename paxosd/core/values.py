@@ -25,6 +25,8 @@ _BATCH = struct.Struct(">QQQII")
 
 BATCH_BYTES = _BATCH.size
 NO_SESSION: SessionId = 0
+COMMANDS_MAX = 2**32 - 1
+"""What the count of a batch has room for."""
 
 
 class MalformedValue(ValueError):
@@ -65,6 +67,11 @@ def stamp_ms(value: bytes) -> int:
         return int(_STAMP.unpack_from(value)[0])
     except struct.error as error:
         raise MalformedValue("the value is shorter than its stamp") from error
+
+
+def readable_stamp_ms(value: bytes) -> int:
+    """The same, and 0 where there is none: a value that a wrong member reported must not end a leader."""
+    return stamp_ms(value) if len(value) >= _STAMP.size else 0
 
 
 def batches(value: bytes) -> Iterator[Batch]:
