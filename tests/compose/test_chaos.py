@@ -1,4 +1,7 @@
-"""Containers are killed, frozen and cut off while four clients propose: every acknowledged value stays, once."""
+"""Containers are killed, frozen and cut off while four clients propose: every acknowledged value stays, once.
+
+PAXOSD_CHAOS_S says for how long nodes are killed at random, PAXOSD_CHAOS_SEED which ones.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from tests.system.load import Attempt, longest_gap_s
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 LAYOUTS = [pytest.param(ROLES, id="roles"), pytest.param(REPLICAS, id="replicas")]
-CHAOS_S = float(os.environ.get("PAXOSD_TEST_CHAOS_S", "30"))
-SEED = int(os.environ.get("PAXOSD_TEST_SEED", "1"))
+CHAOS_S = float(os.environ.get("PAXOSD_CHAOS_S") or "30")
+SEED = int(os.environ.get("PAXOSD_CHAOS_SEED") or "1")
 
 
 @pytest.mark.parametrize("roles", LAYOUTS)
