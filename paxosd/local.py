@@ -19,17 +19,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import TypeVar
 
 from paxosd.client import Client
 from paxosd.client.errors import ConfigurationError, PaxosError, Unavailable
 from paxosd.config import Config, ConfigError, queue_cluster
+from paxosd.core.messages import StatusReport
 from paxosd.core.types import NodeId
 from paxosd.local_node import NodeProcess
 from paxosd.storage.base import StorageError
 from paxosd.transport.queues import URL_SCHEME, Switchboard
 
-LEADS_WITHIN_S = 30.0
-"""How long a cluster may take until a node leads; a machine that is very busy starts seven interpreters slowly."""
+ANSWERS_WITHIN_S = 30.0
+"""How long nodes may take to start, and to elect a leader; a very busy machine starts seven interpreters slowly."""
 
 ENDS_WITHIN_S = 5.0
 """How long nodes may take to end after SIGTERM; then they are killed."""
@@ -38,6 +40,8 @@ MEANING_NAME = "cluster.json"
 """The file in a data directory that tells which cluster it belongs to."""
 
 log = logging.getLogger("paxosd")
+
+T = TypeVar("T")
 
 
 class LocalCluster:
@@ -105,20 +109,36 @@ class LocalCluster:
             on_close=on_close,
         )
 
-    def leader(self, other_than: NodeId = "", within_s: float = LEADS_WITHIN_S) -> NodeId:
+    def leader(self, other_than: NodeId = "") -> NodeId:
         """Wait until a node leads, by its own word; raises `Unavailable` if none does in time, or a node died."""
-        deadline = time.monotonic() + within_s
+
+        def leading(report: StatusReport) -> NodeId:
+            return next((row.node for row in report.nodes if row.leading and row.node != other_than), "")
+
+        return self._await(leading, "no node leads")
+
+    def await_back(self, node: NodeId) -> None:
+        """Wait until a gateway has heard from this life of the node; raises `Unavailable` as `leader` does."""
+
+        def heard(report: StatusReport) -> bool:
+            age_ms = (time.monotonic() - self._nodes[node].started_at) * 1000
+            return any(row.node == node and 0 <= row.silent_ms < age_ms for row in report.nodes)
+
+        self._await(heard, f"{node} is not heard")
+
+    def _await(self, find: Callable[[StatusReport], T], otherwise: str) -> T:
+        """Ask the gateways for their status until something is found in it."""
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
         with self.client(timeout=1.0) as client:
             while time.monotonic() < deadline and not self.died:
                 try:
                     report = client.status()
                 except PaxosError:
                     continue  # nobody answers yet
-                leading = [row.node for row in report.nodes if row.leading and row.node != other_than]
-                if leading:
-                    return leading[0]
+                if found := find(report):
+                    return found
         why = next(iter(self.died.values()), f"the nodes' logs are in {self.data_dir}")
-        raise Unavailable(f"no node leads: {why}")
+        raise Unavailable(f"{otherwise}: {why}")
 
     # ---- lives ----
 

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,6 +51,7 @@ class NodeProcess:
         self, config: Config, node: NodeId, data_dir: Path, ends: QueueEnds, on_fall: Callable[[NodeProcess], None]
     ) -> None:
         self.node = node
+        self.started_at = 0.0  # monotonic
         self._log = data_dir / f"{node}.log"
         self._ends = ends
         self._on_fall = on_fall
@@ -65,6 +67,7 @@ class NodeProcess:
         """Start the process; returns before it is ready."""
         self._log.touch()
         with _apart_from_this_program():
+            self.started_at = time.monotonic()
             self._process.start()
             self._counts_end.close()
             self._ends.given_away()

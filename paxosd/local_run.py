@@ -67,7 +67,7 @@ def run(
     if load.failures:
         unanswered = requests - result.acknowledged
         result.problems.append(f"{unanswered} of {requests} requests were not acknowledged: {load.failures[0]}")
-    result.problems += _await_learners(cluster, max(load.acknowledged.values(), default=0))
+    result.problems += _await_everybody(cluster, result.killed, max(load.acknowledged.values(), default=0))
     cluster.stop()
     result.sent, result.lives_uncounted = cluster.sent, cluster.lives_uncounted
     result.problems += [f"{node} ended by itself" for node in cluster.died]
@@ -130,9 +130,15 @@ def _kill_the_leader(
     cluster.restart(result.killed)
 
 
-def _await_learners(cluster: LocalCluster, revision: Revision) -> Iterator[str]:
-    """A linearizable read is answered by a learner that has applied all that was acknowledged; who does not answer?"""
+def _await_everybody(cluster: LocalCluster, killed: NodeId, revision: Revision) -> Iterator[str]:
+    """Wait for the killed node to be back and for every learner to catch up; what did not happen in time."""
+    if killed:
+        try:
+            cluster.await_back(killed)
+        except PaxosError as error:
+            yield str(error)
     for learner in cluster.gateways:
+        # A learner answers a linearizable read once it has applied all that was acknowledged before.
         with cluster.client(learner, timeout=CATCHES_UP_WITHIN_S) as client:
             try:
                 next(client.log(start=max(1, revision)), None)
