@@ -117,7 +117,8 @@ def d06_damaged_row_is_asked_for(seed: int, layout: str) -> Report:
     script, _ = begin(seed, layout, think_s=0.1)
     script.until(lambda: script.world.safety.watermark > 2 * VOTES_KEPT_BELOW_WATERMARK + 10, 500, "votes grow old")
     victim, late = script.pick(script.acceptors), script.pick(script.having("l"))
-    slot = script.random.randint(1, script.disks[victim].written.records_from() - 2 * VOTES_KEPT_BELOW_WATERMARK)
+    on_disk_only = script.disks[victim].written.records_from() - 2 * VOTES_KEPT_BELOW_WATERMARK
+    slot = script.random.choice([old for old in script.disks[victim].written.voted_slots() if old <= on_disk_only])
     script.disks[victim].damaged.add((Voted, slot))
     at = script.now
     script.power_off(late)
