@@ -53,7 +53,7 @@ BATCH_COMMANDS_MAX = 4096
 BATCH_BYTES_MAX = 256 * 1024
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
-RESEND_FIRST_S = 0.25
+RESEND_FIRST_S = 0.5
 RESEND_MAX_S = 4.0
 SILENCE_S = 0.4
 """How long a gateway may say nothing, while it was asked something, before the next one is tried."""
