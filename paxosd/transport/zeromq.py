@@ -6,11 +6,12 @@ Laws:
 2. Routing ids are automatic. Fixed ones black-hole a second connection of the same name, silently.
 3. IMMEDIATE=1: frames for a peer that is not connected are dropped, not queued. The core sends again what still
    matters; a queue would replay the past to a peer that comes back.
-4. No ZMTP heartbeats: they prove that an I/O thread lives, and cut healthy links when a reader is slow. TCP
-   keep-alive finds dead connections, the core's heartbeats find dead nodes.
+4. No ZMTP heartbeats: they prove that an I/O thread lives, and cut healthy links when a reader is slow. The
+   kernel finds dead connections, within about three seconds; the core's heartbeats find dead nodes.
 5. A frame for a peer names it. An address may pass to another node between the look-up of a name and the connection
    (containers that are started again swap theirs), and such a link would stay. So a node that gets what is meant for
    another says so with an empty message, and whoever hears that looks the name up and connects anew.
+6. libzmq is given numbers only, never a name (`names.py` says why).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import zmq
 
 from paxosd.core.types import ClientAddress, NodeId
 from paxosd.transport.base import Inbound, TransportError
+from paxosd.transport.dealer import Dealer
+from paxosd.transport.names import Names
 from paxosd.transport.waker import Waker, milliseconds
 
 PEER_FRAMES_MAX = 1000
@@ -32,10 +35,11 @@ RECONNECT_FIRST_MS = 50
 RECONNECT_MAX_MS = 500
 CONNECT_TIMEOUT_MS = 2000
 HANDSHAKE_TIMEOUT_MS = 5000
-KEEPALIVE_IDLE_S = 10
-KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_IDLE_S = 1
+KEEPALIVE_INTERVAL_S = 1
 KEEPALIVE_PROBES = 3
-UNACKNOWLEDGED_MAX_MS = 10_000
+UNACKNOWLEDGED_MAX_MS = 3000
+"""A kernel acknowledges for a process that is busy or stopped: only a dead connection is silent for so long."""
 
 
 class ZeroMQTransport:
@@ -58,8 +62,8 @@ class ZeroMQTransport:
         self._frame_bytes_max = frame_bytes_max
         self._context = zmq.Context()
         self._waker = Waker()
-        self._urls: dict[NodeId, str] = {}
-        self._dealers: dict[NodeId, zmq.Socket[bytes]] = {}
+        self._names = Names(self._waker.wake)
+        self._dealers: dict[NodeId, Dealer] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
         try:
@@ -92,17 +96,17 @@ class ZeroMQTransport:
         """Reach this peer at this address from now on."""
         old = self._dealers.pop(peer, None)
         if old is not None:
-            self._poller.unregister(old)
-            old.close(linger=0)
+            old.hang_up()
+        self._dealers[peer] = Dealer(url, self._open_dealer, self._poller, self._names)
+
+    def _open_dealer(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.set(zmq.IMMEDIATE, 1)
         dealer.set(zmq.SNDHWM, PEER_FRAMES_MAX)
         dealer.set(zmq.RCVHWM, 1)
         dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
         _tune(dealer)
-        dealer.connect(url)
-        self._poller.register(dealer, zmq.POLLIN)
-        self._urls[peer], self._dealers[peer] = url, dealer
+        return dealer
 
     @property
     def listen_url(self) -> str:
@@ -122,11 +126,8 @@ class ZeroMQTransport:
             self.dropped["unknown peer"] += 1
         elif len(frame) > self._frame_bytes_max:
             self.dropped["frame too large"] += 1
-        else:
-            try:
-                dealer.send_multipart((target.encode(), frame), zmq.DONTWAIT)
-            except zmq.Again:
-                self.dropped["peer not connected or slow"] += 1
+        elif not dealer.send(target.encode(), frame):
+            self.dropped["peer not connected or slow"] += 1
 
     def reply(self, client: ClientAddress, frame: bytes) -> None:
         if self._clients is None:
@@ -142,19 +143,27 @@ class ZeroMQTransport:
             self.dropped["client gone"] += 1
 
     def wait(self, timeout_s: float | None) -> None:
-        timeout_ms = milliseconds(timeout_s)
-        for ready, _ in self._poller.poll(timeout_ms):
+        for ready, _ in self._poller.poll(milliseconds(timeout_s)):
             if ready == self._waker.fileno():
                 self._waker.clear()
+                self._take_answers()
             elif ready is not self._peers and ready is not self._clients:
-                self._dial_anew(ready)
+                self._attend(ready)
 
-    def _dial_anew(self, misled: object) -> None:
-        """What this DEALER reached is not its peer (law 5)."""
-        for peer, dealer in list(self._dealers.items()):
-            if dealer is misled:
+    def _take_answers(self) -> None:
+        for url, numbers in self._names.answers():
+            for dealer in self._dealers.values():
+                if dealer.url == url:
+                    dealer.found(numbers)
+
+    def _attend(self, ready: object) -> None:
+        for dealer in self._dealers.values():
+            if dealer.attend(ready):
+                return
+            if ready is dealer.socket:  # what it reached is not its peer (law 5)
                 self.dropped["reached another node"] += 1
-                self.connect(peer, self._urls[peer])
+                dealer.dial()
+                return
 
     def drain(self, frames_max: int) -> Sequence[Inbound]:
         inbound: list[Inbound] = []
@@ -184,6 +193,7 @@ class ZeroMQTransport:
 
     def close(self) -> None:
         if not self._context.closed:
+            self._names.close()
             self._context.destroy(linger=0)
             self._waker.close()
 
@@ -197,57 +207,63 @@ class ZeroMQLink:
         self._waker = Waker()
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
-        self._gateway = ""
-        self._dealer: zmq.Socket[bytes] | None = None
+        self._names = Names(self._waker.wake)
+        self._dealer: Dealer | None = None
+        self._unsent: list[bytes] = []
 
     def send(self, gateway: str, frame: bytes) -> None:
-        if gateway != self._gateway:
+        if self._dealer is None or gateway != self._dealer.url:
             self._connect(gateway)
         assert self._dealer is not None
-        try:
-            self._dealer.send(frame, zmq.DONTWAIT)
-        except zmq.Again:
-            return  # it reads nothing: the session sends again, or turns to another gateway
+        if self._dealer.socket is not None:
+            self._dealer.send(frame)  # a gateway that reads nothing: the session sends again, or turns to another one
+        elif len(self._unsent) < CLIENT_FRAMES_MAX:
+            self._unsent.append(frame)
 
     def _connect(self, gateway: str) -> None:
-        self._disconnect()
+        if self._dealer is not None:
+            self._dealer.hang_up()
+            self._dealer = None
+        self._unsent.clear()
+        self._dealer = Dealer(gateway, self._open_dealer, self._poller, self._names)
+
+    def _open_dealer(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)  # IMMEDIATE stays 0: the first frame is sent before TCP is up
         dealer.set(zmq.RCVHWM, 0)
         dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
         _tune(dealer)
-        try:
-            dealer.connect(gateway)
-        except zmq.ZMQError as error:
-            dealer.close()
-            raise TransportError(f"{gateway} is not an address: {error.strerror}; write tcp://host:port") from error
-        self._poller.register(dealer, zmq.POLLIN)
-        self._gateway, self._dealer = gateway, dealer
-
-    def _disconnect(self) -> None:
-        if self._dealer is not None:
-            self._poller.unregister(self._dealer)
-            self._dealer.close(linger=0)
-            self._gateway, self._dealer = "", None
+        return dealer
 
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
-        timeout_ms = milliseconds(timeout_s)
-        for ready, _ in self._poller.poll(timeout_ms):
+        for ready, _ in self._poller.poll(milliseconds(timeout_s)):
             if ready == self._waker.fileno():
                 self._waker.clear()
+                self._take_answers()
+            elif self._dealer is not None:
+                self._dealer.attend(ready)
         frames: list[bytes] = []
-        while self._dealer is not None:
+        while self._dealer is not None and self._dealer.socket is not None:
             try:
-                frames.append(self._dealer.recv(zmq.DONTWAIT))
+                frames.append(self._dealer.socket.recv(zmq.DONTWAIT))
             except zmq.Again:
                 break
         return frames
+
+    def _take_answers(self) -> None:
+        for url, numbers in self._names.answers():
+            if self._dealer is not None and self._dealer.url == url:
+                self._dealer.found(numbers)
+                for frame in self._unsent:
+                    self._dealer.send(frame)
+                self._unsent.clear()
 
     def wake(self) -> None:
         self._waker.wake()
 
     def close(self) -> None:
         if not self._context.closed:
+            self._names.close()
             self._context.destroy(linger=0)
             self._waker.close()
 
