@@ -5,9 +5,11 @@ PAXOSD_CHAOS_S says for how long nodes are killed at random, PAXOSD_CHAOS_SEED w
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,23 @@ def test_n15_nodes_that_come_back_with_a_new_address_are_found_again_within_5_s(
             load.await_more(20, within_s=20)
         cluster.verify(load.history)
         assert longest_gap_s(load.history) < 10
+
+
+def test_a_name_server_that_is_silent_about_the_dead_holds_up_none_of_the_living(image: str, tmp_path: Path) -> None:
+    override = tmp_path / "override.yml"  # the engine asks this server about every name that is not of a running node
+    override.write_text(json.dumps({"services": {node: {"dns": ["192.0.2.1"]} for node in ROLES}}))
+    with Cluster(image, ROLES, override) as cluster:
+        with cluster.load() as load:
+            for _ in range(2):
+                load.await_more(20, within_s=20)
+                cluster.kill("a1", "l1", "p1")
+                load.await_more(50, within_s=5)
+                cluster.start("a1", "l1", "p1")
+                load.await_more(20, within_s=5)
+                cluster.kill("a2", "l2", "p2")
+                load.await_more(50, within_s=5)
+                cluster.start("a2", "l2", "p2")
+        cluster.verify(load.history)
 
 
 def await_ready(cluster: Cluster, node: str) -> None:
