@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run check fix test slow test-compose sim bench clean
+.PHONY: help run check fix test slow test-compose sim-short sim bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,8 +39,11 @@ slow: $(VENV)/installed ## long runs with real processes that are killed, stoppe
 test-compose: $(VENV)/installed ## the cluster in containers; needs a Docker Engine
 	$(PYTEST) -m compose
 
-sim: $(VENV)/installed ## ten minutes of simulated faults with fresh seeds
-	$(BIN)/paxosd sim --minutes 10
+sim-short: $(VENV)/installed ## simulated faults: 300 fixed seeds and 30 that nobody has seen
+	$(BIN)/paxosd sim --seeds 300 --fresh 30
+
+sim: $(VENV)/installed ## ten minutes: simulated faults, planted bugs, every interleaving of a small world
+	$(BIN)/paxosd sim --gate --minutes 10
 
 bench: $(VENV)/installed ## measure throughput, latency and failover on this machine
 	$(BIN)/python -m bench.throughput

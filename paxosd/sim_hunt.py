@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -17,21 +18,28 @@ from paxosd.sim.planted import BUGS, BY_NAME, Hunt, hunt
 SEEDS_MAX = 1000
 """How many seeds a hunt plays before it gives up: a few minutes of one processor."""
 
+ROUNDS = (10, 100)
+"""All bugs are hunted with so many seeds before any is hunted with more: most show at once."""
 
-def hunt_all(jobs: int, seeds_max: int = SEEDS_MAX) -> list[Hunt]:
-    """Hunt every planted bug, `jobs` at a time, with a progress bar on a terminal."""
-    columns = (TextColumn("planted bugs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    found: list[Hunt] = []
+
+def hunt_all(jobs: int, seeds_max: int = SEEDS_MAX, until: float = math.inf) -> list[Hunt]:
+    """Hunt every planted bug, `jobs` at a time, with a progress bar on a terminal; those that are still hunted at
+    `until`, in seconds of the monotonic clock, are given up."""
+    columns = (TextColumn("planted bugs found"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hunts = {bug.name: Hunt(bug.name, 0, "") for bug in BUGS}
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
         multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool,  # a changed module stays changed
     ):
-        bar = progress.add_task("bugs", total=len(BUGS))
-        waiting = [pool.apply_async(hunt, (bug.name, seeds_max)) for bug in BUGS]
-        for result in waiting:
-            found.append(result.get())
-            progress.update(bar, advance=1)
-    return found
+        bar = progress.add_task("bugs", total=len(hunts))
+        for stop in (*(stop for stop in ROUNDS if stop < seeds_max), seeds_max):
+            more = [
+                (name, stop, "swarm", hunted.seeds, until) for name, hunted in hunts.items() if not hunted.violation
+            ]
+            for hunted in pool.starmap(hunt, more, chunksize=1):
+                hunts[hunted.bug] = hunted
+                progress.update(bar, advance=bool(hunted.violation))
+    return list(hunts.values())
 
 
 def print_hunts(hunts: Sequence[Hunt], as_json: bool) -> int:

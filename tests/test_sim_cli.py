@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from paxosd.sim_gate import Line
+
 WRONG_MACHINE = '''
 from paxosd.machine.log import Log
 
@@ -68,6 +70,35 @@ def test_a_violation_is_exit_code_1_with_its_seed_a_small_plan_and_how_to_see_it
     assert "paxosd sim --replay 7" in done.stdout
     assert again.returncode == 1
     assert "15 state digest" in again.stderr
+
+
+def test_the_scenarios_of_partial_connectivity_are_a_row_per_layout(tmp_path: Path) -> None:
+    done = sim("--scenarios", "--seeds", "1", "-w", "json", folder=tmp_path)
+    rows = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert {row["id"] for row in rows} == {"N01", "N02", "N04", "N06", "N11", "N*"}
+    assert all(0 < row["recovered_t_e"] <= 8 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_gate_names_every_figure_and_fails_if_one_is_missed(tmp_path: Path) -> None:
+    done = sim("--gate", "--minutes", "0.5", "-w", "json", folder=tmp_path)
+    report = json.loads(done.stdout)
+    figures = report["figures"]
+
+    assert done.returncode == (0 if all(figure["met"] for figure in figures.values()) else 1)
+    assert figures["distinct states, every interleaving"]["seen"] >= 300_000
+    assert figures["violations"]["seen"] == 0
+    assert figures["seeds"]["seen"] > 0
+    assert {hunted["found_by"] for hunted in report["planted"].values()} - {""}
+
+
+@pytest.mark.parametrize(
+    ("seen", "at_most", "met"), [(4, False, False), (5, False, True), (5, True, True), (6, True, False)]
+)
+def test_a_figure_is_met_at_what_was_asked(seen: float, at_most: bool, met: bool) -> None:
+    assert Line("a figure", asked=5, aim=10, seen=seen, at_most=at_most).met == met
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import logging
+import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -348,14 +350,17 @@ def plant(bug: Bug) -> None:
     sys.meta_path.insert(0, _Finder(bug))
 
 
-def hunt(name: str, seeds_max: int, profile: str = "swarm") -> Hunt:
-    """Plant this bug in this process, for good, and play seeds until it is found."""
+def hunt(name: str, seeds_max: int, profile: str = "swarm", first: int = 0, until: float = math.inf) -> Hunt:
+    """Plant this bug in this process, for good, and play the seeds from `first` to below `seeds_max` until it is found,
+    or until this time of the monotonic clock, in seconds."""
     plant(BY_NAME[name])
     from paxosd.sim.plan import draw  # noqa: PLC0415 (after planting)
     from paxosd.sim.run import run  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)
-    for seed in range(seeds_max):
+    for seed in range(first, seeds_max):
+        if time.monotonic() > until:
+            return Hunt(name, seed, "")
         result = run(draw(seed, profile))
         if result.violation:
             return Hunt(name, seed + 1, result.violation)
