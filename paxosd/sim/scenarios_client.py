@@ -94,9 +94,35 @@ def _open_session(script: Script) -> SessionId:
     return script.call(gateway, OpenSession(script.random.getrandbits(62) | 1, 1), SessionOpened).session
 
 
-def _propose(script: Script, session: SessionId, seq: int) -> Propose:
-    script.world.safety.submitted.add(_raw_value(seq))
-    return Propose(session, seq, 1, seq, 1, encode_body([_raw_value(seq)]))
+def _propose(script: Script, session: SessionId, seq: int, number: int | None = None) -> Propose:
+    """Command `seq` of a session; its value has this number, or that of the command."""
+    value = _raw_value(seq if number is None else number)
+    script.world.safety.submitted.add(value)
+    return Propose(session, seq, 1, seq, 1, encode_body([value]))
+
+
+def k05_session_expiry(seed: int, layout: str) -> Report:
+    """Clocks drift apart, and more sessions are opened than are kept: every learner forgets the same ones, also after
+    it has made its state anew from its disk."""
+    kept = 4
+    script, _ = begin(seed, layout, drift=0.05, sessions=kept)
+    script.rest()
+    at = script.now
+    calls = [_propose(script, _open_session(script), 1, number) for number in range(1, 2 * kept + 1)]
+    revisions = [script.call(script.pick(script.learners), call, Applied).revision for call in calls[-kept:]]
+    anew = script.pick(script.learners)
+    script.kill(anew)
+    script.run(RECOVER_T_E)
+    script.start(anew)
+    script.run(RECOVER_T_E)
+    for gateway in script.learners:
+        for call in calls[:-kept]:
+            reason = script.call(gateway, call, Refused).reason
+            expect(reason is Reason.SESSION_UNKNOWN, f"{gateway} refused an old session because of {reason.name}")
+        again = [script.call(gateway, call, Applied).revision for call in calls[-kept:]]
+        expect(again == revisions, f"{gateway} answered {again} instead of {revisions}")
+    script.finish()
+    return report(script, at, 0.0)
 
 
 # ---- reads ---------------------------------------------------------------------------------------

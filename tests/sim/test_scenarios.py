@@ -251,6 +251,10 @@ def test_k02_clocks_that_drift_change_nothing() -> None:
     recovers(network.k02_drift, 2)
 
 
+def test_k05_sessions_expire_alike_whatever_the_clocks_say() -> None:
+    reports(client.k05_session_expiry, 2)
+
+
 def test_o07_proposers_that_duel_for_ever_still_let_values_pass() -> None:
     reports(partial(network.o07_duel, minutes=0.5), 1)
 
