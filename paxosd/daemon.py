@@ -22,7 +22,7 @@ from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
 from paxosd.core.types import NodeId
-from paxosd.driver import Driver
+from paxosd.driver import DRAIN_S_MAX, Driver
 from paxosd.health import Beat
 from paxosd.storage.base import Store
 from paxosd.storage.directory import durability_warning, first_incarnation, open_directory
@@ -32,9 +32,6 @@ from paxosd.transport.base import Transport
 from paxosd.transport.zeromq import ZeroMQTransport
 
 log = logging.getLogger("paxosd")
-
-DRAIN_S_MAX = 3.0
-"""How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
 
 CLIENT_FRAME_SPARE_BYTES = 64 * 1024
 """What a client's frame may hold besides the largest value: the envelope and the table of lengths."""

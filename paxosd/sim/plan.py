@@ -33,6 +33,7 @@ VOTING = ("acceptor", "replica")
 
 KINDS = (
     "kill",  # one process ends; its page cache stays
+    "stop",  # one process is asked to end: it finishes what it took and hands over
     "power",  # any number of nodes lose what was not synced
     "crash-in-turn",  # a process ends between two effects of one turn, with or without power
     "crash-in-recovery",  # a process ends again and again before its first turn
@@ -53,7 +54,7 @@ KINDS = (
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "swarm": KINDS,
-    "crash": ("kill", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe"),
+    "crash": ("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe"),
     "disk": ("power", "crash-in-turn", "slow-disk", "disk-error", "bit-flip", "kill"),
     "network": ("cut", "partition", "hub", "coups", "clog", "loss", "client-cut", "garbage"),
     "quiet": (),
@@ -223,7 +224,7 @@ def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
     one = random.choice(nodes)
     short_s = random.expovariate(1 / (2 * plan.election_s))
     match kind:
-        case "kill" | "disk-error" | "crash-in-recovery" | "bit-flip":
+        case "kill" | "stop" | "disk-error" | "crash-in-recovery" | "bit-flip":
             return Fault(at_s, kind, (one,), short_s, random.random())
         case "crash-in-turn":
             return Fault(at_s, kind, (one,), short_s, float(random.randint(0, 12)))
