@@ -61,6 +61,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "L02": Scripted(client.l02_retry_after_restart),
     "L04": Scripted(client.l04_sequence_gap),
     "L07": Scripted(client.l07_read_at_a_new_leader),
+    "L07 old leader": Scripted(client.l07_read_at_an_old_leader),
     "L10": Scripted(client.l10_follow_the_log),
     "L14": Scripted(client.l14_stale_read),
     "N01": Scripted(links.n01_leader_in_minority, is_partial=True),

@@ -276,6 +276,10 @@ def test_l07_a_new_leader_answers_no_read_before_a_value_of_its_own_ballot_is_ch
     holds("L07", 3)
 
 
+def test_l07_late_answers_to_an_old_leader_confirm_no_read() -> None:
+    holds("L07 old leader", 3)
+
+
 def test_l10_who_follows_the_log_sees_every_entry_once_in_order_across_leaders() -> None:
     holds("L10", 2)
 
