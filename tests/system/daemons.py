@@ -107,6 +107,8 @@ class DaemonCluster:
         self.config = folder / "cluster.yaml"
         self.config.write_text(membership_text(roles, extra, relayed))
         self.daemons: dict[str, Daemon] = {}
+        self.silences: list[tuple[float, float]] = []
+        """From when to when a test has left no quorum alive; times are of the machine's monotonic clock."""
         self._network = Relay(doors(self.config)) if relayed else None
 
     def __enter__(self) -> DaemonCluster:
