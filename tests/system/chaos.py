@@ -270,7 +270,7 @@ class Chaos:
         check(attempts, log)
         self._check_timeouts([*self.load.history, *readings], TIMEOUT_S)
         self._check_timeouts(self.hasty.history, HASTY_TIMEOUT_S)
-        self._check_silences([*attempts, *readings])
+        check_silences([*attempts, *readings], self.cluster.silences)
         found = check_log(list(operations(attempts, [*readings, *final])))
         print(self._summary(readings), f"search: {found.steps} steps", sep="\n")
         assert found.ok, f"the history is no history of a log: {found}"
@@ -284,14 +284,6 @@ class Chaos:
             and took_s > most_s + self.pulse.late_s(call.started_s, call.ended_s)
         ]
         assert not late, f"{len(late)} calls ended long after their timeout of {timeout_s} s, such as {late[0]}"
-
-    def _check_silences(self, calls: Sequence[Attempt | Reading]) -> None:
-        """Nobody can be served without a quorum."""
-        for began_s, ended_s in self.cluster.silences:
-            within = [call for call in calls if began_s <= call.started_s and call.ended_s <= ended_s]
-            served = [call for call in within if not call.error]
-            assert within, f"no call began and ended in the {ended_s - began_s:.1f} s without a quorum: nobody was told"
-            assert not served, f"served without a quorum: {served[:5]}"
 
     @property
     def faults(self) -> dict[str, int]:
@@ -307,6 +299,15 @@ class Chaos:
             f"longest gap {longest_gap_s(self.load.history):.2f} s, {len(ballots)} leaders up to ballot {ballots[-1]}\n"
             f"patient proposals {outcomes(self.load)}, hasty ones {outcomes(self.hasty)}, reads {dict(reads)}"
         )
+
+
+def check_silences(calls: Sequence[Attempt | Reading], silences: Sequence[tuple[float, float]]) -> None:
+    """Raise AssertionError if anybody was served in these times without a quorum, or nobody was told anything."""
+    for began_s, ended_s in silences:
+        within = [call for call in calls if began_s <= call.started_s and call.ended_s <= ended_s]
+        served = [call for call in within if not call.error]
+        assert within, f"no call began and ended in the {ended_s - began_s:.1f} s without a quorum"
+        assert not served, f"served without a quorum: {served[:5]}"
 
 
 def _told(one: Attempt) -> str:

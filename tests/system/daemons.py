@@ -112,9 +112,13 @@ class DaemonCluster:
         self._network = Relay(doors(self.config)) if relayed else None
 
     def __enter__(self) -> DaemonCluster:
-        if self._network is not None:
-            self._network.__enter__()
-        self.start(*self.roles)
+        try:
+            if self._network is not None:
+                self._network.__enter__()
+            self.start(*self.roles)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

@@ -79,9 +79,9 @@ class Relay:
         self.delivered: Counter[Link] = Counter()
         """How many bytes each link has carried to its end."""
         self._lines: dict[Link, _Line] = {}
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Relay:
@@ -152,9 +152,9 @@ class Relay:
         await self._end(set(self._connections))
 
     async def _reset(self, links: frozenset[Link]) -> None:
-        await self._end({one for one in self._connections if one.link_forth() in links or one.link_back() in links})
+        await self._end({one for one in self._connections if one.carries(links)})
 
-    async def _end(self, connections: set[_Connection]) -> None:
+    async def _end(self, connections: set[Connection]) -> None:
         for connection in connections:
             connection.hard_end = True
             connection.task.cancel()
@@ -162,21 +162,23 @@ class Relay:
 
     def _accepted(self, door: Door) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = _Connection(door)
+            connection = Connection(door)
             connection.task = self._loop.create_task(self._relay(connection, reader, writer))
             self._connections.add(connection)
 
         return accepted
 
     async def _relay(
-        self, connection: _Connection, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter
+        self, connection: Connection, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter
     ) -> None:
         writers = [near_out]
         try:
             far_in, far_out = await asyncio.open_connection("127.0.0.1", connection.door.inside)
             writers.append(far_out)
             async with asyncio.TaskGroup() as directions:
-                directions.create_task(self._carry(connection.told_by(near_in), far_out, connection.link_forth))
+                directions.create_task(
+                    self._carry(connection.told_by(_chunks(near_in)), far_out, connection.link_forth)
+                )
                 directions.create_task(self._carry(_chunks(far_in), near_out, connection.link_back))
         except* OSError:
             pass  # nobody listens behind the door, or one end is gone: so will be the other
@@ -226,7 +228,7 @@ class _Line:
         self.delay_s = 0.0
 
 
-class _Connection:
+class Connection:
     """One connection through a door; `source` is who dialled, as soon as that is known."""
 
     task: asyncio.Task[None]
@@ -242,10 +244,14 @@ class _Connection:
     def link_back(self) -> Link | None:
         return (self.door.node, self.source) if self.source else None
 
-    async def told_by(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-        """What comes from who dialled; nothing after the handshake before its name is known. Ends with an empty one."""
+    def carries(self, links: frozenset[Link]) -> bool:
+        """Whether this is a connection of these links: between nodes only those of who dialled (law 1)."""
+        return self.link_forth() in links or (self.door.of_clients and self.link_back() in links)
+
+    async def told_by(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """What comes from who dialled; of that, nothing after the handshake before its name is known."""
         stream, passed = b"", 0
-        async for chunk in _chunks(reader):
+        async for chunk in chunks:
             if self.source is not None or not chunk:
                 yield chunk
                 continue
@@ -253,7 +259,8 @@ class _Connection:
             end = handshake_end(stream)
             self.source = sender_of(stream[end:])
             may_pass = end if self.source is None else len(stream)
-            yield stream[passed:may_pass]
+            if may_pass > passed:  # an empty chunk is the end
+                yield stream[passed:may_pass]
             passed = may_pass
 
 

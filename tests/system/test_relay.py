@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing
 
 import msgpack
@@ -11,7 +12,7 @@ import pytest
 
 from paxosd.transport.zeromq import ZeroMQTransport
 from tests.system.daemons import free_ports
-from tests.system.relay import Door, Relay, both_ways, handshake_end, sender_of
+from tests.system.relay import Connection, Door, Relay, both_ways, handshake_end, sender_of
 from tests.transport.contract import FRAME_BYTES_MAX
 
 NODES = ("a", "b", "c")
@@ -129,13 +130,33 @@ def test_large_frames_pass_whole(ends: Ends) -> None:
     assert ends.relay.delivered["a", "b"] > size
 
 
-def test_the_sender_is_known_from_the_first_byte_after_its_name_and_never_before() -> None:
-    handshake = bytes(64) + b"\x04\x05READY"
-    frame = msgpack.packb([1, b"digest!!", "r1", 7, [b"more"]])
-    messages = b"\x01\x02r2" + b"\x00" + bytes([len(frame)]) + frame
-    told = messages.index(b"r1", 5) + 2
+HANDSHAKE = bytes(64) + b"\x04\x05READY"
+FRAME = msgpack.packb([1, b"digest!!", "r1", 7, [b"more"]])
+MESSAGES = b"\x01\x02r2" + b"\x00" + bytes([len(FRAME)]) + FRAME
+TOLD = MESSAGES.index(b"r1", 5) + 2
+"""How many bytes of the messages it takes to know who sent them."""
 
-    ends = [handshake_end((handshake + messages)[:size]) for size in range(len(handshake + messages))]
-    assert ends == [*range(65), *[64] * 6, *[71] * len(messages)]
-    assert {sender_of(messages[:size]) for size in range(told)} == {None}
-    assert {sender_of(messages[:size]) for size in range(told, len(messages))} == {"r1"}
+
+def test_the_sender_is_known_from_the_last_byte_of_its_name_on_and_never_before() -> None:
+    stream = HANDSHAKE + MESSAGES
+    ends = [handshake_end(stream[:size]) for size in range(len(stream))]
+
+    assert ends == [*range(65), *[64] * 6, *[71] * len(MESSAGES)]
+    assert {sender_of(MESSAGES[:size]) for size in range(TOLD)} == {None}
+    assert {sender_of(MESSAGES[:size]) for size in range(TOLD, len(MESSAGES))} == {"r1"}
+
+
+def test_of_what_comes_byte_by_byte_only_the_handshake_passes_before_the_sender_is_known() -> None:
+    async def bytes_singly() -> AsyncIterator[bytes]:
+        for byte in HANDSHAKE + MESSAGES:
+            yield bytes([byte])
+        yield b""
+
+    async def passed() -> list[tuple[str | None, bytes]]:
+        connection = Connection(Door("r2", 1, 2))
+        return [(connection.source, chunk) async for chunk in connection.told_by(bytes_singly())]
+
+    found = asyncio.run(passed())
+    assert b"".join(chunk for source, chunk in found if source is None) == HANDSHAKE
+    assert b"".join(chunk for source, chunk in found if source == "r1") == MESSAGES
+    assert [chunk for _, chunk in found].index(b"") == len(found) - 1
