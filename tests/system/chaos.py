@@ -70,13 +70,15 @@ class Reading(NamedTuple):
 class Readers:
     """One thread for each gateway reads the end of the log there, over and over, and sometimes all of it."""
 
-    def __init__(self, cluster: DaemonCluster, seed: int) -> None:
+    def __init__(self, cluster: DaemonCluster, seed: int, timeout_s: float, name: str) -> None:
         self._cluster = cluster
+        self._timeout_s = timeout_s
+        self._name = name
         self._stop = threading.Event()
         self._broken: list[BaseException] = []
         self._readings: dict[str, list[Reading]] = {gateway: [] for gateway in cluster.gateways}
         self._threads = [
-            threading.Thread(target=self._run, args=(gateway, random.Random(f"{seed} {gateway}")))
+            threading.Thread(target=self._run, args=(gateway, random.Random(f"{seed} {name} {gateway}")))
             for gateway in self._readings
         ]
 
@@ -98,18 +100,18 @@ class Readers:
 
     def _run(self, gateway: str, chance: random.Random) -> None:
         try:
-            with self._cluster.client([gateway], timeout=TIMEOUT_S) as client:
+            with self._cluster.client([gateway]) as client:
                 last = 0
                 while not self._stop.wait(PAUSE_S):
                     start = chance.choice([1, *[max(1, last + 1 - back) for back in range(50)]])
-                    reading = read(client, f"reader-{gateway}", start)
+                    reading = read(client, f"{self._name}-{gateway}", start, self._timeout_s)
                     self._readings[gateway].append(reading)
                     last = max(last, reading.entries[-1].revision if reading.entries else 0)
         except BaseException as error:  # a thread's death must be the test's
             self._broken.append(error)
 
 
-def read(client: Client, name: str, start: int, timeout_s: float = TIMEOUT_S) -> Reading:
+def read(client: Client, name: str, start: int, timeout_s: float) -> Reading:
     """Read the log once and say what came of it."""
     started_s = time.monotonic()
     try:
@@ -147,7 +149,10 @@ class Pulse:
 
 
 class Chaos:
-    """Four patient and two hasty clients propose and one for each gateway reads, from the beginning of the block on."""
+    """While the block lasts four patient and two hasty clients propose, and a patient and a hasty one read everywhere.
+
+    A gateway that stood still finds the last read of the hasty one, asked just now, and must not answer from the past.
+    """
 
     def __init__(self, cluster: DaemonCluster, seed: int) -> None:
         self.cluster = cluster
@@ -156,7 +161,8 @@ class Chaos:
         self.load = Load(lambda: cluster.client(timeout=TIMEOUT_S), 4, TIMEOUT_S, PAUSE_S, "patient")
         self.hasty = Load(lambda: cluster.client(timeout=TIMEOUT_S), 2, HASTY_TIMEOUT_S, PAUSE_S, "hasty")
         self.others: list[Attempt] = []
-        self.readers = Readers(cluster, seed)
+        self.readers = Readers(cluster, seed, TIMEOUT_S, "reader")
+        self.hasty_readers = Readers(cluster, seed, HASTY_TIMEOUT_S, "glance")
         self.pulse = Pulse()
         self.started_s = time.monotonic()
         self.fault_times: list[tuple[float, float, str]] = []
@@ -166,6 +172,7 @@ class Chaos:
         self.load.__enter__()
         self.hasty.__enter__()
         self.readers.start()
+        self.hasty_readers.start()
         self.pulse.start()
         self.await_progress()
         return self
@@ -177,6 +184,7 @@ class Chaos:
             self.load.stop()
             self.hasty.stop()
             self.readers.stop()
+            self.hasty_readers.stop()
             self.pulse.stop()
         finally:
             if error is not None:
@@ -196,7 +204,7 @@ class Chaos:
     def story(self) -> list[str]:
         """A line for each call and each fault, in the order in which they began; times are in seconds."""
         calls = [(one.started_s, one.ended_s, f"propose {one.value.decode()}: {_told(one)}") for one in self.attempts]
-        calls += [(one.started_s, one.ended_s, f"{one.client} reads: {_seen(one)}") for one in self.readers.history]
+        calls += [(one.started_s, one.ended_s, f"{one.client} reads: {_seen(one)}") for one in self.readings]
         calls += [(began_s, ended_s, f"---- {name}") for began_s, ended_s, name in self.fault_times]
         return [
             f"{began_s - self.started_s:9.3f} … {ended_s - self.started_s:9.3f}  {what}"
@@ -248,6 +256,10 @@ class Chaos:
     def attempts(self) -> list[Attempt]:
         return [*self.load.history, *self.hasty.history, *self.others]
 
+    @property
+    def readings(self) -> list[Reading]:
+        return [*self.readers.history, *self.hasty_readers.history]
+
     def verify(self) -> None:
         """Raise AssertionError unless every promise was kept; needs all nodes running and the block left."""
         try:
@@ -266,10 +278,10 @@ class Chaos:
         assert not failed, f"these gateways do not give their log: {failed}"
         log = final[0].entries or ()
         assert all(reading.entries == log for reading in final), "the logs of two learners differ"
-        attempts, readings = self.attempts, self.readers.history
+        attempts, readings = self.attempts, self.readings
         check(attempts, log)
-        self._check_timeouts([*self.load.history, *readings], TIMEOUT_S)
-        self._check_timeouts(self.hasty.history, HASTY_TIMEOUT_S)
+        self._check_timeouts([*self.load.history, *self.readers.history], TIMEOUT_S)
+        self._check_timeouts([*self.hasty.history, *self.hasty_readers.history], HASTY_TIMEOUT_S)
         check_silences([*attempts, *readings], self.cluster.silences)
         found = check_log(list(operations(attempts, [*readings, *final])))
         print(self._summary(readings), f"search: {found.steps} steps", sep="\n")

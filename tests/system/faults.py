@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -45,9 +46,15 @@ def pause_leader(cluster: DaemonCluster, chance: random.Random) -> None:
 
 
 def kill_all(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGKILL to all nodes at once; they come back in any order."""
+    """SIGKILL to all nodes at once; they come back in any order, and learners sometimes without their files.
+
+    What the acceptors have on disk is all that there is then; else learners would hide it if that were too little.
+    """
     nodes = sorted(cluster.roles)
     cluster.kill(*nodes)
+    if chance.random() < 0.5:
+        for learner in cluster.having("learner"):
+            shutil.rmtree(cluster.folder / learner)
     chance.shuffle(nodes)
     cluster.start(*nodes)
 
@@ -93,6 +100,17 @@ def cut_leader(cluster: DaemonCluster, chance: random.Random) -> None:
     _cut(cluster, chance.choice([*ways, ways[0] | ways[1]]), chance.uniform(0.8, 4.0), chance)
 
 
+def stop_and_cut_leader(cluster: DaemonCluster, chance: random.Random) -> None:
+    """SIGSTOP to whoever leads; when it goes on nobody tells it that others have led since, but clients reach it."""
+    leader = cluster.leader()
+    cluster.pause(leader)
+    links = cluster.network.around(leader)
+    cluster.network.cut(links)
+    time.sleep(chance.uniform(1.5, 3.0))
+    cluster.resume(leader)
+    _cut(cluster, links, chance.uniform(0.2, 1.5), chance)
+
+
 def cut_some(cluster: DaemonCluster, chance: random.Random) -> None:
     """Any links, each way by itself; whether somebody still reaches a quorum is left to chance."""
     links = sorted(cluster.network.among())
@@ -132,4 +150,4 @@ def _cut(cluster: DaemonCluster, links: Iterable[Link], duration_s: float, chanc
     cluster.network.heal(links)
 
 
-NETWORK: Sequence[Fault] = [cut_one, cut_leader, cut_some, cut_clients, slow_some, reset_some]
+NETWORK: Sequence[Fault] = [cut_one, cut_leader, stop_and_cut_leader, cut_some, cut_clients, slow_some, reset_some]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from paxosd.core.options import Timing
-from tests.system.chaos import SERVED_AGAIN_S, Chaos, seed
+from tests.system.chaos import HASTY_TIMEOUT_S, SERVED_AGAIN_S, Chaos, seed
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
 from tests.system.load import longest_gap_s
 from tests.system.relay import CLIENTS, both_ways
@@ -69,6 +69,21 @@ def test_n01_a_leader_cut_off_steps_down_acknowledges_nothing_and_follows_when_i
         time.sleep(QUIET_S)
 
         assert len(chaos.cluster.elections()) == len(before) + 1
+
+
+def test_c15_a_leader_that_stood_still_and_hears_nobody_since_shows_its_clients_nothing_of_the_past(
+    tmp_path: Path,
+) -> None:
+    with under_load(tmp_path, REPLICAS) as chaos:
+        leader = chaos.cluster.leader()
+        before = chaos.cluster.elections()
+        chaos.cluster.pause(leader)
+        chaos.cluster.network.cut(chaos.cluster.network.around(leader))
+        chaos.await_election(before, ELECTED_S)
+        chaos.await_progress(20, SERVED_AGAIN_S)
+        time.sleep(2 * HASTY_TIMEOUT_S)
+        chaos.cluster.resume(leader)
+        time.sleep(T_E_S)
 
 
 def test_n02_of_five_the_only_one_that_reaches_a_quorum_leads_though_it_hears_the_old_leader(tmp_path: Path) -> None:
@@ -207,7 +222,10 @@ def test_l01_n20_clients_that_get_no_reply_from_their_gateway_are_served_by_anot
     with under_load(tmp_path, REPLICAS) as chaos:
         leader = chaos.cluster.leader()
         chaos.cluster.network.cut([(leader, CLIENTS)] if lost == "replies" else both_ways([leader], [CLIENTS]))
+        cut_s = time.monotonic()
         chaos.await_progress(20, SERVED_AGAIN_S)
+    moved = [attempt for attempt in chaos.load.history if attempt.ended_s > cut_s and attempt.took_s > HASTY_TIMEOUT_S]
+    assert moved, "no client was at this gateway"
     gave_up = [attempt for attempt in chaos.load.history if attempt.outcome != "acked"]
     assert not gave_up, f"patient clients gave up: {gave_up[:5]}"
 
