@@ -147,6 +147,7 @@ def test_n06_a_leader_that_is_not_heard_but_hears_causes_at_most_one_change(tmp_
         assert len(chaos.cluster.elections()) <= len(before) + 1
 
 
+@pytest.mark.slow
 def test_n10_on_links_of_50_ms_everybody_is_served_and_nobody_campaigns(tmp_path: Path) -> None:
     with under_load(tmp_path, REPLICAS) as chaos:
         before = chaos.cluster.elections()
@@ -182,6 +183,7 @@ def test_n11_links_of_the_leader_that_flap_every_200_ms_cause_at_most_two_change
         assert len(chaos.cluster.elections()) <= len(before) + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", LAYOUTS)
 def test_n18_nodes_cut_off_that_come_back_and_get_all_old_frames_catch_up_without_an_election(
     tmp_path: Path, roles: dict[str, str]
