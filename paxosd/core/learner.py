@@ -62,9 +62,7 @@ class Learner(Agent):
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self._stored_stop = self._history.learned_stop()
         self.watermark = self._stored_stop
-        if self._replaying:
-            self.arm(Timer.REPLAY, now)
-        self.arm(Timer.FETCH, now + self._timing.election_s)
+        self._go_on_replaying(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -116,10 +114,16 @@ class Learner(Agent):
             require(slot == self.next_slot, f"the history skips from slot {self.next_slot} to {slot}")
             self._output.chosen.append((slot, value))
             self.next_slot += 1
+        self._hand_on()
+        self._go_on_replaying(now)
+
+    def _go_on_replaying(self, now: Instant) -> None:
+        """Nobody is asked for what the own disk has: looking for gaps begins after it."""
         if self._replaying:
             self.arm(Timer.REPLAY, now)
         else:
-            self._hand_on()
+            self.arm(Timer.FETCH, now + self._timing.election_s)
+            self._note_watermark(self.watermark, now)
 
     # ---- knowing what is missing ----
 
@@ -138,7 +142,7 @@ class Learner(Agent):
             self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
 
     def _look_for_gap(self, now: Instant) -> None:
-        behind = self.next_slot < self.watermark and not self._replaying
+        behind = self.next_slot < self.watermark
         silent = self._leader_heard_at is None or now - self._leader_heard_at >= self._timing.election_s
         if behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, now)

@@ -127,6 +127,32 @@ def test_what_comes_before_the_history_is_handed_on_waits_for_it() -> None:
     stage.set_aside()
 
 
+def test_a_learner_asks_nobody_for_what_it_is_about_to_read_from_its_own_disk() -> None:
+    stage = learner(limits=Limits(page_bytes_max=1), records=learned(b"1", b"2", b"3"))
+    stage.now += 2 * TIMING.election_s  # one page took its process as long as this, and it heard no leader
+    stage.turn()
+    stage.expect_chosen(ONE)
+    stage.expect_silence()
+    stage.wait(0)
+    stage.expect_chosen(TWO, THREE)
+    stage.wait(TIMING.election_s)
+
+    stage.expect_sent("l2", Fetch(4))  # which it has not
+    stage.expect_silence()
+
+
+def test_after_its_history_a_learner_asks_for_what_it_still_misses() -> None:
+    stage = learner(limits=Limits(page_bytes_max=1), records=learned(b"1", b"2"))
+    stage.deliver("p1", heartbeat(B3, 5))
+    stage.wait(0)
+    stage.expect_chosen(ONE, TWO)
+    stage.expect_silence()
+    stage.wait(TIMING.retry_s)
+
+    stage.expect_sent("l2", Fetch(3))
+    stage.expect_silence()
+
+
 def test_what_was_learned_above_a_gap_is_not_handed_on_before_the_gap_is_filled() -> None:
     stage = learner(records=[*learned(b"1"), *learned(b"3", first=3)])
     stage.turn()
