@@ -81,7 +81,7 @@ class Proposer(Agent):
         self._acceptors = membership.acceptors
         self._other_replicas = tuple(node for node in membership.replicas if node != node_id)
         self._told_of_chosen = membership.pure_learners + ((node_id,) if node_id in membership.replicas else ())
-        self._told_of_resigning = tuple(sorted({*membership.proposers, *membership.acceptors} - {node_id}))
+        self._others = tuple(node for node in membership.nodes if node != node_id)
         self._quorum = membership.quorum
         self._timing = timing
         self._limits = limits
@@ -172,9 +172,9 @@ class Proposer(Agent):
         return self._draining and not self.leading
 
     def _hand_over_when_idle(self, phase2: PhaseTwo, now: Instant) -> None:
-        """Stop leading once all that was taken is chosen, and let the others campaign without waiting."""
+        """Stop leading once all that was taken is chosen, and spare the others the wait for our silence."""
         if self._draining and not self._intake and phase2.in_flight == 0:
-            for node in self._told_of_resigning:
+            for node in self._others:
                 self.send_early(node, Resign(self.ballot))
             self._follow("resigned", now)
 

@@ -22,6 +22,7 @@ from paxosd.core.messages import (
     ReadLog,
     Reason,
     Refused,
+    Resign,
     SessionOpened,
     StatusReport,
 )
@@ -115,6 +116,34 @@ def test_a_leader_is_believed_for_an_election_timeout() -> None:
     desk.deliver(ME, propose(b"a"))
 
     assert desk.take(Forward)[0][0] == "p1"
+
+
+def test_u15_a_leader_that_resigned_is_sent_nothing_more() -> None:
+    desk = Desk()
+    desk.deliver("p1", Resign(B3))
+    desk.deliver(ME, propose(b"a"), read())
+
+    desk.expect_sent(ME, refusal(propose(b"a"), Reason.NO_LEADER), LogPage(1, (), 0, Reason.NO_LEADER, ""))
+    desk.expect_silence()
+
+
+@pytest.mark.parametrize(("source", "ballot"), [("p1", Ballot(2, "p1")), ("p2", B3), ("p2", B4)])
+def test_who_resigns_another_leadership_than_the_one_believed_changes_nothing(source: NodeId, ballot: Ballot) -> None:
+    desk = Desk()
+    desk.deliver(source, Resign(ballot))
+    desk.deliver(ME, propose(b"a"))
+
+    assert desk.take(Forward)[0][0] == "p1"
+
+
+def test_u15_a_read_that_a_resigned_leader_left_unanswered_is_refused_at_once() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    desk.take_one(ReadIndex, "p1")
+    desk.deliver("p1", Resign(B3))
+
+    desk.expect_sent(ME, LogPage(1, (), 0, Reason.NO_LEADER, ""))
+    desk.expect_silence()
 
 
 def test_of_two_leaders_the_one_with_the_higher_ballot_is_believed() -> None:

@@ -228,7 +228,7 @@ def test_u15_a_leader_finishes_what_it_took_and_then_hands_leadership_over() -> 
     stage.expect_silence()
     choose(stage, ballot, 2)
 
-    for node in ("p2", "a1", "a2", "a3"):
+    for node in ("p2", "a1", "a2", "a3", "l1", "l2"):
         stage.expect_sent(node, Resign(ballot))
     assert len(stage.take(Chosen)) == 2
     stage.expect_silence()
