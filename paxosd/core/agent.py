@@ -75,6 +75,7 @@ class Timer(Enum):
     STATUS = auto()
     PING = auto()
     READS = auto()
+    FAREWELL = auto()
 
 
 class Agent(ABC):

@@ -155,6 +155,8 @@ class Gateway(Agent):
                 self._ping(now)
             case Timer.STATUS:
                 self._report_status(now)
+            case Timer.FAREWELL:
+                pass  # drained
             case Timer.READS:
                 self._read_asked_at = None  # the question or its answer is lost; ask again in this tick
 
@@ -168,6 +170,11 @@ class Gateway(Agent):
 
     def drain(self, now: Instant) -> None:
         self._draining = True
+        self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # for the results of what it forwarded
+
+    @property
+    def drained(self) -> bool:
+        return self._draining and Timer.FAREWELL not in self._deadlines
 
     # ---- who leads ----
 

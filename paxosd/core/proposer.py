@@ -151,6 +151,8 @@ class Proposer(Agent):
                 self._check_quorum(now)
             case Timer.RETRY:
                 self._retry(now)
+            case Timer.FAREWELL:
+                pass  # drained
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
@@ -169,7 +171,7 @@ class Proposer(Agent):
 
     @property
     def drained(self) -> bool:
-        return self._draining and not self.leading
+        return self._draining and not self.leading and Timer.FAREWELL not in self._deadlines
 
     def _hand_over_when_idle(self, phase2: PhaseTwo, now: Instant) -> None:
         """Stop leading once all that was taken is chosen, and spare the others the wait for our silence."""
@@ -177,6 +179,7 @@ class Proposer(Agent):
             for node in self._others:
                 self.send_early(node, Resign(self.ballot))
             self._follow("resigned", now)
+            self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # what crosses it on the way is refused, not lost
 
     # ---- following ----
 
@@ -383,9 +386,7 @@ class Proposer(Agent):
     # ---- commands and reads ----
 
     def _on_forward(self, source: NodeId, message: Forward) -> None:
-        if self._draining:
-            return self._refuse(source, message, Reason.STOPPING)
-        if not self.leading:
+        if self._draining or not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
         refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message)
         if refused is not None:

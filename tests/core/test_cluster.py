@@ -190,7 +190,7 @@ def test_c21_a_leader_that_drains_under_load_loses_nothing_and_somebody_else_lea
     network.members[leader].agent.drain(network.now)
     propose_many(network, one, session, 6, 7)  # refused, or taken by the next leader
     network.run_until(lambda: network.leaders() not in ([], [leader]), seconds=T)
-    assert network.members[leader].agent.drained
+    network.run_until(lambda: network.members[leader].agent.drained, seconds=T)
     network.crash(leader)
     network.run(0.3)
     propose_many(network, one, session, 6, 8)

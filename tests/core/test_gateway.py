@@ -213,13 +213,26 @@ def test_the_largest_command_and_a_withdrawal_are_forwarded() -> None:
 def test_c21_a_gateway_that_stops_takes_no_commands_and_still_answers_what_it_knows() -> None:
     desk = Desk()
     desk.agent.drain(desk.now)
-    assert desk.agent.drained
     desk.deliver(ME, propose(b"a", attempt=3), OpenSession(55, 4))
     desk.expect_sent(ME, Refused(7, 3, 1, 1, Reason.STOPPING, 0, ""), Refused(0, 4, 55, 1, Reason.STOPPING, 0, ""))
     desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
     desk.deliver(ME, propose(b"a", attempt=5))
 
     desk.expect_sent(ME, Applied(7, 1, 1, 1, 1, ""))
+
+
+def test_c21_a_gateway_that_stops_stays_to_answer_what_it_forwarded_and_what_is_on_its_way_to_it() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", attempt=3))
+    desk.expect_sent("p1", Forward(7, 3, 1, 1, 1, encode_body([b"a"])))
+    desk.agent.drain(desk.now)
+    desk.wait(TIMING.retry_s * 0.9)
+    assert not desk.agent.drained
+    desk.apply(3, Outcome("applied", 7, 1, 1, revision=5, slot=3))
+    desk.expect_sent(ME, Applied(7, 1, 1, 5, 3, ""))
+    desk.wait(TIMING.retry_s * 0.1)
+
+    assert desk.agent.drained
 
 
 # ---- results ---------------------------------------------------------------------------------

@@ -260,6 +260,7 @@ def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:
     assert not stage.agent.drained
     for acceptor in ("r1", "r2"):
         stage.deliver(acceptor, Accepted(ballot, 1))
+    stage.wait(TIMING.retry_s)
 
     assert stage.agent.drained
     stage.set_aside()
