@@ -21,7 +21,7 @@ def _name(forward: Forward) -> _Name:
 
 
 class Intake:
-    """A bounded queue of forwarded batches, and the names of those in flight."""
+    """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
 
     def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
         self._pending_bytes_max = pending_bytes_max
@@ -40,7 +40,7 @@ class Intake:
         withdraws = not forward.body and forward.session != NO_SESSION  # must not be taken for what it withdraws
         if name in self._on_their_way and not withdraws:
             return None
-        if self._pending_bytes + len(forward.body) > self._pending_bytes_max:
+        if self._pending and self._pending_bytes + len(forward.body) > self._pending_bytes_max:
             return Reason.OVERLOADED
         self._pending.append((gateway, forward))
         self._pending_bytes += len(forward.body) + BATCH_BYTES

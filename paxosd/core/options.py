@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLIENT_FRAME_BYTES_MAX = 512 * 1024
+"""How much a client puts into one frame, unless a single command is larger. A gateway takes no more: it cuts the
+connection without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -31,7 +35,7 @@ class Limits:
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
     pending_bytes_max: int = 64 * 1024 * 1024
-    """How many bytes of commands may wait at the leader before it refuses more."""
+    """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
     sessions_max: int = 65536
     """How many client sessions are remembered; the longest unused is forgotten first."""
     frame_bytes_max: int = 16 * 1024 * 1024

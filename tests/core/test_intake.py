@@ -60,6 +60,15 @@ def test_o01_what_does_not_fit_is_refused_and_room_comes_back_when_something_lea
         assert [one.first_seq for one in intake.take(seq)] == [seq]
 
 
+def test_a_batch_that_is_larger_than_all_room_is_taken_when_nothing_else_waits() -> None:
+    intake = Intake(100, 1000)
+    assert intake.add("l1", forward(1, 500)) is None  # it would be refused for ever otherwise
+    assert intake.add("l1", forward(2, 1)) is Reason.OVERLOADED
+    intake.take(1)
+
+    assert intake.add("l1", forward(2, 1)) is None
+
+
 def test_room_comes_back_when_everything_is_dropped() -> None:
     intake = Intake(100, 1000)
     intake.add("l1", forward(1, 60))
