@@ -1,7 +1,7 @@
 """Commands on their way into a value: what gateways forwarded and the leader has not proposed yet.
 
-Nothing here makes a command happen once; applying does (see `machine/ledger.py`). Dropping what is already
-on its way only keeps impatient clients from filling the log with repetitions.
+Nothing here makes a command happen once; applying does (see `machine/ledger.py`, law 2), so a repetition may be
+dropped or not, at will. Dropping what is already on its way only keeps impatient clients from filling the log.
 """
 
 from __future__ import annotations

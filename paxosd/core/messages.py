@@ -217,7 +217,10 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Gateway to leader: put these commands into the log. The fields are those of `Propose`."""
+    """Gateway to leader: put these commands into the log. The fields are those of `Propose`.
+
+    It may come any number of times, to any leaders, and get into the log as often: each command is applied once.
+    """
 
     session: SessionId
     attempt: int

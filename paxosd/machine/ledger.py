@@ -3,8 +3,8 @@
 Laws:
 1. Slots come in order, 1, 2, 3 …, each once. Every decision is made from the log alone, so every learner
    makes the same one.
-2. A command is applied when its number is the next one of its session, and never again: a repetition gets
-   the stored result, a number that skips one is refused and changes nothing.
+2. A command is applied when its number is the next one of its session, and never again, however often it is in
+   the log: a repetition gets the stored result, a number that skips one is refused and changes nothing.
 3. A revision is given to each applied command and to nothing else.
 """
 
