@@ -212,7 +212,7 @@ class Reason(IntEnum):
     GAP = 7
     """An earlier command of the session is missing; send again from `expected`."""
     SESSION_UNKNOWN = 8
-    """The session was forgotten, with what it had applied."""
+    """The session was forgotten, with the results that it had: it was unused for longest, or never acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
