@@ -34,6 +34,8 @@ class Limits:
     """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
+    window_bytes_max: int = 16 * 1024 * 1024
+    """How many bytes of values are in flight when no more are proposed."""
     pending_bytes_max: int = 64 * 1024 * 1024
     """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
     sessions_max: int = 65536

@@ -293,7 +293,8 @@ class Proposer(Agent):
         for value in phase1.values():
             self._learn_log_time(min(readable_stamp_ms(value), STAMP_MS_MAX), now)
         self._recovered_stop = max(phase1.stop, self.watermark)
-        self._phase2 = PhaseTwo(self._quorum, self.watermark, self._limits.window_slots_max)
+        limits = self._limits
+        self._phase2 = PhaseTwo(self._quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import paxosd.core.learner as learner_module
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
@@ -69,6 +70,20 @@ def test_what_is_too_far_ahead_is_left_for_later() -> None:
     stage.deliver("p1", Chosen(SLOTS_AHEAD_MAX, b"near"))
 
     stage.expect_recorded(Learned(SLOTS_AHEAD_MAX, b"near"))
+
+
+def test_o04_what_is_held_above_a_gap_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "BYTES_AHEAD_MAX", 1000)
+    stage = learner()
+    for slot in (2, 3, 4):
+        stage.deliver("p1", Chosen(slot, bytes(500)))
+    stage.expect_ignored("chosen value too far ahead")
+    stage.deliver("p1", Chosen(1, bytes(5000)))  # the one that is missed is never too large
+    stage.deliver("p1", Chosen(4, bytes(500)), Chosen(6, bytes(1000)))
+
+    assert [slot for slot, _ in stage.chosen] == [1, 2, 3, 4]
+    assert not stage.agent.ignored
+    stage.set_aside()
 
 
 @always_the_same
