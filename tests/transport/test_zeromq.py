@@ -6,6 +6,7 @@ import pytest
 import zmq
 
 from paxosd.transport.base import ClientLink, TransportError
+from paxosd.transport.dealer import LARGE_BYTES_MAX
 from paxosd.transport.zeromq import ZeroMQLink, ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
@@ -65,6 +66,35 @@ def test_m13_a_message_of_another_shape_is_dropped_and_counted(plane: str) -> No
     finally:
         context.destroy(linger=0)
         net.close()
+
+
+def test_o02_large_frames_that_a_peer_does_not_read_are_bounded_in_bytes() -> None:
+    context = zmq.Context()
+    (port,) = free_ports(1)
+    net = ZeroMQTransport("a", {"b": f"tcp://127.0.0.1:{port}"}, "inproc://a", None, 1 << 21, 1 << 21)
+    try:
+        peer = context.socket(zmq.ROUTER)
+        peer.rcvhwm = 1
+        peer.bind(f"tcp://127.0.0.1:{port}")
+        while not peer.poll(10):
+            net.send("b", b"hello")
+        sent_before, frame = net.dropped.total(), bytes(1 << 20)
+        for _ in range(200):
+            net.send("b", frame)
+        kept = 200 - (net.dropped.total() - sent_before)
+        assert LARGE_BYTES_MAX >> 20 <= kept <= (LARGE_BYTES_MAX >> 20) + 32  # some are in the kernel
+        net.send("b", b"a heartbeat")
+        reached = 0
+        while reached < kept:  # whoever reads makes room again
+            assert peer.poll(5000)
+            reached += len(peer.recv_multipart()[-1]) == len(frame)
+        dropped = net.dropped.total()
+        net.send("b", frame)
+        assert net.dropped.total() == dropped
+        assert peer.poll(5000)
+    finally:
+        net.close()
+        context.destroy(linger=0)
 
 
 def test_o02_a_client_that_reads_nothing_costs_its_gateway_a_bounded_amount_and_no_time() -> None:
