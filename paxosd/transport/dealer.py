@@ -11,7 +11,7 @@ from zmq.utils.monitor import recv_monitor_message
 from paxosd.transport.names import Names, has_name
 
 LARGE_FROM_BYTES = 64 * 1024
-LARGE_BYTES_MAX = 64 * 1024 * 1024
+LARGE_BYTES_MAX = 32 * 1024 * 1024
 """How much may wait in large frames. What libzmq counts is frames, and a thousand large ones would fill the memory."""
 
 _FAILED = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
