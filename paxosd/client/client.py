@@ -17,6 +17,7 @@ from paxosd.client.session import Command, Question, Receipt, Session
 from paxosd.codec import Codec, ForeignFrame, MalformedFrame
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
+from paxosd.core.options import CLIENT_FRAME_BYTES_MAX
 from paxosd.core.types import Entry, Revision
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.zeromq import ZeroMQLink
@@ -252,7 +253,8 @@ class Client:
             deadline = self._session.next_deadline()
             self._changed.notify_all()
         if messages:
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+            packed = [self._codec.pack(message) for message in messages]
+            for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES_MAX):
                 self._link.send(gateway, frame)
         wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
         frames = self._link.receive(wait_s)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLIENT_FRAME_BYTES_MAX = 512 * 1024
+"""How much a client puts into one frame, unless a single command is larger. A gateway takes no more: it cuts the
+connection without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -30,8 +34,10 @@ class Limits:
     """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
+    window_bytes_max: int = 16 * 1024 * 1024
+    """How many bytes of values are in flight when no more are proposed."""
     pending_bytes_max: int = 64 * 1024 * 1024
-    """How many bytes of commands may wait at the leader before it refuses more."""
+    """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
     sessions_max: int = 65536
     """How many client sessions are remembered; the longest unused is forgotten first."""
     frame_bytes_max: int = 16 * 1024 * 1024

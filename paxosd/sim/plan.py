@@ -117,7 +117,7 @@ class Plan:
         times = {"heartbeat": self.heartbeat_s, "election": self.election_s, "retry": self.retry_s, "ping": self.ping_s}
         lines.append(f"timing: {{{', '.join(f'{name}: {round(value * 1000)}ms' for name, value in times.items())}}}")
         limits = {
-            "command_bytes": 65536,
+            "command_bytes": 4096,
             "value_bytes": self.value_bytes,
             "window_slots": self.window_slots,
             "pending_bytes": self.pending_bytes,

@@ -10,6 +10,7 @@ import pytest
 
 from paxosd import Client
 from paxosd.client.errors import PaxosError
+from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, Daemon, DaemonCluster
 
 LAYOUTS = [pytest.param(ROLES, id="roles"), pytest.param(REPLICAS, id="replicas")]
@@ -34,6 +35,15 @@ def test_values_get_revisions_without_gaps_and_every_learner_has_the_same_log(
     assert [receipt.revision for receipt in receipts] == list(range(1, 21))
     assert [entry.value for entry in logs[0]] == [f"v{number}".encode() for number in range(20)]
     assert all(log == logs[0] for log in logs)
+
+
+@pytest.mark.parametrize("limits", ["", "limits: {command_bytes: 100KiB, value_bytes: 4KiB, pending_bytes: 100KiB}"])
+def test_o04_large_values_that_are_sent_all_at_once_are_all_served(tmp_path: Path, limits: str) -> None:
+    with DaemonCluster(tmp_path, {"r1": "replica"}, limits) as cluster, cluster.client() as client:
+        size = load(cluster.config).limits.command_bytes_max
+        futures = [client.propose_async(bytes(length), timeout=20) for length in [size] * 12 + [1000] * 1000]
+
+        assert [future.result().revision for future in futures] == list(range(1, 1013))
 
 
 def test_nodes_start_in_any_order(tmp_path: Path) -> None:
