@@ -1,5 +1,6 @@
 """The client library: a pure `session.py`, and a thin shell with one thread around it, `client.py`."""
 
+from paxosd.client.calls import Receipt
 from paxosd.client.client import Client, Future
 from paxosd.client.errors import (
     ClientClosed,
@@ -14,7 +15,6 @@ from paxosd.client.errors import (
     Unavailable,
     WrongCluster,
 )
-from paxosd.client.session import Receipt
 from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.types import Entry
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError
-from paxosd.client.session import Command, Question, Session
+from paxosd.client.session import Session
 from paxosd.codec import Codec, MalformedFrame
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.types import NodeId, Revision
@@ -85,6 +86,7 @@ class SimClient:
         self._settle(now)
         times = [self._next_call_s] if self.working else []
         if (deadline := self._session.next_deadline()) is not None:
+            ensure(deadline > now, "busy", f"{self.name} has nothing to do, and does not sleep")
             times.append(deadline)
         if times:
             self._wake(max(min(times), now + SMALLEST_WAIT_S))

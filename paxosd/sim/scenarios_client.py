@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paxosd.client.session import Command, Question
+from paxosd.client.calls import Command, Question
 from paxosd.core.messages import (
     Accept,
     Applied,
