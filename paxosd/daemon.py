@@ -21,6 +21,7 @@ from types import FrameType
 from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId
 from paxosd.driver import Driver
 from paxosd.health import Beat
@@ -37,7 +38,7 @@ DRAIN_S_MAX = 3.0
 """How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
 
 CLIENT_FRAME_SPARE_BYTES = 64 * 1024
-"""What a client's frame may hold besides the largest value: the envelope and the table of lengths."""
+"""What a client's frame may hold besides its commands: the envelope and the table of lengths."""
 
 
 def configure(path: str, node_id: NodeId, role: str) -> Config:
@@ -106,7 +107,7 @@ def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:
     node = config.nodes[node_id]
     assert node.listen is not None
     peers = {other: known.address.url for other, known in config.nodes.items() if known.address and other != node_id}
-    client_frame_bytes_max = config.limits.command_bytes_max + config.limits.value_bytes_max + CLIENT_FRAME_SPARE_BYTES
+    client_frame_bytes_max = max(config.limits.command_bytes_max, CLIENT_FRAME_BYTES) + CLIENT_FRAME_SPARE_BYTES
     return ZeroMQTransport(
         node_id,
         peers,

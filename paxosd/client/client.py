@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -28,6 +29,7 @@ from paxosd.client.session import Session
 from paxosd.codec import Codec, ForeignFrame, MalformedFrame
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Entry, Revision
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.zeromq import ZeroMQLink
@@ -104,7 +106,7 @@ class Client:
         self._dialed = urls[0]
         self._changed = threading.Condition()
         self._submitted: deque[Command | Question] = deque()
-        self._requests = 0
+        self._requests = count(1)
         self._closed = False
         self._ended: PaxosError | None = None
         self._process = os.getpid()
@@ -122,14 +124,12 @@ class Client:
                 config = load(config)
             except ConfigError as error:
                 raise ConfigurationError(str(error)) from error
-        if config.transport == "queue":
-            raise ConfigurationError(
-                f"{config.path}: a cluster over queues lives inside one program: use Client.local(), or "
-                f"`paxosd local --serve`, which prints addresses for Client([...])"
-            )
         gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
         if not gateways:
-            raise ConfigurationError(f"{config.path}: no node has a client address; give a learner or replica one")
+            advice = "give a learner or replica one"
+            if config.transport == "queue":
+                advice = "use Client.local(), or the addresses that `paxosd local --serve` prints"
+            raise ConfigurationError(f"{config.path}: no node has a client address; {advice}")
         options.setdefault("digest", config.digest)
         options.setdefault("command_bytes_max", config.limits.command_bytes_max)
         options.setdefault("frame_bytes_max", config.limits.frame_bytes_max)
@@ -230,7 +230,7 @@ class Client:
             page = self._page(start, False, min(end, start), timeout + wait_ms / 1000, wait_ms)
 
     def _page(self, start: Revision, linearizable: bool, seen: Revision, timeout: float, wait_ms: int) -> LogPage:
-        read = ReadLog(self._next_request(), start, linearizable, seen, wait_ms)
+        read = ReadLog(next(self._requests), start, linearizable, seen, wait_ms)
         answer = self._ask(Question(read, time.monotonic() + timeout))
         assert isinstance(answer, LogPage)
         return answer
@@ -238,20 +238,15 @@ class Client:
     def status(self, timeout: float | None = None) -> StatusReport:
         """Who leads, and how every node is, as one gateway sees it; needs no quorum. Raises `ReadTimeout`."""
         deadline = time.monotonic() + self._seconds(timeout)
-        answer = self._ask(Question(GetStatus(self._next_request()), deadline))
+        answer = self._ask(Question(GetStatus(next(self._requests)), deadline))
         assert isinstance(answer, StatusReport)
         return answer
 
     def _seconds(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else seconds(timeout)
 
-    def _next_request(self) -> int:
-        self._require_usable()
-        with self._changed:
-            self._requests += 1
-            return self._requests
-
     def _ask(self, question: Question) -> LogPage | StatusReport:
+        self._require_usable()
         self._submit(question)
         self._wait(question, None)
         if question.error is not None:
@@ -277,15 +272,16 @@ class Client:
             raise ClientClosed(f"not applied: {_CLOSED}")
 
     def _submit(self, pending: Command | Question) -> None:
-        with self._changed:  # so that nothing is submitted after the thread took the last one
-            self._require_usable()
-            self._submitted.append(pending)
+        self._submitted.append(pending)  # without the lock: the thread holds it for long under load
+        if self._ended is not None:  # maybe after the thread took the last one
+            self._fail_all(self._ended)
         self._link.wake()
 
     def _wait(self, pending: Command | Question, timeout: float | None) -> None:
-        if not pending.done:
-            self._require_own_process("unknown")
         end = None if timeout is None else time.monotonic() + seconds(timeout, least=0.0)
+        if pending.done:
+            return
+        self._require_own_process("unknown")
         with self._changed:
             while not pending.done:
                 left = None if end is None else end - time.monotonic()
@@ -305,12 +301,15 @@ class Client:
         except TransportError as error:
             end = ConfigurationError(str(error))
         finally:
-            with self._changed:
-                self._ended = end
-                self._take_submitted()
-                self._session.close(type(end), str(end))
-                self._changed.notify_all()
+            self._ended = end
+            self._fail_all(end)
             self._link.close()
+
+    def _fail_all(self, end: PaxosError) -> None:
+        with self._changed:
+            self._take_submitted()
+            self._session.close(type(end), str(end))
+            self._changed.notify_all()
 
     def _turn(self) -> None:
         with self._changed:
@@ -322,7 +321,7 @@ class Client:
             self._changed.notify_all()
         if messages:
             self._dialed = gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
                 self._link.send(gateway, frame)
         wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
         frames = self._link.receive(wait_s)

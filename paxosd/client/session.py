@@ -38,11 +38,12 @@ from paxosd.core.messages import (
     StatusReport,
     ToClient,
 )
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
 
 BATCH_COMMANDS_MAX = 4096
-BATCH_BYTES_MAX = 256 * 1024
+BATCH_BYTES_MAX = CLIENT_FRAME_BYTES
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
 RESEND_FIRST_S = 0.5
@@ -418,4 +419,5 @@ class Session:
                 command.error = kind(f"{became}; {why}")
                 command.error.outcome = "unknown" if command.unaccounted else "not_applied"
         for question in self._questions.values():
-            question.error = kind(f"not answered; {why}")
+            if not question.done:
+                question.error = kind(f"not answered; {why}")

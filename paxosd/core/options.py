@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLIENT_FRAME_BYTES = 256 * 1024
+"""How much a client puts into one frame and one `Propose`, unless a single command takes more: all of a cluster's
+links take at least that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

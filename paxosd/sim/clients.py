@@ -11,6 +11,7 @@ from paxosd.client.errors import PaxosError
 from paxosd.client.session import Session
 from paxosd.codec import Codec, MalformedFrame
 from paxosd.core.messages import LogPage, ReadLog
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
 from paxosd.sim.invariants import Order, ensure
 from paxosd.sim.plan import Plan
@@ -81,7 +82,7 @@ class SimClient:
         messages = self._session.poll(now)
         if messages:
             gateway = self.gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
                 self._send(self.name, gateway, frame)
         self._settle(now)
         times = [self._next_call_s] if self.working else []
