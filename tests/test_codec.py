@@ -437,3 +437,10 @@ def test_a_client_puts_as_much_into_a_frame_as_every_gateway_takes_and_a_larger_
 
     assert [len(codec.from_client(frame).messages) for frame in frames] == [2, 2, 1, 1]
     assert all(len(frame) <= CLIENT_FRAME_BYTES for frame in frames[:3])
+
+
+def test_a_status_in_which_nobody_leads_reaches_the_client() -> None:
+    report = m.StatusReport(1, "demo", "l1", "", Ballot(0, ""), 1, 1, 0, ())
+    (frame,) = CODEC.frames([CODEC.pack(report)])
+
+    assert CODEC.from_gateway(frame).messages == [report]

@@ -406,7 +406,7 @@ class StatusReport:
     request: int
     cluster: str
     gateway: NodeId
-    leader: NodeId
+    leader: str
     ballot: Ballot
     watermark: Slot
     applied: Slot

@@ -330,8 +330,8 @@ def test_l06_without_a_quorum_the_outcome_is_told_in_time_and_true_and_service_g
         unsure = within(2.0, lambda: client.propose(b"unsure", timeout=2.0))
         while client.status().leader:
             pass  # until the one that is left knows that it is alone
-        refused = within(1.0, lambda: client.propose(b"refused", timeout=1.0))
-        reading = within(1.0, lambda: next(client.log(timeout=1.0)))
+        refused = within(0.5, lambda: client.propose(b"refused", timeout=0.5))
+        reading = within(0.5, lambda: next(client.log(timeout=0.5)))
         cheap = list(client.log(start=start - 1, linearizable=False))
         cluster.start(*lost)
         client.propose(b"after", timeout=20)
