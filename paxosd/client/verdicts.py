@@ -46,7 +46,9 @@ def of_question(refusal: Reason | None, gateways: str) -> PaxosError:
     """A read, or a question for the status, whose time is over."""
     if refusal is None:
         return ReadTimeout(f"not answered in time: {_nobody_answers(gateways)}; then ask again")
-    return NoQuorum(f"not answered: {_NOBODY_LEADS}, or read with linearizable=False what one gateway has")
+    return NoQuorum(
+        f"not answered: {_NOBODY_LEADS}, or read what one gateway has (linearizable=False, `paxosctl log --stale`)"
+    )
 
 
 def too_large(size: int, limit: int | None = None) -> PaxosError:

@@ -317,7 +317,8 @@ class Gateway(Agent):
 
     def _report_status(self, now: Instant) -> None:
         leader = self._leader(now) or ""
-        rows = self._board.rows(now, silent_after_s=self._timing.ping_s * 2 + self._timing.retry_s)
+        # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
+        rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
         mine = next(row for row in rows if row.node == self.node_id)
         watermark = max(row.watermark for row in rows)
         for client, request in self._board.take_asked():

@@ -501,6 +501,21 @@ def test_a_status_request_is_answered_with_fresh_answers_of_all_nodes() -> None:
     desk.expect_silence()
 
 
+@pytest.mark.parametrize(("waited_s", "reachable"), [(TIMING.ping_s - 0.1, True), (TIMING.ping_s + 0.1, False)])
+def test_a_node_is_reachable_until_it_missed_one_ping_and_the_answer_to_the_next(
+    waited_s: float, reachable: bool
+) -> None:
+    desk = Desk()
+    desk.deliver("a1", Pong(9, False, B3, 7, 0, 0))
+    desk.wait(waited_s)
+    desk.deliver(ME, GetStatus(5))
+    desk.wait(TIMING.retry_s)
+
+    report = desk.take_one(StatusReport)
+    assert [row.reachable for row in report.nodes if row.node == "a1"] == [reachable]
+    desk.set_aside()
+
+
 def test_a_status_without_a_leader_names_none() -> None:
     desk = Desk(hears=None)
     desk.deliver(ME, GetStatus(5))
