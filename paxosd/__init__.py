@@ -1,9 +1,11 @@
 """paxosd: a replicated log by Multi-Paxos.
 
-from paxosd import Client
+from paxosd import Client, NoQuorum
 
 with Client.from_config("config/cluster.yaml") as client:
     receipt = client.propose(b"hello", timeout=5)
+
+Everything that can be imported from here is in `__all__`; other modules may change in any version.
 """
 
 from __future__ import annotations
@@ -11,16 +13,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paxosd.client import Client
+    from paxosd.client import Client, Future, Receipt
+    from paxosd.client.errors import (
+        ClientClosed,
+        ConfigurationError,
+        NoQuorum,
+        Overloaded,
+        PaxosError,
+        ProposeTimeout,
+        ReadTimeout,
+        SessionExpired,
+        TooLarge,
+        Unavailable,
+        WrongCluster,
+    )
+    from paxosd.core.messages import NodeStatus, StatusReport
+    from paxosd.core.types import Entry
 
-__all__ = ["Client", "__version__"]
+__all__ = [
+    "Client",
+    "ClientClosed",
+    "ConfigurationError",
+    "Entry",
+    "Future",
+    "NoQuorum",
+    "NodeStatus",
+    "Overloaded",
+    "PaxosError",
+    "ProposeTimeout",
+    "ReadTimeout",
+    "Receipt",
+    "SessionExpired",
+    "StatusReport",
+    "TooLarge",
+    "Unavailable",
+    "WrongCluster",
+    "__version__",
+]
 __version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:
     # Loaded at first use, so that `paxosd health` need not import a messaging library.
-    if name == "Client":
-        from paxosd.client import Client
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import paxosd.client
 
-        return Client
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(paxosd.client, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -237,12 +237,12 @@ class Codec:
         parts += [_plain(getattr(message, name)) for name in _NAMES[message_type]]
         return bytes(_pack(parts))
 
-    def frames(self, packed: Sequence[bytes], bytes_max: int | None = None) -> list[bytes]:
-        """These messages in as few frames as the limit allows, or `bytes_max`; no messages make one empty frame.
+    def frames(self, packed: Sequence[bytes], frame_bytes_max: int | None = None) -> list[bytes]:
+        """These messages in as few frames as the limit allows; no messages make one empty frame.
 
-        A message that is larger has a frame of its own.
+        `frame_bytes_max`: a smaller limit than our own, which only a message that is larger by itself exceeds.
         """
-        room = (bytes_max or self._frame_bytes_max) - HEADER_BYTES_MAX
+        room = (frame_bytes_max or self._frame_bytes_max) - HEADER_BYTES_MAX
         frames: list[bytes] = []
         batch: list[bytes] = []
         size = 0

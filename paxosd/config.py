@@ -21,7 +21,7 @@ from paxosd.config_section import Findings, Section
 from paxosd.config_values import Endpoint
 from paxosd.config_yaml import DOCUMENT_BYTES_MAX, Table, YamlError, read
 from paxosd.core.membership import Membership, Role
-from paxosd.core.options import CLIENT_FRAME_BYTES_MAX, Limits, Timing
+from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Timing
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import NodeId
 
@@ -304,9 +304,9 @@ def _limits(root: Section) -> Limits:
 
 def _check_limits(section: Section, limits: Limits) -> None:
     frame = limits.frame_bytes_max
-    least = CLIENT_FRAME_BYTES_MAX + 2 * FRAME_SPARE_BYTES  # what a client sends at once, a gateway can forward
-    if frame < least:
-        return section.wrong("frame_bytes", f"{frame} is too small; at least {least}")
+    if frame < CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES:
+        least = CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES
+        return section.wrong("frame_bytes", f"{frame} is too small; at least {least}, to carry what clients send")
     for key, size, room in (
         ("command_bytes", limits.command_bytes_max, frame - FRAME_SPARE_BYTES),
         ("value_bytes", limits.value_bytes_max, frame // 2),

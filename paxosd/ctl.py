@@ -22,7 +22,7 @@ from paxosd.exits import Exit
 if TYPE_CHECKING:
     from paxosd.client import Client
     from paxosd.core.messages import NodeStatus, StatusReport
-    from paxosd.core.types import Entry
+    from paxosd.core.types import Ballot, Entry
     from paxosd.tables import Cell
 
 DEFAULT_CONFIG = "config/cluster.yaml"
@@ -34,7 +34,9 @@ examples:
   printf 'hello' | paxosctl propose -                 the value from stdin, every byte of it
   paxosctl --config config/replicas.yaml log          the whole log
   paxosctl --endpoints l1:7100,l2:7100 log --start 100 --follow
-  paxosctl status -w json                             who leads, and how is every node
+  paxosctl log --stale                                what one node has, also while there is no quorum
+  paxosctl status                                     who leads, and how is every node
+  paxosctl status -w json                             the same for programs, and so for every command
 
 The flags above may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
 PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok, 1 other error, 2 usage, 4 no quorum or no answer in time (the
@@ -105,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     log = commands.add_parser("log", parents=[same_flags], help="print the log, with all that was acknowledged")
     log.add_argument("--start", metavar="N", type=_revision, default=1, help="from revision N on (default: 1)")
     log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
+    log.add_argument(
+        "--stale",
+        action="store_true",
+        help="what the node at hand has: needs no quorum, and may lack the latest that was acknowledged",
+    )
     commands.add_parser("status", parents=[same_flags], help="who leads, and how is every node")
     return parser
 
@@ -118,17 +125,21 @@ def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.Arg
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
-    return seconds
+    from paxosd.client.arguments import seconds
+
+    try:
+        return seconds(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, such as 2.5") from None
 
 
 def _revision(text: str) -> int:
-    revision = int(text)
-    if revision < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a revision: they count from 1")
-    return revision
+    from paxosd.client.arguments import revision
+
+    try:
+        return revision(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a revision: they count 1, 2, 3 …") from None
 
 
 def _take_cluster_from_environment(options: Options, parser: argparse.ArgumentParser) -> None:
@@ -152,8 +163,8 @@ def _timeout_from_environment(parser: argparse.ArgumentParser) -> float:
         return DEFAULT_TIMEOUT_S
     try:
         return _seconds(text)
-    except (ValueError, argparse.ArgumentTypeError):
-        parser.error(f"PAXOSCTL_TIMEOUT is {text!r}, which is not a number of seconds above 0")
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"PAXOSCTL_TIMEOUT: {error}")
 
 
 def _value(options: Options) -> bytes | None:
@@ -198,7 +209,8 @@ def _log(client: Client, options: Options, as_json: bool) -> int:
 
     if not as_json:
         print("REVISION      SLOT  VALUE", flush=options.follow)
-    for entry in client.log(start=options.start, follow=options.follow, timeout=options.timeout):
+    entries = client.log(options.start, options.follow, options.timeout, linearizable=not options.stale)
+    for entry in entries:
         if as_json:
             _print_json(_entry(entry), flush=options.follow)
         else:
@@ -235,7 +247,7 @@ def _print_status(report: StatusReport) -> None:
     facts = {
         "cluster": report.cluster,
         "leader": report.leader or "none",
-        "ballot": report.ballot,
+        "ballot": _ballot(report.ballot) or "none",
         "watermark": report.watermark,
         "revision": report.revision,
         "seen from": report.gateway,
@@ -247,11 +259,15 @@ def _print_status(report: StatusReport) -> None:
 
 def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
     state = "reachable" if node.reachable else _silence(node.silent_ms)
-    ballot = str(node.ballot) if node.ballot.round else "-"
+    ballot = _ballot(node.ballot) or "-"
     leads = "yes" if node.leading else "-"
     if not _applies(node):
         return node.node, node.role, state, leads, ballot, "-", "-", "-"
     return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision
+
+
+def _ballot(ballot: Ballot) -> str | None:
+    return str(ballot) if ballot.round else None
 
 
 def _silence(silent_ms: int) -> str:
@@ -275,7 +291,7 @@ def _report(report: StatusReport) -> dict[str, object]:
         "cluster": report.cluster,
         "gateway": report.gateway,
         "leader": report.leader or None,
-        "ballot": str(report.ballot) if report.ballot.round else None,
+        "ballot": _ballot(report.ballot),
         "watermark": report.watermark,
         "applied": report.applied,
         "revision": report.revision,
@@ -291,7 +307,7 @@ def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
         "reachable": node.reachable,
         "silent_ms": node.silent_ms if node.silent_ms >= 0 else None,
         "leading": node.leading,
-        "ballot": str(node.ballot) if node.ballot.round else None,
+        "ballot": _ballot(node.ballot),
         "watermark": node.watermark,
         "applied": node.applied if applies else None,
         "lag": _lag(node, watermark) if applies else None,

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "storage": {"storage", "core.records", "core.types", "core.history", "codec"},
     "transport": {"transport", "core.types"},
     "client": {"client", "core.messages", "core.types", "core.values", "core.membership", "core.options", "codec",
-               "transport.base", "config", "transport.zeromq", "local"},
+               "transport.base", "transport.names", "config", "transport.zeromq", "local"},
     "config": {"config_values", "config_section", "config_yaml", "core"},
     "config_section": {"config_values", "config_yaml"},
     "config_values": set(),

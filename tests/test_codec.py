@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from paxosd.codec import ARRAY_ITEMS_MAX, HEADER_BYTES_MAX, NUMBERS, Codec, Envelope, ForeignFrame, MalformedFrame
 from paxosd.core import messages as m
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Ballot, Entry, Vote
 
 DIGEST = b"12345678"
@@ -432,3 +433,20 @@ def test_m08_random_bytes_are_one_typed_error(frame: bytes) -> None:
     for plane in PLANES:
         with pytest.raises(MalformedFrame):
             getattr(CODEC, plane)(frame)
+
+
+def test_a_client_puts_as_much_into_a_frame_as_every_gateway_takes_and_a_larger_message_alone() -> None:
+    codec = Codec(DIGEST, "client", 1, 1 << 24)
+    small = [m.Propose(7, number, 1, number, 1, bytes(100_000)) for number in range(1, 6)]
+    large = m.Propose(7, 6, 1, 6, 1, bytes(2 * CLIENT_FRAME_BYTES))
+    frames = codec.frames([codec.pack(message) for message in (*small, large)], CLIENT_FRAME_BYTES)
+
+    assert [len(codec.from_client(frame).messages) for frame in frames] == [2, 2, 1, 1]
+    assert all(len(frame) <= CLIENT_FRAME_BYTES for frame in frames[:3])
+
+
+def test_a_status_in_which_nobody_leads_reaches_the_client() -> None:
+    report = m.StatusReport(1, "demo", "l1", "", Ballot(0, ""), 1, 1, 0, ())
+    (frame,) = CODEC.frames([CODEC.pack(report)])
+
+    assert CODEC.from_gateway(frame).messages == [report]

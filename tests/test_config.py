@@ -127,7 +127,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
         changed("quorum:", "".join(f'  x{n}: {{role: acceptor, address: "x{n}:1"}}\n' for n in range(95)) + "quorum:"),
         2, "there are 100; at most 99",
     ),
-    "a frame that is too small": (changed("value_bytes: 1MiB", "frame_bytes: 1"), 10, "at least 655360"),
+    "a frame that is too small": (changed("value_bytes: 1MiB", "frame_bytes: 1"), 10, "at least 327680"),
     "a command that does not fit a frame": (
         changed("value_bytes: 1MiB", "command_bytes: 16MiB"), 10, "limits.command_bytes: 16777216 must fit a frame",
     ),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import msgpack
 import pytest
 
 from paxosd.codec import Codec
 from paxosd.core.agent import Agent, Timer
-from paxosd.core.messages import Accepted, Chosen, Fetch, Message, OpenSession, Ping, SessionOpened
+from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Ping, SessionOpened
 from paxosd.core.records import Record, Round
 from paxosd.core.types import Ballot, Outcome, Slot, Source, Vote
 from paxosd.driver import Driver
@@ -246,6 +247,48 @@ def test_m16_a_peer_message_on_the_client_plane_is_refused() -> None:
 
     assert bench.agent.given == []
     assert sum(bench.driver.dropped.values()) + sum(bench.agent.ignored.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [66, -1, 1, 1, 1, 1, b""],
+        [66, 1, 1, 1, 1, 2**63, b""],
+        [66, 1, 1, 1, 1, 1, "text"],
+        [66, 1, 1, 1, 1, 1.0, b""],
+        [66, None, 1, 1, 1, 1, b""],
+        [66, True, 1, 1, 1, 1, b""],
+        [66, 1],
+        [66],
+        [64, -5, 1],
+        [69, 1, 1, 1, 1, 1],
+        [71, [1]],
+        [6, [1, "a2"], 1, b"v"],
+        ["Propose", 1],
+        [[]],
+        [],
+    ],
+    ids=repr,
+)
+def test_m16_what_no_client_can_mean_is_dropped_and_counted_and_the_next_one_is_served(message: list[object]) -> None:
+    bench = Bench()
+    packed = msgpack.packb([1, DIGEST, "client", 1, [message]])
+    bench.wire.inbound += [Inbound(b"client", packed), Inbound(b"client", bench.frame(GetStatus(5), sender="c"))]
+    bench.driver.turn()
+
+    assert bench.agent.given == [(b"client", GetStatus(5))]
+    assert bench.driver.dropped == {"malformed message": 1}
+    assert bench.journal == []
+
+
+def test_a_message_of_an_unknown_kind_is_counted_and_the_rest_of_the_frame_is_served() -> None:
+    bench = Bench()
+    packed = msgpack.packb([1, DIGEST, "client", 1, [[99, "from the future"], [71, 5]]])
+    bench.wire.inbound.append(Inbound(b"client", packed))
+    bench.driver.turn()
+
+    assert bench.agent.given == [(b"client", GetStatus(5))]
+    assert bench.driver.dropped == {"unknown message": 1}
 
 
 def test_waiting_ends_at_the_next_deadline_and_lasts_a_second_at_most() -> None:

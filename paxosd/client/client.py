@@ -1,28 +1,41 @@
-"""The client: a `Session` behind one background thread, which alone uses the network."""
+"""The client: a `Session` behind one background thread, which alone uses the network.
+
+Laws:
+1. No call outlives its timeout: the thread fails what is overdue, and callers wait for the thread alone.
+2. Arguments are checked before anything is sent.
+3. Whatever ends the thread is told to every call that is under way, and to every later one.
+4. A client belongs to the process that made it: a fork has its memory, but not its thread.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any
 
-from paxosd.client.errors import ClientClosed, ConfigurationError, Overloaded, PaxosError, TooLarge, WrongCluster
-from paxosd.client.session import Command, Question, Receipt, Session
+from paxosd.client import verdicts
+from paxosd.client.arguments import addresses, revision, seconds
+from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.errors import ClientClosed, ConfigurationError, Outcome, Overloaded, PaxosError, WrongCluster
+from paxosd.client.session import Session
 from paxosd.codec import Codec, ForeignFrame, MalformedFrame
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.options import CLIENT_FRAME_BYTES_MAX
+from paxosd.core.options import CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.zeromq import ZeroMQLink
 
-DEFAULT_COMMAND_BYTES_MAX = 1024 * 1024
+SUBMITTED_MAX = 16384
+"""How many calls may wait for the thread; those behind wait for room."""
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_WAIT_MS = 1000
 """How long a gateway holds a follower's question when there is nothing new."""
@@ -42,7 +55,11 @@ class Future:
         return self._command.done
 
     def result(self, timeout: float | None = None) -> Receipt:
-        """Wait for the receipt; raises what `propose` raises. `timeout` bounds this wait, not the command."""
+        """Wait for the receipt; raises what `propose` raises.
+
+        `timeout`, in seconds, bounds this wait, not the command: a plain `TimeoutError` says that the command goes
+        on, and that its result can be asked for again. None: until the command's own time is over.
+        """
         self._client._wait(self._command, timeout)
         if self._command.error is not None:
             raise self._command.error
@@ -50,7 +67,7 @@ class Future:
         return self._command.receipt
 
     def exception(self, timeout: float | None = None) -> PaxosError | None:
-        """Wait, and give the error instead of raising it; None if there is a receipt."""
+        """Wait as `result` does, and give the error instead of raising it; None if there is a receipt."""
         self._client._wait(self._command, timeout)
         return self._command.error
 
@@ -60,6 +77,9 @@ class Client:
 
     `endpoints` are client addresses of gateways, "tcp://host:port" or "host:port"; all are tried in turn. `timeout`
     is the default of every call, in seconds. `digest` is that of the membership file; empty: any cluster is right.
+    Without a membership file the limits of the cluster are not known here, and only it can say `TooLarge`.
+
+    Raises `ConfigurationError` for endpoints that are no addresses.
     """
 
     def __init__(
@@ -68,32 +88,36 @@ class Client:
         *,
         timeout: float = 5.0,
         digest: bytes = b"",
-        command_bytes_max: int = DEFAULT_COMMAND_BYTES_MAX,
+        command_bytes_max: int = COMMAND_BYTES_MAX,
         frame_bytes_max: int = FRAME_BYTES_MAX,
         link: ClientLink | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        if isinstance(endpoints, str) or not endpoints:
-            raise ConfigurationError('endpoints must be a list of addresses, such as ["tcp://l1:7100"]')
-        self._timeout = timeout
+        urls = addresses(endpoints, any_scheme=link is not None)
+        self._timeout = seconds(timeout)
         self._command_bytes_max = command_bytes_max
         self._on_close = on_close
         random = Random(secrets.randbits(64))
-        self._session = Session([url if "://" in url else f"tcp://{url}" for url in endpoints], random)
+        self._session = Session(urls, random)
         name = f"client-{random.getrandbits(48):012x}"
         self._codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
         self._link = link if link is not None else ZeroMQLink(frame_bytes_max)
+        self._dialed = urls[0]
         self._changed = threading.Condition()
         self._submitted: deque[Command | Question] = deque()
-        self._requests = 0
+        self._requests = count(1)
         self._closed = False
-        self._broken: PaxosError | None = None
+        self._ended: PaxosError | None = None
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @classmethod
     def from_config(cls, config: str | Path | Config, **options: Any) -> Client:
-        """A client of the cluster that a membership file describes; raises `ConfigurationError`."""
+        """A client of the cluster that a membership file describes, with the other arguments of `Client`.
+
+        Raises `ConfigurationError`, with all errors of the file at once.
+        """
         if isinstance(config, (str, Path)):
             try:
                 config = load(config)
@@ -101,7 +125,10 @@ class Client:
                 raise ConfigurationError(str(error)) from error
         gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
         if not gateways:
-            raise ConfigurationError(f"{config.path}: no node has a client address; give a learner or replica one")
+            advice = "give a learner or replica one"
+            if config.transport == "queue":
+                advice = "use Client.local(), or the addresses that `paxosd local --serve` prints"
+            raise ConfigurationError(f"{config.path}: no node has a client address; {advice}")
         options.setdefault("digest", config.digest)
         options.setdefault("command_bytes_max", config.limits.command_bytes_max)
         options.setdefault("frame_bytes_max", config.limits.frame_bytes_max)
@@ -139,7 +166,8 @@ class Client:
     def propose(self, value: bytes, timeout: float | None = None) -> Receipt:
         """Put a value into the log, durably, once; returns where it stands.
 
-        Raises a `PaxosError` whose `outcome` says what became of it, within `timeout` seconds.
+        Raises, within `timeout` seconds, a `PaxosError` whose `outcome` says what became of it; before anything is
+        sent, `TooLarge`, or `TypeError` or `ValueError` for arguments that make no sense.
         """
         return self.propose_async(value, timeout).result()
 
@@ -148,17 +176,25 @@ class Client:
         if not isinstance(value, bytes):
             raise TypeError(f"a value is bytes, not {type(value).__name__}; encode it first, such as value.encode()")
         if len(value) > self._command_bytes_max:
-            raise TooLarge(f"not applied: the value has {len(value)} bytes, and the limit is {self._command_bytes_max}")
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+            raise verdicts.too_large(len(value), self._command_bytes_max)
+        deadline = time.monotonic() + self._seconds(timeout)
         command = Command(value, deadline)
-        while self._session.is_full or len(self._submitted) > 16384:
-            with self._changed:
-                if not self._changed.wait(min(0.1, max(0.0, deadline - time.monotonic()))) and (
-                    time.monotonic() >= deadline
-                ):
-                    raise Overloaded("not applied: this client has too many commands under way; wait for some results")
+        self._await_room(deadline)
         self._submit(command)
         return Future(self, command)
+
+    def _await_room(self, deadline: float) -> None:
+        self._require_usable()
+        while self._session.is_full or len(self._submitted) >= SUBMITTED_MAX:
+            with self._changed:
+                self._require_usable()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Overloaded(
+                        "not applied: this client has as many commands under way as it may, and the cluster is slower; "
+                        "wait for some results before you propose more"
+                    )
+                self._changed.wait(min(left, 0.1))
 
     # ---- reading ----
 
@@ -169,12 +205,19 @@ class Client:
         timeout: float | None = None,
         linearizable: bool = True,
     ) -> Iterator[Entry]:
-        """The entries from revision `start` on, in order: all that was acknowledged to anybody before this call.
+        """The entries from revision `start` on, in order: all that was acknowledged to anybody before the first
+        one is taken.
 
-        With `follow` it goes on with what is chosen later, for ever. `timeout` bounds each wait for an answer;
-        `linearizable=False` asks no leader, and gives what one gateway has. Raises `NoQuorum` or `ReadTimeout`.
+        With `follow` it goes on with what is chosen later, for ever. `timeout` bounds each wait for an answer, in
+        seconds; `linearizable=False` asks no leader, needs no quorum, and gives what one gateway has, which may lack
+        the latest. While entries are taken, `NoQuorum` or `ReadTimeout` may be raised.
         """
-        timeout = self._timeout if timeout is None else timeout
+        revision(start)
+        timeout = self._seconds(timeout)
+        self._require_usable()
+        return self._entries(start, follow, timeout, linearizable)
+
+    def _entries(self, start: Revision, follow: bool, timeout: float, linearizable: bool) -> Iterator[Entry]:
         page = self._page(start, linearizable, 0, timeout, 0)
         end = page.last
         while True:
@@ -186,24 +229,23 @@ class Client:
             page = self._page(start, False, min(end, start), timeout + wait_ms / 1000, wait_ms)
 
     def _page(self, start: Revision, linearizable: bool, seen: Revision, timeout: float, wait_ms: int) -> LogPage:
-        read = ReadLog(self._next_request(), start, linearizable, seen, wait_ms)
+        read = ReadLog(next(self._requests), start, linearizable, seen, wait_ms)
         answer = self._ask(Question(read, time.monotonic() + timeout))
         assert isinstance(answer, LogPage)
         return answer
 
     def status(self, timeout: float | None = None) -> StatusReport:
-        """Who leads, and how every node is, as one gateway sees it. Raises `ReadTimeout`."""
-        timeout = self._timeout if timeout is None else timeout
-        answer = self._ask(Question(GetStatus(self._next_request()), time.monotonic() + timeout))
+        """Who leads, and how every node is, as one gateway sees it; needs no quorum. Raises `ReadTimeout`."""
+        deadline = time.monotonic() + self._seconds(timeout)
+        answer = self._ask(Question(GetStatus(next(self._requests)), deadline))
         assert isinstance(answer, StatusReport)
         return answer
 
-    def _next_request(self) -> int:
-        with self._changed:
-            self._requests += 1
-            return self._requests
+    def _seconds(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else seconds(timeout)
 
     def _ask(self, question: Question) -> LogPage | StatusReport:
+        self._require_usable()
         self._submit(question)
         self._wait(question, None)
         if question.error is not None:
@@ -213,36 +255,60 @@ class Client:
 
     # ---- between the threads ----
 
+    def _require_own_process(self, became: Outcome) -> None:
+        if self._process != os.getpid():
+            raise ClientClosed(
+                f"{became.replace('_', ' ')}: this client was made before the process forked, and its thread is not in "
+                "this one; make a client after the fork",
+                became,
+            )
+
+    def _require_usable(self) -> None:
+        self._require_own_process("not_applied")
+        if self._ended is not None:
+            raise type(self._ended)(f"not applied: {self._ended}")
+        if self._closed:
+            raise ClientClosed(f"not applied: {_CLOSED}")
+
     def _submit(self, pending: Command | Question) -> None:
-        if self._closed or self._broken is not None:
-            raise self._broken or ClientClosed("not applied: the client is closed; make a new one")
-        self._submitted.append(pending)
+        self._submitted.append(pending)  # without the lock: the thread holds it for long under load
+        if self._ended is not None:  # maybe after the thread took the last one
+            self._fail_all(self._ended)
         self._link.wake()
 
     def _wait(self, pending: Command | Question, timeout: float | None) -> None:
-        end = None if timeout is None else time.monotonic() + timeout
+        end = None if timeout is None else time.monotonic() + seconds(timeout, least=0.0)
+        if pending.done:
+            return
+        self._require_own_process("unknown")
         with self._changed:
             while not pending.done:
-                left = 1.0 if end is None else end - time.monotonic()
-                if left <= 0:
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
                     raise TimeoutError("no result yet; the command goes on, and result() may be called again")
-                if not self._thread.is_alive() and not pending.done:
-                    pending.error = self._broken or ClientClosed("the client was closed", "unknown")
-                    return
                 self._changed.wait(left)
 
     def _run(self) -> None:
         """The thread: takes in what was submitted, sends, receives, and wakes who waits."""
+        end: PaxosError = ClientClosed("this client's thread ended by an error of its own; make a new client")
         try:
             while not self._closed:
                 self._turn()
-        except (TransportError, WrongCluster) as error:
-            self._broken = error if isinstance(error, WrongCluster) else ConfigurationError(str(error))
+            end = ClientClosed(_CLOSED)
+        except WrongCluster as error:
+            end = error
+        except TransportError as error:
+            end = ConfigurationError(str(error))
+        finally:
+            self._ended = end
+            self._fail_all(end)
+            self._link.close()
+
+    def _fail_all(self, end: PaxosError) -> None:
         with self._changed:
             self._take_submitted()
-            self._session.close(ClientClosed)
+            self._session.close(type(end), str(end))
             self._changed.notify_all()
-        self._link.close()
 
     def _turn(self) -> None:
         with self._changed:
@@ -253,8 +319,8 @@ class Client:
             deadline = self._session.next_deadline()
             self._changed.notify_all()
         if messages:
-            packed = [self._codec.pack(message) for message in messages]
-            for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES_MAX):
+            self._dialed = gateway
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
                 self._link.send(gateway, frame)
         wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
         frames = self._link.receive(wait_s)
@@ -277,8 +343,8 @@ class Client:
                 try:
                     envelope = self._codec.from_gateway(frame)
                 except ForeignFrame as foreign:
-                    text = f"not applied: {self._session.gateway} is another cluster: {foreign}"
-                    raise WrongCluster(text) from foreign
+                    self._session.set_aside(self._dialed, str(foreign), now)
+                    continue
                 except MalformedFrame:
                     continue  # whatever it was, the session asks again
                 for message in envelope.messages:
@@ -289,6 +355,8 @@ class Client:
 
     def close(self) -> None:
         """End the thread and release everything; what is under way fails with `ClientClosed`. Safe to call twice."""
+        if self._process != os.getpid():
+            return  # the thread, the sockets and the cluster are the parent's
         if not self._closed:
             self._closed = True
             self._link.wake()
@@ -302,3 +370,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_CLOSED = "the client was closed; make a new one"

@@ -1,4 +1,7 @@
-"""What can go wrong, each with what became of the command."""
+"""What can go wrong, each with what became of the command.
+
+A text says what happened, why as far as it is known, and what to do next; its first words are the outcome.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ class PaxosError(Exception):
     """The root of all errors of the library.
 
     `outcome`: "not_applied", it is certain that nothing happened and nothing will; "unknown", the command may have
-    been applied, or may have been on its way when it was withdrawn. `retryable`: the same call may work later.
+    been applied, or may have been on its way when it was withdrawn. `retryable`: the same call may work later, and
+    cannot make a command happen twice.
     """
 
     outcome: Outcome = "not_applied"
@@ -19,55 +23,74 @@ class PaxosError(Exception):
 
 
 class NoQuorum(PaxosError):
-    """Nobody could lead in time: too few acceptors, or no proposer, reach each other."""
+    """Not applied: nobody could lead in time; too few acceptors, or no proposer, reach each other.
+
+    Bring nodes back (`paxosctl status` names those that are missing) and call again.
+    """
 
     retryable = True
 
 
 class Unavailable(PaxosError):
-    """No gateway answered in time, and the command was never taken by one."""
+    """Not applied: no gateway answered in time, and none was ever sent the command.
+
+    Check the addresses and whether their daemons run, and call again.
+    """
 
     retryable = True
 
 
 class Overloaded(PaxosError):
-    """The leader, or this client, holds as many commands as it may."""
+    """Not applied: the leader, or this client, holds as many commands as it may. Call again later, or more slowly."""
 
     retryable = True
 
 
 class ProposeTimeout(PaxosError, TimeoutError):
-    """No result in time; the command may have been applied. Read the log before proposing again."""
+    """Unknown: the command was sent and no result came in time, so it may have been applied.
+
+    Read the log before proposing it again.
+    """
 
     outcome: Outcome = "unknown"
 
 
 class ReadTimeout(PaxosError, TimeoutError):
-    """No answer to a read in time; nothing was changed by it."""
+    """No answer to a read, or to a question for the status, in time; nothing was changed by it. Ask again."""
 
     retryable = True
 
 
 class TooLarge(PaxosError):
-    """The value is over the limit of the cluster (limits.command_bytes)."""
+    """Not applied: the value is over the limit of the cluster (`limits.command_bytes`). Propose a smaller one."""
 
 
 class SessionExpired(PaxosError):
-    """The cluster forgot this client's session, and with it whether this command was applied."""
+    """Unknown: the cluster forgot this client's session, and with it whether this command was applied.
+
+    Read the log before proposing it again.
+    """
 
     outcome: Outcome = "unknown"
 
 
 class ConfigurationError(PaxosError):
-    """The client was given something that cannot work."""
+    """Not applied: the client was given something that cannot work, such as a broken file or address. Mend it."""
 
 
 class WrongCluster(PaxosError):
-    """The gateway belongs to another cluster, or has another membership file."""
+    """Every gateway belongs to another cluster, has another membership file or speaks another version.
+
+    `outcome` is "unknown" only for a command that the right cluster had been sent before.
+    """
+
+    def __init__(self, text: str, outcome: Outcome = "not_applied") -> None:
+        super().__init__(text)
+        self.outcome = outcome
 
 
 class ClientClosed(PaxosError):
-    """The client was closed while the call was under way, or before it."""
+    """The client was closed before the call, or while it was under way; only then `outcome` may be "unknown"."""
 
     def __init__(self, text: str, outcome: Outcome = "not_applied") -> None:
         super().__init__(text)

@@ -6,112 +6,60 @@ Laws:
 2. A command counts as "not applied" only if every sending of it was refused by name (`attempt`), or there was none.
 3. A command that is given up keeps its number and goes on as a withdrawal: if nothing of it reached the log by
    then, nothing ever will.
-4. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
+4. Who waits sleeps: after a `poll`, `next_deadline` is later than now. What is sent again in vain is sent less and
+   less often.
+5. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
    refused by name. Nobody can tell any more what became of the others.
-5. No clock, no chance, no socket: `now` and a `Random` come in.
+6. No clock, no chance, no socket: `now` and a `Random` come in.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from random import Random
-from typing import NamedTuple, TypeVar
 
-from paxosd.client.errors import (
-    NoQuorum,
-    Overloaded,
-    PaxosError,
-    ProposeTimeout,
-    ReadTimeout,
-    SessionExpired,
-    TooLarge,
-    Unavailable,
-)
+from paxosd.client import verdicts
+from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.errors import PaxosError, WrongCluster
+from paxosd.client.gateways import Gateways
 from paxosd.core.messages import (
     Applied,
     FromClient,
-    GetStatus,
     LogPage,
     OpenSession,
     Propose,
-    ReadLog,
     Reason,
     Refused,
     SessionOpened,
     StatusReport,
     ToClient,
 )
-from paxosd.core.types import Instant, Revision, SessionId, Slot
+from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
 
-T = TypeVar("T")
-
 BATCH_COMMANDS_MAX = 4096
-BATCH_BYTES_MAX = 256 * 1024
+BATCH_BYTES_MAX = CLIENT_FRAME_BYTES
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
 RESEND_FIRST_S = 0.5
-RESEND_MAX_S = 4.0
+RESEND_MAX_S = 2.0
 SILENCE_S = 0.4
 """How long a gateway may say nothing, while it was asked something, before the next one is tried."""
 BACKOFF_FIRST_S = 0.02
 BACKOFF_MAX_S = 0.3
-HINT_EVERY_S = 1.0
-
-
-class Receipt(NamedTuple):
-    """Where a command stands in the log."""
-
-    revision: Revision
-    slot: Slot
-
-
-class Command:
-    """One proposed value on its way. `error` or `receipt` is set once it is done."""
-
-    __slots__ = ("deadline", "error", "receipt", "seq", "settled", "unaccounted", "value")
-
-    def __init__(self, value: bytes, deadline: Instant) -> None:
-        self.value: bytes | None = value  # None: withdrawn
-        self.deadline = deadline
-        self.seq = 0
-        self.settled = False  # the log has its number, whatever the caller was told
-        self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
-        self.receipt: Receipt | None = None
-        self.error: PaxosError | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.receipt is not None or self.error is not None
-
-
-class Question:
-    """A read or a status request on its way; repeated until it is answered."""
-
-    __slots__ = ("answer", "deadline", "error", "message", "not_before")
-
-    def __init__(self, message: ReadLog | GetStatus, deadline: Instant) -> None:
-        self.message = message
-        self.deadline = deadline
-        self.not_before: Instant = 0.0
-        self.answer: LogPage | StatusReport | None = None
-        self.error: PaxosError | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.answer is not None or self.error is not None
 
 
 class Session:
     """One client's session with a cluster of gateways, whose addresses it tries in turn."""
 
     def __init__(self, endpoints: Sequence[str], random: Random) -> None:
-        self._endpoints = list(endpoints)
+        self._gateways = Gateways(endpoints)
         self._random = random
-        self.gateway = self._endpoints[0]
         self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
         self._nonce = 0
@@ -130,9 +78,13 @@ class Session:
         self._resend_s = RESEND_FIRST_S
         self._resend_at: Instant | None = None
         self._heard_at: Instant | None = None
-        self._hinted_at: Instant = float("-inf")
         self._refusals = 0
         self._last_refusal: Reason | None = None
+
+    @property
+    def gateway(self) -> str:
+        """The address to send to."""
+        return self._gateways.current
 
     # ---- in: what the user asks ----
 
@@ -162,18 +114,20 @@ class Session:
         if self._expired and not any(command.unaccounted for command in self._commands):
             self._begin_anew()
         out: list[FromClient] = []
-        if now >= self._not_before:
-            if self._commands and self._session == NO_SESSION:
+        if self._has_to_send() and now >= self._not_before:
+            if self._session == NO_SESSION:
                 self._open(out)
-            elif self._session != NO_SESSION:
+            else:
                 self._send_commands(out)
         for request, question in self._questions.items():
             if request not in self._asked and now >= question.not_before:
                 self._asked.add(request)
                 out.append(question.message)
-        if out and self._resend_at is None:
-            self._resend_at = now + self._resend_s
-            self._heard_at = now
+        if out:
+            if self._resend_at is None:
+                self._heard_at = now
+            due = now + self._resend_s + self._held_s()
+            self._resend_at = due if self._resend_at is None else min(self._resend_at, due)
         return out
 
     def next_deadline(self) -> Instant | None:
@@ -185,19 +139,22 @@ class Session:
             times.append(self._deadlines[0][0])
         if self._resend_at is not None:
             times.append(self._resend_at)
-        if self._send_from < self._next_seq or (self._commands and self._session == NO_SESSION and not self._nonce):
+        if self._has_to_send():
             times.append(self._not_before)
         return min(times, default=None)
 
+    def _has_to_send(self) -> bool:
+        """Whether there are commands that wait for nothing but the end of a back-off."""
+        if not self._commands or self._expired:
+            return False
+        return not self._nonce if self._session == NO_SESSION else self._send_from < self._next_seq
+
     def _open(self, out: list[FromClient]) -> None:
-        if not self._nonce:
-            self._nonce = self._random.getrandbits(63) | 1
-            self._attempt += 1
-            out.append(OpenSession(self._nonce, self._attempt))
+        self._nonce = self._random.getrandbits(63) | 1
+        self._attempt += 1
+        out.append(OpenSession(self._nonce, self._attempt))
 
     def _send_commands(self, out: list[FromClient]) -> None:
-        if self._send_from >= self._next_seq or not self._commands or self._expired:
-            return
         first = self._commands[0].seq
         self._send_from = max(self._send_from, first)
         batch: list[Command] = []
@@ -229,6 +186,7 @@ class Session:
     def receive(self, message: ToClient, now: Instant) -> None:
         """Take an answer; what is settled by it is done afterwards."""
         self._heard_at = now
+        self._gateways.heard()
         match message:
             case Applied():
                 self._on_applied(message, now)
@@ -269,8 +227,18 @@ class Session:
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = RESEND_FIRST_S
-        waiting = self._commands or self._asked
-        self._resend_at = now + self._resend_s if waiting else None
+        self._expect_answer(now, self._resend_s)
+
+    def _expect_answer(self, now: Instant, within_s: float) -> None:
+        """If anything is asked, ask it again unless there is an answer by then."""
+        waiting = self._commands or self._questions
+        self._resend_at = now + within_s + self._held_s() if waiting else None
+
+    def _held_s(self) -> float:
+        """How long silence means nothing, because gateways hold our questions until there is something new."""
+        if self._commands:
+            return 0.0
+        return min((question.held_s for question in self._questions.values()), default=0.0)
 
     def _on_refused(self, message: Refused, now: Instant) -> None:
         if message.reason is Reason.SESSION_UNKNOWN:
@@ -288,7 +256,8 @@ class Session:
             self._nonce = 0
         elif not self._account(message):
             return
-        self._last_refusal = message.reason
+        if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
+            self._last_refusal = message.reason
         self._back_off(message.reason, now)
 
     def _account(self, message: Refused) -> bool:
@@ -298,29 +267,48 @@ class Session:
             return False
         for command in batch:
             command.unaccounted -= 1
-        if message.reason in (Reason.TOO_LARGE, Reason.MALFORMED):
-            for command in batch:
-                self._fail(command, TooLarge(_TOO_LARGE))
         self._send_from = min(self._send_from, batch[0].seq)
+        if message.reason is Reason.TOO_LARGE:
+            self._fail_the_largest(batch)
+        elif message.reason is Reason.MALFORMED:
+            for command in batch:
+                if not command.unaccounted:
+                    self._fail(command, verdicts.unreadable())
         return True
+
+    def _fail_the_largest(self, batch: list[Command]) -> None:
+        """Which of a batch was too large is not told; the largest certainly was, and every gateway refuses it."""
+        largest = max(command.size for command in batch)
+        for command in batch:
+            if command.size == largest:
+                self._fail(command, verdicts.too_large(largest))
 
     def _back_off(self, reason: Reason, now: Instant) -> None:
         self._not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
         self._backoff_s = min(self._backoff_s * 1.5, BACKOFF_MAX_S)
+        self._count_refusal(now, at_once=reason is Reason.STOPPING)
+
+    def _count_refusal(self, now: Instant, at_once: bool = False) -> None:
+        """Every third time, somebody else may know better."""
         self._refusals += 1
-        if reason is Reason.STOPPING or self._refusals % 3 == 0:
-            self._turn_to(self._next_endpoint())
+        if at_once or self._refusals % 3 == 0:
+            with self._turning():
+                self._gateways.turn(now)
 
     def _begin_anew(self) -> None:
-        """Ask for a new session, for what certainly did not happen in the old one (law 4)."""
-        kept = [command for command in self._commands if command.value is not None and not command.unaccounted]
+        """Ask for a new session, for what certainly did not happen in the old one (law 5)."""
         for command in self._commands:
             if command.unaccounted:
-                self._fail(command, SessionExpired(_EXPIRED))
+                self._fail(command, verdicts.expired())
+        self._session, self._expired = NO_SESSION, False
+        self._renumber()
+
+    def _renumber(self) -> None:
+        """Without a session no number was used: count from 1 again, without what was withdrawn."""
+        kept = [command for command in self._commands if command.value is not None]
         self._commands.clear()
         self._attempts.clear()
-        self._bytes = 0
-        self._session, self._next_seq, self._send_from, self._expired = NO_SESSION, 1, 1, False
+        self._bytes, self._next_seq, self._send_from = 0, 1, 1
         for command in kept:
             self._append(command)
 
@@ -339,9 +327,7 @@ class Session:
             self._last_refusal = Reason.NO_LEADER
             self._asked.discard(message.request)
             question.not_before = now + self._random.uniform(0.05, 0.15)
-            self._refusals += 1
-            if self._refusals % 3 == 0:
-                self._turn_to(self._next_endpoint())
+            self._count_refusal(now)
 
     def _answer(self, request: int, answer: LogPage | StatusReport, now: Instant) -> None:
         question = self._questions.pop(request, None)
@@ -352,20 +338,24 @@ class Session:
 
     # ---- which gateway ----
 
+    def set_aside(self, gateway: str, why: str, now: Instant) -> None:
+        """This one is of another cluster. Raises `WrongCluster` if no other gateway is left."""
+        with self._turning():
+            self._gateways.set_aside(gateway, why, now)
+        if self._gateways.none_left:
+            raise WrongCluster(f"no gateway is of this client's cluster: {self._gateways}")
+
     def _follow_hint(self, hint: str, now: Instant) -> None:
-        if hint and now - self._hinted_at >= HINT_EVERY_S:
-            self._hinted_at = now
-            self._turn_to(hint if "://" in hint else f"tcp://{hint}")
+        if hint:
+            with self._turning():
+                self._gateways.follow(hint if "://" in hint else f"tcp://{hint}", now)
 
-    def _next_endpoint(self) -> str:
-        known = self._endpoints
-        at = known.index(self.gateway) if self.gateway in known else -1
-        return known[(at + 1) % len(known)]
-
-    def _turn_to(self, gateway: str) -> None:
-        """Talk to this gateway from now on; what has no result is sent again, to it."""
-        if gateway != self.gateway:
-            self.gateway = gateway
+    @contextmanager
+    def _turning(self) -> Iterator[None]:
+        """What has no result is sent again, if the block turns to another gateway."""
+        before = self.gateway
+        yield
+        if self.gateway != before:
             self._rewind()
 
     def _rewind(self) -> None:
@@ -377,14 +367,23 @@ class Session:
     def _resend_if_silent(self, now: Instant) -> None:
         if self._resend_at is None or now < self._resend_at:
             return
+        patience_s = SILENCE_S
         if self._heard_at is None or now - self._heard_at >= SILENCE_S:
             self._heard_at = now
-            self._turn_to(self._next_endpoint())
+            self._gateways.found_silent(now)
+            if self._gateways.avoids(self.gateway, now):  # all are silent
+                self._last_refusal = None
+                patience_s = self._grown_patience_s()
+        else:
+            patience_s = self._grown_patience_s()
         if self._expired:
             self._begin_anew()
         self._rewind()
-        self._resend_s = min(self._resend_s * 2, RESEND_MAX_S) if self._session else RESEND_FIRST_S
-        self._resend_at = now + min(self._resend_s, SILENCE_S) if self._commands or self._questions else None
+        self._expect_answer(now, patience_s)
+
+    def _grown_patience_s(self) -> float:
+        self._resend_s = min(self._resend_s * 1.5, RESEND_MAX_S)
+        return self._resend_s
 
     # ---- giving up ----
 
@@ -393,19 +392,16 @@ class Session:
             pending = heapq.heappop(self._deadlines)[2]
             if pending.done:
                 continue
+            gateways = str(self._gateways)
             if isinstance(pending, Command):
-                self._fail(pending, self._verdict(pending))
+                sent = pending.unaccounted > 0
+                self._fail(pending, verdicts.of_command(self._last_refusal, sent, gateways))
             else:
                 self._questions.pop(pending.message.request, None)
                 self._asked.discard(pending.message.request)
-                pending.error = NoQuorum(_NO_READ) if self._last_refusal else ReadTimeout(_READ_TIMEOUT)
-
-    def _verdict(self, command: Command) -> PaxosError:
-        if command.unaccounted:
-            return ProposeTimeout(_UNKNOWN)
-        if self._last_refusal is Reason.OVERLOADED:
-            return Overloaded(_OVERLOADED)
-        return NoQuorum(_NO_QUORUM) if self._last_refusal is not None else Unavailable(_UNAVAILABLE)
+                pending.error = verdicts.of_question(self._last_refusal, gateways)
+        if self._session == NO_SESSION and any(command.value is None for command in self._commands):
+            self._renumber()
 
     def _fail(self, command: Command, error: PaxosError) -> None:
         if not command.done:
@@ -415,33 +411,13 @@ class Session:
             command.value = None
             self._send_from = min(self._send_from, command.seq)
 
-    def close(self, closed: type[PaxosError]) -> None:
-        """Fail whatever is not done."""
+    def close(self, kind: type[PaxosError], why: str) -> None:
+        """Fail whatever is not done, with an error of this kind."""
         for command in self._commands:
             if not command.done:
-                command.error = closed("the client was closed before there was a result")
+                became = "unknown: it may have been applied, or not" if command.unaccounted else "not applied"
+                command.error = kind(f"{became}; {why}")
                 command.error.outcome = "unknown" if command.unaccounted else "not_applied"
         for question in self._questions.values():
-            question.error = closed("the client was closed before there was an answer")
-
-
-_UNKNOWN = (
-    "no result in time: the command was sent and may have been applied, or may not; "
-    "read the log before proposing it again"
-)
-_NO_QUORUM = (
-    "not applied: nobody leads the cluster, because too few acceptors, or no proposer, reach each other; "
-    "look at `paxosctl status`, bring nodes back, and propose again"
-)
-_UNAVAILABLE = (
-    "not applied: no gateway could be reached in time; check the endpoints and whether their daemons run, "
-    "and propose again"
-)
-_OVERLOADED = "not applied: the leader holds as many commands as it may; propose again later, or more slowly"
-_TOO_LARGE = "not applied: the value is over the cluster's limit (limits.command_bytes); propose a smaller one"
-_EXPIRED = (
-    "the cluster forgot this client's session, so it cannot tell whether the command was applied; read the log before "
-    "proposing it again"
-)
-_NO_READ = "nobody leads the cluster, so a read cannot be confirmed; bring nodes back, or read with linearizable=False"
-_READ_TIMEOUT = "no gateway answered in time; check the endpoints and whether their daemons run, and read again"
+            if not question.done:
+                question.error = kind(f"not answered; {why}")

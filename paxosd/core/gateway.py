@@ -56,7 +56,7 @@ from paxosd.core.types import (
     Slot,
     Source,
 )
-from paxosd.core.values import NO_SESSION, MalformedValue, commands
+from paxosd.core.values import COMMANDS_MAX, NO_SESSION, MalformedValue, commands
 
 
 class Replicated(Protocol):
@@ -141,9 +141,8 @@ class Gateway(Agent):
         match message:
             case Propose():
                 self._on_propose(client, message, now)
-            case OpenSession(nonce, attempt):
-                self._remember(self._opening, nonce, client)
-                self._forward(client, Forward(NO_SESSION, attempt, 0, nonce, 1, b""), now)
+            case OpenSession():
+                self._on_open_session(client, message, now)
             case ReadLog():
                 self._readers.add(client, message, now)
             case GetStatus(request):
@@ -202,7 +201,16 @@ class Gateway(Agent):
 
     # ---- commands ----
 
+    def _on_open_session(self, client: ClientAddress, message: OpenSession, now: Instant) -> None:
+        forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, b"")
+        if not message.nonce:
+            return self._refuse(client, forward, Reason.MALFORMED, now)
+        self._remember(self._opening, message.nonce, client)
+        return self._forward(client, forward, now)
+
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
+        if _is_impossible(message):
+            return self._refuse(client, message, Reason.MALFORMED, now)
         self._remember(self._clients, message.session, client)
         known = self._replicated.stored(message.session, message.first_seq, message.count)
         if known is not None:
@@ -217,8 +225,6 @@ class Gateway(Agent):
 
     def _objection(self, message: Propose) -> Reason | None:
         """Why this can never enter the log: it is the last chance to say so to the one who sent it."""
-        if message.session == NO_SESSION or message.count == 0:
-            return Reason.MALFORMED
         if not message.body:
             return None  # withdrawn
         try:
@@ -324,7 +330,8 @@ class Gateway(Agent):
 
     def _report_status(self, now: Instant) -> None:
         leader = self._leader(now) or ""
-        rows = self._board.rows(now, silent_after_s=self._timing.ping_s * 2 + self._timing.retry_s)
+        # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
+        rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
         mine = next(row for row in rows if row.node == self.node_id)
         watermark = max(row.watermark for row in rows)
         for client, request in self._board.take_asked():
@@ -342,3 +349,9 @@ class Gateway(Agent):
                     rows,
                 ),
             )
+
+
+def _is_impossible(message: Propose) -> bool:
+    """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
+    numbered = message.session != NO_SESSION and 0 < message.count <= COMMANDS_MAX
+    return not numbered or not message.first_seq or message.acknowledged > message.first_seq

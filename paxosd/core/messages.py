@@ -409,7 +409,7 @@ class StatusReport:
     request: int
     cluster: str
     gateway: NodeId
-    leader: NodeId
+    leader: str
     ballot: Ballot
     watermark: Slot
     applied: Slot

@@ -12,6 +12,12 @@ READERS_MAX = 65536
 """How many reads may wait; the oldest is forgotten first, and its client asks again."""
 
 
+HELD_S_MAX = 10.0
+"""How long a read may wait for a next entry, whatever its client wishes."""
+FORGOTTEN_AFTER_S = 60.0
+"""How much later a read is forgotten that cannot be answered: its client has asked again, or is gone."""
+
+
 @dataclass(slots=True)
 class _Reader:
     client: ClientAddress
@@ -39,7 +45,8 @@ class Readers:
     def add(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
         if not self._round:
             self._first_round = int(now * 1_000_000)
-        self._readers.append(_Reader(client, read, now + read.wait_ms / 1000, not read.linearizable))
+        deadline = now + min(read.wait_ms / 1000, HELD_S_MAX)
+        self._readers.append(_Reader(client, read, deadline, not read.linearizable))
         if len(self._readers) > READERS_MAX:
             self._readers.pop(0)
 
@@ -76,6 +83,8 @@ class Readers:
             caught_up = reader.confirmed and next_slot >= reader.applied and revision >= reader.read.seen
             if caught_up and (revision >= reader.read.start or now >= reader.deadline):
                 yield reader.client, reader.read
+                continue
+            if now - reader.deadline >= FORGOTTEN_AFTER_S:
                 continue
             waiting.append(reader)
             if caught_up and (self._deadline is None or reader.deadline < self._deadline):

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError
-from paxosd.client.session import Command, Question, Session
+from paxosd.client.session import Session
 from paxosd.codec import Codec, MalformedFrame
 from paxosd.core.messages import LogPage, ReadLog
+from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
 from paxosd.sim.invariants import Order, ensure
 from paxosd.sim.plan import Plan
@@ -80,11 +82,12 @@ class SimClient:
         messages = self._session.poll(now)
         if messages:
             gateway = self.gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages]):
+            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
                 self._send(self.name, gateway, frame)
         self._settle(now)
         times = [self._next_call_s] if self.working else []
         if (deadline := self._session.next_deadline()) is not None:
+            ensure(deadline > now, "busy", f"{self.name} has nothing to do, and does not sleep")
             times.append(deadline)
         if times:
             self._wake(max(min(times), now + SMALLEST_WAIT_S))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.client.session import Command, Question
+from paxosd.client.calls import Command, Question
 from paxosd.core.messages import (
     Accept,
     Applied,

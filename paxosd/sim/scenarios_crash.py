@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from paxosd.client.session import Command
+from paxosd.client.calls import Command
 from paxosd.core.messages import Accept, Accepted, Heartbeat, Nack, PreVote, ReadIndexReply, ReadLog
 from paxosd.core.records import Record, Round, Voted
 from paxosd.core.types import Ballot, NodeId

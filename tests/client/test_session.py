@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.client.errors import NoQuorum, Overloaded, ProposeTimeout, SessionExpired, TooLarge, Unavailable
-from paxosd.client.session import Command, Question, Session
+from paxosd.client.calls import Command, Question
+from paxosd.client.errors import (
+    ClientClosed,
+    ConfigurationError,
+    NoQuorum,
+    Overloaded,
+    ProposeTimeout,
+    SessionExpired,
+    TooLarge,
+    Unavailable,
+    WrongCluster,
+)
+from paxosd.client.session import RESEND_MAX_S, Session
 from paxosd.core.messages import (
     Applied,
     FromClient,
@@ -60,6 +73,11 @@ class Bench:
 
     def later(self, seconds: float) -> None:
         self.now += seconds
+
+    def sleeps(self) -> bool:
+        """Whether nothing is due now, after a poll."""
+        due = self.session.next_deadline()
+        return due is None or due > self.now
 
     def refuse(self, proposal: Propose, reason: Reason, attempt: int | None = None) -> None:
         named = proposal.attempt if attempt is None else attempt
@@ -185,6 +203,49 @@ def test_o05_a_value_that_the_cluster_calls_too_large_is_too_large_at_once() -> 
     assert isinstance(command.error, TooLarge)
 
 
+def test_o05_of_a_batch_only_what_is_too_large_fails_whatever_became_of_the_others() -> None:
+    bench = opened()
+    small = bench.propose(b"small")
+    bench.proposals()  # applied, and the answer is lost
+    large = bench.propose(b"too large a value")
+    bench.later(1.0)
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.TOO_LARGE)
+
+    assert sending.count == 2
+    assert isinstance(large.error, TooLarge)
+    assert small.error is None
+    bench.hear(Applied(7, 2, 1, 2, 2, ""))
+    assert small.receipt == (2, 2)
+
+
+def test_o05_a_value_that_was_given_up_does_not_make_a_smaller_one_too_large() -> None:
+    bench = opened()
+    bench.propose(b"too large a value", timeout_s=0.1)
+    small = bench.propose(b"small")
+    (sending,) = bench.proposals()
+    bench.later(0.2)
+    bench.poll()
+    bench.refuse(sending, Reason.TOO_LARGE)
+
+    assert small.error is None
+
+
+def test_a_sending_that_no_gateway_can_read_fails_what_was_never_sent_otherwise() -> None:
+    bench = opened()
+    unsure = bench.propose(b"unsure", timeout_s=3.0)
+    bench.proposals()
+    bench.later(1.0)
+    sure = bench.propose(b"sure", timeout_s=3.0)
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.MALFORMED)
+    bench.later(5.0)
+    bench.poll()
+
+    assert isinstance(sure.error, ConfigurationError)
+    assert isinstance(unsure.error, ProposeTimeout)
+
+
 def test_a_command_that_was_given_up_is_withdrawn_under_its_number() -> None:
     bench = opened()
     bench.propose(b"gone", timeout_s=1.0)
@@ -240,6 +301,164 @@ def test_a_hint_is_followed_and_what_waits_is_sent_there() -> None:
 
     assert bench.session.gateway == "tcp://l9:7100"
     assert [sending.first_seq for sending in bench.proposals()] == [3]
+
+
+def test_n20_a_gateway_that_was_silent_is_paid_for_once() -> None:
+    bench = opened()
+    bench.propose(b"a")
+    bench.proposals()
+    bench.later(1.0)
+    (sending,) = bench.proposals()
+    assert bench.session.gateway == GATEWAYS[1]
+    for revision in range(2, 12):
+        bench.hear(Applied(7, sending.first_seq, 1, revision, revision, "l1:7100"))  # which is silent
+        bench.propose(b"next")
+        bench.later(0.9)
+        (sending,) = bench.proposals()
+        assert bench.session.gateway == GATEWAYS[1]
+
+
+def test_a_gateway_that_holds_the_question_of_a_follower_is_not_silent() -> None:
+    bench = Bench()
+    bench.session.ask(Question(ReadLog(1, 9, False, 0, 1000), FAR))
+    asked = len(bench.poll())
+    while bench.now < 1.2:
+        bench.later(0.05)
+        asked += len(bench.poll())
+
+    assert asked == 1
+    assert bench.session.gateway == GATEWAYS[0]
+    while bench.now < 2.0:
+        bench.later(0.05)
+        asked += len(bench.poll())
+    assert (asked, bench.session.gateway) == (2, GATEWAYS[1])
+
+
+def test_a_command_beside_the_question_of_a_follower_is_sent_elsewhere_as_soon_as_any() -> None:
+    bench = opened()
+    bench.session.ask(Question(ReadLog(1, 9, False, 0, 1000), FAR))
+    bench.poll()
+    bench.later(0.2)
+    bench.propose()
+    bench.poll()
+    bench.later(0.5)
+
+    assert len(bench.proposals()) == 1
+    assert bench.session.gateway == GATEWAYS[1]
+
+
+@pytest.mark.parametrize("talks", [False, True])
+def test_what_is_sent_again_in_vain_is_sent_less_and_less_often(talks: bool) -> None:
+    bench = opened()
+    bench.propose()
+    times: list[float] = []
+    while bench.now < 20.0:
+        if bench.proposals():
+            times.append(bench.now)
+        if talks:
+            bench.hear(LogPage(99, (), 0, 0, ""))
+        bench.later(0.01)
+    waits = [after - before for before, after in pairwise(times)]
+
+    assert waits[0] == pytest.approx(0.5, abs=0.02)
+    assert waits[-1] == pytest.approx(RESEND_MAX_S, abs=0.02)
+    assert len(times) < 16
+
+
+def test_sending_again_begins_anew_after_a_result() -> None:
+    bench = opened()
+    bench.propose()
+    while bench.now < 20.0:
+        for sending in bench.proposals():
+            last = sending
+        bench.later(0.1)
+    bench.hear(Applied(7, last.first_seq, 1, 2, 2, ""))
+    bench.propose()
+    bench.poll()
+    bench.later(0.6)
+
+    assert len(bench.proposals()) == 1
+
+
+def test_u07_a_gateway_of_another_cluster_is_left_for_one_of_ours() -> None:
+    bench = Bench()
+    command = bench.propose()
+    bench.poll()
+    bench.session.set_aside(GATEWAYS[0], "its digest is another one", bench.now)
+    bench.open()
+    (sending,) = bench.proposals()
+    bench.hear(Applied(7, sending.first_seq, 1, 1, 1, "l1:7100"))
+
+    assert bench.session.gateway == GATEWAYS[1]
+    assert command.receipt == (1, 1)
+
+
+def test_u07_when_no_gateway_is_of_our_cluster_all_of_them_are_named_with_the_reason() -> None:
+    bench = Bench()
+    command = bench.propose()
+    bench.poll()
+    bench.session.set_aside(GATEWAYS[0], "digest aa", bench.now)
+    with pytest.raises(WrongCluster) as lost:
+        bench.session.set_aside(GATEWAYS[1], "digest bb", bench.now)
+    bench.session.close(WrongCluster, str(lost.value))
+
+    assert all(word in str(command.error) for word in (*GATEWAYS, "digest aa", "digest bb", "not applied"))
+    assert isinstance(command.error, WrongCluster)
+    assert command.error.outcome == "not_applied"
+
+
+# ---- what is said at the end ---------------------------------------------------------------------
+
+
+def test_a_command_that_may_be_applied_is_told_why_there_is_no_result_and_what_to_do() -> None:
+    bench = opened()
+    refused = bench.propose(timeout_s=2.0)
+    (first,) = bench.proposals()
+    bench.later(0.6)
+    (second,) = bench.proposals()
+    bench.refuse(second, Reason.NO_LEADER)
+    bench.later(2.0)
+    bench.poll()
+    bench.hear(Applied(7, first.first_seq, 1, 2, 2, ""))
+    unanswered = bench.propose(timeout_s=5.0)
+    while not unanswered.done:
+        bench.poll()
+        bench.later(0.1)
+
+    for command, why in ((refused, "nobody leads"), (unanswered, "no gateway answered")):
+        assert all(words in str(command.error) for words in ("unknown:", why, "read the log"))
+
+
+def test_a_cluster_that_refused_and_then_died_is_said_to_be_silent() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=5.0)
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.NO_LEADER)
+    bench.later(5.1)
+    while not command.done:
+        bench.poll()
+        bench.later(0.1)
+
+    assert isinstance(command.error, NoQuorum)  # it slept through: the last word is all that is known
+
+    command = bench.propose(timeout_s=5.0)
+    while not command.done:
+        bench.poll()
+        bench.later(0.1)
+    assert "no gateway answered" in str(command.error)
+
+
+def test_what_is_open_when_the_client_is_closed_is_unknown_only_if_it_was_sent() -> None:
+    bench = opened()
+    sent = bench.propose()
+    bench.poll()
+    unsent = bench.propose()
+    question = Question(ReadLog(1, 1, True, 0, 0), FAR)
+    bench.session.ask(question)
+    bench.session.close(ClientClosed, "the client was closed")
+
+    assert [command.error.outcome for command in (sent, unsent) if command.error] == ["unknown", "not_applied"]
+    assert isinstance(question.error, ClientClosed)
 
 
 # ---- a session that is forgotten ---------------------------------------------------------------
@@ -320,6 +539,59 @@ def test_a_read_is_asked_again_until_it_is_answered() -> None:
     assert question.answer == LogPage(1, (), 0, 0, "")
 
 
+# ---- it sleeps while it waits --------------------------------------------------------------------
+
+
+def test_l13_a_client_that_waits_for_its_session_sleeps() -> None:
+    bench = Bench()
+    bench.propose()
+    bench.poll()
+
+    assert bench.sleeps()
+
+
+def test_l13_a_client_whose_calls_are_over_sleeps_whatever_comes_late() -> None:
+    bench = opened()
+    bench.propose(b"a")
+    (first,) = bench.proposals()
+    bench.propose(b"b")
+    bench.proposals()
+    bench.later(1.0)
+    (again,) = bench.proposals()
+    bench.hear(Applied(7, again.first_seq, 2, 2, 2, ""))
+    bench.refuse(first, Reason.NO_LEADER)
+    bench.hear(Refused(7, 0, 3, 1, Reason.GAP, 2, ""))
+    bench.later(1.0)
+
+    assert bench.poll() == []
+    assert bench.sleeps()
+
+
+def test_l13_a_client_that_waits_for_the_last_answers_of_a_lost_session_sleeps() -> None:
+    bench = opened()
+    bench.propose(b"unsure")
+    bench.proposals()
+    bench.propose(b"sure")
+    (second,) = bench.proposals()
+    bench.refuse(second, Reason.SESSION_UNKNOWN)
+    bench.poll()
+
+    assert bench.sleeps()
+
+
+def test_l13_a_client_of_a_dead_cluster_whose_calls_are_over_sends_nothing_more() -> None:
+    bench = Bench()
+    command = bench.propose(timeout_s=3.0)
+    while not command.done:
+        bench.poll()
+        bench.later(0.1)
+    bench.later(10.0)
+    bench.poll()
+
+    assert bench.poll() == []
+    assert bench.session.next_deadline() is None
+
+
 # ---- an adversary ------------------------------------------------------------------------------
 
 
@@ -391,6 +663,7 @@ def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> t
         if draw(10) == 0:
             cluster.take(OpenSession(10**9 + step, 1))  # somebody else: it may push our session out
         to_cluster += bench.poll()
+        assert bench.sleeps()
         if to_cluster and draw(2):
             message = to_cluster.pop(draw(len(to_cluster)))
             fate = draw(6)
@@ -405,7 +678,7 @@ def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> t
             if draw(5):
                 bench.hear(answer)
         bench.later([0.0, 0.05, 0.7][draw(3)])
-    bench.session.close(lambda text: Unavailable(text))  # type: ignore[arg-type]
+    bench.session.close(ClientClosed, "closed")
     return commands, kept
 
 

@@ -15,7 +15,7 @@ from paxosd.core.values import encode_body
 from tests.core.helpers import REPLICAS, always_the_same, noop, value
 from tests.core.test_node import elected, replica
 
-numbers = st.one_of(st.integers(0, 12), st.integers(0, 2**31))
+numbers = st.one_of(st.integers(0, 12), st.integers(0, 2**31), st.integers(2**63 - 9, 2**63 - 1))
 ballots = st.one_of(st.just(NO_BALLOT), st.builds(Ballot, st.integers(1, 6), st.sampled_from(sorted(REPLICAS))))
 values = st.sampled_from([noop(), noop(5000), value(b"a"), value(b"a", b"b", first_seq=2)])
 votes = st.builds(Vote, numbers, ballots, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,9 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
+from paxosd.core.readers import FORGOTTEN_AFTER_S, HELD_S_MAX
 from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Revision, SessionId, Slot
-from paxosd.core.values import NO_SESSION, encode_body
+from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
 from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership
 
 B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
@@ -199,6 +201,47 @@ def test_o05_what_can_never_enter_the_log_is_refused_at_once() -> None:
         desk.deliver(ME, message)
         desk.expect_sent(ME, refusal(message, reason))
         desk.expect_silence()
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"session": NO_SESSION},
+        {"count": 0},
+        {"count": 2**63 - 1},
+        {"count": COMMANDS_MAX + 1, "body": b""},
+        {"first_seq": 0, "acknowledged": 0},
+        {"first_seq": 4, "acknowledged": 5},
+        {"first_seq": 4, "acknowledged": 2**63 - 1, "body": b""},
+    ],
+    ids=str,
+)
+def test_m16_numbers_that_no_client_has_are_malformed_and_nothing_is_kept_of_them(impossible: dict[str, Any]) -> None:
+    desk = Desk()
+    message = replace(propose(b"a"), **impossible)
+    desk.deliver(ME, message)
+    desk.expect_sent(ME, refusal(message, Reason.MALFORMED))
+    desk.expect_silence()
+    desk.apply(1, Outcome("applied", message.session, 1, 1, revision=1, slot=1))
+
+    desk.expect_silence()
+
+
+def test_m16_a_wish_for_a_session_without_a_name_is_malformed() -> None:
+    desk = Desk()
+    desk.deliver(ME, OpenSession(0, 6))
+
+    desk.expect_sent(ME, Refused(0, 6, 0, 1, Reason.MALFORMED, 0, ""))
+    desk.expect_silence()
+
+
+def test_numbers_at_the_end_of_their_range_are_forwarded_like_any_other() -> None:
+    desk = Desk()
+    last = 2**63 - 1
+    desk.deliver(ME, Propose(last, last, last, last, 1, encode_body([b"a"])), OpenSession(last, last))
+
+    assert [forward.first_seq for _, forward in desk.take(Forward)] == [last, last]
+    desk.expect_silence()
 
 
 def test_the_largest_command_and_a_withdrawal_are_forwarded() -> None:
@@ -439,6 +482,20 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
     desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
 
 
+def test_l13_absurd_reads_are_answered_or_forgotten() -> None:
+    desk = Desk()
+    last = 2**63 - 1
+    desk.deliver(ME, read(1, start=last, linearizable=False, wait_ms=last), read(2, linearizable=False, seen=last))
+    desk.wait(HELD_S_MAX)
+    desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
+    desk.wait(FORGOTTEN_AFTER_S)
+    desk.set_aside()
+    desk.state.revision = last
+    desk.apply(1)
+
+    desk.expect_silence()
+
+
 def test_l13_a_read_that_waits_for_apply_does_not_keep_the_gateway_busy() -> None:
     desk = Desk()
     desk.deliver(ME, read(1), read(2, linearizable=False, seen=9))
@@ -484,6 +541,21 @@ def test_a_status_request_is_answered_with_fresh_answers_of_all_nodes() -> None:
     assert (report.watermark, report.applied, report.revision) == (8, 6, 4)
     assert {row.node: row.reachable for row in report.nodes} == {node: node in ("p1", "l1") for node in ROLES}
     desk.expect_silence()
+
+
+@pytest.mark.parametrize(("waited_s", "reachable"), [(TIMING.ping_s - 0.1, True), (TIMING.ping_s + 0.1, False)])
+def test_a_node_is_reachable_until_it_missed_one_ping_and_the_answer_to_the_next(
+    waited_s: float, reachable: bool
+) -> None:
+    desk = Desk()
+    desk.deliver("a1", Pong(9, False, B3, 7, 0, 0))
+    desk.wait(waited_s)
+    desk.deliver(ME, GetStatus(5))
+    desk.wait(TIMING.retry_s)
+
+    report = desk.take_one(StatusReport)
+    assert [row.reachable for row in report.nodes if row.node == "a1"] == [reachable]
+    desk.set_aside()
 
 
 def test_a_status_without_a_leader_names_none() -> None:

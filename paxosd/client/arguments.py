@@ -1,0 +1,53 @@
+"""What callers give, checked before anything is sent; every complaint names the value, the rule and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paxosd.client.errors import ConfigurationError
+from paxosd.core.types import Revision
+from paxosd.transport.base import TransportError
+from paxosd.transport.names import host_and_port
+
+SECONDS_MAX = 1e6
+"""Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""
+
+EXAMPLE = '["l1:7100", "l2:7100"]'
+
+
+def addresses(endpoints: Sequence[str], any_scheme: bool = False) -> list[str]:
+    """As URLs; raises `ConfigurationError`. `any_scheme`: not only "tcp://"."""
+    if isinstance(endpoints, str) or not isinstance(endpoints, Sequence) or not endpoints:
+        raise ConfigurationError(f"endpoints are a list of addresses such as {EXAMPLE}, not {endpoints!r}")
+    return [_address(endpoint, any_scheme) for endpoint in endpoints]
+
+
+def _address(endpoint: object, any_scheme: bool) -> str:
+    if not isinstance(endpoint, str):
+        raise ConfigurationError(f"an endpoint is a text such as {EXAMPLE}, not {endpoint!r}")
+    url = endpoint if "://" in endpoint else f"tcp://{endpoint}"
+    if not any_scheme or url.startswith("tcp://"):
+        try:
+            host_and_port(url)
+        except TransportError as error:
+            raise ConfigurationError(f"endpoint {endpoint!r} is no address: write host:port, {EXAMPLE}") from error
+    return url
+
+
+def seconds(timeout: float, least: float | None = None) -> float:
+    """A time to wait; above 0, or from `least` on. Raises `TypeError` or `ValueError`."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds, such as 2.5, not {timeout!r}")
+    if not (0 < timeout <= SECONDS_MAX or timeout == least):
+        rule = "above 0" if least is None else f"from {least:g} on"
+        raise ValueError(f"a timeout is a number of seconds {rule}, and at most {SECONDS_MAX:g}, not {timeout!r}")
+    return float(timeout)
+
+
+def revision(start: Revision) -> Revision:
+    """A position in the log; raises `TypeError` or `ValueError`."""
+    if isinstance(start, bool) or not isinstance(start, int):
+        raise TypeError(f"a revision is a whole number, such as 1, not {start!r}")
+    if not 0 < start < 1 << 63:
+        raise ValueError(f"revisions count from 1 on, and {start} is none: start=1 reads the whole log")
+    return start

@@ -1,0 +1,87 @@
+"""What is said of a call that is given up: what became of it, why as far as a client can know, what to do next.
+
+The outcome is decided by the session; here it only finds its words.
+"""
+
+from __future__ import annotations
+
+from paxosd.client.errors import (
+    ConfigurationError,
+    NoQuorum,
+    Overloaded,
+    PaxosError,
+    ProposeTimeout,
+    ReadTimeout,
+    SessionExpired,
+    TooLarge,
+    Unavailable,
+)
+from paxosd.core.messages import Reason
+
+_NOBODY_LEADS = (
+    "nobody leads the cluster, because too few acceptors, or no proposer, reach each other; `paxosctl status` names "
+    "the nodes that are missing: bring them back"
+)
+_READ_FIRST = "read the log before you propose it again"
+
+
+def of_command(refusal: Reason | None, sent: bool, gateways: str) -> PaxosError:
+    """Its time is over. `refusal`: why it was refused last, None if nobody answers; `sent`: it may be applied."""
+    if sent:
+        return ProposeTimeout(
+            "unknown: the command was sent and had no result in time, so it may have been applied, or not; "
+            f"{_why_no_result(refusal, gateways)}; {_READ_FIRST}"
+        )
+    if refusal is None:
+        return Unavailable(f"not applied: {_nobody_answers(gateways)}; then propose it again")
+    if refusal is Reason.OVERLOADED:
+        return Overloaded(
+            "not applied: the leader holds as many commands as it may (it is slower than its clients, or lacks a "
+            "quorum); propose it again later, or more slowly"
+        )
+    return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
+
+
+def of_question(refusal: Reason | None, gateways: str) -> PaxosError:
+    """A read, or a question for the status, whose time is over."""
+    if refusal is None:
+        return ReadTimeout(f"not answered in time: {_nobody_answers(gateways)}; then ask again")
+    return NoQuorum(
+        f"not answered: {_NOBODY_LEADS}, or read what one gateway has (linearizable=False, `paxosctl log --stale`)"
+    )
+
+
+def too_large(size: int, limit: int | None = None) -> PaxosError:
+    """`limit`: None if only the cluster knows it."""
+    allowed = "more than the cluster takes" if limit is None else f"and the cluster takes {limit}"
+    return TooLarge(
+        f"not applied: the value has {size} bytes, {allowed} (limits.command_bytes); propose a smaller one, or raise "
+        "the limit in the membership file of all nodes"
+    )
+
+
+def unreadable() -> PaxosError:
+    """A gateway could not make sense of what it was sent."""
+    return ConfigurationError(
+        "not applied: the gateway cannot read what this client sends; install the version of paxosd that its nodes have"
+    )
+
+
+def expired() -> PaxosError:
+    """Of a session that the cluster forgot."""
+    return SessionExpired(
+        "unknown: the cluster forgot this client's session, as it does with those unused for the longest time, and "
+        f"with it whether the command was applied; {_READ_FIRST}"
+    )
+
+
+def _why_no_result(refusal: Reason | None, gateways: str) -> str:
+    if refusal is None:
+        return f"no gateway answered about it ({gateways}): the cluster is slow, stopped or cut off"
+    if refusal is Reason.OVERLOADED:
+        return "the leader is overloaded"
+    return _NOBODY_LEADS
+
+
+def _nobody_answers(gateways: str) -> str:
+    return f"no gateway answered ({gateways}); check these addresses, and whether their daemons run"

@@ -1,0 +1,547 @@
+"""The public `Client`: against three real replicas on loopback, against gateways that are silent, and alone."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paxosd import (
+    Client,
+    ClientClosed,
+    ConfigurationError,
+    NoQuorum,
+    PaxosError,
+    ProposeTimeout,
+    ReadTimeout,
+    TooLarge,
+    Unavailable,
+    WrongCluster,
+)
+from paxosd.codec import Codec
+from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
+from tests.system.daemons import REPLICAS, DaemonCluster, free_ports
+
+COMMAND_BYTES_MAX = 10_000
+SLACK_S = 0.5
+"""How much later than its timeout a call may end on a machine that is busy."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonCluster]:
+    limits = f"limits: {{command_bytes: {COMMAND_BYTES_MAX}}}"
+    with DaemonCluster(tmp_path_factory.mktemp("cluster"), REPLICAS, limits) as running:
+        yield running
+
+
+@pytest.fixture
+def client(cluster: DaemonCluster) -> Iterator[Client]:
+    with cluster.client() as made:
+        yield made
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a gateway that accepts connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def dead() -> str:
+    """An address where nobody listens."""
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+def within(timeout_s: float, call: Callable[[], object]) -> PaxosError:
+    """The error that this call ends with, no later than its timeout and not much sooner."""
+    started = time.monotonic()
+    with pytest.raises(PaxosError) as lost:
+        call()
+    took_s = time.monotonic() - started
+    assert timeout_s - 0.05 <= took_s <= timeout_s + SLACK_S
+    return lost.value
+
+
+# ---- proposing and reading -----------------------------------------------------------------------
+
+
+def test_a_value_gets_the_next_revision_and_is_read_back_under_it(client: Client) -> None:
+    first = client.propose(b"first")
+    second = client.propose(b"", timeout=5)
+
+    assert second.revision == first.revision + 1
+    assert second.slot > first.slot
+    assert [(entry.revision, entry.slot, entry.value) for entry in client.log(start=first.revision)] == [
+        (*first, b"first"),
+        (*second, b""),
+    ]
+
+
+def test_pipelined_values_are_applied_in_the_order_of_the_calls(client: Client) -> None:
+    futures = [client.propose_async(b"p%d" % number) for number in range(500)]
+    receipts = [future.result(timeout=10) for future in futures]
+
+    assert [receipt.revision - receipts[0].revision for receipt in receipts] == list(range(500))
+    assert all(future.done() and future.exception() is None for future in futures)
+    assert futures[7].result() == receipts[7]
+
+
+def test_another_client_reads_what_this_one_was_promised(client: Client, cluster: DaemonCluster) -> None:
+    receipt = client.propose(b"promised")
+    for node in cluster.gateways:
+        with cluster.client([node]) as other:
+            assert [entry.value for entry in other.log(start=receipt.revision)][:1] == [b"promised"]
+
+
+def test_a_reader_that_follows_is_given_what_comes_later(client: Client, cluster: DaemonCluster) -> None:
+    start = client.propose(b"seen").revision
+    with cluster.client() as reader:
+        entries = reader.log(start=start, follow=True)
+        seen = [next(entries).value]
+        for number in range(3):
+            client.propose(b"later %d" % number)
+            seen.append(next(entries).value)
+
+    assert seen == [b"seen", b"later 0", b"later 1", b"later 2"]
+
+
+def test_reading_from_beyond_the_end_gives_nothing(client: Client) -> None:
+    end = client.propose(b"the last").revision
+
+    assert list(client.log(start=end + 1)) == []
+    assert list(client.log(start=end + 1000)) == []
+
+
+def test_a_log_longer_than_a_page_is_read_whole_also_without_asking_the_leader(client: Client) -> None:
+    values = [b"%03d" % number + bytes(9000) for number in range(200)]  # 1.8 MB, in pages of 1 MiB
+    futures = [client.propose_async(value) for value in values]
+    start = futures[0].result(20).revision
+    futures[-1].result(20)
+
+    assert [entry.value for entry in client.log(start=start)] == values
+    assert [entry.value for entry in client.log(start=start, linearizable=False)] == values
+
+
+def test_many_threads_share_a_client_and_each_finds_its_values_once_and_in_order(client: Client) -> None:
+    def propose(name: int) -> None:
+        revisions[name] = [client.propose(b"%d-%d" % (name, number)).revision for number in range(25)]
+
+    revisions: dict[int, list[int]] = {}
+    start = client.propose(b"start").revision + 1
+    threads = [threading.Thread(target=propose, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log = {entry.revision: entry.value for entry in client.log(start=start)}
+
+    assert sorted(revisions) == list(range(8))
+    assert len(log) == 200
+    for name, given in revisions.items():
+        assert given == sorted(given)
+        assert [log[revision] for revision in given] == [b"%d-%d" % (name, number) for number in range(25)]
+
+
+def test_endpoints_may_be_given_without_a_scheme_and_then_any_cluster_is_right(cluster: DaemonCluster) -> None:
+    with Client([url.removeprefix("tcp://") for url in cluster.gateways.values()]) as client:
+        assert client.propose(b"hello").revision > 0
+        assert client.status().cluster == "test"
+
+
+def test_status_names_the_leader_and_every_node(client: Client) -> None:
+    report = client.status()
+
+    assert report.leader in REPLICAS
+    assert {node.node: node.role for node in report.nodes} == REPLICAS
+    assert [node.node for node in report.nodes if node.leading] == [report.leader]
+
+
+# ---- too large -----------------------------------------------------------------------------------
+
+
+def test_o05_a_value_over_the_limit_of_the_file_is_refused_before_anything_is_sent(cluster: DaemonCluster) -> None:
+    link = Recorder()
+    with (
+        Client(["a:1"], link=link, command_bytes_max=10) as client,
+        pytest.raises(TooLarge, match=r"not applied: .* 11 bytes.* takes 10 .*limits.command_bytes") as lost,
+    ):
+        client.propose_async(bytes(11))
+
+    assert lost.value.outcome == "not_applied"
+    assert link.sent == []
+    with cluster.client() as client:
+        assert client.propose(bytes(COMMAND_BYTES_MAX)).revision
+        with pytest.raises(TooLarge):
+            client.propose(bytes(COMMAND_BYTES_MAX + 1))
+
+
+def test_o05_without_a_file_the_cluster_says_it_and_what_was_sent_beside_is_applied(cluster: DaemonCluster) -> None:
+    with Client(list(cluster.gateways.values())) as client:
+        futures = [client.propose_async(bytes(size)) for size in (1, COMMAND_BYTES_MAX + 1, 2, COMMAND_BYTES_MAX + 2)]
+        errors = [future.exception() for future in futures]
+
+    assert [type(error) for error in errors] == [type(None), TooLarge, type(None), TooLarge]
+    assert str(COMMAND_BYTES_MAX + 1) in str(errors[1])
+
+
+# ---- what cannot work ----------------------------------------------------------------------------
+
+BAD_CALLS: dict[str, tuple[Callable[[Client], object], type[Exception], str]] = {
+    "a text": (lambda client: client.propose("text"), TypeError, "bytes, not str"),  # type: ignore[arg-type]
+    "a bytearray": (lambda client: client.propose(bytearray(1)), TypeError, "bytes, not bytearray"),  # type: ignore[arg-type]
+    "no time": (lambda client: client.propose(b"", timeout=0), ValueError, "above 0"),
+    "less than no time": (lambda client: client.propose_async(b"", timeout=-1), ValueError, "above 0"),
+    "no number": (lambda client: client.propose(b"", timeout=float("nan")), ValueError, "above 0"),
+    "for ever": (lambda client: client.propose(b"", timeout=float("inf")), ValueError, "at most"),
+    "time as text": (lambda client: client.propose(b"", timeout="5"), TypeError, "number of seconds"),  # type: ignore[arg-type]
+    "time as a flag": (lambda client: client.propose(b"", timeout=True), TypeError, "number of seconds"),
+    "status in no time": (lambda client: client.status(timeout=-0.1), ValueError, "above 0"),
+    "a log from 0": (lambda client: client.log(start=0), ValueError, "count from 1"),
+    "a log from below": (lambda client: client.log(start=-3), ValueError, "count from 1"),
+    "a log from far": (lambda client: client.log(start=1 << 63), ValueError, "count from 1"),
+    "a log from half": (lambda client: client.log(start=1.5), TypeError, "whole number"),  # type: ignore[arg-type]
+    "a log in no time": (lambda client: client.log(timeout=0), ValueError, "above 0"),
+    "a wait of less than no time": (
+        lambda client: client.propose_async(b"").result(timeout=-1),
+        ValueError,
+        "from 0 on",
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_CALLS)
+def test_a_wrong_argument_is_refused_at_the_call(bad: str, dead: str) -> None:
+    call, kind, words = BAD_CALLS[bad]
+    with Client([dead]) as client, pytest.raises(kind, match=words):
+        call(client)
+
+
+@pytest.mark.parametrize(
+    "endpoints",
+    [[], "l1:7100", None, 7, [7], ["l1"], ["l1:0"], ["l1:99999"], ["http://l1:80"], ["tcp://l1"], ["l 1:7100"], [""]],
+)
+def test_endpoints_that_are_no_addresses_are_refused_with_an_example(endpoints: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"l1:7100"):
+        Client(endpoints)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_client_with_an_impossible_timeout_is_not_made(timeout: float) -> None:
+    with pytest.raises(ValueError, match="seconds"):
+        Client(["l1:7100"], timeout=timeout)
+
+
+NODE = '{role: replica, address: "127.0.0.1:7000"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "No such file"),
+        ("nodes: [", "line"),
+        ("cluster: c\nnodes: {a1: {role: king}}\n", "king"),
+        (f"cluster: c\nnodes: {{r1: {NODE}}}\n", "client address"),
+        ("cluster: c\ntransport: queue\nnodes: {r1: {role: replica}}\n", r"Client\.local"),
+    ],
+)
+def test_a_wrong_file_is_a_configuration_error_that_names_it(tmp_path: Path, text: str | None, words: str) -> None:
+    file = tmp_path / "cluster.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ConfigurationError) as wrong:
+        Client.from_config(file)
+
+    assert str(file) in str(wrong.value)
+    assert wrong.value.outcome == "not_applied"
+
+
+def test_a_local_cluster_that_cannot_decide_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError):
+        Client.local(acceptors=0)
+
+
+# ---- nobody answers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["silent", "dead"])
+def test_l13_every_call_ends_at_its_timeout_when_nobody_answers(kind: str, request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue(kind)
+    with Client([address], timeout=0.4) as client:
+        proposing = within(0.4, lambda: client.propose(b"v"))
+        asking = within(0.2, lambda: client.status(timeout=0.2))
+        reading = within(0.3, lambda: next(client.log(timeout=0.3)))
+
+    assert [type(proposing), type(asking), type(reading)] == [Unavailable, ReadTimeout, ReadTimeout]
+    assert all(error.outcome == "not_applied" and address in str(error) for error in (proposing, asking, reading))
+
+
+def test_a_wait_for_a_result_ends_at_its_own_timeout_and_the_command_goes_on(silent: str) -> None:
+    with Client([silent], timeout=0.5) as client:
+        future = client.propose_async(b"v")
+        for timeout in (0, 0.1):
+            with pytest.raises(TimeoutError, match="goes on") as early:
+                future.result(timeout)
+            assert not isinstance(early.value, PaxosError)
+        assert not future.done()
+        assert isinstance(future.exception(timeout=5), Unavailable)
+        assert future.done()
+
+
+@pytest.mark.parametrize("kind", ["silent", "dead"])
+def test_l13_a_client_sleeps_while_nobody_answers(kind: str, request: pytest.FixtureRequest) -> None:
+    with Client([request.getfixturevalue(kind)]) as client:
+        before_s = time.process_time()
+        within(1.5, lambda: client.propose(b"v", timeout=1.5))
+        busy_s = time.process_time() - before_s
+
+    assert busy_s < 0.3
+
+
+def test_n20_a_silent_gateway_is_paid_for_once(cluster: DaemonCluster, silent: str) -> None:
+    with Client([silent, *cluster.gateways.values()]) as client:
+        client.propose(b"which finds it silent")
+        started = time.monotonic()
+        for _ in range(20):
+            client.propose(b"at once")
+        took_s = time.monotonic() - started
+
+    assert took_s < 2.0
+
+
+# ---- no quorum -----------------------------------------------------------------------------------
+
+
+def test_l06_without_a_quorum_the_outcome_is_told_in_time_and_true_and_service_goes_on_when_it_is_back(
+    cluster: DaemonCluster,
+) -> None:
+    with cluster.client() as client:
+        start = client.propose(b"before").revision + 1
+        leader = cluster.leader()
+        lost = [node for node in REPLICAS if node != leader]
+        cluster.kill(*lost)
+        unsure = within(2.0, lambda: client.propose(b"unsure", timeout=2.0))
+        while client.status().leader:
+            pass  # until the one that is left knows that it is alone
+        refused = within(0.5, lambda: client.propose(b"refused", timeout=0.5))
+        reading = within(0.5, lambda: next(client.log(timeout=0.5)))
+        cheap = list(client.log(start=start - 1, linearizable=False))
+        cluster.start(*lost)
+        client.propose(b"after", timeout=20)
+        log = [entry.value for entry in client.log(start=start)]
+
+    assert isinstance(unsure, ProposeTimeout)
+    assert (unsure.outcome, refused.outcome) == ("unknown", "not_applied")
+    assert isinstance(refused, NoQuorum)
+    assert isinstance(reading, NoQuorum)
+    assert all("nobody leads" in str(error) and "paxosctl status" in str(error) for error in (unsure, refused, reading))
+    assert cheap[0].value == b"before"
+    assert log in ([b"after"], [b"unsure", b"after"])
+
+
+def test_what_was_sent_to_nodes_that_stand_still_is_unknown_and_said_so(cluster: DaemonCluster) -> None:
+    with cluster.client() as client:
+        client.propose(b"one")
+        cluster.pause(*REPLICAS)
+        try:
+            future = client.propose_async(b"two")
+            late = within(0.5, lambda: client.propose(b"three", timeout=0.5))
+            client.close()
+            closed = future.exception()
+        finally:
+            cluster.resume(*REPLICAS)
+
+    assert isinstance(late, ProposeTimeout)
+    assert "no gateway answered" in str(late)
+    assert isinstance(closed, ClientClosed)
+    assert closed.outcome == "unknown"
+
+
+# ---- another cluster -----------------------------------------------------------------------------
+
+OURS, THEIRS = b"oursours", b"theirs!!"
+
+
+class Recorder:
+    """A link on which every gateway is played: it has the digest that `digests` says, and answers at once."""
+
+    def __init__(self, digests: dict[str, bytes] | None = None) -> None:
+        self.digests = digests or {}
+        self.sent: list[str] = []
+        self.waits: list[float | None] = []
+        self._frames: list[bytes] = []
+        self._revision = 0
+        self._changed = threading.Event()
+
+    def send(self, gateway: str, frame: bytes) -> None:
+        self.sent.append(gateway)
+        digest = self.digests.get(gateway, OURS)
+        codec = Codec(digest, "l1", 1, 1 << 20)
+        if digest != OURS:
+            self._frames.append(codec.frames([])[0])
+            return
+        for message in codec.from_client(frame).messages:
+            if isinstance(message, OpenSession):
+                self._frames += codec.frames([codec.pack(SessionOpened(message.nonce, 7, ""))])
+            elif isinstance(message, Propose):
+                self._revision += 1
+                answer = Applied(7, message.first_seq, message.count, self._revision, self._revision, "")
+                self._frames += codec.frames([codec.pack(answer)])
+
+    def receive(self, timeout_s: float | None) -> Sequence[bytes]:
+        self.waits.append(timeout_s)
+        if not self._frames:
+            self._changed.wait(timeout_s)
+        self._changed.clear()
+        frames, self._frames = self._frames, []
+        return frames
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def close(self) -> None:
+        self._changed.set()
+
+
+def test_u07_a_gateway_of_another_cluster_is_passed_over() -> None:
+    link = Recorder({"tcp://a:1": THEIRS})
+    with Client(["a:1", "b:1"], link=link, digest=OURS) as client:
+        revisions = [client.propose(b"v").revision for _ in range(3)]
+
+    assert revisions == [1, 2, 3]
+    assert link.sent.count("tcp://a:1") == 1
+
+
+def test_u07_if_all_are_of_another_cluster_every_call_says_so_and_names_them() -> None:
+    link = Recorder({"tcp://a:1": THEIRS, "tcp://b:1": THEIRS})
+    with Client(["a:1", "b:1"], link=link, digest=OURS) as client:
+        errors = []
+        for _ in range(2):
+            with pytest.raises(WrongCluster, match="not applied") as wrong:
+                client.propose(b"v")
+            errors.append(wrong.value)
+
+    for error in errors:
+        assert all(word in str(error) for word in ("tcp://a:1", "tcp://b:1", "digest", "compare the files"))
+
+
+def test_u07_real_daemons_tell_a_client_with_another_file(cluster: DaemonCluster, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(cluster.config.read_text().replace("cluster: test", "cluster: other"))
+    with Client.from_config(other) as client, pytest.raises(WrongCluster):
+        client.propose(b"v")
+
+
+# ---- the thread, and the end ---------------------------------------------------------------------
+
+
+def test_l13_with_nothing_under_way_the_thread_waits_without_end() -> None:
+    link = Recorder()
+    with Client(["a:1"], link=link) as client:
+        client.propose(b"v")
+        deadline = time.monotonic() + 5
+        while link.waits[-1] is not None and time.monotonic() < deadline:
+            pass
+        turns = len(link.waits)
+        with pytest.raises(TooLarge):
+            client.propose(bytes(1 << 21))  # which wakes nobody
+
+        assert link.waits[-1] is None
+        assert len(link.waits) == turns < 20
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.propose(b"v"),
+        lambda client: client.propose_async(b"v"),
+        lambda client: client.log(),
+        lambda client: client.status(),
+    ],
+    ids=["propose", "propose_async", "log", "status"],
+)
+def test_a_closed_client_says_so_at_once(call: Callable[[Client], object], dead: str) -> None:
+    client = Client([dead])
+    client.close()
+    client.close()
+    with pytest.raises(ClientClosed, match="make a new one") as lost:
+        call(client)
+
+    assert lost.value.outcome == "not_applied"
+
+
+def test_what_was_never_sent_is_not_applied_when_the_client_is_closed(silent: str) -> None:
+    with Client([silent], timeout=60) as client:
+        futures = [client.propose_async(b"v") for _ in range(3)]
+    errors = [future.exception() for future in futures]
+
+    assert all(isinstance(error, ClientClosed) and error.outcome == "not_applied" for error in errors)
+
+
+def test_a_call_that_waits_in_another_thread_ends_when_the_client_is_closed(silent: str) -> None:
+    ended: list[Exception] = []
+    client = Client([silent])
+
+    def read() -> None:
+        try:
+            next(client.log(timeout=60))
+        except PaxosError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    while not client._session._questions:
+        pass
+    client.close()
+    thread.join(5)
+
+    assert [type(error) for error in ended] == [ClientClosed]
+
+
+def test_l13_clients_that_are_closed_leave_no_thread_and_no_file_descriptor(dead: str) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    Client([dead]).close()
+    threads, files = threading.active_count(), open_files()
+    for _ in range(20):
+        with Client([dead]) as client:
+            client.propose_async(b"v")
+
+    assert (threading.active_count(), open_files()) == (threads, files)
+
+
+FORKED = """
+import os, sys
+from paxosd import Client, ClientClosed
+client = Client(["127.0.0.1:9"], on_close=lambda: print("closed by", "parent" if os.getpid() == parent else "child"))
+parent = os.getpid()
+future = client.propose_async(b"v", timeout=60)
+child = os.fork()
+if not child:
+    for call in (lambda: client.propose(b"v"), future.result, client.status):
+        try:
+            call()
+        except ClientClosed as error:
+            print(error.outcome, "forked" in str(error))
+    client.close()
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+client.close()
+"""
+
+
+def test_a_client_that_came_along_in_a_fork_says_so_instead_of_waiting_for_ever() -> None:
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert told.stdout.splitlines() == ["not_applied True", "unknown True", "not_applied True", "closed by parent"]

@@ -1,0 +1,133 @@
+"""Whose turn it is among the gateways: with a clock that is only a number."""
+
+from __future__ import annotations
+
+import pytest
+
+from paxosd.client.gateways import AVOIDED_S, HINT_EVERY_S, Gateways
+
+L1, L2, L3 = "tcp://l1:7100", "tcp://l2:7100", "tcp://l3:7100"
+HINTED = "tcp://l9:7100"
+
+
+@pytest.fixture
+def gateways() -> Gateways:
+    return Gateways([L1, L2, L3])
+
+
+def test_the_first_one_is_asked_first_and_the_others_in_turn(gateways: Gateways) -> None:
+    asked = [gateways.current]
+    for _ in range(3):
+        gateways.turn(0.0)
+        asked.append(gateways.current)
+
+    assert asked == [L1, L2, L3, L1]
+
+
+def test_one_that_was_silent_is_passed_over_for_a_while_and_then_has_its_turn_again(gateways: Gateways) -> None:
+    gateways.found_silent(0.0)
+    assert gateways.current == L2
+    asked = []
+    for now in (1.0, 2.0, AVOIDED_S - 0.1, AVOIDED_S, AVOIDED_S):
+        gateways.turn(now)
+        asked.append(gateways.current)
+
+    assert asked == [L3, L2, L3, L1, L2]
+
+
+def test_when_all_were_silent_the_one_left_the_longest_ago_has_its_turn(gateways: Gateways) -> None:
+    asked = []
+    for now in (0.0, 0.4, 0.8, 1.2, 1.6, 2.0):
+        gateways.found_silent(now)
+        asked.append(gateways.current)
+
+    assert asked == [L2, L3, L1, L2, L3, L1]
+    assert all(gateways.avoids(known, 2.0) for known in (L1, L2, L3))
+
+
+def test_a_word_of_one_that_was_silent_ends_its_avoidance(gateways: Gateways) -> None:
+    for now in (0.0, 0.1, 0.2):
+        gateways.found_silent(now)
+    assert gateways.current == L1
+    gateways.heard()
+
+    assert not gateways.avoids(L1, 0.3)
+    assert gateways.avoids(L2, 0.3)
+
+
+def test_the_only_one_that_answers_is_kept_while_all_others_are_silent(gateways: Gateways) -> None:
+    gateways.found_silent(0.0)
+    gateways.found_silent(0.4)
+    gateways.turn(1.0)
+
+    assert gateways.current == L3
+
+
+def test_a_single_gateway_is_asked_again_however_silent() -> None:
+    gateways = Gateways([L1])
+    gateways.found_silent(0.0)
+
+    assert gateways.current == L1
+
+
+def test_a_hint_is_followed_to_a_gateway_that_was_not_named_and_the_turn_goes_on_from_the_first(
+    gateways: Gateways,
+) -> None:
+    gateways.follow(HINTED, 0.0)
+    assert gateways.current == HINTED
+    gateways.found_silent(0.4)
+
+    assert gateways.current == L1
+
+
+def test_hints_are_followed_once_a_second_at_most(gateways: Gateways) -> None:
+    gateways.follow(L2, 0.0)
+    gateways.follow(L3, HINT_EVERY_S - 0.01)
+    assert gateways.current == L2
+    gateways.follow(L3, HINT_EVERY_S)
+
+    assert gateways.current == L3
+
+
+def test_a_hint_to_one_that_was_silent_is_not_followed_while_it_is_avoided(gateways: Gateways) -> None:
+    gateways.found_silent(0.0)
+    gateways.follow(L1, 5.0)
+    assert gateways.current == L2
+    gateways.follow(L1, AVOIDED_S)
+
+    assert gateways.current == L1
+
+
+def test_one_of_another_cluster_is_never_asked_again_and_is_named_with_the_reason(gateways: Gateways) -> None:
+    gateways.set_aside(L1, "other cluster", 0.0)
+    assert gateways.current == L2
+    asked = set()
+    for second in range(100):
+        gateways.turn(float(second))
+        gateways.follow(L1, float(second))
+        asked.add(gateways.current)
+
+    assert asked == {L2, L3}
+    assert str(gateways) == f"{L1} (set aside: other cluster), {L2}, {L3}"
+
+
+def test_another_one_that_is_set_aside_does_not_move_the_turn(gateways: Gateways) -> None:
+    gateways.set_aside(L3, "other cluster", 0.0)
+
+    assert gateways.current == L1
+    assert not gateways.none_left
+
+
+def test_with_all_set_aside_none_is_left(gateways: Gateways) -> None:
+    for known in (L1, L2, L3):
+        gateways.set_aside(known, "other cluster", 0.0)
+
+    assert gateways.none_left
+
+
+def test_what_is_remembered_of_silent_ones_is_forgotten_with_time(gateways: Gateways) -> None:
+    for number in range(1000):
+        gateways.follow(f"tcp://hint-{number}:1", number * HINT_EVERY_S)
+        gateways.found_silent(number * HINT_EVERY_S)
+
+    assert len(gateways._avoided_until) <= AVOIDED_S + 1
