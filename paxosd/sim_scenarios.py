@@ -14,14 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.exits import Exit
-from paxosd.sim.scenarios import Row, play, stagings
+from paxosd.sim.scenarios import SCENARIOS, Row, play, stagings
 from paxosd.sim_seeds import be_quiet
 
 SEEDS = 3
 
 
-def play_all(seeds: Iterable[int], jobs: int) -> list[Row]:
-    """Every scenario in every layout in which it makes sense with these seeds, with a progress bar on a terminal."""
+def play_all(seeds: Iterable[int], jobs: int, names: Sequence[str] = tuple(SCENARIOS)) -> list[Row]:
+    """These scenarios in every layout in which they make sense with these seeds, with a progress bar on a terminal."""
     tried = tuple(seeds)
     columns = (TextColumn("scenarios"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     rows: list[Row] = []
@@ -29,7 +29,7 @@ def play_all(seeds: Iterable[int], jobs: int) -> list[Row]:
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
         multiprocessing.get_context("spawn").Pool(jobs, be_quiet) as pool,
     ):
-        waiting = [pool.apply_async(play, (name, layout, tried)) for name, layout in stagings()]
+        waiting = [pool.apply_async(play, (name, layout, tried)) for name, layout in stagings(names)]
         bar = progress.add_task("scenarios", total=len(waiting))
         for row in waiting:
             rows.append(row.get())
@@ -42,9 +42,15 @@ def failures(rows: Iterable[Row]) -> list[str]:
     return [f"{row.id}, {row.layout}, seed {seed}: {text}" for row in rows for seed, text in row.failed.items()]
 
 
-def main(count: int, start: int, jobs: int, as_json: bool) -> int:
-    """Play them with so many seeds each and print the table; returns the exit code: 1 if one did not end as it must."""
-    rows = play_all(range(start, start + count), jobs)
+def main(ids: Sequence[str], count: int, start: int, jobs: int, as_json: bool) -> int:
+    """Play those with these ids, or all if there are none, with so many seeds each, and print the table; returns the
+    exit code: 1 if one did not end as it must."""
+    unknown = [wanted for wanted in ids if wanted not in _ids()]
+    if unknown:
+        print(f"paxosd sim: no scenario {', '.join(unknown)}; there are {', '.join(_ids())}", file=sys.stderr)
+        return Exit.USAGE
+    names = [name for name in SCENARIOS if not ids or name.split()[0] in ids]
+    rows = play_all(range(start, start + count), jobs, names)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
     else:
@@ -53,6 +59,10 @@ def main(count: int, start: int, jobs: int, as_json: bool) -> int:
     for line in failed:
         print(f"paxosd sim: {line}", file=sys.stderr)
     return Exit.ERROR if failed else Exit.OK
+
+
+def _ids() -> list[str]:
+    return list(dict.fromkeys(name.split()[0] for name in SCENARIOS))
 
 
 def _table(rows: Sequence[Row]) -> Table:

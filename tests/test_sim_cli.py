@@ -74,11 +74,11 @@ def test_a_violation_is_exit_code_1_with_its_seed_a_small_plan_and_how_to_see_it
 
 
 def test_every_scenario_in_every_layout_is_a_row(tmp_path: Path) -> None:
-    done = sim("--scenarios", "--seeds", "1", "-w", "json", folder=tmp_path)
+    done = sim("--scenarios", "N02", "N09", "--seeds", "1", "-w", "json", folder=tmp_path)
     rows = json.loads(done.stdout)
 
     assert done.returncode == 0
-    assert [(row["id"], row["layout"]) for row in rows] == list(stagings())
+    assert [(row["id"], row["layout"]) for row in rows] == list(stagings(["N02", "N09 promises", "N09 votes"]))
     assert all(row["recovered_t_e"] <= 8 and not row["failed"] for row in rows)
     assert all(row["recovered_t_e"] > 0 for row in rows if row["is_partial"])
 
@@ -111,6 +111,7 @@ def test_a_figure_is_met_at_what_was_asked(seen: float, at_most: bool, met: bool
         (("--machine", "json"), "write module:Class"),
         (("--plan", "missing.json"), "is no plan"),
         (("--nodes", "12"), "invalid choice"),
+        (("--scenarios", "N99"), "no scenario N99; there are C01, "),
         (("--seeds", "0"), "not at least 1"),
     ],
 )

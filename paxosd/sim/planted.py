@@ -14,6 +14,7 @@ import importlib.machinery
 import logging
 import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -392,7 +393,10 @@ def plant(bug: Bug) -> None:
 
 
 def hunt(name: str, search: Search, until: float = math.inf) -> Hunt:
-    """Plant this bug in this process, for good, and search for it, until this time of the monotonic clock at most."""
+    """Plant this bug in this process, for good, and search for it, unless it is later than `until` on the monotonic
+    clock, and until then at most."""
+    if time.monotonic() > until:
+        return Hunt(name, "", "")
     plant(BY_NAME[name])
     looking = importlib.import_module("paxosd.sim.looking")
     logging.disable(logging.CRITICAL)
