@@ -18,6 +18,7 @@ from paxosd import (
     ClientClosed,
     ConfigurationError,
     NoQuorum,
+    Overloaded,
     PaxosError,
     ProposeTimeout,
     ReadTimeout,
@@ -25,6 +26,7 @@ from paxosd import (
     Unavailable,
     WrongCluster,
 )
+from paxosd.client.session import WINDOW_COMMANDS_MAX
 from paxosd.codec import Codec
 from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
 from tests.system.daemons import REPLICAS, DaemonCluster, free_ports
@@ -303,6 +305,31 @@ def test_l13_a_client_sleeps_while_nobody_answers(kind: str, request: pytest.Fix
         busy_s = time.process_time() - before_s
 
     assert busy_s < 0.3
+
+
+def test_o02_a_client_that_is_full_says_so_in_time_and_when_it_is_closed(silent: str) -> None:
+    ended: list[Exception] = []
+    client = Client([silent], timeout=60)
+    for _ in range(WINDOW_COMMANDS_MAX):
+        client.propose_async(b"v")
+    while not client._session.is_full:
+        pass
+    full = within(0.2, lambda: client.propose_async(b"one more", timeout=0.2))
+
+    def propose() -> None:
+        try:
+            client.propose(b"one more")
+        except PaxosError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=propose)
+    thread.start()
+    client.close()
+    thread.join(5)
+
+    assert isinstance(full, Overloaded)
+    assert "wait for some results" in str(full)
+    assert [type(error) for error in ended] == [ClientClosed]
 
 
 def test_n20_a_silent_gateway_is_paid_for_once(cluster: DaemonCluster, silent: str) -> None:
