@@ -232,10 +232,9 @@ class Gateway(Agent):
     def _refuse(
         self, client: ClientAddress, message: Propose | Forward | ForwardRefused, reason: Reason, now: Instant
     ) -> None:
-        hint = self._hint(now)
-        self.send_early(
-            client, Refused(message.session, message.attempt, message.first_seq, message.count, reason, 0, hint)
-        )
+        expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
+        about = message.session, message.attempt, message.first_seq, message.count
+        self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         if message.session == NO_SESSION:

@@ -191,7 +191,7 @@ def test_o05_without_a_file_the_cluster_says_it_and_what_was_sent_beside_is_appl
         errors = [future.exception() for future in futures]
 
     assert [type(error) for error in errors] == [type(None), TooLarge, type(None), TooLarge]
-    assert str(COMMAND_BYTES_MAX + 1) in str(errors[1])
+    assert f"{COMMAND_BYTES_MAX + 1} bytes, and the cluster takes {COMMAND_BYTES_MAX}" in str(errors[1])
 
 
 # ---- what cannot work ----------------------------------------------------------------------------
