@@ -146,7 +146,7 @@ def _config(root: Section, name: str, findings: Findings, env: Mapping[str, str]
     transport = root.value("transport", values.choice("zeromq", "queue"), "zeromq")
     nodes = _nodes(root, transport)
     quorum = _quorum(root, nodes, findings)
-    timing, limits, storage = _timing(root, env), _limits(root, findings), _storage(root, env)
+    timing, limits, storage = _timing(root, env), _limits(root), _storage(root, env)
     if cluster is None or nodes is None or quorum is None:
         return None
     membership = Membership({node.id: node.role for node in nodes.values()}, quorum)
@@ -287,7 +287,7 @@ def _timing(root: Section, env: Mapping[str, str]) -> Timing:
     return timing
 
 
-def _limits(root: Section, findings: Findings) -> Limits:
+def _limits(root: Section) -> Limits:
     section = root.part("limits")
     keys = {field.name: field.name.removesuffix("_max") for field in fields(Limits)}
     section.only(*keys.values())
@@ -298,11 +298,11 @@ def _limits(root: Section, findings: Findings) -> Limits:
             for name, key in keys.items()
         }
     )
-    _check_limits(section, limits, findings)
+    _check_limits(section, limits)
     return limits
 
 
-def _check_limits(section: Section, limits: Limits, findings: Findings) -> None:
+def _check_limits(section: Section, limits: Limits) -> None:
     frame = limits.frame_bytes_max
     if frame < CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES:
         least = CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES
@@ -314,8 +314,10 @@ def _check_limits(section: Section, limits: Limits, findings: Findings) -> None:
     ):
         if size > room:
             section.wrong(key, f"{size} must fit a frame: at most {room} with this frame_bytes")
-    if limits.pending_bytes_max < limits.command_bytes_max:
-        findings.odd(f"a command larger than pending_bytes ({limits.pending_bytes_max}) will always be refused")
+    command, pending = limits.command_bytes_max, limits.pending_bytes_max
+    if pending < command:
+        rule = f"{pending} must take the largest command: at least {command} with this command_bytes"
+        section.wrong("pending_bytes", rule)
 
 
 def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:

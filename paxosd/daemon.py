@@ -21,9 +21,8 @@ from types import FrameType
 from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
-from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId
-from paxosd.driver import Driver
+from paxosd.driver import DRAIN_S_MAX, Driver
 from paxosd.health import Beat
 from paxosd.storage.base import Store
 from paxosd.storage.directory import durability_warning, first_incarnation, open_directory
@@ -33,12 +32,6 @@ from paxosd.transport.base import Transport
 from paxosd.transport.zeromq import ZeroMQTransport
 
 log = logging.getLogger("paxosd")
-
-DRAIN_S_MAX = 3.0
-"""How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
-
-CLIENT_FRAME_SPARE_BYTES = 64 * 1024
-"""What a client's frame may hold besides its commands: the envelope and the table of lengths."""
 
 
 def configure(path: str, node_id: NodeId, role: str) -> Config:
@@ -107,14 +100,13 @@ def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:
     node = config.nodes[node_id]
     assert node.listen is not None
     peers = {other: known.address.url for other, known in config.nodes.items() if known.address and other != node_id}
-    client_frame_bytes_max = max(config.limits.command_bytes_max, CLIENT_FRAME_BYTES) + CLIENT_FRAME_SPARE_BYTES
     return ZeroMQTransport(
         node_id,
         peers,
         node.listen.url,
         node.client_listen.url if node.client_listen is not None else None,
         config.limits.frame_bytes_max,
-        client_frame_bytes_max,
+        config.limits.client_frame_bytes_max,
     )
 
 

@@ -35,7 +35,7 @@ examples:
   paxosd sim --replay 4711                      one seed again, with its trace
   paxosd sim --plan failure-4711.json           a shrunk plan again, with its trace
   paxosd sim --planted                          is the simulator any good? bugs planted into the real source
-  paxosd sim --scenarios --seeds 10             links cut in chains, stars, one way: how fast it serves again
+  paxosd sim --scenarios --seeds 10             what was scripted, and how fast the cluster serves again
   paxosd sim --explore --states 300000          every interleaving of a small world, instead of chance
   paxosd sim --machine mypackage.bank:Bank      your own state machine in it (see paxosd/machine/base.py)
 
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes at once")
     parser.add_argument("--gate", action="store_true", help="seeds, planted bugs, exploration, scenarios; one table")
     parser.add_argument("--planted", action="store_true", help="hunt bugs that are planted into the real source")
-    parser.add_argument("--scenarios", action="store_true", help="partial connectivity, scripted, as a table")
+    parser.add_argument("--scenarios", action="store_true", help="every scripted scenario, as a table")
     parser.add_argument("--explore", action="store_true", help="every interleaving of a small world, breadth first")
     parser.add_argument(
         "--states", type=_count, default=STATES, metavar="N", help="so many at most (default: %(default)s)"

@@ -6,6 +6,7 @@ Asked are the figures for ten minutes on two cores. Those that grow with time ar
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
@@ -15,14 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from paxosd.exits import Exit
+from paxosd.sim.explore import Report
 from paxosd.sim.planted import BUGS, BY_NAME, Hunt
 from paxosd.sim.scenarios import Row
 from paxosd.sim_explore import visit
-from paxosd.sim_hunt import hunt_all
+from paxosd.sim_hunt import as_facts, hunt_all
+from paxosd.sim_scenarios import failures as scenarios_failed
 from paxosd.sim_scenarios import play_all
 from paxosd.sim_seeds import Summary, Wanted, run_seeds
 
 STATES_ASKED, STATES_AIM = 300_000, 5_000_000
+ONE_SLOT_STATES = 300_000
 SCENARIO_SEEDS = 2
 HUNT_SHARE = 0.35
 """How much of the time goes to planted bugs. Exploration and scenarios take what they need, seeds get the rest."""
@@ -46,39 +50,54 @@ class Line:
 def main(minutes: float, start: int, jobs: int, as_json: bool) -> int:
     """Do all of it in about so many minutes and print the table; returns the exit code: 1 if a figure is not met."""
     end = time.monotonic() + 60 * minutes
-    report = visit(STATES_ASKED)
-    rows = play_all(range(start, start + SCENARIO_SEEDS), jobs)
+    share = minutes / 10
+    with multiprocessing.get_context("spawn").Pool(1) as beside:
+        exploring = beside.starmap_async(visit, _worlds(share))
+        rows = play_all(range(start, start + SCENARIO_SEEDS), max(1, jobs - 1))
+        explored = exploring.get()
     hunts = hunt_all(jobs, until=time.monotonic() + 60 * HUNT_SHARE * minutes)
     summary = run_seeds(Wanted(start=start, minutes=max(0.1, (end - time.monotonic()) / 60), jobs=jobs))
 
-    explored = [] if report.violation is None else [report.violation.text]
-    failures = _failures(summary, rows) + explored
-    lines = _lines(minutes / 10, summary, rows, hunts, report.distinct_states, len(failures))
+    failures = _failures(summary, rows, explored)
+    lines = _lines(share, summary, rows, hunts, explored, len(failures))
     _print(lines, hunts, as_json)
     missed = [line.what for line in lines if not line.met]
     for text in failures:
         print(f"paxosd sim: {text}", file=sys.stderr)
+    if summary.missing_marks():
+        print(f"paxosd sim: these never happened: {', '.join(summary.missing_marks())}", file=sys.stderr)
     if missed:
         print(f"paxosd sim: not reached: {', '.join(missed)}", file=sys.stderr)
     return Exit.ERROR if missed else Exit.OK
 
 
-def _failures(summary: Summary, rows: Sequence[Row]) -> list[str]:
+def _worlds(share: float) -> list[tuple[str, int]]:
+    """The small worlds, and how many states of each are visited."""
+    return [("two slots", max(STATES_ASKED, round(share * STATES_AIM))), ("one slot", ONE_SLOT_STATES)]
+
+
+def _failures(summary: Summary, rows: Sequence[Row], explored: Sequence[Report]) -> list[str]:
     seeds = [
         f"seed {result.plan.seed}: {result.text}; see it: paxosd sim --replay {result.plan.seed}"
         for result in summary.failed
     ]
-    return seeds + [f"{row.id}, {row.layout}, seed {seed}: {text}" for row in rows for seed, text in row.failed.items()]
+    return seeds + scenarios_failed(rows) + [report.violation.text for report in explored if report.violation]
 
 
 def _lines(
-    share: float, summary: Summary, rows: Sequence[Row], hunts: Sequence[Hunt], states: int, failures: int
+    share: float,
+    summary: Summary,
+    rows: Sequence[Row],
+    hunts: Sequence[Hunt],
+    explored: Sequence[Report],
+    failures: int,
 ) -> list[Line]:
     """`share`: how much of the ten minutes there was."""
     found = [hunt for hunt in hunts if hunt.violation]
     listed = sum(BY_NAME[hunt.bug].listed for hunt in found)
     listed_all = sum(bug.listed for bug in BUGS)
-    slowest_t_e = max((row.recovered_t_e for row in rows), default=0.0)
+    slowest_t_e = max((row.recovered_t_e for row in rows if row.is_partial), default=0.0)
+    states = sum(report.distinct_states for report in explored)
     return [
         Line("simulated time per time of one core, 5 nodes", 60, 300, round(summary.speed)),
         Line("seeds", round(1000 * share), round(5000 * share), summary.seeds),
@@ -100,8 +119,7 @@ def _print(lines: Sequence[Line], hunts: Sequence[Hunt], as_json: bool) -> None:
         figures = {
             line.what: {"asked": line.asked, "aim": line.aim, "seen": line.seen, "met": line.met} for line in lines
         }
-        seeds = {hunt.bug: {"seeds": hunt.seeds, "found_by": hunt.violation} for hunt in hunts}
-        print(json.dumps({"figures": figures, "planted": seeds}))
+        print(json.dumps({"figures": figures, "planted": as_facts(hunts)}))
         return
     table = Table(title="the gate")
     table.add_column("")

@@ -1,4 +1,4 @@
-"""`paxosd sim --planted`: every planted bug in a process of its own, and how many seeds it took to find it."""
+"""`paxosd sim --planted`: every planted bug in a process of its own, and where it was found."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.exits import Exit
-from paxosd.sim.planted import BUGS, BY_NAME, Hunt, hunt
+from paxosd.sim.planted import BUGS, BY_NAME, Hunt, Interleavings, Scenarios, Search, Seeds, hunt
 
-SEEDS_MAX = 1000
-"""How many seeds a hunt plays before it gives up: a few minutes of one processor."""
+ROUNDS: tuple[Search, ...] = (
+    Seeds(0, 10),
+    Scenarios(),
+    Interleavings("two slots", 50_000),
+    Interleavings("one slot", 300_000),
+    Seeds(10, 100),
+    Seeds(100, 1000),
+)
+"""All bugs are searched for in one round before any is searched for in the next: most show at once."""
 
-ROUNDS = (10, 100)
-"""All bugs are hunted with so many seeds before any is hunted with more: most show at once."""
 
-
-def hunt_all(jobs: int, seeds_max: int = SEEDS_MAX, until: float = math.inf) -> list[Hunt]:
+def hunt_all(jobs: int, until: float = math.inf) -> list[Hunt]:
     """Hunt every planted bug, `jobs` at a time, with a progress bar on a terminal; those that are still hunted at
     `until`, in seconds of the monotonic clock, are given up."""
     columns = (TextColumn("planted bugs found"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    hunts = {bug.name: Hunt(bug.name, 0, "") for bug in BUGS}
+    hunts = {bug.name: Hunt(bug.name, "", "") for bug in BUGS}
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
         multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool,  # a changed module stays changed
     ):
         bar = progress.add_task("bugs", total=len(hunts))
-        for stop in (*(stop for stop in ROUNDS if stop < seeds_max), seeds_max):
-            more = [
-                (name, stop, "swarm", hunted.seeds, until) for name, hunted in hunts.items() if not hunted.violation
-            ]
-            for hunted in pool.starmap(hunt, more, chunksize=1):
+        for search in ROUNDS:
+            at_large = [(name, search, until) for name, hunted in hunts.items() if not hunted.violation]
+            for hunted in pool.starmap(hunt, at_large, chunksize=1):
                 hunts[hunted.bug] = hunted
                 progress.update(bar, advance=bool(hunted.violation))
     return list(hunts.values())
@@ -46,16 +48,26 @@ def print_hunts(hunts: Sequence[Hunt], as_json: bool) -> int:
     """One row per bug; returns the exit code: 1 if one was not found."""
     missed = [hunted.bug for hunted in hunts if not hunted.violation]
     if as_json:
-        print(json.dumps({hunted.bug: {"seeds": hunted.seeds, "found_by": hunted.violation} for hunted in hunts}))
+        print(json.dumps(as_facts(hunts)))
     else:
-        table = Table(title="planted bugs")
-        for column in ("bug", "listed", "seeds", "found by"):
-            table.add_column(column, justify="right" if column == "seeds" else "left")
-        for hunted in hunts:
-            listed = "yes" if BY_NAME[hunted.bug].listed else ""
-            table.add_row(hunted.bug, listed, str(hunted.seeds), hunted.violation or "NOT FOUND")
-        Console().print(table)
+        Console().print(as_table(hunts))
     if missed:
-        print(f"paxosd sim: not found in {SEEDS_MAX} seeds: {', '.join(missed)}", file=sys.stderr)
+        print(f"paxosd sim: not found: {', '.join(missed)}", file=sys.stderr)
         return Exit.ERROR
     return Exit.OK
+
+
+def as_facts(hunts: Sequence[Hunt]) -> dict[str, dict[str, str]]:
+    """By bug, where it was found and what broke there; empty: not found."""
+    return {hunted.bug: {"where": hunted.where, "found_by": hunted.violation} for hunted in hunts}
+
+
+def as_table(hunts: Sequence[Hunt]) -> Table:
+    """One row per bug."""
+    table = Table(title="planted bugs")
+    for column in ("bug", "listed", "found in", "by"):
+        table.add_column(column)
+    for hunted in hunts:
+        listed = "yes" if BY_NAME[hunted.bug].listed else ""
+        table.add_row(hunted.bug, listed, hunted.where, hunted.violation or "NOT FOUND")
+    return table

@@ -219,6 +219,12 @@ def test_messages_are_packed_into_as_few_frames_as_the_limit_allows() -> None:
     ]
 
 
+def test_a_frame_is_kept_below_a_lower_limit_and_a_larger_message_has_one_of_its_own() -> None:
+    packed = [CODEC.pack(m.Chosen(slot, bytes(size))) for slot, size in enumerate([200, 200, 5000, 300, 300, 300, 300])]
+
+    assert [len(CODEC.from_peer(frame).messages) for frame in CODEC.frames(packed, 1000)] == [2, 1, 2, 2]
+
+
 def test_no_frame_is_larger_than_the_limit_if_no_message_is() -> None:
     small = Codec(DIGEST, "x" * 63, 2**63 - 1, 1000)
     for size in range(1, 860):

@@ -134,6 +134,13 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a page that does not fit a frame": (
         changed("value_bytes: 1MiB", "page_bytes: 9MiB"), 10, "limits.page_bytes: 9437184 must fit a frame",
     ),
+    "room for less than one command": (
+        changed("value_bytes: 1MiB", "pending_bytes: 1000"), 10,
+        "limits.pending_bytes: 1000 must take the largest command: at least 1048576 with this command_bytes",
+    ),
+    "room for less than one command of the default": (
+        changed("value_bytes: 1MiB", "command_bytes: 4MiB, pending_bytes: 2MiB"), 10, "limits.pending_bytes: 2097152",
+    ),
     "a window of zero": (changed("value_bytes: 1MiB", "window_slots: 0"), 10, "limits.window_slots: 0 is too small"),
     "a size of zero": (changed("1MiB", "0MiB"), 10, "not between 1 and 1 TiB"),
     "a size in digits of another script": (changed("1MiB", "١MiB"), 10, "is not a size"),
@@ -288,12 +295,6 @@ def test_a_client_address_behind_a_proxy_is_dialled_and_another_one_listened_on(
 
 def test_a_node_without_clients_listens_for_none() -> None:
     assert good().nodes["a1"].client_listen is None
-
-
-def test_room_for_fewer_commands_than_the_largest_one_is_allowed_and_warned_of() -> None:
-    config = good(changed("value_bytes: 1MiB", "pending_bytes: 1000"))
-
-    assert "a command larger than pending_bytes (1000) will always be refused" in config.warnings[0]
 
 
 def test_the_environment_goes_before_the_file_and_the_file_before_the_default() -> None:

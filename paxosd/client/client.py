@@ -29,14 +29,13 @@ from paxosd.client.session import Session
 from paxosd.codec import Codec, ForeignFrame, MalformedFrame
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.options import CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.zeromq import ZeroMQLink
 
 SUBMITTED_MAX = 16384
 """How many calls may wait for the thread; those behind wait for room."""
-DEFAULT_COMMAND_BYTES_MAX = 1024 * 1024
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_WAIT_MS = 1000
 """How long a gateway holds a follower's question when there is nothing new."""
@@ -89,7 +88,7 @@ class Client:
         *,
         timeout: float = 5.0,
         digest: bytes = b"",
-        command_bytes_max: int = DEFAULT_COMMAND_BYTES_MAX,
+        command_bytes_max: int = COMMAND_BYTES_MAX,
         frame_bytes_max: int = FRAME_BYTES_MAX,
         link: ClientLink | None = None,
         on_close: Callable[[], None] = lambda: None,

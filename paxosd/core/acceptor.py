@@ -41,6 +41,8 @@ from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Sl
 
 VOTES_KEPT_BELOW_WATERMARK = 128
 """How many chosen slots stay in memory; a new leader and a learner beside us rarely ask for older ones."""
+VOTES_KEPT_BYTES_MAX = 16 * 1024 * 1024
+"""When all votes in memory hold more than this, no chosen slot stays."""
 
 
 class Acceptor(Agent):
@@ -61,6 +63,7 @@ class Acceptor(Agent):
         self.watermark: Slot = FIRST_SLOT
         self._watermark_recorded: Slot = FIRST_SLOT
         self._votes: dict[Slot, Vote] = {}
+        self._votes_bytes = 0  # what their values hold
         self._votes_from: Slot = FIRST_SLOT  # votes below this slot are read from the history
         self._votes_stop: Slot = FIRST_SLOT  # no vote at or above this slot
         self._voted_this_turn: set[Slot] = set()  # not yet in the history
@@ -78,6 +81,7 @@ class Acceptor(Agent):
                 case Voted(slot, ballot, value):
                     self._votes[slot] = Vote(slot, ballot, value)
         self._votes_stop = max(self._votes, default=self.watermark - 1) + 1
+        self._votes_bytes = sum(len(vote.value) for vote in self._votes.values())
         for vote in self._votes.values():
             require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
 
@@ -152,6 +156,8 @@ class Acceptor(Agent):
         if vote.ballot > self.promised:
             self._promise(vote.ballot)
         require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
+        old = self._votes.get(vote.slot)
+        self._votes_bytes += len(vote.value) - (0 if old is None else len(old.value))
         self._votes[vote.slot] = vote
         self._voted_this_turn.add(vote.slot)
         self._recorded_this_turn = True
@@ -236,8 +242,10 @@ class Acceptor(Agent):
 
     def _forget_old_votes(self) -> None:
         keep_from = self.watermark - VOTES_KEPT_BELOW_WATERMARK
-        if keep_from < self._votes_from + VOTES_KEPT_BELOW_WATERMARK:  # now and then is enough
+        if self._votes_bytes > VOTES_KEPT_BYTES_MAX:
+            keep_from = self.watermark
+        elif keep_from < self._votes_from + VOTES_KEPT_BELOW_WATERMARK:  # now and then is enough
             return
         for old in [slot for slot in self._votes if slot < keep_from and slot not in self._voted_this_turn]:
-            del self._votes[old]
+            self._votes_bytes -= len(self._votes.pop(old).value)
         self._votes_from = keep_from

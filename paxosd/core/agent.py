@@ -75,6 +75,7 @@ class Timer(Enum):
     STATUS = auto()
     PING = auto()
     READS = auto()
+    FAREWELL = auto()
 
 
 class Agent(ABC):
@@ -100,12 +101,13 @@ class Agent(ABC):
         """Handle one message from this node or client."""
 
     def tick(self, now: Instant) -> None:
-        """Fire what is due."""
+        """Fire what is due, and still is when its turn comes: a timer may disarm another, or put it off."""
         if min(self._deadlines.values(), default=math.inf) > now:
             return
         due = sorted((at, timer.value, timer) for timer, at in self._deadlines.items() if at <= now)
         for _, _, timer in due:
-            if self._deadlines.pop(timer, None) is not None:
+            if self._deadlines.get(timer, math.inf) <= now:
+                del self._deadlines[timer]
                 self.on_timer(timer, now)
 
     def next_deadline(self) -> Instant | None:

@@ -4,7 +4,8 @@ Another learner's word is enough: it has the value as chosen. Acceptors only hav
 vote proves nothing. But in a slot that was known to be chosen when the question was asked, the vote of the
 highest ballot among a prepare quorum is the chosen value: let it be chosen in ballot b. The quorum that voted
 for it in b shares an acceptor with every prepare quorum, so a vote of b or higher is told; and every proposal
-of a higher ballot than b has the same value (Paxos Made Simple, P2b).
+of a higher ballot than b has the same value (Paxos Made Simple, P2b). So these votes need not be of one ballot, and
+answers may be late, repeated or mixed: what was chosen stays chosen. An acceptor counts once, for what its page covers.
 """
 
 from __future__ import annotations

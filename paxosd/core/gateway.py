@@ -128,8 +128,7 @@ class Gateway(Agent):
             case Heartbeat(ballot):
                 self._hear_leader(source, ballot, now)
             case Resign(ballot):
-                if source == ballot.proposer and ballot == self._ballot:
-                    self._leader_heard_at = None
+                self._on_resign(source, ballot)
             case ForwardRefused():
                 self._on_forward_refused(message, now)
             case ReadIndexReply(request, applied):
@@ -155,6 +154,8 @@ class Gateway(Agent):
                 self._ping(now)
             case Timer.STATUS:
                 self._report_status(now)
+            case Timer.FAREWELL:
+                pass  # drained
             case Timer.READS:
                 self._read_asked_at = None  # the question or its answer is lost; ask again in this tick
 
@@ -168,6 +169,11 @@ class Gateway(Agent):
 
     def drain(self, now: Instant) -> None:
         self._draining = True
+        self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # for the results of what it forwarded
+
+    @property
+    def drained(self) -> bool:
+        return self._draining and Timer.FAREWELL not in self._deadlines
 
     # ---- who leads ----
 
@@ -175,6 +181,13 @@ class Gateway(Agent):
         if source != ballot.proposer or ballot < self._ballot:
             return self.ignore("heartbeat of an old leader")
         self._ballot, self._leader_heard_at = ballot, now
+
+    def _on_resign(self, source: NodeId, ballot: Ballot) -> None:
+        """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
+        if source == ballot.proposer and ballot == self._ballot:
+            self._leader_heard_at = None
+            self._read_asked_at = None
+            self.disarm(Timer.READS)
 
     def _leader(self, now: Instant) -> NodeId | None:
         """Who leads, as far as is known here; None: nobody was heard for an election timeout."""

@@ -1,7 +1,7 @@
 """Commands on their way into a value: what gateways forwarded and the leader has not proposed yet.
 
-Nothing here makes a command happen once; applying does (see `machine/ledger.py`). Dropping what is already
-on its way only keeps impatient clients from filling the log with repetitions.
+Nothing here makes a command happen once; applying does (see `machine/ledger.py`, law 2), so a repetition may be
+dropped or not, at will. Dropping what is already on its way only keeps impatient clients from filling the log.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from paxosd.core.messages import Forward, Reason
 from paxosd.core.types import NodeId, SessionId, Slot
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
 
+HELD_BYTES = 400
+"""What a batch that waits holds in memory besides its body; a tiny one is nearly nothing else."""
+
 _Name: TypeAlias = tuple[SessionId, int, int]
 
 
@@ -21,7 +24,7 @@ def _name(forward: Forward) -> _Name:
 
 
 class Intake:
-    """A bounded queue of forwarded batches, and the names of those in flight."""
+    """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
 
     def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
         self._pending_bytes_max = pending_bytes_max
@@ -40,10 +43,11 @@ class Intake:
         withdraws = not forward.body and forward.session != NO_SESSION  # must not be taken for what it withdraws
         if name in self._on_their_way and not withdraws:
             return None
-        if self._pending_bytes + len(forward.body) > self._pending_bytes_max:
+        size = len(forward.body) + HELD_BYTES
+        if self._pending and self._pending_bytes + size > self._pending_bytes_max:
             return Reason.OVERLOADED
         self._pending.append((gateway, forward))
-        self._pending_bytes += len(forward.body) + BATCH_BYTES
+        self._pending_bytes += size
         self._on_their_way.add(name)
         return None
 
@@ -58,7 +62,7 @@ class Intake:
             if batches and size > self._value_bytes_max:
                 break
             self._pending.popleft()
-            self._pending_bytes -= len(forward.body) + BATCH_BYTES
+            self._pending_bytes -= len(forward.body) + HELD_BYTES
             names.append(_name(forward))
             batches.append(Batch(forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body))
         self._in_slot[slot] = names

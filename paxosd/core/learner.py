@@ -35,6 +35,8 @@ from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Sl
 
 SLOTS_AHEAD_MAX = 1024
 """How far above a gap chosen values are held; what is further ahead is asked for again later."""
+BYTES_AHEAD_MAX = 32 * 1024 * 1024
+"""How much they may hold: twice what is in flight at a leader, unless its limits say otherwise."""
 
 
 class Learner(Agent):
@@ -56,15 +58,14 @@ class Learner(Agent):
         self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
         self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
         self._ahead: dict[Slot, bytes] = {}
+        self._ahead_bytes = 0
         self._leader_heard_at: Instant | None = None
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self._stored_stop = self._history.learned_stop()
         self.watermark = self._stored_stop
-        if self._replaying:
-            self.arm(Timer.REPLAY, now)
-        self.arm(Timer.FETCH, now + self._timing.election_s)
+        self._go_on_replaying(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -92,9 +93,11 @@ class Learner(Agent):
     def _learn(self, slot: Slot, value: bytes) -> None:
         if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:
             return self.ignore("chosen value that is known")
-        if slot >= self.next_slot + SLOTS_AHEAD_MAX:
+        too_much = self._ahead_bytes + len(value) > BYTES_AHEAD_MAX and slot != self.next_slot
+        if slot >= self.next_slot + SLOTS_AHEAD_MAX or too_much:
             return self.ignore("chosen value too far ahead")
         self._ahead[slot] = value
+        self._ahead_bytes += len(value)
         self.record(Learned(slot, value))
         self._hand_on()
 
@@ -102,6 +105,7 @@ class Learner(Agent):
         if self._replaying:
             return
         while (value := self._ahead.pop(self.next_slot, None)) is not None:
+            self._ahead_bytes -= len(value)
             self._output.chosen.append((self.next_slot, value))
             self.next_slot += 1
         self.watermark = max(self.watermark, self.next_slot)
@@ -116,10 +120,16 @@ class Learner(Agent):
             require(slot == self.next_slot, f"the history skips from slot {self.next_slot} to {slot}")
             self._output.chosen.append((slot, value))
             self.next_slot += 1
+        self._hand_on()
+        self._go_on_replaying(now)
+
+    def _go_on_replaying(self, now: Instant) -> None:
+        """Nobody is asked for what the own disk has: looking for gaps begins after it."""
         if self._replaying:
             self.arm(Timer.REPLAY, now)
         else:
-            self._hand_on()
+            self.arm(Timer.FETCH, now + self._timing.election_s)
+            self._note_watermark(self.watermark, now)
 
     # ---- knowing what is missing ----
 
@@ -138,7 +148,7 @@ class Learner(Agent):
             self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
 
     def _look_for_gap(self, now: Instant) -> None:
-        behind = self.next_slot < self.watermark and not self._replaying
+        behind = self.next_slot < self.watermark
         silent = self._leader_heard_at is None or now - self._leader_heard_at >= self._timing.election_s
         if behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, now)

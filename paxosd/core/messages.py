@@ -16,7 +16,7 @@
       |<---Applied----|                 |                   |               |   after apply, from the gateway
       |               |                 |-----Heartbeat---->|-------------->|   to every node; acceptors answer
       |               |                 |<--HeartbeatReply--|               |
-      |               |                 |------Resign------>|               |   also to other proposers: campaign now
+      |               |                 |------Resign------>|-------------->|   to every other node: campaign now
       |               |                 |                   |  <---Fetch----|   catching up: from another learner
       |               |                 |                   |  --Fetched--> |
       |               |                 |                   |<--FetchVotes--|   ... or from a quorum of acceptors
@@ -151,7 +151,7 @@ class HeartbeatReply:
 
 @dataclass(frozen=True, slots=True)
 class Resign:
-    """Leader to proposers and acceptors: I stop leading; campaign without waiting for my silence."""
+    """Leader to every other node: I stop leading; campaign, or turn to others, without waiting for my silence."""
 
     ballot: Ballot
 
@@ -212,12 +212,15 @@ class Reason(IntEnum):
     GAP = 7
     """An earlier command of the session is missing; send again from `expected`."""
     SESSION_UNKNOWN = 8
-    """The session was forgotten, with what it had applied."""
+    """The session was forgotten, with the results that it had: it was unused for longest, or never acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Gateway to leader: put these commands into the log. The fields are those of `Propose`."""
+    """Gateway to leader: put these commands into the log. The fields are those of `Propose`.
+
+    It may come any number of times, to any leaders, and get into the log as often: each command is applied once.
+    """
 
     session: SessionId
     attempt: int
@@ -424,7 +427,7 @@ ProposerInbound: TypeAlias = (
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
-    OpenSession | Propose | ReadLog | GetStatus | ForwardRefused | ReadIndexReply | Heartbeat | Pong
+    OpenSession | Propose | ReadLog | GetStatus | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong
 )
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""

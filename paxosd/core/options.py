@@ -8,6 +8,12 @@ CLIENT_FRAME_BYTES = 256 * 1024
 """How much a client puts into one frame and one `Propose`, unless a single command takes more: all of a cluster's
 links take at least that."""
 
+CLIENT_FRAME_SPARE_BYTES = 64 * 1024
+"""What a client's frame may hold besides its commands: the envelope and the table of lengths."""
+
+COMMAND_BYTES_MAX = 1024 * 1024
+"""The largest command unless the membership file says otherwise, and for a client that was told of none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -28,17 +34,25 @@ class Timing:
 class Limits:
     """How much may be held or sent. Everything that can grow has a bound here."""
 
-    command_bytes_max: int = 1024 * 1024
+    command_bytes_max: int = COMMAND_BYTES_MAX
     """The largest value of one `propose`."""
     value_bytes_max: int = 1024 * 1024
     """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
+    window_bytes_max: int = 16 * 1024 * 1024
+    """How many bytes of values are in flight when no more are proposed."""
     pending_bytes_max: int = 64 * 1024 * 1024
-    """How many bytes of commands may wait at the leader before it refuses more."""
+    """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
     sessions_max: int = 65536
     """How many client sessions are remembered; the longest unused is forgotten first."""
     frame_bytes_max: int = 16 * 1024 * 1024
     """The largest frame a node sends or takes from a peer."""
     page_bytes_max: int = 1024 * 1024
     """How many bytes of the log one answer carries, to clients and to learners that catch up."""
+
+    @property
+    def client_frame_bytes_max(self) -> int:
+        """The largest frame that a gateway takes from a client, whatever limit that client was told of: a connection
+        on which a larger one comes is closed, and the client could only send the same again."""
+        return max(self.command_bytes_max, COMMAND_BYTES_MAX) + CLIENT_FRAME_SPARE_BYTES

@@ -3,7 +3,7 @@
 Laws:
 1. One ballot proposes one value per slot, and sends that same value again when votes are missing.
 2. A value is chosen when a quorum of acceptors, by name, voted for it in this ballot.
-3. No slot is proposed at or above watermark + window.
+3. No slot is proposed at or above watermark + window, and none while the values in flight fill `window_bytes_max`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ class Proposal:
 class PhaseTwo:
     """The slots that one leadership proposed, and how far they are chosen."""
 
-    def __init__(self, quorum: Quorum, watermark: Slot, window_slots_max: int) -> None:
+    def __init__(self, quorum: Quorum, watermark: Slot, window_slots_max: int, window_bytes_max: int) -> None:
         self.watermark = watermark
         self.next_slot = watermark
         self._quorum = quorum
         self._window = window_slots_max
+        self._bytes_max = window_bytes_max
+        self._bytes = 0
         self._in_flight: dict[Slot, Proposal] = {}
         self._chosen_above: set[Slot] = set()
 
     @property
     def has_room(self) -> bool:
-        return self.next_slot < self.watermark + self._window
+        return self.next_slot < self.watermark + self._window and self._bytes < self._bytes_max
 
     @property
     def in_flight(self) -> int:
@@ -46,9 +48,11 @@ class PhaseTwo:
 
     def propose(self, value: bytes, now: Instant) -> Slot:
         """Put this value into the next slot."""
-        require(self.has_room, f"slot {self.next_slot} is beyond the window above {self.watermark}")
+        where = f"slot {self.next_slot} is beyond the window above {self.watermark}"
+        require(self.has_room, f"{where}, with {self._bytes} bytes in flight")
         slot = self.next_slot
         self._in_flight[slot] = Proposal(value, now)
+        self._bytes += len(value)
         self.next_slot += 1
         return slot
 
@@ -61,6 +65,7 @@ class PhaseTwo:
         if not self._quorum.can_accept(proposal.voters):
             return None
         del self._in_flight[slot]
+        self._bytes -= len(proposal.value)
         self._chosen_above.add(slot)
         while self.watermark in self._chosen_above:
             self._chosen_above.remove(self.watermark)

@@ -81,7 +81,7 @@ class Proposer(Agent):
         self._acceptors = membership.acceptors
         self._other_replicas = tuple(node for node in membership.replicas if node != node_id)
         self._told_of_chosen = membership.pure_learners + ((node_id,) if node_id in membership.replicas else ())
-        self._told_of_resigning = tuple(sorted({*membership.proposers, *membership.acceptors} - {node_id}))
+        self._others = tuple(node for node in membership.nodes if node != node_id)
         self._quorum = membership.quorum
         self._timing = timing
         self._limits = limits
@@ -151,6 +151,8 @@ class Proposer(Agent):
                 self._check_quorum(now)
             case Timer.RETRY:
                 self._retry(now)
+            case Timer.FAREWELL:
+                pass  # drained
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
@@ -169,14 +171,15 @@ class Proposer(Agent):
 
     @property
     def drained(self) -> bool:
-        return self._draining and not self.leading
+        return self._draining and not self.leading and Timer.FAREWELL not in self._deadlines
 
     def _hand_over_when_idle(self, phase2: PhaseTwo, now: Instant) -> None:
-        """Stop leading once all that was taken is chosen, and let the others campaign without waiting."""
+        """Stop leading once all that was taken is chosen, and spare the others the wait for our silence."""
         if self._draining and not self._intake and phase2.in_flight == 0:
-            for node in self._told_of_resigning:
+            for node in self._others:
                 self.send_early(node, Resign(self.ballot))
             self._follow("resigned", now)
+            self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # what crosses it on the way is refused, not lost
 
     # ---- following ----
 
@@ -290,7 +293,8 @@ class Proposer(Agent):
         for value in phase1.values():
             self._learn_log_time(min(readable_stamp_ms(value), STAMP_MS_MAX), now)
         self._recovered_stop = max(phase1.stop, self.watermark)
-        self._phase2 = PhaseTwo(self._quorum, self.watermark, self._limits.window_slots_max)
+        limits = self._limits
+        self._phase2 = PhaseTwo(self._quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
@@ -383,9 +387,7 @@ class Proposer(Agent):
     # ---- commands and reads ----
 
     def _on_forward(self, source: NodeId, message: Forward) -> None:
-        if self._draining:
-            return self._refuse(source, message, Reason.STOPPING)
-        if not self.leading:
+        if self._draining or not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
         refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message)
         if refused is not None:

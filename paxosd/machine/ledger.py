@@ -3,9 +3,12 @@
 Laws:
 1. Slots come in order, 1, 2, 3 …, each once. Every decision is made from the log alone, so every learner
    makes the same one.
-2. A command is applied when its number is the next one of its session, and never again: a repetition gets
-   the stored result, a number that skips one is refused and changes nothing.
+2. A command is applied when its number is the next one of its session, and never again, however often it is in
+   the log: a repetition gets the stored result, a number that skips one is refused and changes nothing.
 3. A revision is given to each applied command and to nothing else.
+4. What is remembered is bounded. A session is forgotten, and each later command of it is refused as of an unknown
+   one, if there are more than `sessions_max` or `RESULTS_MAX` and it was unused for longest, or if it holds more than
+   `RESULTS_PER_SESSION_MAX` itself: its client does not acknowledge. That too is decided from the log alone.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, comma
 from paxosd.machine.base import StateMachine
 
 ENTRIES_PER_PAGE_MAX = 8192
+RESULTS_PER_SESSION_MAX = 65536
+"""Results that one session holds; a client of ours has a fourth of that under way, and acknowledges all others."""
+RESULTS_MAX = 1 << 20
+"""Results that all sessions together hold, some 150 bytes each. Every learner must have the same numbers here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,12 @@ class _Session:
         self.last_seq = 0
         self.runs: deque[_Run] = deque()
 
-    def acknowledge(self, below: int) -> None:
+    def acknowledge(self, below: int) -> int:
+        """Let go of the results of all commands below; how many they were."""
+        held = len(self.runs)
         while self.runs and self.runs[0].first_seq + self.runs[0].count <= below:
             self.runs.popleft()
+        return held - len(self.runs)
 
     def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
         """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
@@ -68,6 +78,7 @@ class Ledger:
         self.next_slot: Slot = FIRST_SLOT
         self.log_time_ms = 0
         self.noops = 0
+        self.results = 0  # how many the sessions hold
         self._history = history
         self._machine = machine
         self._sessions_max = sessions_max
@@ -117,7 +128,7 @@ class Ledger:
             outcomes.append(Outcome("unknown", batch.session, batch.first_seq, batch.count, slot=slot))
             return batch.count
         self._sessions.move_to_end(batch.session)
-        session.acknowledge(batch.acknowledged)
+        self.results -= session.acknowledge(batch.acknowledged)
         next_seq, stop_seq = session.last_seq + 1, batch.first_seq + batch.count
         if batch.first_seq > next_seq:
             gap = Outcome("gap", batch.session, batch.first_seq, batch.count, slot=slot, expected=next_seq)
@@ -140,14 +151,22 @@ class Ledger:
         session.runs.append(run)
         session.last_seq = batch.first_seq + batch.count - 1
         outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
+        self.results += 1
+        if len(session.runs) > RESULTS_PER_SESSION_MAX:
+            self._forget(batch.session)
+        while self.results > RESULTS_MAX:
+            self._forget(next(iter(self._sessions)))
         return known
 
     def _open(self, nonce: int, slot: Slot) -> Outcome:
         self._opened += 1
         self._sessions[self._opened] = _Session()
         if len(self._sessions) > self._sessions_max:
-            self._sessions.popitem(last=False)
+            self._forget(next(iter(self._sessions)))
         return Outcome("opened", self._opened, nonce, 1, slot=slot)
+
+    def _forget(self, session: SessionId) -> None:
+        self.results -= len(self._sessions.pop(session).runs)
 
     # ---- asking ----
 

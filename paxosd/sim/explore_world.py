@@ -10,7 +10,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -69,6 +69,16 @@ class Configuration:
     """Messages of these types never arrive."""
     timers: frozenset[Timer] = frozenset({Timer.ELECTION, Timer.QUORUM, Timer.HEARTBEAT, Timer.RETRY, Timer.PREPARE})
     """What may become due, at any time."""
+
+
+WORLDS: Mapping[str, Configuration] = {
+    "two slots": Configuration(slots=2, rounds=1, crashes=1),
+    "one slot": Configuration(
+        slots=1, rounds=2, crashes=0, window_slots=1, lost=(Heartbeat,), timers=frozenset({Timer.ELECTION})
+    ),
+}
+"""Two small worlds, by name: in one two proposers duel for two slots, and a node may crash; in the other little
+happens, but a proposer may come back after another one led."""
 
 
 class Order(Enum):

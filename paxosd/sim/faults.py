@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paxosd.driver import DRAIN_S_MAX
 from paxosd.sim.plan import Fault
 from paxosd.sim.world import SimNode, World
 
@@ -55,6 +56,9 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
         case "kill":
             node.end(False, "killed")
             world.later(fault.for_s, node.start)
+        case "stop":
+            node.stop(DRAIN_S_MAX)
+            world.later(DRAIN_S_MAX + fault.for_s, node.start)
         case "power":
             if node.driver is None:
                 node.lose_power()

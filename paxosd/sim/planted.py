@@ -1,23 +1,24 @@
 """Bugs to plant, each a small change to the real source, to see that the simulator finds them.
 
 A simulator that has never been seen to fail proves little. `hunt` runs in a fresh process: it changes the source of
-the modules as they are imported, and plays seeds until an invariant breaks. Nothing is changed on disk.
+the modules as they are imported, and searches until an invariant breaks. Nothing is changed on disk.
 
 This file imports nothing of paxosd at its head: what it shall change must not be imported before.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import logging
 import math
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
+from typing import TypeAlias
 
 Change = tuple[str, str, str]
 """A module, a text that stands in it once, and what stands there instead."""
@@ -34,16 +35,44 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Hunt:
-    """What a hunt came to: after so many seeds, which invariant broke; empty: none did."""
+    """What a hunt came to: where which invariant broke; both are empty if none did."""
 
     bug: str
-    seeds: int
+    where: str
     violation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Search in the seeds from `first` to below `stop`."""
+
+    first: int
+    stop: int
+    profile: str = "swarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenarios:
+    """Search in every scripted scenario in every layout."""
+
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Interleavings:
+    """Search in so many states of a small world, breadth first."""
+
+    world: str
+    states_max: int
+
+
+Search: TypeAlias = Seeds | Scenarios | Interleavings
 
 
 _RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
 _LEDGER = "paxosd.machine.ledger"
+_DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite.py`, which has tests of its own
 
 BUGS: tuple[Bug, ...] = (
     Bug(
@@ -171,6 +200,18 @@ BUGS: tuple[Bug, ...] = (
             ),
         ),
     ),
+    Bug(
+        "truncate at first bad CRC",
+        (
+            (
+                _DISK,
+                "        self._refuse_damaged(Voted, [record.slot for record in found if isinstance(record, Voted)])\n",
+                "        bad = [at for at, record in enumerate(found) if (type(record), getattr(record, 'slot', 0))"
+                " in self._disk.damaged]\n        found = found[: bad[0]] if bad else found\n",
+            ),
+        ),
+    ),
+    Bug("no fsync at end of recovery", ((_DISK, "        self._disk.settle()\n", ""),)),
     Bug(
         "a log is cut off before what replaces it is durable",
         ((_ACCEPTOR, "self.record(Told(self.watermark))", "self.record(Told(self._votes_stop))"),),
@@ -350,18 +391,16 @@ def plant(bug: Bug) -> None:
     sys.meta_path.insert(0, _Finder(bug))
 
 
-def hunt(name: str, seeds_max: int, profile: str = "swarm", first: int = 0, until: float = math.inf) -> Hunt:
-    """Plant this bug in this process, for good, and play the seeds from `first` to below `seeds_max` until it is found,
-    or until this time of the monotonic clock, in seconds."""
+def hunt(name: str, search: Search, until: float = math.inf) -> Hunt:
+    """Plant this bug in this process, for good, and search for it, until this time of the monotonic clock at most."""
     plant(BY_NAME[name])
-    from paxosd.sim.plan import draw  # noqa: PLC0415 (after planting)
-    from paxosd.sim.run import run  # noqa: PLC0415
-
+    looking = importlib.import_module("paxosd.sim.looking")
     logging.disable(logging.CRITICAL)
-    for seed in range(first, seeds_max):
-        if time.monotonic() > until:
-            return Hunt(name, seed, "")
-        result = run(draw(seed, profile))
-        if result.violation:
-            return Hunt(name, seed + 1, result.violation)
-    return Hunt(name, seeds_max, "")
+    match search:
+        case Seeds(first, stop, profile):
+            found = looking.in_seeds(first, stop, profile, until)
+        case Scenarios(seed):
+            found = looking.in_scenarios(seed, until)
+        case Interleavings(world, states_max):
+            found = looking.in_every_interleaving(world, states_max)
+    return Hunt(name, *(found or ("", "")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paxosd.client.calls import Command, Question
 from paxosd.core.messages import (
     Accept,
@@ -9,6 +11,7 @@ from paxosd.core.messages import (
     Chosen,
     Fetched,
     FetchedVotes,
+    HeartbeatReply,
     LogPage,
     OpenSession,
     Propose,
@@ -22,7 +25,7 @@ from paxosd.core.records import Learned
 from paxosd.core.types import NodeId, SessionId
 from paxosd.core.values import encode_body
 from paxosd.sim.clients import Operation, SimClient
-from paxosd.sim.scenarios_props import Report
+from paxosd.sim.scenarios_props import Caught, Report
 from paxosd.sim.scenarios_script import RECOVER_T_E, Script, begin, expect, report
 
 FOLLOW_WAIT_MS = 1000
@@ -187,6 +190,43 @@ def _follow(script: Script, client: SimClient, read: ReadLog, seen: list[bytes])
         expect(entry.revision == len(seen) + 1, f"revision {entry.revision} comes after {len(seen)}")
         seen.append(entry.value)
     return page
+
+
+def l07_read_at_an_old_leader(seed: int, layout: str) -> Report:
+    """An old leader is kept leading by late answers to its earlier heartbeats: they confirm no read, for a new leader
+    may have acknowledged what it misses."""
+    script, leader = begin(seed, layout)
+    gateway = leader if leader in script.learners else script.pick(script.learners)
+    apart = {leader, gateway}
+    script.rest()
+    answers = script.hold(HeartbeatReply, target=[leader])
+    script.run(0.6)
+    script.hold(object, source=[node for node in script.nodes if node not in apart], target=apart)
+    script.cut(apart, [node for node in script.nodes if node not in apart])
+    at, late = script.now, list(answers.found)
+    client = script.clients[0]
+    script.confine(client, [node for node in script.learners if node not in apart])
+    operation = script.propose(client)
+
+    def acknowledged() -> bool:
+        _send_each(script, late)
+        return operation.outcome == "acked"
+
+    recovered = script.until(acknowledged, RECOVER_T_E, "another leader acknowledges a value")
+    expect(script.end_of_reign(leader, at) > script.now, "late answers did not keep the old leader leading")
+    script.say(gateway, ReadLog(1, 1, True, 0, 0))
+    for _ in range(20):
+        script.run(0.05)
+        _send_each(script, late)
+    expect(not script.heard, "late answers confirmed a read")
+    script.let_all_pass()
+    script.finish()
+    return report(script, at, recovered)
+
+
+def _send_each(script: Script, late: Sequence[Caught]) -> None:
+    for caught in late:
+        script.send(caught)
 
 
 def l14_stale_read(seed: int, layout: str) -> Report:

@@ -234,6 +234,12 @@ class Script:
         """Let pass from now on what this caught; what it kept is lost."""
         catch.over = True
 
+    def let_all_pass(self) -> None:
+        """Mend every link and forget every catch."""
+        self.heal()
+        for catch in self._catches:
+            self.forget(catch)
+
     def release(self, catch: Catch) -> None:
         """Stop catching, and send what was kept on its way."""
         catch.over = True

@@ -85,6 +85,7 @@ class SimNode:
         self.paused_until = 0.0
         self.crash_after: int | None = None  # so many effects into the next turns
         self.crash_with_power_loss = False
+        self._stopping = False  # a signal came: it ends once it has nothing left to finish
         self.transport: SimTransport | None = None
         self._machine: WitnessedMachine | None = None
         self._world = world
@@ -134,9 +135,22 @@ class SimNode:
         self._world.note(self.id, "ends: %s", why)
         self._world.marks.ended(self.driver)
         self.driver, self.transport, self._turn_at = None, None, None
-        self.crash_after = None
+        self.crash_after, self._stopping = None, False
         if power:
             self.lose_power()
+
+    def stop(self, within_s: float) -> None:
+        """What SIGTERM does: it finishes what it took and hands over, and ends after this time at the latest."""
+        if self.driver is None:
+            return
+        self._stopping = True
+        self.driver.agent.drain(self._clock())
+        self._turn_by(self._world.now)
+        self._world.later(within_s, self._end_life, self.life)
+
+    def _end_life(self, life: int) -> None:
+        if life == self.life:
+            self.end(False, "was asked to stop")
 
     def lose_power(self) -> None:
         """Whether it runs or not, the page cache is gone."""
@@ -187,6 +201,9 @@ class SimNode:
         self._turn_at = None
         self._moment = self._world.now
         self._live(self.driver.turn)
+        if self._stopping and self.driver is not None and self.driver.agent.drained:
+            self._live(self.driver.turn)
+            self._end_life(self.life)
 
     def _sleep(self) -> None:
         """As the driver waits: until the next frame or the next deadline."""

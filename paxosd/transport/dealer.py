@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from paxosd.transport.names import Names, has_name
+
+LARGE_FROM_BYTES = 64 * 1024
+LARGE_BYTES_MAX = 32 * 1024 * 1024
+"""How much may wait in large frames. What libzmq counts is frames, and a thousand large ones would fill the memory."""
 
 _FAILED = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
@@ -31,6 +36,8 @@ class Dealer:
         self._number = ""
         self._connected = False
         self._events: zmq.Socket[bytes] | None = None
+        self._large: deque[tuple[zmq.MessageTracker, int]] = deque()  # those that libzmq holds, and their sizes
+        self._large_bytes = 0
         self.dial()
 
     def dial(self) -> None:
@@ -65,9 +72,23 @@ class Dealer:
         if self.socket is None:
             return False
         try:
+            if len(parts[-1]) >= LARGE_FROM_BYTES:
+                return self._send_large(self.socket, parts)
             self.socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
             return False
+        return True
+
+    def _send_large(self, socket: zmq.Socket[bytes], parts: Sequence[bytes]) -> bool:
+        while self._large and self._large[0][0].done:
+            self._large_bytes -= self._large.popleft()[1]
+        size = len(parts[-1])
+        if self._large and self._large_bytes + size > LARGE_BYTES_MAX:
+            return False
+        tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
+        assert tracker is not None
+        self._large.append((tracker, size))
+        self._large_bytes += size
         return True
 
     def attend(self, ready: object) -> bool:

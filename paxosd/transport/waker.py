@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from contextlib import suppress
 
 
 class Waker:
-    """A file descriptor that becomes readable on `wake`; many wakes in a row cost one."""
+    """A file descriptor that becomes readable on `wake`; many wakes in a row cost one.
+
+    Any thread may call `wake`, and so may a signal handler, also during or after `close`: whoever closes waits for a
+    write that is under way, for its number may be that of another file as soon as it is closed. A handler may have
+    interrupted its own thread in here, which is why the lock lets that one in again.
+    """
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._awake = False
+        self._closed = False
+        self._lock = threading.RLock()
 
     def fileno(self) -> int:
         return self._read
 
     def wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            with suppress(OSError):  # full: awake anyway; closed: nobody waits any more
-                os.write(self._write, b"w")
+        if self._awake:
+            return
+        with self._lock:
+            if not self._closed:
+                self._awake = True
+                with suppress(BlockingIOError):  # full: awake anyway
+                    os.write(self._write, b"w")
 
     def clear(self) -> None:
         with suppress(BlockingIOError):
@@ -31,9 +42,11 @@ class Waker:
         self._awake = False
 
     def close(self) -> None:
-        self._awake = True
-        os.close(self._read)
-        os.close(self._write)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._read)
+                os.close(self._write)
 
 
 def milliseconds(timeout_s: float | None) -> int | None:

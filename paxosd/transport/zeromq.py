@@ -31,6 +31,8 @@ from paxosd.transport.waker import Waker, milliseconds
 PEER_FRAMES_MAX = 1000
 """Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
 CLIENT_FRAMES_MAX = 1000
+DRAINED_BYTES_MAX = 16 * 1024 * 1024
+"""What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
 RECONNECT_FIRST_MS = 50
 RECONNECT_MAX_MS = 500
 CONNECT_TIMEOUT_MS = 2000
@@ -269,10 +271,15 @@ class ZeroMQLink:
 
 
 def _received(router: zmq.Socket[bytes], messages_max: int) -> Iterator[list[bytes]]:
+    size = 0
     for _ in range(messages_max):
         try:
-            yield router.recv_multipart(zmq.DONTWAIT)
+            parts = router.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
+            return
+        yield parts
+        size += len(parts[-1])
+        if size >= DRAINED_BYTES_MAX:
             return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import paxosd.core.acceptor as acceptor_module
 from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK, Acceptor
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Role
@@ -129,6 +130,23 @@ def test_old_votes_leave_memory_and_are_read_back() -> None:
     assert [(vote.slot, vote.value) for page in found for vote in page.votes] == [
         (slot, b"%d" % slot) for slot in range(1, last + 1)
     ]
+
+
+def test_o04_large_votes_leave_memory_as_soon_as_they_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor_module, "VOTES_KEPT_BYTES_MAX", 1000)
+    stage = acceptor()
+    for slot in range(1, 20):
+        vote(stage, B3, slot, value=b"%d" % slot * 300)
+        held = sum(len(vote.value) for vote in stage.agent._votes.values())
+        assert held == stage.agent._votes_bytes <= 1000 + 600
+    vote(stage, B4, 19, value=b"v")
+    assert stage.agent._votes_bytes == sum(len(vote.value) for vote in stage.agent._votes.values())
+
+    found = pages(stage, B5, 1)
+
+    assert [(vote.slot, vote.value) for page in found for vote in page.votes] == [
+        *((slot, b"%d" % slot * 300) for slot in range(1, 19)), (19, b"v"),
+    ]  # fmt: skip
 
 
 def test_a_vote_of_this_turn_stays_in_memory_until_it_is_on_disk() -> None:

@@ -19,6 +19,7 @@ class Clockwork(Agent):
         super().__init__("n1")
         self.fired: list[tuple[Timer, Instant]] = []
         self.then_disarm: Timer | None = None
+        self.then_arm: tuple[Timer, Instant] | None = None
 
     def restore(self, records: Iterable[Record], now: Instant) -> None: ...
 
@@ -28,6 +29,9 @@ class Clockwork(Agent):
         self.fired.append((timer, now))
         if self.then_disarm is not None:
             self.disarm(self.then_disarm)
+        if self.then_arm is not None:
+            self.arm(*self.then_arm)
+            self.then_arm = None
 
 
 class Simple(Agent):
@@ -82,6 +86,30 @@ def test_what_a_timer_disarms_does_not_fire_in_the_same_tick() -> None:
     agent.tick(2.0)
 
     assert agent.fired == [(Timer.QUORUM, 2.0)]
+
+
+def test_what_a_timer_puts_off_does_not_fire_before_its_new_time() -> None:
+    agent = Clockwork()
+    agent.arm(Timer.QUORUM, 1.0)
+    agent.arm(Timer.HEARTBEAT, 2.0)
+    agent.then_arm = (Timer.HEARTBEAT, 5.0)
+    agent.tick(2.0)
+    agent.tick(4.9)
+
+    assert agent.fired == [(Timer.QUORUM, 2.0)]
+    assert agent.next_deadline() == 5.0
+
+
+def test_a_timer_that_arms_itself_for_now_fires_in_the_next_tick() -> None:
+    agent = Clockwork()
+    agent.arm(Timer.REPLAY, 1.0)
+    agent.then_arm = (Timer.REPLAY, 1.0)
+    agent.tick(1.0)
+    fired_at_first = list(agent.fired)
+    agent.tick(1.0)
+
+    assert fired_at_first == [(Timer.REPLAY, 1.0)]
+    assert agent.fired == [(Timer.REPLAY, 1.0)] * 2
 
 
 def test_a_timer_that_nobody_handles_is_a_broken_invariant() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from paxosd.core.membership import Role
-from paxosd.core.messages import Applied
+from paxosd.core.messages import Applied, Forward
 from paxosd.core.types import NodeId
+from paxosd.core.values import encode_body
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import LIMITS, REPLICAS, ROLES, TIMING
 from tests.core.network import Network
@@ -190,10 +191,39 @@ def test_c21_a_leader_that_drains_under_load_loses_nothing_and_somebody_else_lea
     network.members[leader].agent.drain(network.now)
     propose_many(network, one, session, 6, 7)  # refused, or taken by the next leader
     network.run_until(lambda: network.leaders() not in ([], [leader]), seconds=T)
-    assert network.members[leader].agent.drained
+    network.run_until(lambda: network.members[leader].agent.drained, seconds=T)
     network.crash(leader)
     network.run(0.3)
     propose_many(network, one, session, 6, 8)
     network.run(0.3)
 
     assert network.log_of(one) == numbers(8)
+
+
+@pytest.mark.parametrize("roles", LAYOUTS)
+def test_l01_a_forward_that_comes_to_the_leader_again_at_any_time_and_by_any_gateway_is_applied_once(
+    roles: Mapping[NodeId, Role],
+) -> None:
+    network = Network(roles)
+    one, other = gateways(network)[-2:]
+    session = network.open_session(one)
+    leader = network.members[network.leaders()[0]]
+    command = Forward(session, 1, 1, 1, 1, encode_body([b"1"]))
+    leader.turn([(one, command), (one, command), (other, command)])  # waiting for its slot
+    leader.turn([(one, command)])  # in flight
+    network.propose(one, session, 1, b"1")
+    network.run(0.5)
+    leader.turn([(one, command), (other, command)])  # chosen
+    network.run(0.5)
+    network.cut_off(leader.node)
+    network.run_until(lambda: network.leaders() not in ([], [leader.node]), seconds=3 * T)
+    network.cut.clear()
+    for node in network.leaders():
+        network.members[node].turn([(one, command)])  # at the next leader
+    network.run(0.5)
+
+    assert network.log_of(one) == network.log_of(other) == [b"1"]
+    assert sum(value.endswith(command.body) for value in network.chosen.values()) == 3  # in the log again and again
+    results = {told for _, told in network.to_clients if isinstance(told, Applied)}
+    assert {(told.first_seq, told.count, told.revision) for told in results} == {(1, 1, 1)}
+    assert len({told.slot for told in results}) == 1

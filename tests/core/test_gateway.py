@@ -23,6 +23,7 @@ from paxosd.core.messages import (
     ReadLog,
     Reason,
     Refused,
+    Resign,
     SessionOpened,
     StatusReport,
 )
@@ -117,6 +118,34 @@ def test_a_leader_is_believed_for_an_election_timeout() -> None:
     desk.deliver(ME, propose(b"a"))
 
     assert desk.take(Forward)[0][0] == "p1"
+
+
+def test_u15_a_leader_that_resigned_is_sent_nothing_more() -> None:
+    desk = Desk()
+    desk.deliver("p1", Resign(B3))
+    desk.deliver(ME, propose(b"a"), read())
+
+    desk.expect_sent(ME, refusal(propose(b"a"), Reason.NO_LEADER), LogPage(1, (), 0, Reason.NO_LEADER, ""))
+    desk.expect_silence()
+
+
+@pytest.mark.parametrize(("source", "ballot"), [("p1", Ballot(2, "p1")), ("p2", B3), ("p2", B4)])
+def test_who_resigns_another_leadership_than_the_one_believed_changes_nothing(source: NodeId, ballot: Ballot) -> None:
+    desk = Desk()
+    desk.deliver(source, Resign(ballot))
+    desk.deliver(ME, propose(b"a"))
+
+    assert desk.take(Forward)[0][0] == "p1"
+
+
+def test_u15_a_read_that_a_resigned_leader_left_unanswered_is_refused_at_once() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    desk.take_one(ReadIndex, "p1")
+    desk.deliver("p1", Resign(B3))
+
+    desk.expect_sent(ME, LogPage(1, (), 0, Reason.NO_LEADER, ""))
+    desk.expect_silence()
 
 
 def test_of_two_leaders_the_one_with_the_higher_ballot_is_believed() -> None:
@@ -228,13 +257,26 @@ def test_the_largest_command_and_a_withdrawal_are_forwarded() -> None:
 def test_c21_a_gateway_that_stops_takes_no_commands_and_still_answers_what_it_knows() -> None:
     desk = Desk()
     desk.agent.drain(desk.now)
-    assert desk.agent.drained
     desk.deliver(ME, propose(b"a", attempt=3), OpenSession(55, 4))
     desk.expect_sent(ME, Refused(7, 3, 1, 1, Reason.STOPPING, 0, ""), Refused(0, 4, 55, 1, Reason.STOPPING, 0, ""))
     desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
     desk.deliver(ME, propose(b"a", attempt=5))
 
     desk.expect_sent(ME, Applied(7, 1, 1, 1, 1, ""))
+
+
+def test_c21_a_gateway_that_stops_stays_to_answer_what_it_forwarded_and_what_is_on_its_way_to_it() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", attempt=3))
+    desk.expect_sent("p1", Forward(7, 3, 1, 1, 1, encode_body([b"a"])))
+    desk.agent.drain(desk.now)
+    desk.wait(TIMING.retry_s * 0.9)
+    assert not desk.agent.drained
+    desk.apply(3, Outcome("applied", 7, 1, 1, revision=5, slot=3))
+    desk.expect_sent(ME, Applied(7, 1, 1, 5, 3, ""))
+    desk.wait(TIMING.retry_s * 0.1)
+
+    assert desk.agent.drained
 
 
 # ---- results ---------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paxosd.core.intake import Intake
+from paxosd.core.intake import HELD_BYTES, Intake
 from paxosd.core.messages import Forward, Reason
 from paxosd.core.types import SessionId
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
@@ -24,7 +25,7 @@ def batch(made: Forward) -> Batch:
 
 
 def test_batches_leave_in_the_order_they_came() -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     made = [forward(2), forward(1), forward(1, session=9)]
     assert not intake
     for one in made:
@@ -37,7 +38,7 @@ def test_batches_leave_in_the_order_they_came() -> None:
 
 def test_a_value_is_filled_up_to_its_cap() -> None:
     room_for_two = 2 * (10 + BATCH_BYTES)
-    intake = Intake(1000, room_for_two)
+    intake = Intake(100_000, room_for_two)
     for seq in (1, 2, 3):
         intake.add("l1", forward(seq))
 
@@ -45,7 +46,7 @@ def test_a_value_is_filled_up_to_its_cap() -> None:
 
 
 def test_a_batch_that_is_larger_than_the_cap_gets_its_own_slot() -> None:
-    intake = Intake(1000, 100)
+    intake = Intake(100_000, 100)
     for seq, size in ((1, 10), (2, 200), (3, 10)):
         intake.add("l1", forward(seq, size))
 
@@ -53,15 +54,38 @@ def test_a_batch_that_is_larger_than_the_cap_gets_its_own_slot() -> None:
 
 
 def test_o01_what_does_not_fit_is_refused_and_room_comes_back_when_something_leaves() -> None:
-    intake = Intake(100, 1000)
+    intake = Intake(100 + HELD_BYTES, 1000)
     for seq in range(1, 20):
         assert intake.add("l1", forward(seq, 60)) is None
         assert intake.add("l1", forward(99, 60)) is Reason.OVERLOADED
         assert [one.first_seq for one in intake.take(seq)] == [seq]
 
 
-def test_room_comes_back_when_everything_is_dropped() -> None:
+def test_a_batch_that_is_larger_than_all_room_is_taken_when_nothing_else_waits() -> None:
     intake = Intake(100, 1000)
+    assert intake.add("l1", forward(1, 500)) is None  # it would be refused for ever otherwise
+    assert intake.add("l1", forward(2, 1)) is Reason.OVERLOADED
+    intake.take(1)
+
+    assert intake.add("l1", forward(2, 1)) is None
+
+
+def test_o01_tiny_batches_count_for_what_they_cost() -> None:
+    intake = Intake(1 << 20, 1000)
+    seq = 1
+    tracemalloc.start()
+    try:
+        while intake.add("l1", Forward(1, 10_000 + seq, 10_000 + seq, 10_000 + seq, 1, bytes(5))) is None:
+            seq += 1
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held <= 1.5 * (1 << 20)
+
+
+def test_room_comes_back_when_everything_is_dropped() -> None:
+    intake = Intake(100 + HELD_BYTES, 1000)
     intake.add("l1", forward(1, 60))
     intake.drop_all()
 
@@ -69,7 +93,7 @@ def test_room_comes_back_when_everything_is_dropped() -> None:
 
 
 def test_a_batch_that_waits_or_is_in_flight_is_not_taken_again_until_it_is_chosen() -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     assert intake.add("l1", forward(1)) is None
     assert intake.add("l1", forward(1, attempt=2)) is None
     assert [one.first_seq for one in intake.take(5)] == [1]
@@ -86,7 +110,7 @@ def test_a_batch_that_waits_or_is_in_flight_is_not_taken_again_until_it_is_chose
 
 @pytest.mark.parametrize("other", [forward(2), forward(1, session=2), forward(1, count=2)])
 def test_only_the_same_numbers_of_the_same_session_are_a_repetition(other: Forward) -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     intake.add("l1", forward(1))
     intake.add("l1", other)
 
@@ -94,7 +118,7 @@ def test_only_the_same_numbers_of_the_same_session_are_a_repetition(other: Forwa
 
 
 def test_a_withdrawal_is_not_taken_for_a_repetition_of_what_it_withdraws() -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     intake.add("l1", forward(1))
     intake.add("l1", forward(1, size=0, attempt=2))
 
@@ -102,7 +126,7 @@ def test_a_withdrawal_is_not_taken_for_a_repetition_of_what_it_withdraws() -> No
 
 
 def test_a_wish_for_a_session_that_is_repeated_is_one_wish() -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     intake.add("l1", forward(77, size=0, session=NO_SESSION))
     intake.add("l1", forward(77, size=0, session=NO_SESSION, attempt=2))
 
@@ -110,7 +134,7 @@ def test_a_wish_for_a_session_that_is_repeated_is_one_wish() -> None:
 
 
 def test_what_is_dropped_comes_back_with_its_gateway_and_can_come_in_again() -> None:
-    intake = Intake(1000, 1000)
+    intake = Intake(100_000, 1000)
     intake.add("l1", forward(1))
     intake.take(1)
     intake.add("l1", forward(2))
@@ -132,7 +156,8 @@ steps = st.one_of(
 @always_the_same
 @given(st.lists(steps, max_size=40))
 def test_whatever_comes_leaves_in_order_within_the_bounds(script: list[tuple[str, int, int]]) -> None:
-    intake = Intake(150, 120)
+    room = 3 * HELD_BYTES + 150
+    intake = Intake(room, 120)
     waiting: deque[Forward] = deque()
     in_flight: set[int] = set()
     slot = 0
@@ -151,4 +176,4 @@ def test_whatever_comes_leaves_in_order_within_the_bounds(script: list[tuple[str
             assert len(taken) == 1 or sum(len(one.body) + BATCH_BYTES for one in taken) <= 120
             in_flight |= {one.first_seq for one in taken}
         assert bool(intake) == bool(waiting)
-        assert sum(len(one.body) for one in waiting) <= 150
+        assert len(waiting) == 1 or sum(len(one.body) + HELD_BYTES for one in waiting) <= room

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import paxosd.core.learner as learner_module
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import Chosen, Fetch, Fetched, FetchedVotes, FetchVotes, Watermark
 from paxosd.core.options import Limits
-from paxosd.core.records import Learned
+from paxosd.core.records import Learned, Promised, Record, Voted
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
-from tests.core.helpers import TIMING, Stage, always_the_same, heartbeat, learned, learner
+from tests.core.helpers import TIMING, Stage, acceptor, always_the_same, heartbeat, learned, learner
 
 B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
 ONE, TWO, THREE, FOUR = (1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")
@@ -69,6 +70,20 @@ def test_what_is_too_far_ahead_is_left_for_later() -> None:
     stage.deliver("p1", Chosen(SLOTS_AHEAD_MAX, b"near"))
 
     stage.expect_recorded(Learned(SLOTS_AHEAD_MAX, b"near"))
+
+
+def test_o04_what_is_held_above_a_gap_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "BYTES_AHEAD_MAX", 1000)
+    stage = learner()
+    for slot in (2, 3, 4):
+        stage.deliver("p1", Chosen(slot, bytes(500)))
+    stage.expect_ignored("chosen value too far ahead")
+    stage.deliver("p1", Chosen(1, bytes(5000)))  # the one that is missed is never too large
+    stage.deliver("p1", Chosen(4, bytes(500)), Chosen(6, bytes(1000)))
+
+    assert [slot for slot, _ in stage.chosen] == [1, 2, 3, 4]
+    assert not stage.agent.ignored
+    stage.set_aside()
 
 
 @always_the_same
@@ -127,6 +142,32 @@ def test_what_comes_before_the_history_is_handed_on_waits_for_it() -> None:
     stage.set_aside()
 
 
+def test_a_learner_asks_nobody_for_what_it_is_about_to_read_from_its_own_disk() -> None:
+    stage = learner(limits=Limits(page_bytes_max=1), records=learned(b"1", b"2", b"3"))
+    stage.now += 2 * TIMING.election_s  # one page took its process as long as this, and it heard no leader
+    stage.turn()
+    stage.expect_chosen(ONE)
+    stage.expect_silence()
+    stage.wait(0)
+    stage.expect_chosen(TWO, THREE)
+    stage.wait(TIMING.election_s)
+
+    stage.expect_sent("l2", Fetch(4))  # which it has not
+    stage.expect_silence()
+
+
+def test_after_its_history_a_learner_asks_for_what_it_still_misses() -> None:
+    stage = learner(limits=Limits(page_bytes_max=1), records=learned(b"1", b"2"))
+    stage.deliver("p1", heartbeat(B3, 5))
+    stage.wait(0)
+    stage.expect_chosen(ONE, TWO)
+    stage.expect_silence()
+    stage.wait(TIMING.retry_s)
+
+    stage.expect_sent("l2", Fetch(3))
+    stage.expect_silence()
+
+
 def test_what_was_learned_above_a_gap_is_not_handed_on_before_the_gap_is_filled() -> None:
     stage = learner(records=[*learned(b"1"), *learned(b"3", first=3)])
     stage.turn()
@@ -176,8 +217,8 @@ def test_a_gap_that_stays_is_asked_for_from_another_learner_then_from_the_accept
     stage.expect_sent("l2", Fetch(1))
     stage.expect_silence()
     stage.wait(TIMING.retry_s)
-    for acceptor in ("a1", "a2", "a3"):
-        stage.expect_sent(acceptor, FetchVotes(1, 4))
+    for voter in ("a1", "a2", "a3"):
+        stage.expect_sent(voter, FetchVotes(1, 4))
     stage.expect_silence()
     stage.wait(TIMING.retry_s)
     stage.expect_sent("l2", Fetch(1))
@@ -341,8 +382,8 @@ def test_c22_pages_of_the_acceptors_are_handed_on_and_the_next_one_is_asked_for_
     stage.deliver("a2", FetchedVotes(1, 4, 4, votes, 4))
     stage.expect_chosen(ONE, TWO)
     assert {message for _, message in stage.take(FetchVotes)} == {FetchVotes(3, 4)}
-    for acceptor in ("a3", "a2"):
-        stage.deliver(acceptor, FetchedVotes(3, 4, 4, votes[2:], 4))
+    for voter in ("a3", "a2"):
+        stage.deliver(voter, FetchedVotes(3, 4, 4, votes[2:], 4))
     stage.expect_chosen(THREE)
     stage.set_aside()
 
@@ -353,9 +394,9 @@ def test_only_slots_below_the_watermark_are_asked_for() -> None:
     stage.deliver("p1", heartbeat(B3, 9))  # after the question left
     asked = {message for _, message in stage.take(FetchVotes)}
     assert asked == {FetchVotes(1, 3)}
-    for acceptor in ("a1", "a2"):
+    for voter in ("a1", "a2"):
         votes = tuple(Vote(slot, B3, b"%d" % slot) for slot in (1, 2, 3))  # more than was asked for
-        stage.deliver(acceptor, FetchedVotes(1, 3, 3, votes, 9))
+        stage.deliver(voter, FetchedVotes(1, 3, 3, votes, 9))
 
     stage.expect_chosen(ONE, TWO)
     stage.set_aside()
@@ -367,6 +408,61 @@ def test_the_watermark_of_an_acceptor_is_believed_but_the_votes_are_not() -> Non
 
     assert stage.agent.watermark == 9
     stage.expect_chosen()
+
+
+class Told:
+    """A slot through some ballots: in each, the leader is bound by what a quorum told; in the last one, a quorum votes.
+
+    The votes that acceptors are left with are of several ballots, and of one or of several values.
+    """
+
+    def __init__(self, slot: Slot, data: st.DataObject) -> None:
+        some = st.sets(st.sampled_from(VOTERS), min_size=2)
+        any_of_them = st.sets(st.sampled_from(VOTERS))
+        self.votes: dict[NodeId, Vote] = {}
+        for number in (1, 2, 3):
+            known = [self.votes[one] for one in data.draw(some) if one in self.votes]
+            value = max(known, key=lambda vote: vote.ballot).value if known else b"%d in ballot %d" % (slot, number)
+            voters = data.draw(any_of_them if number < 3 else some)
+            self.votes |= {voter: Vote(slot, Ballot(number, "p1"), value) for voter in voters}
+        self.chosen = value
+
+
+VOTERS = ("a1", "a2", "a3")
+
+
+def votes_of(voter: NodeId, slots: list[Told]) -> list[Record]:
+    return [Promised(Ballot(3, "p1")), *(Voted(*told.votes[voter]) for told in slots if voter in told.votes)]
+
+
+@always_the_same
+@given(st.data())
+def test_u19_whatever_answers_of_acceptors_are_lost_repeated_late_or_mixed_only_what_is_chosen_is_learned(
+    data: st.DataObject,
+) -> None:
+    slots = [Told(slot, data) for slot in (1, 2, 3)]
+    small = Limits(page_bytes_max=data.draw(st.sampled_from((1, 200, 10_000))))
+    voters = {voter: acceptor(voter, ALONE, small, votes_of(voter, slots)) for voter in VOTERS}
+    stage = learner(roles=ALONE)
+    stage.deliver("p1", heartbeat(Ballot(3, "p1"), data.draw(st.integers(2, 4))))
+    answers: list[tuple[NodeId, FetchedVotes]] = []
+    for step in range(40):
+        stage.wait(TIMING.retry_s)
+        for voter, question in stage.take(FetchVotes):
+            assert isinstance(voter, str)
+            voters[voter].deliver("l1", question)
+            answers += [(voter, told) for _, told in voters[voter].take(FetchedVotes)]
+        if step == 20:
+            stage.deliver("p1", heartbeat(Ballot(3, "p1"), 4))
+        fair = step > 20
+        for _ in range(data.draw(st.integers(0, 3)) if answers and not fair else 0):
+            stage.deliver(*data.draw(st.sampled_from(answers)))  # again, late, or out of order; some never
+        for answer in answers[-3:] if fair else ():
+            stage.deliver(*answer)
+        assert stage.chosen == [(slot, told.chosen) for slot, told in enumerate(slots, 1)][: len(stage.chosen)]
+
+    assert len(stage.chosen) == 3
+    stage.set_aside()
 
 
 # ---- helping others --------------------------------------------------------------------------

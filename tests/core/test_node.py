@@ -27,6 +27,9 @@ from paxosd.core.messages import (
     PreVote,
     PreVoteReply,
     Propose,
+    Reason,
+    Refused,
+    Resign,
     SessionOpened,
 )
 from paxosd.core.node import Node, Replica
@@ -98,6 +101,17 @@ def test_a_message_reaches_every_role_that_takes_it() -> None:
     stage.deliver(b"client", Propose(7, 1, 1, 1, 1, encode_body([b"a"])))
     assert stage.take_one(Forward, "r2")  # the gateway knows who leads
     stage.set_aside()
+
+
+def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() -> None:
+    stage = replica()
+    stage.deliver("r2", heartbeat(Ballot(3, "r2")))
+    stage.set_aside()
+    stage.deliver("r2", Resign(Ballot(3, "r2")))
+    stage.deliver(b"me", Propose(1, 9, 1, 1, 1, encode_body([b"a"])))
+
+    stage.expect_sent(b"me", Refused(1, 9, 1, 1, Reason.NO_LEADER, 0, ""))
+    stage.expect_silence()
 
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
@@ -246,6 +260,7 @@ def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:
     assert not stage.agent.drained
     for acceptor in ("r1", "r2"):
         stage.deliver(acceptor, Accepted(ballot, 1))
+    stage.wait(TIMING.retry_s)
 
     assert stage.agent.drained
     stage.set_aside()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import combinations
 
 from paxosd.core.messages import (
+    Accept,
+    ForwardRefused,
     Heartbeat,
     HeartbeatReply,
     Nack,
@@ -16,8 +18,14 @@ from paxosd.core.messages import (
     PreVoteReply,
     ReadIndex,
     ReadIndexReply,
+    Reason,
 )
 from paxosd.core.quorum import Quorum
+from paxosd.core.types import Outcome
+from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.machine.ledger import Ledger
+from paxosd.machine.log import Log
+from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import (
     FIVE,
     REPLICAS,
@@ -218,3 +226,74 @@ def test_resigning_is_handing_over() -> None:
 
     assert member.agent.drained
     assert [one for one in network.leaders() if one != leader] != []
+
+
+def test_the_prior_leader_stops_accepting_new_client_requests() -> None:
+    """The prior leader stops accepting new client requests. [DO 3.10]"""
+    stage = proposer()
+    lead(stage)
+    stage.agent.drain(stage.now)
+    stage.deliver("l1", forward(attempt=5))
+
+    stage.expect_sent("l1", ForwardRefused(1, 5, 1, 1, Reason.NOT_LEADER))
+    assert stage.take(Accept) == []
+    stage.set_aside()
+
+
+# ---- Sessions --------------------------------------------------------------------------------
+
+
+def in_the_log(ledger: Ledger, *batches: Batch) -> list[Outcome]:
+    return ledger.apply(ledger.next_slot, encode_value(0, batches))
+
+
+def ledgers(sessions_max: int = 2) -> tuple[Ledger, Ledger]:
+    """Those of two learners."""
+    return Ledger(MemoryStore(), Log(), sessions_max, 1000), Ledger(MemoryStore(), Log(), sessions_max, 1000)
+
+
+def test_l01_a_command_whose_serial_number_was_executed_is_not_executed_again() -> None:
+    """If it receives a command whose serial number has already been executed, it responds immediately without
+    re-executing the request. [DO 6.3]
+    """
+    ledger, _ = ledgers()
+    (opened,) = in_the_log(ledger, Batch(NO_SESSION, 0, 7, 1, b""))
+    command = Batch(opened.session, 1, 1, 1, encode_body([b"v"]))
+    first, again = in_the_log(ledger, command), in_the_log(ledger, command)
+
+    assert first == again == [Outcome("applied", opened.session, 1, 1, revision=1, slot=2)]
+    assert ledger.revision == 1
+
+
+def test_the_state_machine_discards_all_responses_for_lower_sequence_numbers() -> None:
+    """With each request, the client includes the lowest sequence number for which it has not yet received a response,
+    and the state machine then discards all responses for lower sequence numbers. [DO 6.3]
+    """
+    ledger, _ = ledgers()
+    (opened,) = in_the_log(ledger, Batch(NO_SESSION, 0, 7, 1, b""))
+    for seq in range(1, 10):
+        in_the_log(ledger, Batch(opened.session, max(1, seq - 1), seq, 1, encode_body([b"v"])))
+
+    assert ledger.results == 2
+    assert ledger.stored(opened.session, 7, 1) == []
+    assert [found.first_seq for found in ledger.stored(opened.session, 7, 3) or ()] == [8, 9]
+
+
+def test_l02_servers_agree_on_when_to_expire_a_clients_session() -> None:
+    """Servers need to agree on when to expire a client's session; otherwise, servers' state machines could diverge from
+    each other. […] One option is to set an upper bound on the number of sessions and remove entries using an LRU
+    policy. [DO 6.3]
+    """
+    log = [Batch(NO_SESSION, 0, nonce, 1, b"") for nonce in (1, 2)]
+    log += [Batch(1, 1, 1, 1, encode_body([b"v"])), Batch(NO_SESSION, 0, 3, 1, b"")]
+    log += [Batch(session, 1, 2, 1, encode_body([b"w"])) for session in (1, 2, 3)]
+    one, other = ledgers(sessions_max=2)
+    told = [in_the_log(one, batch) for batch in log]
+    for session in (1, 2, 3):  # what clients of this one ask in between is not in the log
+        one.stored(session, 1, 1)
+    late = [in_the_log(other, batch) for batch in log]  # it learns all of it later
+
+    assert told == late
+    assert [outcome.kind for (outcome,) in told[-3:]] == ["applied", "unknown", "gap"]
+    assert one.digest() == other.digest()
+    assert [ledger.forgot(session) for ledger in (one, other) for session in (1, 2, 3)] == [False, True, False] * 2

@@ -16,8 +16,8 @@ ACCEPTORS = ("a1", "a2", "a3")
 NOW = 10.0
 
 
-def phase(watermark: Slot = 1, window: int = 4, quorum: Quorum | None = None) -> PhaseTwo:
-    return PhaseTwo(quorum or Quorum.majority(dict.fromkeys(ACCEPTORS, 1)), watermark, window)
+def phase(watermark: Slot = 1, window: int = 4, quorum: Quorum | None = None, window_bytes: int = 1000) -> PhaseTwo:
+    return PhaseTwo(quorum or Quorum.majority(dict.fromkeys(ACCEPTORS, 1)), watermark, window, window_bytes)
 
 
 def test_values_go_into_slots_one_after_the_other_from_the_watermark_on() -> None:
@@ -36,6 +36,23 @@ def test_the_vote_that_completes_a_quorum_gives_the_value_and_no_later_one_does(
     assert phase2.vote("a2", 1) is None
     assert phase2.vote("a3", 1) is None
     assert phase2.in_flight == 0
+
+
+def test_o04_the_window_is_full_when_its_bytes_are_and_one_value_always_has_room() -> None:
+    phase2 = phase(window_bytes=1000)
+    phase2.propose(bytes(600), NOW)
+    phase2.propose(bytes(600), NOW)
+    assert not phase2.has_room
+    phase2.vote("a1", 2)
+    phase2.vote("a2", 2)
+    assert phase2.has_room
+    phase2.propose(bytes(5000), NOW)
+    for voter in ("a1", "a2"):
+        phase2.vote(voter, 1)
+        assert not phase2.has_room
+        phase2.vote(voter, 3)
+
+    assert phase2.has_room
 
 
 def test_a_repeated_vote_counts_once() -> None:

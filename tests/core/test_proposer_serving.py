@@ -224,18 +224,33 @@ def test_u15_a_leader_finishes_what_it_took_and_then_hands_leadership_over() -> 
     stage.turn()
     assert not stage.agent.drained
     stage.deliver("l1", forward(2, attempt=5))
-    stage.expect_sent("l1", ForwardRefused(1, 5, 2, 1, Reason.STOPPING))
+    stage.expect_sent("l1", ForwardRefused(1, 5, 2, 1, Reason.NOT_LEADER))
     stage.expect_silence()
     choose(stage, ballot, 2)
 
-    for node in ("p2", "a1", "a2", "a3"):
+    for node in ("p2", "a1", "a2", "a3", "l1", "l2"):
         stage.expect_sent(node, Resign(ballot))
     assert len(stage.take(Chosen)) == 2
     stage.expect_silence()
+    stage.wait(TIMING.retry_s)
     assert stage.agent.drained
     assert [event.fields["why"] for event in stage.events] == ["resigned"]
     stage.set_aside()
     stage.wait(5 * T)
+    stage.expect_silence()
+
+
+def test_u15_what_crosses_a_resignation_on_the_way_is_still_refused() -> None:
+    stage = proposer()
+    lead(stage)
+    stage.agent.drain(stage.now)
+    stage.turn()
+    stage.set_aside()
+    stage.wait(TIMING.retry_s * 0.9)
+    assert not stage.agent.drained
+    stage.deliver("l1", forward(attempt=5), ReadIndex(6))
+
+    stage.expect_sent("l1", ForwardRefused(1, 5, 1, 1, Reason.NOT_LEADER), ReadIndexReply(6, 0))
     stage.expect_silence()
 
 
@@ -248,6 +263,7 @@ def test_a_leader_that_stops_also_finishes_what_waits_behind_the_window() -> Non
     for slot in range(2, 7):
         assert not stage.agent.drained
         choose(stage, ballot, slot)
+    stage.wait(TIMING.retry_s)
 
     assert stage.agent.drained
     assert {message.slot for _, message in stage.take(Accept)} == {2, 3, 4, 5, 6}

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
+from paxosd.client.session import WINDOW_COMMANDS_MAX
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.records import Learned
 from paxosd.core.types import Entry, Outcome, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.machine import ledger
 from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
@@ -243,6 +245,45 @@ def test_any_batch_of_a_session_counts_as_use() -> None:
 
     assert not learner.ledger.forgot(used)
     assert learner.ledger.forgot(unused)
+
+
+def test_a_session_that_acknowledges_nothing_is_forgotten_when_its_results_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "RESULTS_PER_SESSION_MAX", 3)
+    learner = Learner()
+    careless, careful = learner.open_session(), learner.open_session()
+    for seq in range(1, 10):
+        learner.learn(batch(careful, seq, b"%d" % seq, acknowledged=max(1, seq - 2)))
+    for seq in range(1, 5):
+        (told,) = learner.learn(batch(careless, seq, b"x"))
+        assert told.kind == "applied"
+    (refused,) = learner.learn(batch(careless, 4, b"x"))
+
+    assert (refused.kind, learner.ledger.forgot(careless), learner.ledger.forgot(careful)) == ("unknown", True, False)
+    assert learner.ledger.results == 3
+    assert learner.values() == [*numbered(1, 10), *[b"x"] * 4]
+
+
+def test_when_all_sessions_together_hold_too_many_results_the_longest_unused_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "RESULTS_MAX", 4)
+    learner = Learner()
+    sessions: list[SessionId] = []
+    for _ in range(4):
+        sessions.append(learner.open_session())
+        for seq in (1, 2):
+            learner.learn(batch(sessions[-1], seq, b"x"))
+
+    assert [learner.ledger.forgot(session) for session in sessions] == [True, True, False, False]
+    assert learner.ledger.results == 4
+    learner.learn(batch(sessions[2], 3, b"x", acknowledged=3))
+    assert learner.ledger.results == 3
+
+
+def test_no_client_of_ours_has_so_many_results_to_acknowledge() -> None:
+    assert ledger.RESULTS_PER_SESSION_MAX >= 4 * WINDOW_COMMANDS_MAX
 
 
 def test_forgot_tells_sessions_that_were_opened_from_those_that_never_were() -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.agent import Timer
-from paxosd.core.messages import Heartbeat, Promise
+from paxosd.core.messages import Promise
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.proposer import Proposer
@@ -20,17 +19,11 @@ from paxosd.core.records import Promised, Record, Round, Voted
 from paxosd.core.types import Ballot, Instant, NodeId, Slot, Vote
 from paxosd.driver import Driver
 from paxosd.sim.explore import Report, explore
-from paxosd.sim.explore_world import Configuration
+from paxosd.sim.explore_world import WORLDS, Configuration
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
-TWO_SLOTS = Configuration(slots=2, rounds=1, crashes=1)
-"""Two proposers duel for two slots, and a node may crash."""
-
-ONE_SLOT = Configuration(
-    slots=1, rounds=2, crashes=0, window_slots=1, lost=(Heartbeat,), timers=frozenset({Timer.ELECTION})
-)
-"""Little happens, but a proposer may come back after another one led."""
+TWO_SLOTS, ONE_SLOT = WORLDS["two slots"], WORLDS["one slot"]
 
 
 # ---- counting --------------------------------------------------------------------------------

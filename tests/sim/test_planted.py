@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paxosd.sim.planted import BUGS, Bug, Hunt, hunt
+from paxosd.sim.planted import BUGS, Bug, Hunt, Seeds, hunt
 
 FOUND_AT_ONCE = (
     "skip fsync before p1b",
@@ -35,6 +35,6 @@ def test_a_planted_bug_changes_a_text_that_stands_once_in_the_source(bug: Bug) -
 
 def test_planted_bugs_are_found() -> None:
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
-        hunts: list[Hunt] = pool.starmap(hunt, [(name, 10) for name in FOUND_AT_ONCE], chunksize=1)
+        hunts: list[Hunt] = pool.starmap(hunt, [(name, Seeds(0, 10)) for name in FOUND_AT_ONCE], chunksize=1)
 
     assert [found.bug for found in hunts if not found.violation] == []

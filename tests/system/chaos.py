@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
 from paxosd import Client
 from paxosd.client.errors import PaxosError
+from paxosd.core.options import Timing
 from paxosd.core.types import Entry
 from paxosd.sim.linearizability import UNKNOWN, Operation
 from paxosd.sim.objects import Append, LogCall, LogResult, ReadFrom, check_log
 from tests.system.daemons import DaemonCluster
-from tests.system.load import Attempt, Load, check, longest_gap_s
+from tests.system.faults import Fault
+from tests.system.load import Attempt, Load, attempt, check, longest_gap_s
 
 TIMEOUT_S = 5.0
 """Of most calls; enough for an election, short enough that calls do run into it when there is no quorum."""
@@ -45,11 +46,14 @@ WAKE_S = 0.1
 PAUSE_S = 0.01
 """Between two calls of one client: the history stays small enough to be searched, and the daemons get the CPU."""
 
-DRAIN_S_MAX = 5.0
-"""How long a daemon may take to exit after SIGTERM."""
+STORY_SHOWN = 40
+"""How many lines of the history a failure shows; the whole of it is in a file."""
 
 CATCH_UP_S = 30.0
 """How long the slowest learner may take to have the whole log, after the last fault."""
+
+SERVED_AGAIN_S = 10 * Timing().election_s
+"""How soon after a fault is over, with all nodes ready, the next value is acknowledged."""
 
 
 class Reading(NamedTuple):
@@ -66,13 +70,15 @@ class Reading(NamedTuple):
 class Readers:
     """One thread for each gateway reads the end of the log there, over and over, and sometimes all of it."""
 
-    def __init__(self, cluster: DaemonCluster, seed: int) -> None:
+    def __init__(self, cluster: DaemonCluster, seed: int, timeout_s: float, name: str) -> None:
         self._cluster = cluster
+        self._timeout_s = timeout_s
+        self._name = name
         self._stop = threading.Event()
         self._broken: list[BaseException] = []
         self._readings: dict[str, list[Reading]] = {gateway: [] for gateway in cluster.gateways}
         self._threads = [
-            threading.Thread(target=self._run, args=(gateway, random.Random(f"{seed} {gateway}")))
+            threading.Thread(target=self._run, args=(gateway, random.Random(f"{seed} {name} {gateway}")))
             for gateway in self._readings
         ]
 
@@ -94,18 +100,18 @@ class Readers:
 
     def _run(self, gateway: str, chance: random.Random) -> None:
         try:
-            with self._cluster.client([gateway], timeout=TIMEOUT_S) as client:
+            with self._cluster.client([gateway]) as client:
                 last = 0
                 while not self._stop.wait(PAUSE_S):
                     start = chance.choice([1, *[max(1, last + 1 - back) for back in range(50)]])
-                    reading = read(client, f"reader-{gateway}", start)
+                    reading = read(client, f"{self._name}-{gateway}", start, self._timeout_s)
                     self._readings[gateway].append(reading)
                     last = max(last, reading.entries[-1].revision if reading.entries else 0)
         except BaseException as error:  # a thread's death must be the test's
             self._broken.append(error)
 
 
-def read(client: Client, name: str, start: int, timeout_s: float = TIMEOUT_S) -> Reading:
+def read(client: Client, name: str, start: int, timeout_s: float) -> Reading:
     """Read the log once and say what came of it."""
     started_s = time.monotonic()
     try:
@@ -142,62 +148,11 @@ class Pulse:
         return sum(late_s for at_s, late_s in self._late if started_s <= at_s <= ended_s + BEAT_S)
 
 
-# ---- faults ----------------------------------------------------------------------------------
-
-Fault = Callable[[DaemonCluster, random.Random], None]
-"""Breaks something for a while; afterwards every node runs again."""
-
-
-def kill_one(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGKILL to any node; it is back at once, or a little later."""
-    node = chance.choice(sorted(cluster.roles))
-    cluster.kill(node)
-    time.sleep(chance.uniform(0.0, 1.5))
-    cluster.start(node)
-
-
-def pause_one(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGSTOP to any node, for less or for much more than an election timeout."""
-    node = chance.choice(sorted(cluster.roles))
-    cluster.pause(node)
-    time.sleep(chance.choice([0.2, 0.6, 1.5, 4.0]))
-    cluster.resume(node)
-
-
-def pause_leader(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGSTOP to whoever leads, for more than an election timeout."""
-    leader = cluster.leader()
-    cluster.pause(leader)
-    time.sleep(chance.uniform(0.8, 4.0))
-    cluster.resume(leader)
-
-
-def kill_all(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGKILL to all nodes at once; they come back in any order."""
-    nodes = sorted(cluster.roles)
-    cluster.kill(*nodes)
-    chance.shuffle(nodes)
-    cluster.start(*nodes)
-
-
-def restart_all_in_turn(cluster: DaemonCluster, chance: random.Random) -> None:
-    """SIGTERM to one node after the other, each awaited, checked and started again before the next."""
-    nodes = sorted(cluster.roles)
-    chance.shuffle(nodes)
-    for node in nodes:
-        started_s = time.monotonic()
-        code = cluster.daemons[node].end(signal.SIGTERM)
-        took_s = time.monotonic() - started_s
-        assert code == 0, f"{node} exited with {code} after SIGTERM:\n{cluster.daemons[node].written()[-2000:]}"
-        assert took_s <= DRAIN_S_MAX, f"{node} took {took_s:.1f} s to exit after SIGTERM"
-        cluster.start(node)
-
-
-# ---- one trial -------------------------------------------------------------------------------
-
-
 class Chaos:
-    """Four patient and two hasty clients propose and one for each gateway reads, from the beginning of the block on."""
+    """While the block lasts four patient and two hasty clients propose, and a patient and a hasty one read everywhere.
+
+    A gateway that stood still finds the last read of the hasty one, asked just now, and must not answer from the past.
+    """
 
     def __init__(self, cluster: DaemonCluster, seed: int) -> None:
         self.cluster = cluster
@@ -205,15 +160,19 @@ class Chaos:
         self.chance = random.Random(seed)
         self.load = Load(lambda: cluster.client(timeout=TIMEOUT_S), 4, TIMEOUT_S, PAUSE_S, "patient")
         self.hasty = Load(lambda: cluster.client(timeout=TIMEOUT_S), 2, HASTY_TIMEOUT_S, PAUSE_S, "hasty")
-        self.readers = Readers(cluster, seed)
+        self.others: list[Attempt] = []
+        self.readers = Readers(cluster, seed, TIMEOUT_S, "reader")
+        self.hasty_readers = Readers(cluster, seed, HASTY_TIMEOUT_S, "glance")
         self.pulse = Pulse()
-        self.faults: Counter[str] = Counter()
+        self.started_s = time.monotonic()
+        self.fault_times: list[tuple[float, float, str]] = []
         self.recoveries_s: list[float] = []
 
     def __enter__(self) -> Chaos:
         self.load.__enter__()
         self.hasty.__enter__()
         self.readers.start()
+        self.hasty_readers.start()
         self.pulse.start()
         self.await_progress()
         return self
@@ -221,24 +180,45 @@ class Chaos:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            error.add_note(self.whereabouts)
-        self.load.stop()
-        self.hasty.stop()
-        self.readers.stop()
-        self.pulse.stop()
+        try:
+            self.load.stop()
+            self.hasty.stop()
+            self.readers.stop()
+            self.hasty_readers.stop()
+            self.pulse.stop()
+        finally:
+            if error is not None:
+                self.tell(error)
 
-    @property
-    def whereabouts(self) -> str:
-        return f"repeat with PAXOSD_CHAOS_SEED={self.seed}; logs and data are in {self.cluster.folder}"
+    def tell(self, error: BaseException) -> None:
+        """Add to the error how it can be looked into."""
+        story = self.cluster.folder / "history.txt"
+        lines = self.story()
+        story.write_text("\n".join([*lines, ""]))
+        print(f"the end of {story}:", *lines[-STORY_SHOWN:], sep="\n")
+        error.add_note(
+            f"repeat with PAXOSD_CHAOS_SEED={self.seed}; "
+            f"logs and data are in {self.cluster.folder}, all calls and faults in {story}"
+        )
+
+    def story(self) -> list[str]:
+        """A line for each call and each fault, in the order in which they began; times are in seconds."""
+        calls = [(one.started_s, one.ended_s, f"propose {one.value.decode()}: {_told(one)}") for one in self.attempts]
+        calls += [(one.started_s, one.ended_s, f"{one.client} reads: {_seen(one)}") for one in self.readings]
+        calls += [(began_s, ended_s, f"---- {name}") for began_s, ended_s, name in self.fault_times]
+        return [
+            f"{began_s - self.started_s:9.3f} … {ended_s - self.started_s:9.3f}  {what}"
+            for began_s, ended_s, what in sorted(calls)
+        ]
 
     def run(self, faults: Sequence[Fault], duration_s: float) -> None:
         """One fault after the other, with up to two seconds between them; after each, everybody is served again."""
         end = time.monotonic() + duration_s
         while time.monotonic() < end:
             fault = self.chance.choice(faults)
+            began_s = time.monotonic()
             fault(self.cluster, self.chance)
-            self.faults[fault.__name__] += 1
+            self.fault_times.append((began_s, time.monotonic(), fault.__name__))
             self.recoveries_s.append(self.await_progress(1))
             time.sleep(self.chance.uniform(0.0, 2.0))
         self.await_progress()
@@ -252,13 +232,41 @@ class Chaos:
             time.sleep(0.01)
         return time.monotonic() - started_s
 
+    def await_election(self, before: Sequence[str], within_s: float) -> str:
+        """Who is the first to be elected besides those ballots."""
+        deadline = time.monotonic() + within_s
+        while not (new := [ballot for ballot in self.cluster.elections() if ballot not in before]):
+            assert time.monotonic() < deadline, f"nobody was elected in {within_s} s"
+            time.sleep(0.02)
+        return new[0].partition(".")[2]
+
+    def await_caught_up(self, gateway: str, within_s: float) -> None:
+        """Return once this gateway gives all that was acknowledged before."""
+        with self.cluster.client([gateway]) as client:
+            reading = read(client, f"late-{gateway}", 1, within_s)
+        assert reading.entries is not None, f"{gateway} had not caught up after {within_s} s: {reading.error}"
+
+    def attempt(self, gateway: str, timeout_s: float) -> Attempt:
+        """Propose one more value, at this gateway alone."""
+        with self.cluster.client([gateway]) as client:
+            self.others.append(attempt(client, f"other-{len(self.others)}".encode(), timeout_s))
+        return self.others[-1]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        return [*self.load.history, *self.hasty.history, *self.others]
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [*self.readers.history, *self.hasty_readers.history]
+
     def verify(self) -> None:
         """Raise AssertionError unless every promise was kept; needs all nodes running and the block left."""
         try:
             final = [self._read_all(gateway) for gateway in self.cluster.gateways]
             self._verify(final)
         except BaseException as error:
-            error.add_note(self.whereabouts)
+            self.tell(error)
             raise
 
     def _read_all(self, gateway: str) -> Reading:
@@ -270,10 +278,11 @@ class Chaos:
         assert not failed, f"these gateways do not give their log: {failed}"
         log = final[0].entries or ()
         assert all(reading.entries == log for reading in final), "the logs of two learners differ"
-        attempts, readings = [*self.load.history, *self.hasty.history], self.readers.history
+        attempts, readings = self.attempts, self.readings
         check(attempts, log)
-        self._check_timeouts([*self.load.history, *readings], TIMEOUT_S)
-        self._check_timeouts(self.hasty.history, HASTY_TIMEOUT_S)
+        self._check_timeouts([*self.load.history, *self.readers.history], TIMEOUT_S)
+        self._check_timeouts([*self.hasty.history, *self.hasty_readers.history], HASTY_TIMEOUT_S)
+        check_silences([*attempts, *readings], self.cluster.silences)
         found = check_log(list(operations(attempts, [*readings, *final])))
         print(self._summary(readings), f"search: {found.steps} steps", sep="\n")
         assert found.ok, f"the history is no history of a log: {found}"
@@ -288,15 +297,40 @@ class Chaos:
         ]
         assert not late, f"{len(late)} calls ended long after their timeout of {timeout_s} s, such as {late[0]}"
 
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often what was done."""
+        return dict(Counter(name for _, _, name in self.fault_times))
+
     def _summary(self, readings: list[Reading]) -> str:
         reads = Counter(reading.error or "read" for reading in readings)
         ballots = self.cluster.elections()
         return (
-            f"seed {self.seed}, faults {dict(self.faults)}, "
+            f"seed {self.seed}, {len(self.fault_times)} faults {self.faults}, "
             f"served again after at most {max(self.recoveries_s, default=0.0):.2f} s, "
             f"longest gap {longest_gap_s(self.load.history):.2f} s, {len(ballots)} leaders up to ballot {ballots[-1]}\n"
             f"patient proposals {outcomes(self.load)}, hasty ones {outcomes(self.hasty)}, reads {dict(reads)}"
         )
+
+
+def check_silences(calls: Sequence[Attempt | Reading], silences: Sequence[tuple[float, float]]) -> None:
+    """Raise AssertionError if anybody was served in these times without a quorum, or nobody was told anything."""
+    for began_s, ended_s in silences:
+        within = [call for call in calls if began_s <= call.started_s and call.ended_s <= ended_s]
+        served = [call for call in within if not call.error]
+        assert within, f"no call began and ended in the {ended_s - began_s:.1f} s without a quorum"
+        assert not served, f"served without a quorum: {served[:5]}"
+
+
+def _told(one: Attempt) -> str:
+    place = f"revision {one.revision} slot {one.slot}" if one.outcome == "acked" else one.error
+    return f"{one.outcome}, {place}"
+
+
+def _seen(reading: Reading) -> str:
+    if reading.entries is None:
+        return reading.error
+    return f"revisions {reading.start} to {reading.start + len(reading.entries) - 1}"
 
 
 def outcomes(load: Load) -> dict[str, int]:
@@ -306,12 +340,12 @@ def outcomes(load: Load) -> dict[str, int]:
 
 def operations(attempts: Sequence[Attempt], readings: Sequence[Reading]) -> Iterator[Operation[LogCall, LogResult]]:
     """What the clients saw, for the search. A call that certainly did nothing is no operation, nor is a failed read."""
-    for attempt in attempts:
-        client = attempt.value.decode().rpartition("-")[0]
-        if attempt.outcome == "acked":
-            yield Operation(client, Append(attempt.value), attempt.revision, attempt.started_s, attempt.ended_s)
-        elif attempt.outcome == "unknown":
-            yield Operation(client, Append(attempt.value), UNKNOWN, attempt.started_s)
+    for one in attempts:
+        client = one.value.decode().rpartition("-")[0]
+        if one.outcome == "acked":
+            yield Operation(client, Append(one.value), one.revision, one.started_s, one.ended_s)
+        elif one.outcome == "unknown":
+            yield Operation(client, Append(one.value), UNKNOWN, one.started_s)
     for reading in readings:
         if reading.entries is not None:
             revisions = [entry.revision for entry in reading.entries]

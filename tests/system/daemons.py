@@ -15,6 +15,7 @@ from types import TracebackType
 
 from paxosd import Client
 from paxosd.config import load
+from tests.system.relay import Relay, doors
 
 ROLES = {
     "p1": "proposer",
@@ -47,13 +48,14 @@ def free_ports(count: int) -> list[int]:
 
 
 def membership_text(roles: Mapping[str, str], extra: str = "", relayed: bool = False) -> str:
-    """A membership file on loopback with fresh ports; `relayed`: peers dial a port that nobody listens on yet."""
-    ports = iter(free_ports(3 * len(roles)))
+    """A membership file on loopback with fresh ports; `relayed`: what is dialled is a door of a relay to the node."""
+    ports = iter(free_ports(4 * len(roles)))
     lines = ["cluster: test", "transport: zeromq", "nodes:"]
     for node, role in roles.items():
-        client = f', client: "127.0.0.1:{next(ports)}"' if role in ("learner", "replica") else ""
-        listen = f', listen: "127.0.0.1:{next(ports)}"' if relayed else ""
-        lines.append(f'  {node}: {{role: {role}, address: "127.0.0.1:{next(ports)}"{client}{listen}}}')
+        keys = ["address", *["client"] * (role in ("learner", "replica"))]
+        keys += [{"address": "listen", "client": "client_listen"}[key] for key in keys if relayed]
+        ends = "".join(f', {key}: "127.0.0.1:{next(ports)}"' for key in keys)
+        lines.append(f"  {node}: {{role: {role}{ends}}}")
     return "\n".join([*lines, extra, ""])
 
 
@@ -94,7 +96,10 @@ class Daemon:
 
 
 class DaemonCluster:
-    """A cluster of daemons in a folder; every daemon is ended when the block ends."""
+    """A cluster of daemons in a folder; every daemon is ended when the block ends.
+
+    `relayed`: all that nodes and clients say to nodes goes through `network`, where it can be cut.
+    """
 
     def __init__(self, folder: Path, roles: Mapping[str, str], extra: str = "", relayed: bool = False) -> None:
         self.folder = folder
@@ -102,9 +107,18 @@ class DaemonCluster:
         self.config = folder / "cluster.yaml"
         self.config.write_text(membership_text(roles, extra, relayed))
         self.daemons: dict[str, Daemon] = {}
+        self.silences: list[tuple[float, float]] = []
+        """From when to when a test has left no quorum alive; times are of the machine's monotonic clock."""
+        self._network = Relay(doors(self.config)) if relayed else None
 
     def __enter__(self) -> DaemonCluster:
-        self.start(*self.roles)
+        try:
+            if self._network is not None:
+                self._network.__enter__()
+            self.start(*self.roles)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -112,6 +126,13 @@ class DaemonCluster:
     ) -> None:
         for daemon in self.daemons.values():
             daemon.end(signal.SIGKILL)
+        if self._network is not None:
+            self._network.__exit__(kind, error, trace)
+
+    @property
+    def network(self) -> Relay:
+        assert self._network is not None, "this cluster is not relayed"
+        return self._network
 
     def start(self, *nodes: str) -> None:
         """Start these nodes and wait until each says that it is ready."""

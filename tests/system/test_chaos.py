@@ -1,4 +1,4 @@
-"""Real daemons are killed, stopped and restarted under load: every promise to every client is kept.
+"""Real daemons are killed, stopped, restarted and cut off under load: every promise to every client is kept.
 
 The short runs belong to every test run; those marked slow take PAXOSD_CHAOS_S seconds each. PAXOSD_CHAOS_SEED
 repeats the faults of a run.
@@ -12,34 +12,32 @@ from pathlib import Path
 
 import pytest
 
-from paxosd.core.options import Timing
-from tests.system.chaos import (
-    Chaos,
+from tests.system.chaos import SERVED_AGAIN_S, Chaos, outcomes, seed
+from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
+from tests.system.faults import (
+    NETWORK,
     Fault,
     kill_all,
     kill_one,
-    outcomes,
+    minority_alive,
     pause_leader,
     pause_one,
     restart_all_in_turn,
-    seed,
 )
-from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
 
 LAYOUTS = [pytest.param(ROLES, id="roles"), pytest.param(REPLICAS, id="replicas")]
 SHORT_S = 12.0
-SERVED_AGAIN_S = 10 * Timing().election_s
-"""How soon after a fault is over, with all nodes ready, the next value is acknowledged."""
 LONG_S = float(os.environ.get("PAXOSD_CHAOS_S") or "60")
 
 
 def endure(folder: Path, roles: dict[str, str], faults: Sequence[Fault], duration_s: float) -> Chaos:
-    with DaemonCluster(folder, roles) as cluster:
+    relayed = any(fault in NETWORK for fault in faults)
+    with DaemonCluster(folder, roles, relayed=relayed) as cluster:
         with Chaos(cluster, seed()) as chaos:
             chaos.run(faults, duration_s)
+            assert chaos.faults
+            assert max(chaos.recoveries_s) <= SERVED_AGAIN_S
         chaos.verify()
-    assert chaos.faults, chaos.whereabouts
-    assert max(chaos.recoveries_s) <= SERVED_AGAIN_S, chaos.whereabouts
     return chaos
 
 
@@ -51,13 +49,15 @@ def test_replicas_killed_stopped_and_restarted_for_seconds_keep_every_promise(tm
     endure(tmp_path, REPLICAS, [kill_one, pause_one, kill_all, restart_all_in_turn], SHORT_S)
 
 
-MIX = [kill_one, kill_one, pause_one, pause_leader, kill_all, restart_all_in_turn]
+MIX = [kill_one, kill_one, pause_one, pause_leader, kill_all, restart_all_in_turn, minority_alive]
 
 LONG: dict[str, Sequence[Fault]] = {
     "c18 killed one by one": [kill_one],
     "c15 stopped and continued": [pause_one, pause_leader],
     "c05 c10 all killed at once": [kill_all],
-    "all of it": MIX,
+    "n20 a minority alive": [minority_alive],
+    "n01 n06 n19 links cut, stalled and reset": NETWORK,
+    "all of it": [*MIX, *NETWORK],
 }
 
 
@@ -65,7 +65,7 @@ LONG: dict[str, Sequence[Fault]] = {
 @pytest.mark.timeout(LONG_S + 240)
 @pytest.mark.parametrize("roles", LAYOUTS)
 @pytest.mark.parametrize("faults", LONG)
-def test_c05_c10_c15_c18_nodes_disturbed_for_minutes_keep_every_promise(
+def test_c05_c10_c15_c18_n01_n20_nodes_and_links_disturbed_for_minutes_keep_every_promise(
     tmp_path: Path, roles: dict[str, str], faults: str
 ) -> None:
     endure(tmp_path, roles, LONG[faults], LONG_S)

@@ -10,6 +10,7 @@ import pytest
 
 from paxosd import Client
 from paxosd.client.errors import PaxosError
+from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, Daemon, DaemonCluster
 
 LAYOUTS = [pytest.param(ROLES, id="roles"), pytest.param(REPLICAS, id="replicas")]
@@ -34,6 +35,15 @@ def test_values_get_revisions_without_gaps_and_every_learner_has_the_same_log(
     assert [receipt.revision for receipt in receipts] == list(range(1, 21))
     assert [entry.value for entry in logs[0]] == [f"v{number}".encode() for number in range(20)]
     assert all(log == logs[0] for log in logs)
+
+
+@pytest.mark.parametrize("limits", ["", "limits: {command_bytes: 100KiB, value_bytes: 4KiB, pending_bytes: 100KiB}"])
+def test_o04_large_values_that_are_sent_all_at_once_are_all_served(tmp_path: Path, limits: str) -> None:
+    with DaemonCluster(tmp_path, {"r1": "replica"}, limits) as cluster, cluster.client() as client:
+        size = load(cluster.config).limits.command_bytes_max
+        futures = [client.propose_async(bytes(length), timeout=20) for length in [size] * 12 + [1000] * 1000]
+
+        assert [future.result().revision for future in futures] == list(range(1, 1013))
 
 
 def test_nodes_start_in_any_order(tmp_path: Path) -> None:
@@ -92,15 +102,19 @@ def test_a_killed_leader_is_replaced_and_its_values_stay(tmp_path: Path, roles: 
     assert log == [f"before-{n}".encode() for n in range(10)] + [f"after-{n}".encode() for n in range(10)]
 
 
-def test_without_a_quorum_a_client_is_told_within_its_timeout_and_served_again_when_it_is_back(tmp_path: Path) -> None:
-    with DaemonCluster(tmp_path, ROLES) as cluster, cluster.client() as client:
+@pytest.mark.parametrize("roles", LAYOUTS)
+def test_n20_without_a_quorum_a_client_is_told_within_its_timeout_and_served_again_when_it_is_back(
+    tmp_path: Path, roles: dict[str, str]
+) -> None:
+    with DaemonCluster(tmp_path, roles) as cluster, cluster.client() as client:
         client.propose(b"one")
-        cluster.kill("a1", "a2")
+        gone = cluster.having("acceptor", "replica")[:2]
+        cluster.kill(*gone)
         started = time.monotonic()
         with pytest.raises(PaxosError) as lost:
             client.propose(b"two", timeout=2.0)
         took_s = time.monotonic() - started
-        cluster.start("a1", "a2")
+        cluster.start(*gone)
         client.propose(b"three", timeout=20.0)
         log = values_of(client)
 

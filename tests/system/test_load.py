@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paxosd.core.types import Entry
+from tests.system.chaos import Reading, check_silences
 from tests.system.load import Attempt, check, from_json, longest_gap_s, to_json
 
 A = Attempt(b"a", 1.0, 2.0, "acked", 1, 5)
@@ -64,3 +65,17 @@ def test_an_attempt_survives_its_way_through_json() -> None:
     unknown = Attempt("ü".encode(), 1.25, 2.5, "unknown", error="ProposeTimeout")
 
     assert [from_json(to_json(attempt)) for attempt in (A, unknown)] == [A, unknown]
+
+
+def test_whoever_is_served_while_there_is_no_quorum_is_found() -> None:
+    refused = Attempt(b"r", 3.1, 3.9, "not_applied", error="NoQuorum")
+    served = Reading("reader", 1, 3.2, 3.5, ())
+
+    check_silences([*HISTORY, refused], [(3.0, 4.0)])
+    with pytest.raises(AssertionError, match="served without a quorum"):
+        check_silences([*HISTORY, refused, served], [(3.0, 4.0)])
+
+
+def test_nobody_being_told_that_there_is_no_quorum_is_found() -> None:
+    with pytest.raises(AssertionError, match="no call began and ended"):
+        check_silences(HISTORY, [(3.1, 3.9)])

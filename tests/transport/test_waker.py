@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +64,67 @@ def test_waking_after_close_is_harmless() -> None:
     waker = Waker()
     waker.close()
     waker.wake()
+
+
+def test_a_wake_while_another_thread_closes_writes_into_nobody_elses_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waker = Waker()
+    closer = threading.Thread(target=waker.close)
+    opened: list[int] = []
+    write = os.write
+
+    def closed_before_write(descriptor: int, data: bytes) -> int:
+        closer.start()
+        closer.join(0.1)  # a close that waits for this write goes on after it
+        opened.extend(os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in "ab")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", closed_before_write)
+    waker.wake()
+    monkeypatch.undo()
+    closer.join()
+    waker.wake()
+    for descriptor in opened:
+        os.close(descriptor)
+
+    assert [(tmp_path / name).read_bytes() for name in "ab"] == [b"", b""]
+
+
+def test_closing_twice_closes_nobody_elses_file(tmp_path: Path) -> None:
+    waker = Waker()
+    waker.close()
+    opened = [os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in "ab"]  # the same numbers again
+    waker.close()
+
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_a_wake_from_a_signal_handler_in_the_middle_of_a_wake_or_a_close_is_harmless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waker = Waker()
+    write, close = os.write, os.close
+
+    def woken_before_write(descriptor: int, data: bytes) -> int:
+        waker._awake = False  # the handler came just before the flag was set
+        monkeypatch.setattr(os, "write", write)
+        waker.wake()
+        return write(descriptor, data)
+
+    def woken_before_close(descriptor: int) -> None:
+        waker.wake()
+        close(descriptor)
+
+    monkeypatch.setattr(os, "write", woken_before_write)
+    waker.wake()
+    awake = is_awake(waker)
+    monkeypatch.setattr(os, "close", woken_before_close)
+    waker.clear()
+    waker.close()
+
+    assert awake
 
 
 def test_a_timeout_is_rounded_up_and_never_negative() -> None:

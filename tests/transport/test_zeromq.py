@@ -6,23 +6,25 @@ import pytest
 import zmq
 
 from paxosd.transport.base import ClientLink, TransportError
-from paxosd.transport.zeromq import ZeroMQLink, ZeroMQTransport
+from paxosd.transport.dealer import LARGE_BYTES_MAX
+from paxosd.transport.zeromq import DRAINED_BYTES_MAX, ZeroMQLink, ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
 
 
 class ZeroMQNet:
-    def __init__(self) -> None:
+    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self._bytes_max = frame_bytes_max
         self._urls = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)]
         self.gateway = self._urls[2]
-        self.a = ZeroMQTransport("a", {"b": self._urls[1]}, self._urls[0], None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+        self.a = ZeroMQTransport("a", {"b": self._urls[1]}, self._urls[0], None, frame_bytes_max, frame_bytes_max)
         self.b = self._open_b()
 
     def _open_b(self) -> ZeroMQTransport:
-        return ZeroMQTransport("b", {"a": self._urls[0]}, self._urls[1], self.gateway, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
+        return ZeroMQTransport("b", {"a": self._urls[0]}, self._urls[1], self.gateway, self._bytes_max, self._bytes_max)
 
     def link(self) -> ClientLink:
-        return ZeroMQLink(FRAME_BYTES_MAX)
+        return ZeroMQLink(self._bytes_max)
 
     def restart_b(self) -> None:
         self.b.close()
@@ -65,6 +67,56 @@ def test_m13_a_message_of_another_shape_is_dropped_and_counted(plane: str) -> No
     finally:
         context.destroy(linger=0)
         net.close()
+
+
+def test_o02_large_frames_that_a_peer_does_not_read_are_bounded_in_bytes() -> None:
+    context = zmq.Context()
+    (port,) = free_ports(1)
+    net = ZeroMQTransport("a", {"b": f"tcp://127.0.0.1:{port}"}, "inproc://a", None, 1 << 21, 1 << 21)
+    try:
+        peer = context.socket(zmq.ROUTER)
+        peer.rcvhwm = 1
+        peer.bind(f"tcp://127.0.0.1:{port}")
+        while not peer.poll(10):
+            net.send("b", b"hello")
+        sent_before, frame = net.dropped.total(), bytes(1 << 20)
+        for _ in range(200):
+            net.send("b", frame)
+        kept = 200 - (net.dropped.total() - sent_before)
+        assert LARGE_BYTES_MAX >> 20 <= kept <= (LARGE_BYTES_MAX >> 20) + 32  # some are in the kernel
+        net.send("b", b"a heartbeat")
+        reached = 0
+        while reached < kept:  # whoever reads makes room again
+            assert peer.poll(5000)
+            reached += len(peer.recv_multipart()[-1]) == len(frame)
+        dropped = net.dropped.total()
+        net.send("b", frame)
+        assert net.dropped.total() == dropped
+        assert peer.poll(5000)
+    finally:
+        net.close()
+        context.destroy(linger=0)
+
+
+def test_o04_one_turn_takes_in_no_more_bytes_than_it_can_hold_and_the_next_one_the_rest() -> None:
+    frame, net = bytes(1 << 20), ZeroMQNet(frame_bytes_max=1 << 21)
+    try:
+        while not net.b.drain(1):
+            net.a.send("b", b"hello")
+            net.b.wait(0.05)
+        dropped = net.a.dropped.total()
+        for _ in range(40):
+            net.a.send("b", frame)
+        sent = 40 - (net.a.dropped.total() - dropped)
+        turns: list[int] = []
+        while sum(turns) < sent:  # all of them arrive, or the test does not end
+            net.b.wait(5)
+            turns.append(sum(inbound.frame == frame for inbound in net.b.drain(256)))
+    finally:
+        net.close()
+
+    assert sent > 20
+    assert max(turns) <= DRAINED_BYTES_MAX >> 20
 
 
 def test_o02_a_client_that_reads_nothing_costs_its_gateway_a_bounded_amount_and_no_time() -> None:
