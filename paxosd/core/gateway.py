@@ -161,6 +161,7 @@ class Gateway(Agent):
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
+        self._readers.begin_turn()
         self._ask_read_index(now)
         self._answer_reads(now)
         if self._board.asked and Timer.STATUS not in self._deadlines:
