@@ -32,7 +32,7 @@ from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
 from tests.system.daemons import REPLICAS, DaemonCluster, free_ports
 
 COMMAND_BYTES_MAX = 10_000
-SLACK_S = 0.5
+SLACK_S = 1.0
 """How much later than its timeout a call may end on a machine that is busy."""
 
 
@@ -340,7 +340,7 @@ def test_n20_a_silent_gateway_is_paid_for_once(cluster: DaemonCluster, silent: s
             client.propose(b"at once")
         took_s = time.monotonic() - started
 
-    assert took_s < 2.0
+    assert took_s < 5.0
 
 
 # ---- no quorum -----------------------------------------------------------------------------------
@@ -354,11 +354,11 @@ def test_l06_without_a_quorum_the_outcome_is_told_in_time_and_true_and_service_g
         leader = cluster.leader()
         lost = [node for node in REPLICAS if node != leader]
         cluster.kill(*lost)
-        unsure = within(2.0, lambda: client.propose(b"unsure", timeout=2.0))
+        unsure = within(3.0, lambda: client.propose(b"unsure", timeout=3.0))
         while client.status().leader:
             pass  # until the one that is left knows that it is alone
-        refused = within(0.5, lambda: client.propose(b"refused", timeout=0.5))
-        reading = within(0.5, lambda: next(client.log(timeout=0.5)))
+        refused = within(1.0, lambda: client.propose(b"refused", timeout=1.0))
+        reading = within(1.0, lambda: next(client.log(timeout=1.0)))
         cheap = list(client.log(start=start - 1, linearizable=False))
         cluster.start(*lost)
         client.propose(b"after", timeout=20)
