@@ -415,8 +415,8 @@ def test_a_status_tells_of_dead_nodes_in_about_a_second_and_works_without_a_lead
     while status()[0] == 0:
         assert time.monotonic() - killed_at < 10.0
     code, report = status()
-    proposed, _, why = ctl("propose", "v", "--timeout", "2")
-    read, _, why_not_read = ctl("log", "--timeout", "2")
+    proposed, _, why = ctl("propose", "v", "--timeout", "3")
+    read, _, why_not_read = ctl("log", "--timeout", "3")
     stale, out, _ = ctl("log", "--stale", "-w", "json")
 
     assert (code, report["leader"]) == (5, None)

@@ -269,19 +269,14 @@ class Session:
             command.unaccounted -= 1
         self._send_from = min(self._send_from, batch[0].seq)
         if message.reason is Reason.TOO_LARGE:
-            self._fail_the_largest(batch)
+            for command in batch:
+                if command.size > message.expected:  # which no gateway takes, so no earlier sending was taken either
+                    self._fail(command, verdicts.too_large(command.size, message.expected))
         elif message.reason is Reason.MALFORMED:
             for command in batch:
                 if not command.unaccounted:
                     self._fail(command, verdicts.unreadable())
         return True
-
-    def _fail_the_largest(self, batch: list[Command]) -> None:
-        """Which of a batch was too large is not told; the largest certainly was, and every gateway refuses it."""
-        largest = max(command.size for command in batch)
-        for command in batch:
-            if command.size == largest:
-                self._fail(command, verdicts.too_large(largest))
 
     def _back_off(self, reason: Reason, now: Instant) -> None:
         self._not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s

@@ -51,12 +51,11 @@ def of_question(refusal: Reason | None, gateways: str) -> PaxosError:
     )
 
 
-def too_large(size: int, limit: int | None = None) -> PaxosError:
-    """`limit`: None if only the cluster knows it."""
-    allowed = "more than the cluster takes" if limit is None else f"and the cluster takes {limit}"
+def too_large(size: int, limit: int) -> PaxosError:
+    """Both in bytes."""
     return TooLarge(
-        f"not applied: the value has {size} bytes, {allowed} (limits.command_bytes); propose a smaller one, or raise "
-        "the limit in the membership file of all nodes"
+        f"not applied: the value has {size} bytes, and the cluster takes {limit} (limits.command_bytes); propose a "
+        "smaller one, or raise the limit in the membership file of all nodes"
     )
 
 

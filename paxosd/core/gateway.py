@@ -161,6 +161,7 @@ class Gateway(Agent):
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
+        self._readers.begin_turn()
         self._ask_read_index(now)
         self._answer_reads(now)
         if self._board.asked and Timer.STATUS not in self._deadlines:
@@ -245,10 +246,9 @@ class Gateway(Agent):
     def _refuse(
         self, client: ClientAddress, message: Propose | Forward | ForwardRefused, reason: Reason, now: Instant
     ) -> None:
-        hint = self._hint(now)
-        self.send_early(
-            client, Refused(message.session, message.attempt, message.first_seq, message.count, reason, 0, hint)
-        )
+        expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
+        about = message.session, message.attempt, message.first_seq, message.count
+        self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         if message.session == NO_SESSION:

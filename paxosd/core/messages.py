@@ -336,8 +336,10 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Gateway to client: this sending was refused. `expected` is meant for `Reason.GAP` only.
+    """Gateway to client: this sending was refused.
 
+    `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the most bytes that a command
+    may have, else 0.
     `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
     `OpenSession`, `session` is 0 and `first_seq` the nonce.
     """

@@ -10,8 +10,8 @@ from paxosd.core.types import ClientAddress, Instant, Revision, Slot
 
 READERS_MAX = 65536
 """How many reads may wait; the oldest is forgotten first, and its client asks again."""
-
-
+ANSWERED_PER_TURN_MAX = 16
+"""How many reads one turn answers: a page of the log may have a megabyte, and one frame asks for thousands."""
 HELD_S_MAX = 10.0
 """How long a read may wait for a next entry, whatever its client wishes."""
 FORGOTTEN_AFTER_S = 60.0
@@ -36,6 +36,11 @@ class Readers:
         self._round = 0
         self._first_round = 0  # above every round of an earlier life, whose answers may still be on their way
         self._deadline: Instant | None = None
+        self._left = ANSWERED_PER_TURN_MAX  # in this turn
+
+    def begin_turn(self) -> None:
+        """From now on as many can be answered as in any turn."""
+        self._left = ANSWERED_PER_TURN_MAX
 
     @property
     def unconfirmed(self) -> bool:
@@ -74,7 +79,7 @@ class Readers:
         return [(reader.client, reader.read.request) for reader in lost]
 
     def ready(self, next_slot: Slot, revision: Revision, now: Instant) -> Iterator[tuple[ClientAddress, ReadLog]]:
-        """The reads that can be answered now; each is forgotten."""
+        """The reads that can be answered now, the first ones of them if they are many; each is forgotten."""
         if not self._readers:
             return
         waiting: list[_Reader] = []
@@ -82,7 +87,12 @@ class Readers:
         for reader in self._readers:
             caught_up = reader.confirmed and next_slot >= reader.applied and revision >= reader.read.seen
             if caught_up and (revision >= reader.read.start or now >= reader.deadline):
-                yield reader.client, reader.read
+                if self._left:
+                    self._left -= 1
+                    yield reader.client, reader.read
+                else:
+                    waiting.append(reader)
+                    self._deadline = now
                 continue
             if now - reader.deadline >= FORGOTTEN_AFTER_S:
                 continue
@@ -92,5 +102,7 @@ class Readers:
         self._readers = waiting
 
     def next_deadline(self) -> Instant | None:
-        """When the first read that only waits for a next entry waits no longer; for all others a message must come."""
+        """When there is a read to answer, if no message comes before: one that waits for a next entry waits no longer,
+        or one that can be answered was left for the next turn.
+        """
         return self._deadline

@@ -18,6 +18,7 @@ from paxosd import (
     ClientClosed,
     ConfigurationError,
     NoQuorum,
+    Overloaded,
     PaxosError,
     ProposeTimeout,
     ReadTimeout,
@@ -25,12 +26,13 @@ from paxosd import (
     Unavailable,
     WrongCluster,
 )
+from paxosd.client.session import WINDOW_COMMANDS_MAX
 from paxosd.codec import Codec
 from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
 from tests.system.daemons import REPLICAS, DaemonCluster, free_ports
 
 COMMAND_BYTES_MAX = 10_000
-SLACK_S = 0.5
+SLACK_S = 1.0
 """How much later than its timeout a call may end on a machine that is busy."""
 
 
@@ -189,7 +191,7 @@ def test_o05_without_a_file_the_cluster_says_it_and_what_was_sent_beside_is_appl
         errors = [future.exception() for future in futures]
 
     assert [type(error) for error in errors] == [type(None), TooLarge, type(None), TooLarge]
-    assert str(COMMAND_BYTES_MAX + 1) in str(errors[1])
+    assert f"{COMMAND_BYTES_MAX + 1} bytes, and the cluster takes {COMMAND_BYTES_MAX}" in str(errors[1])
 
 
 # ---- what cannot work ----------------------------------------------------------------------------
@@ -305,6 +307,31 @@ def test_l13_a_client_sleeps_while_nobody_answers(kind: str, request: pytest.Fix
     assert busy_s < 0.3
 
 
+def test_o02_a_client_that_is_full_says_so_in_time_and_when_it_is_closed(silent: str) -> None:
+    ended: list[Exception] = []
+    client = Client([silent], timeout=60)
+    for _ in range(WINDOW_COMMANDS_MAX):
+        client.propose_async(b"v")
+    while not client._session.is_full:
+        pass
+    full = within(0.2, lambda: client.propose_async(b"one more", timeout=0.2))
+
+    def propose() -> None:
+        try:
+            client.propose(b"one more")
+        except PaxosError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=propose)
+    thread.start()
+    client.close()
+    thread.join(5)
+
+    assert isinstance(full, Overloaded)
+    assert "wait for some results" in str(full)
+    assert [type(error) for error in ended] == [ClientClosed]
+
+
 def test_n20_a_silent_gateway_is_paid_for_once(cluster: DaemonCluster, silent: str) -> None:
     with Client([silent, *cluster.gateways.values()]) as client:
         client.propose(b"which finds it silent")
@@ -313,7 +340,7 @@ def test_n20_a_silent_gateway_is_paid_for_once(cluster: DaemonCluster, silent: s
             client.propose(b"at once")
         took_s = time.monotonic() - started
 
-    assert took_s < 2.0
+    assert took_s < 5.0
 
 
 # ---- no quorum -----------------------------------------------------------------------------------
@@ -327,11 +354,11 @@ def test_l06_without_a_quorum_the_outcome_is_told_in_time_and_true_and_service_g
         leader = cluster.leader()
         lost = [node for node in REPLICAS if node != leader]
         cluster.kill(*lost)
-        unsure = within(2.0, lambda: client.propose(b"unsure", timeout=2.0))
+        unsure = within(3.0, lambda: client.propose(b"unsure", timeout=3.0))
         while client.status().leader:
             pass  # until the one that is left knows that it is alone
-        refused = within(0.5, lambda: client.propose(b"refused", timeout=0.5))
-        reading = within(0.5, lambda: next(client.log(timeout=0.5)))
+        refused = within(1.0, lambda: client.propose(b"refused", timeout=1.0))
+        reading = within(1.0, lambda: next(client.log(timeout=1.0)))
         cheap = list(client.log(start=start - 1, linearizable=False))
         cluster.start(*lost)
         client.propose(b"after", timeout=20)

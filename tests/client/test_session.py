@@ -79,9 +79,9 @@ class Bench:
         due = self.session.next_deadline()
         return due is None or due > self.now
 
-    def refuse(self, proposal: Propose, reason: Reason, attempt: int | None = None) -> None:
+    def refuse(self, proposal: Propose, reason: Reason, attempt: int | None = None, expected: int = 0) -> None:
         named = proposal.attempt if attempt is None else attempt
-        self.hear(Refused(proposal.session, named, proposal.first_seq, proposal.count, reason, 0, ""))
+        self.hear(Refused(proposal.session, named, proposal.first_seq, proposal.count, reason, expected, ""))
 
 
 def opened() -> Bench:
@@ -194,26 +194,27 @@ def test_a_full_leader_is_named_as_overloaded() -> None:
     assert isinstance(command.error, Overloaded)
 
 
-def test_o05_a_value_that_the_cluster_calls_too_large_is_too_large_at_once() -> None:
+def test_o05_a_value_that_the_cluster_calls_too_large_is_too_large_at_once_and_named_with_the_limit() -> None:
     bench = opened()
-    command = bench.propose()
+    command = bench.propose(b"four")
     (sending,) = bench.proposals()
-    bench.refuse(sending, Reason.TOO_LARGE)
+    bench.refuse(sending, Reason.TOO_LARGE, expected=3)
 
     assert isinstance(command.error, TooLarge)
+    assert "has 4 bytes, and the cluster takes 3" in str(command.error)
 
 
 def test_o05_of_a_batch_only_what_is_too_large_fails_whatever_became_of_the_others() -> None:
     bench = opened()
     small = bench.propose(b"small")
     bench.proposals()  # applied, and the answer is lost
-    large = bench.propose(b"too large a value")
+    large = [bench.propose(b"too large"), bench.propose(b"too large by more")]
     bench.later(1.0)
     (sending,) = bench.proposals()
-    bench.refuse(sending, Reason.TOO_LARGE)
+    bench.refuse(sending, Reason.TOO_LARGE, expected=5)
 
-    assert sending.count == 2
-    assert isinstance(large.error, TooLarge)
+    assert sending.count == 3
+    assert all(isinstance(command.error, TooLarge) for command in large)
     assert small.error is None
     bench.hear(Applied(7, 2, 1, 2, 2, ""))
     assert small.receipt == (2, 2)
@@ -221,12 +222,12 @@ def test_o05_of_a_batch_only_what_is_too_large_fails_whatever_became_of_the_othe
 
 def test_o05_a_value_that_was_given_up_does_not_make_a_smaller_one_too_large() -> None:
     bench = opened()
-    bench.propose(b"too large a value", timeout_s=0.1)
+    bench.propose(b"too large", timeout_s=0.1)
     small = bench.propose(b"small")
     (sending,) = bench.proposals()
     bench.later(0.2)
     bench.poll()
-    bench.refuse(sending, Reason.TOO_LARGE)
+    bench.refuse(sending, Reason.TOO_LARGE, expected=5)
 
     assert small.error is None
 

@@ -136,6 +136,21 @@ def test_answers_go_to_whoever_asked() -> None:
     assert [client for client, _ in readers.ready(1, 0, NOW)] == [ME, b"other"]
 
 
+def test_m09_one_turn_answers_so_many_reads_and_the_next_turns_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWERED_PER_TURN_MAX", 2)
+    readers = Readers()
+    for request in range(1, 6):
+        readers.add(ME, read(request, linearizable=False), NOW)
+    turns = []
+    for _ in range(3):
+        found = ready(readers)
+        assert ready(readers) == []
+        turns.append((found, readers.next_deadline()))
+        readers.begin_turn()
+
+    assert turns == [([1, 2], NOW), ([3, 4], NOW), ([5], None)]
+
+
 def test_the_longest_waiting_read_is_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "READERS_MAX", 2)
     readers = Readers()
