@@ -93,13 +93,17 @@ class Learner(Agent):
     def _learn(self, slot: Slot, value: bytes) -> None:
         if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:
             return self.ignore("chosen value that is known")
-        too_much = self._ahead_bytes + len(value) > BYTES_AHEAD_MAX and slot != self.next_slot
-        if slot >= self.next_slot + SLOTS_AHEAD_MAX or too_much:
+        if slot != self.next_slot and not self._may_hold(slot, value):
             return self.ignore("chosen value too far ahead")
         self._ahead[slot] = value
         self._ahead_bytes += len(value)
         self.record(Learned(slot, value))
         self._hand_on()
+
+    def _may_hold(self, slot: Slot, value: bytes) -> bool:
+        """Whether a value above a gap is kept until the gap is filled."""
+        near = slot < self.next_slot + SLOTS_AHEAD_MAX
+        return near and self._ahead_bytes + len(value) <= BYTES_AHEAD_MAX
 
     def _hand_on(self) -> None:
         if self._replaying:

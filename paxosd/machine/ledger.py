@@ -53,10 +53,11 @@ class _Session:
 
     def acknowledge(self, below: int) -> int:
         """Let go of the results of all commands below; how many they were."""
-        held = len(self.runs)
+        gone = 0
         while self.runs and self.runs[0].first_seq + self.runs[0].count <= below:
             self.runs.popleft()
-        return held - len(self.runs)
+            gone += 1
+        return gone
 
     def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
         """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
@@ -154,8 +155,8 @@ class Ledger:
         self.results += 1
         if len(session.runs) > RESULTS_PER_SESSION_MAX:
             self._forget(batch.session)
-        while self.results > RESULTS_MAX:
-            self._forget(next(iter(self._sessions)))
+        elif self.results > RESULTS_MAX:
+            self._forget_unused()
         return known
 
     def _open(self, nonce: int, slot: Slot) -> Outcome:
@@ -164,6 +165,10 @@ class Ledger:
         if len(self._sessions) > self._sessions_max:
             self._forget(next(iter(self._sessions)))
         return Outcome("opened", self._opened, nonce, 1, slot=slot)
+
+    def _forget_unused(self) -> None:
+        while self.results > RESULTS_MAX:
+            self._forget(next(iter(self._sessions)))
 
     def _forget(self, session: SessionId) -> None:
         self.results -= len(self._sessions.pop(session).runs)
