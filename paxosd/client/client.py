@@ -104,6 +104,8 @@ class Client:
         self._link = link if link is not None else ZeroMQLink(frame_bytes_max)
         self._dialed = urls[0]
         self._changed = threading.Condition()
+        self._awaited: list[Command | Question] = []  # once for each thread that sleeps
+        self._sleep_for_room = 0
         self._submitted: deque[Command | Question] = deque()
         self._requests = count(1)
         self._closed = False
@@ -194,7 +196,9 @@ class Client:
                         "not applied: this client has as many commands under way as it may, and the cluster is slower; "
                         "wait for some results before you propose more"
                     )
+                self._sleep_for_room += 1
                 self._changed.wait(min(left, 0.1))
+                self._sleep_for_room -= 1
 
     # ---- reading ----
 
@@ -286,7 +290,14 @@ class Client:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     raise TimeoutError("no result yet; the command goes on, and result() may be called again")
+                self._awaited.append(pending)
                 self._changed.wait(left)
+                self._awaited.remove(pending)
+
+    def _wake_waiting(self) -> None:
+        """Only if there is news for them: a thread that is woken for nothing takes the interpreter from ours."""
+        if self._sleep_for_room or any(pending.done for pending in self._awaited):
+            self._changed.notify_all()
 
     def _run(self) -> None:
         """The thread: takes in what was submitted, sends, receives, and wakes who waits."""
@@ -317,7 +328,7 @@ class Client:
             messages = self._session.poll(now)
             gateway = self._session.gateway
             deadline = self._session.next_deadline()
-            self._changed.notify_all()
+            self._wake_waiting()
         if messages:
             self._dialed = gateway
             for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
@@ -349,7 +360,7 @@ class Client:
                     continue  # whatever it was, the session asks again
                 for message in envelope.messages:
                     self._session.receive(message, now)  # type: ignore[arg-type]
-            self._changed.notify_all()
+            self._wake_waiting()
 
     # ---- the end ----
 

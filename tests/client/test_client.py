@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,22 @@ def test_pipelined_values_are_applied_in_the_order_of_the_calls(client: Client) 
     assert [receipt.revision - receipts[0].revision for receipt in receipts] == list(range(500))
     assert all(future.done() and future.exception() is None for future in futures)
     assert futures[7].result() == receipts[7]
+
+
+def test_threads_that_wait_for_one_result_all_get_it_though_one_of_them_gave_up(cluster: DaemonCluster) -> None:
+    with cluster.client(timeout=20) as client, ThreadPoolExecutor(3) as threads:
+        before = client.propose(b"before")
+        cluster.pause(*REPLICAS)
+        try:
+            future = client.propose_async(b"for all")
+            patient = [threads.submit(future.result, 100) for _ in range(2)]
+            hasty = threads.submit(future.result, 0.05)
+            with pytest.raises(TimeoutError):
+                hasty.result()
+        finally:
+            cluster.resume(*REPLICAS)
+
+        assert {waiting.result(20).revision for waiting in patient} == {before.revision + 1}
 
 
 def test_another_client_reads_what_this_one_was_promised(client: Client, cluster: DaemonCluster) -> None:
