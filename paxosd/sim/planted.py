@@ -272,8 +272,8 @@ BUGS: tuple[Bug, ...] = (
         (
             (
                 "paxosd.core.phase2",
-                "        return self.next_slot < self.watermark + self._window\n",
-                "        return self.next_slot < self.watermark + self._window + 1\n",
+                "        return self.next_slot < self.watermark + self._window and",
+                "        return self.next_slot < self.watermark + self._window + 1 and",
             ),
         ),
         listed=False,
