@@ -120,6 +120,7 @@ class Plan:
             "command_bytes": 4096,
             "value_bytes": self.value_bytes,
             "window_slots": self.window_slots,
+            "window_bytes": 5 * self.value_bytes,
             "pending_bytes": self.pending_bytes,
             "sessions": self.sessions,
             "page_bytes": self.page_bytes,
