@@ -30,9 +30,11 @@ from paxosd import (
     TooLarge,
     Unavailable,
     WrongCluster,
+    __version__,
 )
 from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.ctl import main
+from tests.help_text import unexplained
 from tests.system.daemons import REPLICAS, DaemonCluster
 
 B3 = Ballot(3, "p1")
@@ -337,6 +339,25 @@ def test_help_begins_with_examples_and_tells_of_stale_reads_and_exit_codes(capsy
     assert told.index("examples:") < told.index("positional arguments:")
     assert "Exit codes: 0 ok" in told
     assert re.search(r"--stale\s+what the node at hand has: needs no quorum", told)
+
+
+@pytest.mark.parametrize("command", ["propose", "log", "status"])
+def test_the_help_of_every_command_begins_with_examples_and_explains_every_flag(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = capsys.readouterr().out
+
+    assert f"  paxosctl {command}" in told[told.index("examples:") :]
+    assert unexplained(told) == []
+
+
+def test_the_version_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"paxosctl {__version__}\n")
 
 
 # ---- with real replicas --------------------------------------------------------------------------
