@@ -114,8 +114,9 @@ def _check_config(arguments: Sequence[str]) -> int:
 
     try:
         config = load(parser.parse_args(arguments).file)
-    except ConfigError as error:
-        return _fail(Exit.CONFIGURATION, error)
+    except ConfigError as error:  # each with its place first, as editors look for it
+        print(*error.problems, f"{error.count}.", sep="\n", file=sys.stderr)
+        return Exit.CONFIGURATION
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     roles = [role.value for role in config.membership.roles.values()]

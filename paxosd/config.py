@@ -36,8 +36,8 @@ class ConfigError(Exception):
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
-        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        super().__init__("\n".join([*problems, f"{count}. Nothing was started."]))
+        self.count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        super().__init__("\n".join([*problems, f"{self.count}. Nothing was started."]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,16 @@ def test_check_config_names_every_error_with_its_line_and_is_code_7(config: Path
     assert done.returncode == 7
     assert f"{config}:4:" in done.stderr
     assert f"{config}:5:" in done.stderr
-    assert "Nothing was started." in done.stderr
+    assert "2 errors." in done.stderr
+
+
+def test_every_error_of_check_config_begins_with_its_place_so_that_an_editor_finds_it(config: Path) -> None:
+    config.write_text(config.read_text().replace("role: proposer", "role: proposr"))
+    *errors, count = run("check-config", str(config)).stderr.splitlines()
+
+    assert len(errors) == 2
+    assert all(error.startswith(f"{config}:") for error in errors)
+    assert count == "2 errors."
 
 
 def test_check_config_says_ok_and_the_digest(config: Path) -> None:

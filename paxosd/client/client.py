@@ -118,13 +118,15 @@ class Client:
     def from_config(cls, config: str | Path | Config, **options: Any) -> Client:
         """A client of the cluster that a membership file describes, with the other arguments of `Client`.
 
-        Raises `ConfigurationError`, with all errors of the file at once.
+        Raises `ConfigurationError`, with all errors of the file at once, or `TypeError` for what is no path.
         """
         if isinstance(config, (str, Path)):
             try:
                 config = load(config)
             except ConfigError as error:
                 raise ConfigurationError(str(error)) from error
+        if not isinstance(config, Config):
+            raise TypeError(f"config is the path of a membership file, such as 'config/cluster.yaml', not {config!r}")
         gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
         if not gateways:
             advice = "give a learner or replica one"

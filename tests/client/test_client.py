@@ -282,6 +282,12 @@ def test_a_wrong_file_is_a_configuration_error_that_names_it(tmp_path: Path, tex
     assert wrong.value.outcome == "not_applied"
 
 
+@pytest.mark.parametrize("config", [None, 5, b"cluster.yaml"])
+def test_what_is_neither_a_path_nor_a_config_is_a_type_error(config: Any) -> None:
+    with pytest.raises(TypeError, match=r"the path of a membership file, such as 'config/cluster.yaml', not "):
+        Client.from_config(config)
+
+
 def test_a_local_cluster_that_cannot_decide_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         Client.local(acceptors=0)
