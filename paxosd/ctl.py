@@ -81,18 +81,35 @@ def main(arguments: Sequence[str] | None = None, connect: Connect | None = None)
     options = _options(arguments)
     try:
         value = _value(options)
+    except OSError as error:
+        return _fail(Exit.USAGE, f"the value could not be read from stdin: {error.strerror}; nothing was proposed")
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    try:
         with (connect or _connect)(options) as client:
             code = _run(client, options, value)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except PaxosError as error:
-        print(f"paxosctl: {error}", file=sys.stderr)
-        return _exit_code(error)
+        return _fail(_exit_code(error), error)
+    except BrokenPipeError:  # whoever read our output has enough of it
+        _abandon_stdout()
+        return Exit.OK
+    except OSError as error:  # of stdout: what the client raises is a PaxosError
+        _abandon_stdout()
+        return _fail(Exit.ERROR, f"the answer came, but could not be written to stdout: {error.strerror}")
+
+
+def _abandon_stdout() -> None:
+    """What is still buffered goes nowhere, instead of failing again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(code: Exit, reason: object) -> int:
+    print(f"paxosctl: {reason}", file=sys.stderr)
+    return code
 
 
 def _exit_code(error: Exception) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -245,6 +246,34 @@ def test_an_error_is_told_on_stderr_in_its_own_words_with_a_code_of_its_kind(
     told = capsys.readouterr()
     assert told.err == f"paxosctl: {error}\n"
     assert told.out in ("", "REVISION      SLOT  VALUE\n")
+
+
+@pytest.mark.parametrize("arguments", [("propose", "v"), ("log",), ("log", "--follow"), ("status", "-w", "json")])
+def test_an_answer_that_cannot_be_written_is_code_1_and_no_traceback(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = {"propose": Receipt(1, 2), "log": ENTRIES, "status": REPORT}[arguments[0]]
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = run(Played(answer), *arguments)
+
+    assert code == 1
+    told = capsys.readouterr().err
+    assert told == "paxosctl: the answer came, but could not be written to stdout: No space left on device\n"
+
+
+def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> bytes:
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+
+    client = Played()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read=refuse)))
+
+    assert run(client, "propose", "-") == 2
+    assert client.asked == []
+    assert "the value could not be read from stdin: Is a directory" in capsys.readouterr().err
 
 
 def test_ctrl_c_is_code_130_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
