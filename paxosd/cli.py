@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from paxosd.arguments import add_version, data_dir
 from paxosd.exits import Exit
+from paxosd.flags import add_version, data_dir
 
 HELP = """\
 examples:

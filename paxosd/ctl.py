@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from paxosd.arguments import add_version, add_write_out
 from paxosd.exits import Exit
+from paxosd.flags import add_version, add_write_out
 
 if TYPE_CHECKING:
     from paxosd.client import Client

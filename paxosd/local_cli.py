@@ -19,12 +19,12 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from paxosd.arguments import add_write_out, data_dir
 from paxosd.client.errors import PaxosError
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.types import NodeId
 from paxosd.daemon import log_level
 from paxosd.exits import Exit
+from paxosd.flags import add_write_out, data_dir
 from paxosd.local import LocalCluster, local_config
 from paxosd.local_bridge import Bridge
 from paxosd.local_run import Result, run
