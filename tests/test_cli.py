@@ -27,9 +27,10 @@ from tests.system.daemons import ROLES, membership_text
 ROOT = Path(__file__).parent.parent
 
 
-def run(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 30, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "paxosd.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    nothing = subprocess.DEVNULL
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=nothing, cwd=folder)
 
 
 @pytest.fixture
@@ -193,11 +194,14 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
 
 
 @pytest.mark.parametrize("command", [("--role", "acceptor", "--id", "a1", "--config", "c"), ("local",), ("health",)])
-def test_an_empty_data_directory_is_code_2_and_not_the_directory_at_hand(command: tuple[str, ...]) -> None:
-    done = run(*command, "--data-dir", "")
+def test_an_empty_data_directory_is_code_2_and_not_the_directory_at_hand(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run(*command, "--data-dir", "", folder=tmp_path)
 
     assert done.returncode == 2
     assert "--data-dir: name a directory" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_data_directory_that_vanishes_ends_its_daemon_with_code_8(config: Path, tmp_path: Path) -> None:
