@@ -10,7 +10,6 @@ from pathlib import Path
 from bench.cluster import LAYOUTS, show, summary_ms
 from tests.system.daemons import DaemonCluster
 
-
 WARM_UP = 2500
 """Values before the first that counts: a journal grows until it is 16 MiB long, and what grows is slower to sync."""
 
