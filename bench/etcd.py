@@ -23,6 +23,7 @@ from pathlib import Path
 import grpc
 
 from bench.cluster import show, summary_ms
+from bench.latency import WARM_UP
 from tests.system.daemons import free_ports
 
 Result = tuple[int, list[float]]
@@ -103,7 +104,8 @@ def load(address: str, seconds: float, window: int, value_bytes: int, results: m
     latencies: list[float] = []
     done = 0
     puts = Puts(address)
-    puts.start(b"warm-up").result()
+    for _ in range(WARM_UP):
+        puts.start(b"warm-up").result()
     under_way = deque((time.monotonic(), puts.start(value)) for _ in range(window))
     end = time.monotonic() + seconds
     while under_way:

@@ -23,6 +23,8 @@ from paxosd.sim_gate import main as gate_main
 from paxosd.sim_hunt import hunt_all, print_hunts
 from paxosd.sim_scenarios import SEEDS as SCENARIO_SEEDS
 from paxosd.sim_scenarios import main as scenarios_main
+from paxosd.sim_scenarios import named
+from paxosd.sim_scenarios import replay as replay_scenarios
 from paxosd.sim_seeds import Wanted, be_quiet, machine_named, print_summary, run_seeds
 
 HELP = """\
@@ -36,6 +38,7 @@ examples:
   paxosd sim --plan failure-4711.json           a shrunk plan again, with its trace
   paxosd sim --planted                          is the simulator any good? bugs planted into the real source
   paxosd sim --scenarios N04 N06 --seeds 10     what was scripted, and how fast the cluster serves again
+  paxosd sim --scenarios N04 --replay 3         what happens in it, with one seed
   paxosd sim --explore --states 300000          every interleaving of a small world, instead of chance
   paxosd sim --machine mypackage.bank:Bank      your own state machine in it (see paxosd/machine/base.py)
 
@@ -58,7 +61,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.planted:
         return print_hunts(hunt_all(options.jobs), as_json)
     if options.scenarios is not None:
-        return scenarios_main(options.scenarios, options.seeds or SCENARIO_SEEDS, options.start, options.jobs, as_json)
+        names = named(options.scenarios)
+        if options.replay is not None:
+            return replay_scenarios(names, options.replay)
+        return scenarios_main(names, options.seeds or SCENARIO_SEEDS, options.start, options.jobs, as_json)
     if options.explore:
         return explore_main(options.states, as_json)
     if options.replay is not None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.exits import Exit
-from paxosd.sim.scenarios import SCENARIOS, Row, play, stagings
+from paxosd.sim.scenarios import SCENARIOS, Row, play, stagings, trace
 from paxosd.sim_seeds import be_quiet
 
 SEEDS = 3
@@ -39,17 +39,16 @@ def play_all(seeds: Iterable[int], jobs: int, names: Sequence[str] = tuple(SCENA
 
 def failures(rows: Iterable[Row]) -> list[str]:
     """One line for every scenario, layout and seed that did not end as it must."""
-    return [f"{row.id}, {row.layout}, seed {seed}: {text}" for row in rows for seed, text in row.failed.items()]
+    see = "see it: paxosd sim --scenarios"
+    return [
+        f"{row.id}, {row.layout}, seed {seed}: {text}; {see} {row.id.split()[0]} --replay {seed}"
+        for row in rows
+        for seed, text in row.failed.items()
+    ]
 
 
-def main(ids: Sequence[str], count: int, start: int, jobs: int, as_json: bool) -> int:
-    """Play those with these ids, or all if there are none, with so many seeds each, and print the table; returns the
-    exit code: 1 if one did not end as it must."""
-    unknown = [wanted for wanted in ids if wanted not in _ids()]
-    if unknown:
-        print(f"paxosd sim: no scenario {', '.join(unknown)}; there are {', '.join(_ids())}", file=sys.stderr)
-        return Exit.USAGE
-    names = [name for name in SCENARIOS if not ids or name.split()[0] in ids]
+def main(names: Sequence[str], count: int, start: int, jobs: int, as_json: bool) -> int:
+    """Play these with so many seeds each, and print the table; returns the exit code: 1 if one ended as it must not."""
     rows = play_all(range(start, start + count), jobs, names)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
@@ -61,8 +60,25 @@ def main(ids: Sequence[str], count: int, start: int, jobs: int, as_json: bool) -
     return Exit.ERROR if failed else Exit.OK
 
 
-def _ids() -> list[str]:
-    return list(dict.fromkeys(name.split()[0] for name in SCENARIOS))
+def replay(names: Sequence[str], seed: int) -> int:
+    """Print what happens in each of these in each layout with this seed; returns the exit code: 1 if one failed."""
+    be_quiet()
+    failed = False
+    for name, layout in stagings(names):
+        lines, wrong = trace(name, layout, seed)
+        print("\n".join([f"{name}, {layout}, seed {seed}", *lines, f"---- {wrong or 'it ended as it must'}", ""]))
+        failed = failed or bool(wrong)
+    return Exit.ERROR if failed else Exit.OK
+
+
+def named(ids: Sequence[str]) -> list[str]:
+    """The names of the scenarios with these ids, of all if there are none; ends the process if there is no such."""
+    known = dict.fromkeys(name.split()[0] for name in SCENARIOS)
+    unknown = [wanted for wanted in ids if wanted not in known]
+    if unknown:
+        print(f"paxosd sim: no scenario {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        raise SystemExit(Exit.USAGE)
+    return [name for name in SCENARIOS if not ids or name.split()[0] in ids]
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import multiprocessing
 import random
 import sys
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -43,13 +45,13 @@ class Wanted:
     machine: str = ""
     jobs: int = 1
 
-    def seeds(self, fresh: Sequence[int]) -> Iterator[int]:
-        """The seeds, one by one; the clock decides how many if there is a limit in minutes."""
+    def seeds(self, fresh: Sequence[int], end: float) -> Iterator[int]:
+        """The seeds, one by one; before `end` on the monotonic clock, if there is a limit in minutes."""
         yield from fresh
-        seed, end = self.start, time.monotonic() + 60 * (self.minutes or 0)
-        while time.monotonic() < end if self.minutes else seed < self.start + (self.count or 0):
+        for seed in count(self.start):
+            if time.monotonic() >= end if self.minutes else seed >= self.start + (self.count or 0):
+                return
             yield seed
-            seed += 1
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ def run_seeds(wanted: Wanted) -> Summary:
     fresh = [FRESH_FROM + random.SystemRandom().randrange(10**9) for _ in range(wanted.fresh)]
     if fresh:
         print(f"fresh seeds: {' '.join(map(str, fresh))}", file=sys.stderr)
+    end = time.monotonic() + 60 * wanted.minutes if wanted.minutes else math.inf
     total = None if wanted.minutes else (wanted.count or 0) + wanted.fresh
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
@@ -115,7 +118,10 @@ def run_seeds(wanted: Wanted) -> Summary:
         multiprocessing.get_context("spawn").Pool(wanted.jobs, be_quiet) as pool,
     ):
         bar = progress.add_task("seeds", total=total)
-        for result, processor_s in pool.imap_unordered(partial(_run_seed, wanted), wanted.seeds(fresh)):
+        for ran in pool.imap_unordered(partial(_run_seed, wanted, end), wanted.seeds(fresh, end)):
+            if ran is None:
+                continue
+            result, processor_s = ran
             summary.add(result, processor_s)
             progress.update(bar, advance=1)
             if result.violation:
@@ -124,7 +130,10 @@ def run_seeds(wanted: Wanted) -> Summary:
     return summary
 
 
-def _run_seed(wanted: Wanted, seed: int) -> tuple[Result, float]:
+def _run_seed(wanted: Wanted, end: float, seed: int) -> tuple[Result, float] | None:
+    """What came of it, and the processor time it took; None if it waited in the pool's queue until it was too late."""
+    if time.monotonic() >= end:
+        return None
     started = time.process_time()
     result = run(draw(seed, wanted.profile, wanted.nodes), machine_named(wanted.machine))
     return result, time.process_time() - started

@@ -83,6 +83,14 @@ def test_every_scenario_in_every_layout_is_a_row(tmp_path: Path) -> None:
     assert all(row["recovered_t_e"] > 0 for row in rows if row["is_partial"])
 
 
+def test_a_scenario_is_told_line_by_line(tmp_path: Path) -> None:
+    done = sim("--scenarios", "L07", "--replay", "3", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "L07 old leader, 5 replicas, seed 3" in done.stdout
+    assert done.stdout.count("leader.elected") > done.stdout.count("it ended as it must") == 8
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_gate_names_every_figure_and_fails_if_one_is_missed(tmp_path: Path) -> None:

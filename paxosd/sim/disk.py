@@ -68,6 +68,11 @@ class SimDisk:
         self._unsynced.clear()
         self.damaged.clear()
 
+    def put_back(self, copy: MemoryStore) -> None:
+        """The directory as it was when this copy of it was made."""
+        self.wipe()
+        self.written, self.synced = copy, copy.copy()
+
     def damage(self) -> tuple[type, Slot] | None:
         """Flip a bit in some stored row; None if there is no row."""
         votes: list[tuple[type, Slot]] = [(Voted, slot) for slot in self.written.voted_slots()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paxosd.driver import DRAIN_S_MAX
 from paxosd.sim.plan import Fault
 from paxosd.sim.world import SimNode, World
+from paxosd.storage.memory import MemoryStore
 
 RECOVERY_CRASHES = 5
 
@@ -87,6 +88,8 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
             node.disk.wipe()
             world.safety.wiped(node.id)
             world.later(fault.for_s, node.start)
+        case "roll-back":
+            world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy())
         case "garbage":
             _garble(world, node)
 
@@ -98,6 +101,15 @@ def _start_and_end(world: World, node: SimNode) -> None:
     if node.driver is not None:
         world.marks.hit("crash in recovery")
     node.end(False, "killed in its recovery")
+
+
+def _roll_back(world: World, node: SimNode, copy: MemoryStore) -> None:
+    if world.healed:
+        return
+    node.end(True, "its directory is put back as it was")
+    node.disk.put_back(copy)
+    world.safety.wiped(node.id)
+    world.later(world.plan.election_s, node.start)
 
 
 def _mend_disk(world: World, node: SimNode) -> None:

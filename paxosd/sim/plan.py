@@ -42,6 +42,7 @@ KINDS = (
     "disk-error",  # a commit fails with EIO or ENOSPC
     "bit-flip",  # a stored row can no longer be read
     "wipe",  # a proposer or pure learner starts from an empty directory
+    "roll-back",  # a proposer or pure learner starts from its directory as it was some time ago
     "cut",  # one link, one way or both
     "partition",  # two groups
     "hub",  # every link but those to one node
@@ -54,7 +55,7 @@ KINDS = (
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "swarm": KINDS,
-    "crash": ("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe"),
+    "crash": ("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe", "roll-back"),
     "disk": ("power", "crash-in-turn", "slow-disk", "disk-error", "bit-flip", "kill"),
     "network": ("cut", "partition", "hub", "coups", "clog", "loss", "client-cut", "garbage"),
     "quiet": (),
@@ -244,7 +245,7 @@ def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
             return Fault(at_s, kind, (one,), random.choice((short_s, 10 * plan.election_s)))
         case "slow-disk":
             return Fault(at_s, kind, (one,), 3 * short_s, random.choice((0.1, 0.5, 2.0)))
-        case "wipe":
+        case "wipe" | "roll-back":
             forgetful = [node for node, role in plan.roles.items() if role in ("proposer", "learner")]
             return Fault(at_s, kind, (random.choice(forgetful),), short_s) if forgetful else None
         case "cut":

@@ -14,7 +14,8 @@ from paxosd.sim import scenarios_links as links
 from paxosd.sim import scenarios_network as network
 from paxosd.sim.invariants import Violation
 from paxosd.sim.scenarios_props import LAYOUTS, Report
-from paxosd.sim.scenarios_script import RECOVER_T_E
+from paxosd.sim.scenarios_script import RECOVER_T_E, Script
+from paxosd.sim.world import World
 
 Scenario: TypeAlias = Callable[[int, str], Report]
 """Takes a seed and a layout, and raises `Violation` if its expectation fails."""
@@ -131,6 +132,17 @@ def play(name: str, layout: str, seeds: Iterable[int]) -> Row:
         max((report.ballots for report in reports), default=0),
         failed,
     )
+
+
+def trace(name: str, layout: str, seed: int) -> tuple[list[str], str]:
+    """What happens in a scenario, line by line, and what is wrong with it in the end; empty: nothing is."""
+    worlds: list[World] = []
+    Script.on_world = worlds.append
+    try:
+        row = play(name, layout, (seed,))
+    finally:
+        Script.on_world = None
+    return [line for world in worlds for line in world.trace], row.failed.get(seed, "")
 
 
 def _what(scenario: Scenario) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from paxosd.codec import Codec
 from paxosd.core.messages import FromClient, ToClient
@@ -40,10 +40,15 @@ _STEP_T_E = 0.02
 class Script:
     """A world and the hand that plays with it. Made by the first line of a scenario, finished by `finish`."""
 
-    def __init__(self, seed: int, layout: str, tracing: bool = False, **changes: Any) -> None:
+    on_world: ClassVar[Callable[[World], None] | None] = None
+    """Is given the world of every script, which then keeps its trace; for whoever wants to read what happened."""
+
+    def __init__(self, seed: int, layout: str, **changes: Any) -> None:
         self.plan = calm(seed, layout, **changes)
         self.random = Random(f"script-{layout}-{seed}")
-        self.world = World(self.plan, tracing=tracing)
+        self.world = World(self.plan, tracing=Script.on_world is not None)
+        if Script.on_world is not None:
+            Script.on_world(self.world)
         self.t_e = self.plan.election_s
         self.chronicle = Chronicle(self.world)
         self.world.marks = self.chronicle
@@ -159,6 +164,7 @@ class Script:
 
     def pause(self, name: NodeId, t_e: float) -> None:
         """Stop this process for a while; its clock goes on."""
+        self.world.show(name, "stands still for %g T_e", t_e)
         self.nodes[name].paused_until = self.now + t_e * self.t_e
 
     def crash(self, name: NodeId, power: bool) -> None:
@@ -186,6 +192,7 @@ class Script:
 
     def cut(self, sources: Collection[Name], targets: Collection[Name]) -> None:
         """Drop whatever any of these sends to any of those, until it is healed."""
+        self.world.show("----", "%s can no longer send to %s", ",".join(sources), ",".join(targets))
         self._cut |= {(source, target) for source in sources for target in targets if source != target}
 
     def sever(self, some: Collection[Name], others: Collection[Name]) -> None:
@@ -195,11 +202,13 @@ class Script:
 
     def heal(self) -> None:
         """Mend every link."""
+        self.world.show("----", "every link is mended")
         self._cut.clear()
 
     def keep_only(self, pairs: Iterable[tuple[NodeId, NodeId]]) -> None:
         """Cut every link between nodes but these, which stay both ways."""
         kept = {frozenset(pair) for pair in pairs}
+        self.world.show("----", "no links are left but %s", " ".join(sorted("-".join(sorted(pair)) for pair in kept)))
         self._cut |= {(a, b) for a in self.nodes for b in self.nodes if a != b and frozenset((a, b)) not in kept}
 
     # ---- messages ----

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.names import Names, has_name
-
-LARGE_FROM_BYTES = 64 * 1024
-LARGE_BYTES_MAX = 32 * 1024 * 1024
-"""How much may wait in large frames. What libzmq counts is frames, and a thousand large ones would fill the memory."""
 
 _FAILED = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
@@ -36,8 +32,7 @@ class Dealer:
         self._number = ""
         self._connected = False
         self._events: zmq.Socket[bytes] | None = None
-        self._large: deque[tuple[zmq.MessageTracker, int]] = deque()  # those that libzmq holds, and their sizes
-        self._large_bytes = 0
+        self._large = LargeFrames()
         self.dial()
 
     def dial(self) -> None:
@@ -73,22 +68,10 @@ class Dealer:
             return False
         try:
             if len(parts[-1]) >= LARGE_FROM_BYTES:
-                return self._send_large(self.socket, parts)
+                return self._large.send(self.socket, parts)
             self.socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
             return False
-        return True
-
-    def _send_large(self, socket: zmq.Socket[bytes], parts: Sequence[bytes]) -> bool:
-        while self._large and self._large[0][0].done:
-            self._large_bytes -= self._large.popleft()[1]
-        size = len(parts[-1])
-        if self._large and self._large_bytes + size > LARGE_BYTES_MAX:
-            return False
-        tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
-        assert tracker is not None
-        self._large.append((tracker, size))
-        self._large_bytes += size
         return True
 
     def attend(self, ready: object) -> bool:

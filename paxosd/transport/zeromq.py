@@ -25,6 +25,7 @@ import zmq
 from paxosd.core.types import ClientAddress, NodeId
 from paxosd.transport.base import Inbound, TransportError
 from paxosd.transport.dealer import Dealer
+from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.names import Names
 from paxosd.transport.waker import Waker, milliseconds
 
@@ -66,6 +67,7 @@ class ZeroMQTransport:
         self._waker = Waker()
         self._names = Names(self._waker.wake)
         self._dealers: dict[NodeId, Dealer] = {}
+        self._large_replies: dict[ClientAddress, LargeFrames] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
         try:
@@ -136,13 +138,23 @@ class ZeroMQTransport:
             self.dropped["no client port"] += 1
             return
         try:
-            self._clients.send_multipart((client, frame), zmq.DONTWAIT)
+            if len(frame) < LARGE_FROM_BYTES:
+                self._clients.send_multipart((client, frame), zmq.DONTWAIT)
+            elif not self._large_replies_to(client).send(self._clients, (client, frame)):
+                self.dropped["client slow"] += 1
         except zmq.Again:
             self.dropped["client slow"] += 1
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self.dropped["client gone"] += 1
+
+    def _large_replies_to(self, client: ClientAddress) -> LargeFrames:
+        found = self._large_replies.get(client)
+        if found is None:
+            self._large_replies = {name: large for name, large in self._large_replies.items() if not large.none_waits}
+            found = self._large_replies[client] = LargeFrames()
+        return found
 
     def wait(self, timeout_s: float | None) -> None:
         for ready, _ in self._poller.poll(milliseconds(timeout_s)):

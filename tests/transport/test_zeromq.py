@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from paxosd.transport.base import ClientLink, TransportError
-from paxosd.transport.dealer import LARGE_BYTES_MAX
+from paxosd.transport.large import LARGE_BYTES_MAX
 from paxosd.transport.zeromq import DRAINED_BYTES_MAX, ZeroMQLink, ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
@@ -106,6 +106,39 @@ def test_o02_large_frames_that_a_peer_does_not_read_are_bounded_in_bytes() -> No
         net.send("b", frame)
         assert net.dropped.total() == dropped
         assert peer.poll(5000)
+    finally:
+        net.close()
+        context.destroy(linger=0)
+
+
+def test_o02_pages_that_a_client_does_not_read_are_bounded_in_bytes_and_others_get_theirs() -> None:
+    context = zmq.Context()
+    net = ZeroMQTransport("a", {}, "inproc://a", "tcp://127.0.0.1:*", 1 << 21, 1 << 21)
+    try:
+        idle, busy = (context.socket(zmq.DEALER) for _ in range(2))
+        for dealer, name in ((idle, b"idle"), (busy, b"busy")):
+            dealer.rcvhwm = 1
+            dealer.connect(net.client_url)
+            dealer.send(name)
+        addresses: dict[bytes, bytes] = {}
+        while len(addresses) < 2:
+            net.wait(5)
+            addresses |= {frame: client for client, frame in net.drain(10) if client is not None}
+        page = bytes(1 << 20)
+        for _ in range(200):
+            net.reply(addresses[b"idle"], page)
+        kept = 200 - net.dropped["client slow"]
+        assert LARGE_BYTES_MAX >> 20 <= kept <= (LARGE_BYTES_MAX >> 20) + 32  # some are in the kernel
+        net.reply(addresses[b"busy"], page)
+        net.reply(addresses[b"idle"], b"an answer")
+        assert net.dropped["client slow"] == 200 - kept
+        assert busy.poll(5000)
+        assert len(busy.recv()) == len(page)
+        for _ in range(kept):
+            assert idle.poll(5000)
+            assert len(idle.recv()) == len(page)
+        assert idle.poll(5000)
+        assert idle.recv() == b"an answer"
     finally:
         net.close()
         context.destroy(linger=0)

@@ -1,0 +1,44 @@
+"""Large frames on their way to one receiver, bounded in bytes.
+
+What libzmq bounds is the number of frames that wait for a receiver, and a thousand large ones would fill the memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import zmq
+
+LARGE_FROM_BYTES = 64 * 1024
+LARGE_BYTES_MAX = 32 * 1024 * 1024
+"""How much may wait for one receiver in large frames; one of any size always may."""
+
+
+class LargeFrames:
+    """Those that libzmq still holds for one receiver, and their sizes."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[zmq.MessageTracker, int]] = deque()
+        self._bytes = 0
+
+    @property
+    def none_waits(self) -> bool:
+        self._forget_sent()
+        return not self._waiting
+
+    def send(self, socket: zmq.Socket[bytes], parts: Sequence[bytes]) -> bool:
+        """Send the last part as a large frame; False if too much waits. Raises `zmq.ZMQError` as the socket does."""
+        self._forget_sent()
+        size = len(parts[-1])
+        if self._waiting and self._bytes + size > LARGE_BYTES_MAX:
+            return False
+        tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
+        assert tracker is not None
+        self._waiting.append((tracker, size))
+        self._bytes += size
+        return True
+
+    def _forget_sent(self) -> None:
+        while self._waiting and self._waiting[0][0].done:
+            self._bytes -= self._waiting.popleft()[1]
