@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from paxosd.exits import Exit
+from paxosd.flags import add_version, data_dir
 
 HELP = """\
 examples:
@@ -24,6 +24,26 @@ exit codes: 0 ok, 1 other error, 2 usage, 5 not healthy, 7 configuration, 8 stor
 """
 
 
+CHECK_CONFIG_HELP = """\
+Find all errors of a membership file at once.
+
+examples:
+  paxosd check-config config/cluster.yaml      each error with its line; or that it is ok, and the digest of its meaning
+
+Every node must show the same digest: compare it where nodes do not hear each other. Exit codes: 0 ok, 2 usage,
+7 configuration.
+"""
+
+HEALTH_HELP = """\
+Does the loop of a daemon turn?
+
+examples:
+  paxosd health --data-dir /var/lib/paxosd/r1      of the daemon that has its records there
+
+This says nothing of the cluster: for that there is paxosctl status. Exit codes: 0 ok, 2 usage, 5 not healthy.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `paxosd` with these arguments; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -33,11 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "local": _local,
         "sim": _sim,
     }
-    command = commands.get(arguments[0]) if arguments else None
     try:
-        return _run(arguments) if command is None else command(arguments[1:])
+        if not arguments or arguments[0].startswith("-"):
+            return _run(arguments)
+        command = commands.get(arguments[0])
+        return _unknown(arguments[0], list(commands)) if command is None else command(arguments[1:])
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+
+
+def _unknown(written: str, commands: list[str]) -> int:
+    from paxosd.config_values import meant
+
+    near = meant(written, commands)
+    advice = f"did you mean {near!r}?" if near else f"there are {', '.join(commands)} (see paxosd --help)"
+    return _fail(Exit.USAGE, f"there is no command {written!r}; {advice}")
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -48,10 +78,13 @@ def _run(arguments: Sequence[str]) -> int:
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--role", required=True, choices=["proposer", "acceptor", "learner", "replica"])
+    add_version(parser)
+    roles = ["proposer", "acceptor", "learner", "replica"]
+    parser.add_argument("--role", required=True, choices=roles, help="what the membership file says that the node is")
     parser.add_argument("--id", required=True, help="the node's id in the membership file")
     parser.add_argument("--config", required=True, metavar="FILE", help="the membership file, the same on every node")
-    parser.add_argument("--data-dir", metavar="DIR", help="where this node keeps its records (default: storage.dir/ID)")
+    records = "where this node keeps its records (default: storage.dir/ID)"
+    parser.add_argument("--data-dir", metavar="DIR", type=data_dir, help=records)
     chosen = parser.parse_args(arguments)
     from paxosd.config import ConfigError
     from paxosd.core.agent import InvariantBroken
@@ -59,8 +92,8 @@ def _run(arguments: Sequence[str]) -> int:
     from paxosd.storage.base import StorageError
     from paxosd.transport.base import TransportError
 
-    configure_logging(chosen.id)
     try:
+        configure_logging(chosen.id)
         config = configure(chosen.config, chosen.id, chosen.role)
         run_daemon(config, chosen.id, data_directory(config, chosen.id, chosen.data_dir))
     except ConfigError as error:
@@ -75,14 +108,15 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _check_config(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="paxosd check-config", description="Find all errors of a membership file.")
-    parser.add_argument("file")
+    parser = _parser("check-config", CHECK_CONFIG_HELP)
+    parser.add_argument("file", metavar="FILE", help="the membership file")
     from paxosd.config import ConfigError, load
 
     try:
         config = load(parser.parse_args(arguments).file)
-    except ConfigError as error:
-        return _fail(Exit.CONFIGURATION, error)
+    except ConfigError as error:  # each with its place first, as editors look for it
+        print(*error.problems, f"{error.count}.", sep="\n", file=sys.stderr)
+        return Exit.CONFIGURATION
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     roles = [role.value for role in config.membership.roles.values()]
@@ -92,8 +126,10 @@ def _check_config(arguments: Sequence[str]) -> int:
 
 
 def _health(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="paxosd health", description="Does the loop of a daemon turn?")
-    parser.add_argument("--data-dir", required=True, metavar="DIR", type=Path)
+    parser = _parser("health", HEALTH_HELP)
+    parser.add_argument(
+        "--data-dir", required=True, metavar="DIR", type=data_dir, help="where the daemon keeps its records"
+    )
     from paxosd.health import complaint
 
     found = complaint(parser.parse_args(arguments).data_dir)
@@ -110,6 +146,12 @@ def _sim(arguments: Sequence[str]) -> int:
     from paxosd.sim_cli import main as sim_main
 
     return sim_main(arguments)
+
+
+def _parser(command: str, told: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"paxosd {command}", description=told, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def _fail(code: Exit, reason: object) -> int:

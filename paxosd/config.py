@@ -36,8 +36,8 @@ class ConfigError(Exception):
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
-        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        super().__init__("\n".join([*problems, f"{count}. Nothing was started."]))
+        self.count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        super().__init__("\n".join([*problems, f"{self.count}. Nothing was started."]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ def _quorum(root: Section, nodes: Mapping[NodeId, NodeConfig] | None, findings: 
 def _timing(root: Section, env: Mapping[str, str]) -> Timing:
     section = root.part("timing")
     keys = {field.name: field.name.removesuffix("_s") for field in fields(Timing)}
-    section.only(*keys.values())
+    section.own_only(env, *keys.values())
     default = Timing()
     timing = Timing(
         **{name: section.own(key, values.duration_s, getattr(default, name), env) for name, key in keys.items()}
@@ -322,7 +322,7 @@ def _check_limits(section: Section, limits: Limits) -> None:
 
 def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:
     section = root.part("storage")
-    section.only("engine", "dir")
+    section.own_only(env, "engine", "dir")
     default = StorageConfig()
     engine = section.own("engine", values.choice("sqlite", "memory"), default.engine, env)
     return StorageConfig(engine, section.own("dir", _path, default.dir, env))

@@ -59,7 +59,7 @@ def choice(*known: str) -> Callable[[str], str]:
 
 def count(text: str) -> int:
     """A whole number, at least 1."""
-    if not re.fullmatch(r"0|[1-9]\d{0,15}", text, re.ASCII):
+    if not re.fullmatch(r"0|-?[1-9]\d{0,15}", text, re.ASCII):
         raise ValueError(f"{text!r} is not a whole number, written without leading zeros, colons or points")
     number = int(text)
     if number < 1:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from paxosd.exits import Exit
+from paxosd.flags import add_version, add_write_out
 
 if TYPE_CHECKING:
     from paxosd.client import Client
@@ -38,9 +39,35 @@ examples:
   paxosctl status                                     who leads, and how is every node
   paxosctl status -w json                             the same for programs, and so for every command
 
-The flags above may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
+The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
 PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok, 1 other error, 2 usage, 4 no quorum or no answer in time (the
 message says what became of the command), 5 no node leads, 7 configuration, 130 interrupted.
+"""
+
+PROPOSE_HELP = """\
+Put a value into the log, and print where it stands.
+
+examples:
+  paxosctl propose hello
+  printf 'hello' | paxosctl propose -
+  paxosctl propose -- -5                              a value that looks like a flag
+"""
+
+LOG_HELP = """\
+Print the log, with all that was acknowledged.
+
+examples:
+  paxosctl log --start 100
+  paxosctl log --follow -w json                       one object a line, as values come
+  paxosctl log --stale                                what one node has, also while there is no quorum
+"""
+
+STATUS_HELP = """\
+Print who leads, and how every node is.
+
+examples:
+  paxosctl status
+  paxosctl status -w json
 """
 
 Options: TypeAlias = argparse.Namespace
@@ -54,18 +81,35 @@ def main(arguments: Sequence[str] | None = None, connect: Connect | None = None)
     options = _options(arguments)
     try:
         value = _value(options)
+    except OSError as error:
+        return _fail(Exit.USAGE, f"the value could not be read from stdin: {error.strerror}; nothing was proposed")
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    try:
         with (connect or _connect)(options) as client:
             code = _run(client, options, value)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except PaxosError as error:
-        print(f"paxosctl: {error}", file=sys.stderr)
-        return _exit_code(error)
+        return _fail(_exit_code(error), error)
+    except BrokenPipeError:  # whoever read our output has enough of it
+        _abandon_stdout()
+        return Exit.OK
+    except OSError as error:  # of stdout: what the client raises is a PaxosError
+        _abandon_stdout()
+        return _fail(Exit.ERROR, f"the answer came, but could not be written to stdout: {error.strerror}")
+
+
+def _abandon_stdout() -> None:
+    """What is still buffered goes nowhere, instead of failing again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(code: Exit, reason: object) -> int:
+    print(f"paxosctl: {reason}", file=sys.stderr)
+    return code
 
 
 def _exit_code(error: Exception) -> Exit:
@@ -101,10 +145,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[flags],
     )
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status")
-    propose = commands.add_parser("propose", parents=[same_flags], help="put a value into the log")
+
+    def add(command: str, short: str, told: str) -> argparse.ArgumentParser:
+        raw = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(command, parents=[same_flags], help=short, description=told, formatter_class=raw)
+
+    propose = add("propose", "put a value into the log", PROPOSE_HELP)
     propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
-    log = commands.add_parser("log", parents=[same_flags], help="print the log, with all that was acknowledged")
+    log = add("log", "print the log, with all that was acknowledged", LOG_HELP)
     log.add_argument("--start", metavar="N", type=_revision, default=1, help="from revision N on (default: 1)")
     log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
     log.add_argument(
@@ -112,15 +162,24 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="what the node at hand has: needs no quorum, and may lack the latest that was acknowledged",
     )
-    commands.add_parser("status", parents=[same_flags], help="who leads, and how is every node")
+    add("status", "who leads, and how is every node", STATUS_HELP)
     return parser
 
 
 def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.ArgumentParser:
-    parser.add_argument("--config", metavar="FILE", default=default, help="the membership file of the cluster")
-    parser.add_argument("--endpoints", metavar="HOST:PORT,…", default=default, help="where its gateways listen")
-    parser.add_argument("--timeout", metavar="S", type=_seconds, default=default, help="how long to wait (default: 5)")
-    parser.add_argument("-w", "--write-out", choices=["table", "json"], default=default or "table")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=default,
+        help=f"the membership file of the cluster (default: {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        "--endpoints", metavar="HOST:PORT,…", default=default, help="where its gateways listen, instead of --config"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=_seconds, default=default, help="how many seconds to wait (default: 5)"
+    )
+    add_write_out(parser, default or "table")
     return parser
 
 

@@ -24,12 +24,14 @@ from paxosd.core.agent import Event
 from paxosd.core.types import NodeId
 from paxosd.driver import DRAIN_S_MAX, Driver
 from paxosd.health import Beat
-from paxosd.storage.base import Store
+from paxosd.storage.base import StorageError, Store
 from paxosd.storage.directory import durability_warning, first_incarnation, open_directory
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
 from paxosd.transport.base import Transport
 from paxosd.transport.zeromq import ZeroMQTransport
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 log = logging.getLogger("paxosd")
 
@@ -50,9 +52,9 @@ def configure(path: str, node_id: NodeId, role: str) -> Config:
     return config
 
 
-def data_directory(config: Config, node_id: NodeId, flag: str | None) -> Path:
+def data_directory(config: Config, node_id: NodeId, flag: Path | None) -> Path:
     """Where the node keeps its records: the flag, or its own folder below the configured place."""
-    return Path(flag) if flag is not None else Path(config.storage.dir or "paxosd-data") / node_id
+    return flag if flag is not None else Path(config.storage.dir or "paxosd-data") / node_id
 
 
 def run_daemon(config: Config, node_id: NodeId, data_dir: Path) -> None:
@@ -140,7 +142,13 @@ def _step(driver: Driver, beat: Beat | None) -> None:
     driver.wait()
     driver.turn()
     if beat is not None:
-        beat.touch(time.monotonic())
+        try:
+            beat.touch(time.monotonic())
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename} could not be touched: {error.strerror}; the data directory is gone or fails: mend "
+                f"that and start again"
+            ) from error
 
 
 def _log_event(event: Event) -> None:
@@ -155,6 +163,14 @@ def _collect_less_garbage() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def configure_logging(node_id: str, level: str = os.environ.get("PAXOSD_LOG_LEVEL", "INFO")) -> None:
-    """Log to stderr, one line per event, with the node's id in each."""
-    logging.basicConfig(level=level.upper(), format=f"%(asctime)s {node_id} %(levelname)s %(message)s", force=True)
+def configure_logging(node_id: str) -> None:
+    """Log to stderr, one line per event, with the node's id in each; raises `ConfigError` for an unknown level."""
+    logging.basicConfig(level=log_level(), format=f"%(asctime)s {node_id} %(levelname)s %(message)s", force=True)
+
+
+def log_level() -> str:
+    """What the environment says how much is logged; raises `ConfigError`."""
+    level = os.environ.get("PAXOSD_LOG_LEVEL") or "INFO"
+    if level.upper() not in LOG_LEVELS:
+        raise ConfigError((f"environment PAXOSD_LOG_LEVEL: {level!r} is none of {', '.join(LOG_LEVELS)}",))
+    return level.upper()

@@ -16,14 +16,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from paxosd.client.errors import PaxosError
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.types import NodeId
+from paxosd.daemon import log_level
 from paxosd.exits import Exit
+from paxosd.flags import add_write_out, data_dir
 from paxosd.local import LocalCluster, local_config
 from paxosd.local_bridge import Bridge
 from paxosd.local_run import Result, run
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = _config(options, parser)
+        log_level()  # each node takes it; here its error can be told
         ended = Exit.OK if options.serve else Exit.INTERRUPTED  # a server was told to end, an experiment was cut off
         with _ended_by_signals(ended), LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
             return _serve(cluster, options) if options.serve else _run(cluster, options)
@@ -104,15 +106,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     for role, usual in (("proposers", "2"), ("acceptors", "3"), ("learners", "2")):
-        add(f"--{role}", metavar="N", type=_whole(0), help=f"(default: {usual}; 0 beside replicas)")
+        add(f"--{role}", metavar="N", type=_whole(0), help=f"how many {role} (default: {usual}; 0 beside replicas)")
     add("--replicas", metavar="N", type=_whole(0), help="nodes that play all roles (default: 0)")
     add("--config", metavar="FILE", help="a membership file instead, such as config/local.yaml")
     add("--requests", metavar="N", type=_whole(1), help=f"how many values to propose (default: {USUAL_REQUESTS})")
     add("--drop", metavar="P", type=_probability, default=0.0, help="probability that a frame between nodes is lost")
-    add("--kill-leader", action="store_true", help="SIGKILL the leader's process in the middle")
-    add("--seed", metavar="N", type=_whole(0), default=0, help="of the frames that are lost (default: 0)")
-    add("--data-dir", metavar="DIR", type=Path, help="keep records and logs there (default: they are forgotten)")
-    add("-w", "--write-out", choices=["table", "json"], default="table")
+    add("--kill-leader", action="store_true", help="SIGKILL the leader's process in the middle, and start it again")
+    add(
+        "--seed",
+        metavar="N",
+        type=_whole(0),
+        default=0,
+        help="draws which frames are lost (default: 0)",
+    )
+    add("--data-dir", metavar="DIR", type=data_dir, help="keep records and logs there (default: they are forgotten)")
+    add_write_out(parser, "table")
     add("--serve", action="store_true", help="propose nothing; stay up and serve clients until Ctrl-C")
     return parser
 

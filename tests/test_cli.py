@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,20 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from paxosd import __version__
 from paxosd.cli import HELP
 from paxosd.core.records import Promised
 from paxosd.core.types import Ballot
 from paxosd.exits import Exit
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite import SQLiteStore
+from tests.help_text import unexplained
 from tests.system.daemons import ROLES, membership_text
 
 ROOT = Path(__file__).parent.parent
 
 
-def run(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 30, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "paxosd.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    nothing = subprocess.DEVNULL
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=nothing, cwd=folder)
 
 
 @pytest.fixture
@@ -53,6 +57,55 @@ def test_a_wrong_command_line_is_code_2() -> None:
     assert run().returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("chek-config", "there is no command 'chek-config'; did you mean 'check-config'?"),
+        ("propose", "there is no command 'propose'; there are check-config, health, local, sim"),
+    ],
+)
+def test_an_unknown_command_is_named_and_not_taken_for_a_daemon_without_flags(written: str, told: str) -> None:
+    done = run(written, "x")
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "required" not in done.stderr
+
+
+def test_the_version_can_be_asked_for() -> None:
+    done = run("--version")
+
+    assert (done.returncode, done.stdout) == (0, f"paxosd {__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["check-config", "health", "local"])
+def test_the_help_of_every_command_begins_with_examples_and_explains_every_flag(command: str) -> None:
+    told = run(command, "--help").stdout
+
+    assert f"  paxosd {command}" in told[told.index("examples:") :]
+    assert unexplained(told) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("PAXOSD_LOG_LEVEL=loud", "environment PAXOSD_LOG_LEVEL: 'loud' is none of DEBUG, INFO, WARNING, ERROR"),
+        ("PAXOSD_TIMING_HARTBEAT=50ms", "PAXOSD_TIMING_HARTBEAT: unknown key; did you mean 'heartbeat'?"),
+        ("PAXOSD_STORAGE_DISK=/d", "PAXOSD_STORAGE_DISK: unknown key; known are engine, dir"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_code_7(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+) -> None:
+    monkeypatch.setenv(*variable.split("=", 1))
+    done = daemon(config, "--data-dir", str(tmp_path / "a1"))
+
+    assert done.returncode == 7
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "a1").exists()
+
+
 def test_check_config_names_every_error_with_its_line_and_is_code_7(config: Path) -> None:
     config.write_text(config.read_text().replace("role: proposer", "role: proposr").replace("quorum", "quorom"))
     done = run("check-config", str(config))
@@ -60,7 +113,16 @@ def test_check_config_names_every_error_with_its_line_and_is_code_7(config: Path
     assert done.returncode == 7
     assert f"{config}:4:" in done.stderr
     assert f"{config}:5:" in done.stderr
-    assert "Nothing was started." in done.stderr
+    assert "2 errors." in done.stderr
+
+
+def test_every_error_of_check_config_begins_with_its_place_so_that_an_editor_finds_it(config: Path) -> None:
+    config.write_text(config.read_text().replace("role: proposer", "role: proposr"))
+    *errors, count = run("check-config", str(config)).stderr.splitlines()
+
+    assert len(errors) == 2
+    assert all(error.startswith(f"{config}:") for error in errors)
+    assert count == "2 errors."
 
 
 def test_check_config_says_ok_and_the_digest(config: Path) -> None:
@@ -100,19 +162,27 @@ def test_a_data_directory_that_is_a_file_is_code_8(config: Path, tmp_path: Path)
 
 
 @contextmanager
-def running(config: Path, data: Path, role: str = "acceptor", node: str = "a1") -> Iterator[None]:
-    """A daemon that is ready; it is stopped at the end, and must end well."""
+def started(config: Path, data: Path, role: str = "acceptor", node: str = "a1") -> Iterator[subprocess.Popen[str]]:
+    """A daemon that is ready; at the end it is gone, whatever happened."""
     command = [sys.executable, "-m", "paxosd.cli", "--role", role, "--id", node, "--config", str(config)]
     process = subprocess.Popen([*command, "--data-dir", str(data)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    try:
-        assert any(f"ready node={node}" in line for line in process.stderr)
+    with process:
+        try:
+            assert any(f"ready node={node}" in line for line in process.stderr)
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def running(config: Path, data: Path, role: str = "acceptor", node: str = "a1") -> Iterator[None]:
+    """A daemon that is ready; it is stopped at the end, and must end well."""
+    with started(config, data, role, node) as process:
         yield
-    finally:
         process.terminate()
-        process.stderr.read()
-        process.stderr.close()
-        assert process.wait(10) == 0
+        process.communicate(timeout=10)
+        assert process.returncode == 0
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -121,6 +191,27 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
     assert "Traceback" not in done.stderr
     complaint = done.stderr.partition("paxosd: ")[2]
     assert [word for word in words if word not in complaint] == []
+
+
+@pytest.mark.parametrize("command", [("--role", "acceptor", "--id", "a1", "--config", "c"), ("local",), ("health",)])
+def test_an_empty_data_directory_is_code_2_and_not_the_directory_at_hand(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run(*command, "--data-dir", "", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert "--data-dir: name a directory" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_directory_that_vanishes_ends_its_daemon_with_code_8(config: Path, tmp_path: Path) -> None:
+    with started(config, tmp_path / "a1") as process:
+        shutil.rmtree(tmp_path / "a1")
+        _, written = process.communicate(timeout=20)
+
+    assert process.returncode == 8
+    assert "Traceback" not in written
+    assert f"{tmp_path / 'a1' / 'alive'} could not be touched: No such file or directory" in written
 
 
 def test_u06_a_damaged_store_is_code_8_and_is_left_as_it_was(config: Path, tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "a role that is a list": (changed("role: proposer", "role: [proposer]"), 3, "must be one value, not a list"),
     "a weight that is too high": (changed('"a1:7000"', '"a1:7000", weight: 1001'), 4, "not between 1 and 1000"),
     "a weight of half": (changed('"a1:7000"', '"a1:7000", weight: 0.5'), 4, "not a whole number"),
+    "a weight below zero": (changed('"a1:7000"', '"a1:7000", weight: -4'), 4, "-4 is too small; at least 1"),
     "no nodes at all": ("cluster: demo\nnodes: {}\n", 2, "there is no acceptor"),
     "too many nodes": (
         changed("quorum:", "".join(f'  x{n}: {{role: acceptor, address: "x{n}:1"}}\n' for n in range(95)) + "quorum:"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -30,9 +31,11 @@ from paxosd import (
     TooLarge,
     Unavailable,
     WrongCluster,
+    __version__,
 )
 from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.ctl import main
+from tests.help_text import unexplained
 from tests.system.daemons import REPLICAS, DaemonCluster
 
 B3 = Ballot(3, "p1")
@@ -245,6 +248,34 @@ def test_an_error_is_told_on_stderr_in_its_own_words_with_a_code_of_its_kind(
     assert told.out in ("", "REVISION      SLOT  VALUE\n")
 
 
+@pytest.mark.parametrize("arguments", [("propose", "v"), ("log",), ("log", "--follow"), ("status", "-w", "json")])
+def test_an_answer_that_cannot_be_written_is_code_1_and_no_traceback(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = {"propose": Receipt(1, 2), "log": ENTRIES, "status": REPORT}[arguments[0]]
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = run(Played(answer), *arguments)
+
+    assert code == 1
+    told = capsys.readouterr().err
+    assert told == "paxosctl: the answer came, but could not be written to stdout: No space left on device\n"
+
+
+def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> bytes:
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+
+    client = Played()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read=refuse)))
+
+    assert run(client, "propose", "-") == 2
+    assert client.asked == []
+    assert "the value could not be read from stdin: Is a directory" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_code_130_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(Played(KeyboardInterrupt()), "log", "--follow") == 130
     assert capsys.readouterr().err == ""
@@ -337,6 +368,25 @@ def test_help_begins_with_examples_and_tells_of_stale_reads_and_exit_codes(capsy
     assert told.index("examples:") < told.index("positional arguments:")
     assert "Exit codes: 0 ok" in told
     assert re.search(r"--stale\s+what the node at hand has: needs no quorum", told)
+
+
+@pytest.mark.parametrize("command", ["propose", "log", "status"])
+def test_the_help_of_every_command_begins_with_examples_and_explains_every_flag(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = capsys.readouterr().out
+
+    assert f"  paxosctl {command}" in told[told.index("examples:") :]
+    assert unexplained(told) == []
+
+
+def test_the_version_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"paxosctl {__version__}\n")
 
 
 # ---- with real replicas --------------------------------------------------------------------------

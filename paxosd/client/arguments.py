@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from paxosd.client.errors import ConfigurationError
 from paxosd.core.types import Revision
@@ -51,3 +52,18 @@ def revision(start: Revision) -> Revision:
     if not 0 < start < 1 << 63:
         raise ValueError(f"revisions count from 1 on, and {start} is none: start=1 reads the whole log")
     return start
+
+
+def nodes(what: str, count: int | None) -> None:
+    """Check how many nodes of a kind a cluster shall have; None: as usual. Raises `TypeError` or `ValueError`."""
+    if isinstance(count, bool) or not isinstance(count, int | None):
+        raise TypeError(f"{what} is a whole number, such as 3, not {count!r}")
+    if count is not None and count < 0:
+        raise ValueError(f"{what} is a whole number from 0 on, not {count!r}")
+
+
+def folder(data_dir: str | Path | None) -> Path | None:
+    """Where to keep something; None: nowhere. An empty text is not the directory at hand; raises `ValueError`."""
+    if data_dir == "":
+        raise ValueError("data_dir is the path of a directory, not ''; None: nothing is kept")
+    return None if data_dir is None else Path(data_dir)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from paxosd.client import verdicts
-from paxosd.client.arguments import addresses, revision, seconds
+from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import ClientClosed, ConfigurationError, Outcome, Overloaded, PaxosError, WrongCluster
 from paxosd.client.session import Session
@@ -118,13 +118,15 @@ class Client:
     def from_config(cls, config: str | Path | Config, **options: Any) -> Client:
         """A client of the cluster that a membership file describes, with the other arguments of `Client`.
 
-        Raises `ConfigurationError`, with all errors of the file at once.
+        Raises `ConfigurationError`, with all errors of the file at once, or `TypeError` for what is no path.
         """
         if isinstance(config, (str, Path)):
             try:
                 config = load(config)
             except ConfigError as error:
                 raise ConfigurationError(str(error)) from error
+        if not isinstance(config, Config):
+            raise TypeError(f"config is the path of a membership file, such as 'config/cluster.yaml', not {config!r}")
         gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
         if not gateways:
             advice = "give a learner or replica one"
@@ -153,15 +155,21 @@ class Client:
 
         Without numbers: 2 proposers, 3 acceptors, 2 learners; with `replicas`, these alone. `data_dir` keeps the log
         from one cluster to the next; None: it is forgotten. `drop` is the probability that a frame between two nodes
-        is lost, drawn with `seed`. Raises `ConfigurationError`, or `Unavailable` if no node leads in half a minute.
+        is lost, drawn with `seed`.
+
+        Raises `ConfigurationError`, `TypeError` or `ValueError`, or `Unavailable` if no node leads in half a minute.
         """
         from paxosd.local import local_client, local_config  # noqa: PLC0415 (which imports this module)
 
+        counts = {"proposers": proposers, "acceptors": acceptors, "learners": learners, "replicas": replicas}
+        for what, number in counts.items():
+            nodes(what, number)
+        kept = folder(data_dir)
         try:
             config = local_config(proposers, acceptors, learners, replicas)
         except ConfigError as error:
             raise ConfigurationError(str(error)) from error
-        return local_client(config, None if data_dir is None else Path(data_dir), drop, seed, timeout)
+        return local_client(config, kept, drop, seed, timeout)
 
     # ---- proposing ----
 

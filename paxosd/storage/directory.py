@@ -8,7 +8,6 @@ Laws:
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -21,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.files import make_folder, write_durably
+from paxosd.storage.files import explained, make_folder, write_durably
 
 FORMAT = 1
 IDENTITY_NAME = "identity.json"
@@ -170,20 +169,9 @@ def durability_warning(path: Path) -> str | None:
     return None
 
 
-_ADVICE = {
-    errno.ENOSPC: "make room on the disk",
-    errno.EROFS: "the file system is read-only: mount it for writing",
-    errno.EACCES: "this user may not use it: change its owner or mode, or run as its owner",
-    errno.EPERM: "this user may not use it: change its owner or mode, or run as its owner",
-    errno.ENOTDIR: "a part of the path is a file: name a directory",
-    errno.EEXIST: "it is a file: name a directory",
-}
-
-
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "mend that and start again")
-        raise StorageError(f"{path} cannot be used as a data directory: {error.strerror}; {advice}") from error
+        raise StorageError(f"{path} cannot be used as a data directory: {explained(error)}") from error

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "the file system is read-only: mount it for writing",
+    errno.EACCES: "this user may not use it: change its owner or mode, or run as its owner",
+    errno.EPERM: "this user may not use it: change its owner or mode, or run as its owner",
+    errno.ENOTDIR: "a part of the path is a file: name a directory",
+    errno.EEXIST: "it is a file: name a directory",
+}
+
+
+def explained(error: OSError) -> str:
+    """What happened, and what to do about it."""
+    return f"{error.strerror}; {_ADVICE.get(error.errno or 0, 'mend that and start again')}"
 
 
 def make_folder(path: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.files import rename_durably
+from paxosd.storage.files import explained, rename_durably
 from paxosd.storage.sqlite_rows import COMMITS, SCHEMA, Damaged, read_state
 
 FORMAT = 1
@@ -51,6 +51,7 @@ def open_file(path: Path, acknowledged: int) -> sqlite3.Connection:
 
 def _look(path: Path) -> int:
     """How many commits are in the file; it is only read, so that what is refused stays as it was."""
+    path.open("r+b").close()  # SQLite would call a file that this user may not write a disk that failed
     if path.stat().st_size == 0:  # even one that only reads would take it for a fresh file, and delete its journal
         raise Damaged("it is empty")
     with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
@@ -116,7 +117,7 @@ def errors(path: Path, what: str) -> Iterator[None]:
     except (Damaged, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text in an error
         raise Corrupt(f"{path} could not be {what}: {error}; {_DAMAGED}") from error
     except OSError as error:
-        raise StorageError(f"{path} could not be {what}: {error.strerror}; mend that and start again") from error
+        raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
 
 
 _DAMAGED = (

@@ -316,6 +316,7 @@ def _bind_error(url: str, error: zmq.ZMQError) -> TransportError:
     advice = {
         zmq.EADDRINUSE: "the port is in use: stop the other daemon or program, or change the file",
         zmq.EADDRNOTAVAIL: "no interface of this machine has this address: check `address` or set `listen`",
+        errno.EACCES: "ports below 1024 are for root alone: choose a higher one",
         errno.ENODEV: "no interface of this machine has this address: check `address` or set `listen`",
     }.get(error.errno or 0, "check the address in the membership file")
-    return TransportError(f"cannot listen on {url}: {error.strerror}; {advice}")
+    return TransportError(f"cannot listen on {url}: {zmq.strerror(error.errno or 0)}; {advice}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -280,6 +281,32 @@ def test_a_wrong_file_is_a_configuration_error_that_names_it(tmp_path: Path, tex
 
     assert str(file) in str(wrong.value)
     assert wrong.value.outcome == "not_applied"
+
+
+@pytest.mark.parametrize("config", [None, 5, b"cluster.yaml"])
+def test_what_is_neither_a_path_nor_a_config_is_a_type_error(config: Any) -> None:
+    with pytest.raises(TypeError, match=r"the path of a membership file, such as 'config/cluster.yaml', not "):
+        Client.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        ({"replicas": -1}, ValueError, "replicas is a whole number from 0 on, not -1"),
+        ({"acceptors": "3"}, TypeError, "acceptors is a whole number, such as 3, not '3'"),
+        ({"learners": 2.5}, TypeError, "learners is a whole number, such as 3, not 2.5"),
+        ({"proposers": True}, TypeError, "proposers is a whole number, such as 3, not True"),
+        ({"data_dir": ""}, ValueError, "data_dir is the path of a directory, not ''"),
+    ],
+)
+def test_a_wrong_argument_of_a_local_cluster_is_named_and_nothing_is_started(
+    wrong: dict[str, Any], error: type[Exception], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=re.escape(told)):
+        Client.local(**wrong).close()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_local_cluster_that_cannot_decide_is_a_configuration_error() -> None:

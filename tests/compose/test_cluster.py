@@ -43,6 +43,13 @@ def test_the_compose_file_alone_starts_the_role_daemons_and_nothing_else(image: 
     assert set(plain) == set(ROLES)
 
 
+def test_no_registry_is_asked_for_the_image_that_is_built_here(image: str) -> None:
+    everything = run("docker", "compose", "--profile", "*", "config", "--format", "json")
+    policies = {name: service.get("pull_policy") for name, service in json.loads(everything)["services"].items()}
+
+    assert policies == dict.fromkeys([*ROLES, *REPLICAS, "demo"], "never")
+
+
 def test_the_compose_file_is_readable_by_compose_1(image: str) -> None:
     try:
         run("docker-compose", "--version")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import zmq
 
@@ -43,10 +45,21 @@ class TestZeroMQTransport(TransportContract):
 def test_a_port_in_use_is_refused_with_what_to_do() -> None:
     net = ZeroMQNet()
     try:
-        with pytest.raises(TransportError, match="the port is in use: stop the other daemon"):
+        with pytest.raises(
+            TransportError, match=r": Address already in use; the port is in use: stop the other daemon"
+        ):
             ZeroMQTransport("c", {}, net.gateway, None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
     finally:
         net.close()
+
+
+def test_a_port_that_is_for_root_alone_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise zmq.ZMQError(errno.EACCES)
+
+    monkeypatch.setattr(zmq.Socket, "bind", refuse)
+    with pytest.raises(TransportError, match=r"cannot listen on tcp://127.0.0.1:80: Permission denied; .*1024"):
+        ZeroMQTransport("c", {}, "tcp://127.0.0.1:80", None, FRAME_BYTES_MAX, FRAME_BYTES_MAX)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

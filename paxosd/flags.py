@@ -1,0 +1,33 @@
+"""What the command lines of `paxosd` and `paxosctl` share. Only what is quick to import: `paxosd health` runs often."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from paxosd import __version__
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """`--version`: print the version, and nothing else."""
+    parser.add_argument(
+        "--version", action="version", version=f"{parser.prog} {__version__}", help="print the version and exit"
+    )
+
+
+def add_write_out(parser: argparse.ArgumentParser, default: str) -> None:
+    """`-w`: for people or for programs."""
+    parser.add_argument(
+        "-w",
+        "--write-out",
+        choices=["table", "json"],
+        default=default,
+        help="a table to read, or json for programs (default: table)",
+    )
+
+
+def data_dir(text: str) -> Path:
+    """The value of `--data-dir`; an empty one, often an unset variable of a shell, is not the directory at hand."""
+    if not text:
+        raise argparse.ArgumentTypeError("name a directory; the text is empty")
+    return Path(text)
