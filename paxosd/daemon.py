@@ -1,7 +1,7 @@
 """One node as a process: opens what a driver needs, runs it, and ends it well.
 
 Order of the start: configuration, data directory, network, recovery, ready. What fails has touched nothing
-that comes later. SIGTERM and SIGINT drain: no new commands, those taken are finished, leadership is handed
+that comes later. SIGTERM, SIGINT and SIGHUP drain: no new commands, those taken are finished, leadership is handed
 over, and the process exits 0 within 5 s.
 """
 
@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -78,7 +79,7 @@ def run_node(
     _collect_less_garbage()
     role = config.nodes[node_id].role.value
     log.info("ready node=%s role=%s cluster=%s digest=%s", node_id, role, config.cluster, config.digest.hex())
-    _run(driver, stop, beat)
+    _run(driver, transport, stop, beat)
     log.info("stopped node=%s signal=%s", node_id, stop.name)
     return driver
 
@@ -93,8 +94,10 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     warning = durability_warning(data_dir)
     if warning is not None:
         log.warning("%s", warning)
+    directory.require_records()
     store = SQLiteStore(directory.store_path)
     stack.callback(store.close)
+    directory.note_records()
     return store, directory.incarnation, Beat(data_dir)
 
 
@@ -112,23 +115,48 @@ def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:
     )
 
 
+DROPS_TOLD_EVERY_S = 60.0
+
+
 class StopSignal:
-    """Remembers that SIGTERM or SIGINT came, and wakes the loop."""
+    """Remembers that SIGTERM, SIGINT or SIGHUP (its terminal was closed) came, and wakes the loop."""
 
     def __init__(self, transport: Transport) -> None:
         self.name = ""
         self._transport = transport
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks for
+                signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
         self._transport.wake()
 
 
-def _run(driver: Driver, stop: StopSignal, beat: Beat | None) -> None:
+class DropReport:
+    """Says now and then what the transport dropped since the last time; nobody else would tell."""
+
+    def __init__(self, transport: Transport, now: float) -> None:
+        self._transport = transport
+        self._told: Counter[str] = Counter()
+        self._next_at = now + DROPS_TOLD_EVERY_S
+
+    def tell(self, now: float) -> None:
+        """Log one line if something was dropped, at most once in `DROPS_TOLD_EVERY_S`; `now` is monotonic."""
+        if now < self._next_at:
+            return
+        self._next_at = now + DROPS_TOLD_EVERY_S
+        new = self._transport.dropped - self._told
+        if new:
+            self._told = Counter(self._transport.dropped)
+            log.info("transport.dropped %s", ", ".join(f"{count} ({reason})" for reason, count in sorted(new.items())))
+
+
+def _run(driver: Driver, transport: Transport, stop: StopSignal, beat: Beat | None) -> None:
+    drops = DropReport(transport, time.monotonic())
     while not stop.name:
         _step(driver, beat)
+        drops.tell(time.monotonic())
     log.info("draining signal=%s", stop.name)
     until = time.monotonic() + DRAIN_S_MAX
     driver.agent.drain(time.monotonic())

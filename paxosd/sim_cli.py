@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from paxosd.exits import Exit
+from paxosd.flags import add_write_out
 from paxosd.machine.base import StateMachine
 from paxosd.sim.plan import PROFILES, Plan, draw
 from paxosd.sim.run import Result, run
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", type=Path, metavar="FILE", help="a plan from a file, with its trace")
     parser.add_argument("--machine", default="", metavar="MODULE:CLASS", help="the state machine (default: the log)")
     parser.add_argument("--no-shrink", action="store_true", help="print a failing plan as it is")
-    parser.add_argument("-w", "--write-out", choices=["table", "json"], default="table")
+    add_write_out(parser, "table")
     return parser
 
 

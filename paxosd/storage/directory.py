@@ -4,6 +4,7 @@ Laws:
 1. A directory belongs to one node of one cluster; its identity is written once, durably, before any record.
 2. A foreign, newer, damaged or doubly opened directory is refused, and nothing in it is touched.
 3. Records without an identity are refused too: a directory is never adopted by guessing.
+4. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ IDENTITY_NAME = "identity.json"
 INCARNATION_NAME = "incarnation"
 LOCK_NAME = "lock"
 STORE_NAME = "records.sqlite3"
+RECORDS_MADE_NAME = "records-made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,21 @@ class DataDirectory:
     @property
     def directory_id(self) -> str:
         return self.identity.directory
+
+    def require_records(self) -> None:
+        """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 4)."""
+        if (self.path / RECORDS_MADE_NAME).exists() and not self.store_path.exists():
+            raise Corrupt(
+                f"{self.store_path} is gone: put the whole data directory back as it was, or keep this node off; only "
+                f"a proposer or a learner may start again from an empty directory"
+            )
+
+    def note_records(self) -> None:
+        """After the store was opened: from now on its records have to be there. Raises `StorageError`."""
+        made = self.path / RECORDS_MADE_NAME
+        if not made.exists():
+            with _errors(self.path):
+                write_durably(made, "")
 
     def close(self) -> None:
         """Let another process open it; safe to call twice."""

@@ -83,6 +83,20 @@ def test_records_without_an_identity_are_refused(tmp_path: Path) -> None:
         open_directory(tmp_path, "demo", "a1", "acceptor")
 
 
+def test_d10_records_that_were_made_once_and_are_gone_are_no_fresh_start(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path, "demo", "a1", "acceptor")
+    directory.require_records()  # there were none yet, as after a crash before the first were made
+    SQLiteStore(directory.store_path).close()
+    directory.note_records()
+    directory.require_records()
+    for file in tmp_path.glob(STORE_NAME + "*"):
+        file.unlink()
+
+    with pytest.raises(Corrupt, match="is gone: put the whole data directory back"):
+        directory.require_records()
+    directory.close()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}', "\x00" * 10, "é"])
 def test_d08_an_identity_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     opened(tmp_path)
