@@ -225,7 +225,7 @@ def test_u06_a_damaged_store_is_code_8_and_is_left_as_it_was(config: Path, tmp_p
     assert (data / STORE_NAME).read_bytes() == damaged
 
 
-def test_d10_a_store_that_lost_what_it_acknowledged_is_code_8(config: Path, tmp_path: Path) -> None:
+def test_d10_a_store_that_is_gone_is_code_8_and_no_fresh_start(config: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(config, data):
         pass
@@ -233,7 +233,7 @@ def test_d10_a_store_that_lost_what_it_acknowledged_is_code_8(config: Path, tmp_
         store.commit([Promised(Ballot(1, "p1"))])
     (data / STORE_NAME).unlink()
 
-    refused(daemon(config, "--data-dir", str(data)), 8, "lacks 1 of 1 acknowledged commits", "keep this node off")
+    refused(daemon(config, "--data-dir", str(data)), 8, "records.sqlite3 is gone", "keep this node off")
 
 
 def test_d12_the_directory_of_another_node_is_code_8(config: Path, tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ class Script:
     on_world: ClassVar[Callable[[World], None] | None] = None
     """Is given the world of every script, which then keeps its trace; for whoever wants to read what happened."""
 
-    def __init__(self, seed: int, layout: str, **changes: Any) -> None:
+    def __init__(self, seed: int, layout: str, tracing: bool = False, **changes: Any) -> None:
         self.plan = calm(seed, layout, **changes)
         self.random = Random(f"script-{layout}-{seed}")
-        self.world = World(self.plan, tracing=Script.on_world is not None)
+        self.world = World(self.plan, tracing=tracing or Script.on_world is not None)
         if Script.on_world is not None:
             Script.on_world(self.world)
         self.t_e = self.plan.election_s
