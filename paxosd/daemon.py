@@ -22,8 +22,9 @@ from types import FrameType
 from paxosd.assembly import assemble, codec_of
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.agent import Event
+from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
-from paxosd.driver import DRAIN_S_MAX, Driver
+from paxosd.driver import Driver
 from paxosd.health import Beat
 from paxosd.storage.base import StorageError, Store
 from paxosd.storage.directory import durability_warning, first_incarnation, open_directory

@@ -32,9 +32,6 @@ FRAMES_PER_TURN_MAX = 256
 IDLE_S_MAX = 1.0
 """The longest wait, so that a watcher can see that the loop turns."""
 
-DRAIN_S_MAX = 3.0
-"""How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
-
 WARN_EVERY_S = 10.0
 """How often the same complaint about somebody's frames is logged."""
 

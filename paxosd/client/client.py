@@ -205,8 +205,10 @@ class Client:
                         "wait for some results before you propose more"
                     )
                 self._sleep_for_room += 1
-                self._changed.wait(min(left, 0.1))
-                self._sleep_for_room -= 1
+                try:
+                    self._changed.wait(min(left, 0.1))
+                finally:  # also after a Ctrl-C
+                    self._sleep_for_room -= 1
 
     # ---- reading ----
 
@@ -299,8 +301,10 @@ class Client:
                 if left is not None and left <= 0:
                     raise TimeoutError("no result yet; the command goes on, and result() may be called again")
                 self._awaited.append(pending)
-                self._changed.wait(left)
-                self._awaited.remove(pending)
+                try:
+                    self._changed.wait(left)
+                finally:  # also after a Ctrl-C
+                    self._awaited.remove(pending)
 
     def _wake_waiting(self) -> None:
         """Only if there is news for them: a thread that is woken for nothing takes the interpreter from ours."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DRAIN_S_MAX = 3.0
+"""How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
+
 CLIENT_FRAME_BYTES = 256 * 1024
 """How much a client puts into one frame and one `Propose`, unless a single command takes more: all of a cluster's
 links take at least that."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paxosd.driver import DRAIN_S_MAX
+from paxosd.core.options import DRAIN_S_MAX
 from paxosd.sim.plan import Fault
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore

@@ -49,14 +49,11 @@ class Seeds:
 
     first: int
     stop: int
-    profile: str = "swarm"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenarios:
     """Search in every scripted scenario in every layout."""
-
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,10 +398,10 @@ def hunt(name: str, search: Search, until: float = math.inf) -> Hunt:
     looking = importlib.import_module("paxosd.sim.looking")
     logging.disable(logging.CRITICAL)
     match search:
-        case Seeds(first, stop, profile):
-            found = looking.in_seeds(first, stop, profile, until)
-        case Scenarios(seed):
-            found = looking.in_scenarios(seed, until)
+        case Seeds(first, stop):
+            found = looking.in_seeds(first, stop, until)
+        case Scenarios():
+            found = looking.in_scenarios(until)
         case Interleavings(world, states_max):
             found = looking.in_every_interleaving(world, states_max)
     return Hunt(name, *(found or ("", "")))

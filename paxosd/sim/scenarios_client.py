@@ -270,9 +270,8 @@ def u15_handing_over(seed: int, layout: str) -> Report:
     """The leader is asked to stop during writes: it hands over, no write is lost, and the pause is below 1 T_e."""
     script, leader = begin(seed, layout, think_s=0.05)
     at = script.now
-    script.drain(leader)
-    script.until(lambda: script.drained(leader), 2, "the leader has nothing left to finish")
-    script.kill(leader)
+    script.stop(leader)
+    script.until(lambda: not script.is_up(leader), 2, "the leader has nothing left to finish")
     recovered = script.recover(at)
     script.run(5)
     expect(recovered <= 1, f"a command was acknowledged after {recovered:.2f} T_e only")

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from paxosd.codec import Codec
 from paxosd.core.messages import FromClient, ToClient
+from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
 from paxosd.sim.clients import Operation, SimClient, check_ends
 from paxosd.sim.invariants import Violation, ensure
@@ -172,16 +173,13 @@ class Script:
         self.nodes[name].crash_with_power_loss = power
         raise Crashed
 
-    def drain(self, name: NodeId) -> None:
-        """Ask this node to stop, as SIGTERM does; `drained` says when it may end."""
-        driver = self.nodes[name].driver
-        if driver is not None:
-            driver.agent.drain(self.now)  # no role looks at the time
+    def stop(self, name: NodeId) -> None:
+        """Ask this process to end, as SIGTERM does: it hands over, and `is_up` says when it has ended."""
+        self.nodes[name].stop(DRAIN_S_MAX)
 
-    def drained(self, name: NodeId) -> bool:
-        """Whether this node has nothing left to finish."""
-        driver = self.nodes[name].driver
-        return driver is not None and driver.agent.drained
+    def is_up(self, name: NodeId) -> bool:
+        """Whether this process lives."""
+        return self.nodes[name].driver is not None
 
     def ignored(self, name: NodeId, reason: str) -> int:
         """How many messages this life of a node ignored for this reason."""
