@@ -137,9 +137,22 @@ def _health(arguments: Sequence[str]) -> int:
 
 
 def _local(arguments: Sequence[str]) -> int:
-    from paxosd.local_cli import main as local_main
+    from paxosd.interruptible import Ending, run
 
-    return local_main(arguments)
+    def work(ending: Ending) -> int:
+        from paxosd.local_cli import main as local_main
+
+        return local_main(arguments, ending)
+
+    def clean_up() -> None:
+        from paxosd.local import close_all
+
+        close_all()
+
+    try:
+        return run(work, clean_up)
+    except (OSError, RuntimeError) as error:
+        return _fail(Exit.ERROR, f"{error}; raise the limits of processes and open files (ulimit -u, ulimit -n)")
 
 
 def _sim(arguments: Sequence[str]) -> int:

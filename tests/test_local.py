@@ -47,7 +47,7 @@ def local(*arguments: str) -> subprocess.CompletedProcess[str]:
 def nodes_of(pid: int) -> list[int]:
     """The nodes that this process started."""
     children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-    return [int(child) for child in children if b"spawn_main" in command_line(child)]
+    return [int(child) for child in children if b"paxosd-node-" in command_line(child)]
 
 
 def command_line(pid: str) -> bytes:

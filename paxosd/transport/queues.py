@@ -7,11 +7,10 @@
                                   QueueLink  (a client in the switchboard's process)
 
 Laws:
-1. A queue has one writing and one reading process, for one life of a node. `multiprocessing.Queue` guards each end
-   with a lock that all of its users share, and whoever is killed while holding one never gives it back: one inbox
-   that all nodes write to would fall silent for ever with one SIGKILL. So a killed node takes only locks along that
-   nobody else waits for, and its next life gets fresh queues. Python hands a queue to a process only when it starts
-   it; that is why nodes are joined through a switchboard, and not in pairs.
+1. A queue has one writing and one reading process, and one thread at each end, for one life of a node. So its ends need
+   no locks that processes share: whoever is killed while holding one would never give it back, and they are named
+   semaphores in /dev/shm, which a machine may refuse and a killed program leaves behind (`_NoLock`). Python hands a
+   queue to a process only when it starts it; that is why nodes are joined through a switchboard, and not in pairs.
 2. The switchboard closes the ends that the node's process uses. So, where that one is killed, even in the middle of
    a frame, it reads the end of the stream, and writing gives it an error, and not a pipe that stays full.
 3. A node has a thread of its own at the switchboard: one that is stopped in the middle of a frame delays nobody else.
@@ -24,27 +23,28 @@ from __future__ import annotations
 import queue
 import select
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from random import Random
 from typing import Any, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Inbound, TransportError
 from paxosd.transport.waker import Waker, milliseconds
 
 FRAMES_MAX = 1000
-"""Frames on their way in one queue; a frame holds all that a turn has for that node."""
+"""Frames that wait to be written into one queue; a frame holds all that a turn has for that node."""
 BYTES_MAX = 64 * 1024 * 1024
-"""Bytes on their way in one queue; at least one frame always fits."""
+"""Bytes that wait to be written into one queue; at least one frame always fits. Its pipe holds 64 KiB more."""
+
+CLOSED_WITHIN_S = 1.0
+"""How long the threads of a switchboard may take to notice that the nodes are gone, all together."""
 
 URL_SCHEME = "queue://"
-
-_spawn = get_context("spawn")
 
 _Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
 """Takes a frame for a client; False if it was dropped."""
@@ -53,7 +53,8 @@ _Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
 class QueueEnds:
     """What one life of a node needs to know of its queues; an argument for its process.
 
-    `loss` is the probability that a frame to another node is dropped on purpose, drawn with `seed`.
+    `loss` is the probability that a frame to another node is dropped on purpose, drawn with `seed`. Raises
+    `TransportError` if the system has no file descriptors left.
     """
 
     def __init__(self, frame_bytes_max: int, loss: float, seed: str) -> None:
@@ -69,6 +70,13 @@ class QueueEnds:
         _writing_end(self.outbox).close()
         _reading_end(self.peers).close()
         _reading_end(self.clients).close()
+
+    def close(self) -> None:
+        """Close all ends: there will be no process."""
+        self.given_away()
+        _reading_end(self.outbox).close()
+        _writing_end(self.peers).close()
+        _writing_end(self.clients).close()
 
 
 class QueueTransport:
@@ -145,7 +153,7 @@ class Switchboard:
         self._planes_given = 0
 
     def replace(self, node: NodeId) -> QueueEnds:
-        """Fresh ends for the next life of a node, or its first one."""
+        """Fresh ends for the next life of a node, or its first one. Raises `TransportError`."""
         with self._lock:
             self._lives += 1
             ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
@@ -204,8 +212,9 @@ class Switchboard:
             lines = list(self._lines.values())
             self._lines.clear()
             self._planes.clear()
+        deadline = time.monotonic() + CLOSED_WITHIN_S
         for line in lines:
-            line.join()
+            line.join(deadline)
 
 
 class QueueLink:
@@ -250,13 +259,19 @@ class _Line:
     """The switchboard's side of the queues of one life of a node."""
 
     def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes], str]) -> None:
+        for inbox in (ends.peers, ends.clients):
+            inbox.cancel_join_thread()  # our program may end without waiting for a node that does not read
         self.peers, self.clients = _Writer(ends.peers), _Writer(ends.clients)
         self.up = True
         self._outbox = ends.outbox
         self._carry = carry
         self._untold: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="paxosd-line", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            ends.close()
+            raise TransportError(f"no thread can be started for a node: {error}; raise the limit of tasks") from error
 
     def _run(self) -> None:
         """Carry on what the node sends until it says goodbye or is dead."""
@@ -276,8 +291,9 @@ class _Line:
         if self.peers.put(dict(self._untold), 0):
             self._untold.clear()
 
-    def join(self) -> None:
-        self._thread.join(timeout=1.0)
+    def join(self, deadline: float) -> None:
+        """Wait for the end of the thread until this time, monotonic."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class _Writer:
@@ -286,30 +302,70 @@ class _Writer:
     def __init__(self, queue_: Queue[Any]) -> None:
         self._queue = queue_
         self._lock = threading.Lock()
-        self._sizes: deque[int] = deque()  # of the frames that are not read yet
+        self._sizes: deque[int] = deque()  # of the frames that are not written yet
         self._bytes = 0
+        self._put = 0
 
     def put(self, item: object, size: int) -> bool:
         """Put an item that holds this many bytes; False if there is no room or nobody to read it."""
         with self._lock:
-            while len(self._sizes) > self._queue.qsize():
+            while len(self._sizes) > self._put - _written(self._queue):
                 self._bytes -= self._sizes.popleft()
-            if self._sizes and self._bytes + size > BYTES_MAX:
+            if self._sizes and (len(self._sizes) >= FRAMES_MAX or self._bytes + size > BYTES_MAX):
                 return False
             try:
                 self._queue.put_nowait(item)
-            except (queue.Full, ValueError):  # ValueError: closed
+            except ValueError:  # closed
                 return False
+            except RuntimeError:  # no thread can be started that would write it; the next item tries again
+                self._queue._thread = None  # type: ignore[attr-defined]
+                return False
+            self._put += 1
             self._sizes.append(size)
             self._bytes += size
             return True
 
     def close(self) -> None:
+        """Write what waits, from the thread of the queue, and then close the end."""
         self._queue.close()
+        if self._queue._thread is None:  # type: ignore[attr-defined]  # nothing was ever put
+            _writing_end(self._queue).close()
+
+
+class _NoLock:
+    """In place of the locks and the semaphore of a `multiprocessing.Queue` (law 1).
+
+    The thread of the queue takes and releases that of the writing end for each item: so `released` counts what was
+    written. How much may wait, `_Writer` decides.
+    """
+
+    def __init__(self, value: int = 1) -> None:
+        self.released = 0
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        return True
+
+    def release(self) -> None:
+        self.released += 1
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *failure: object) -> None:
+        self.release()
+
+
+class _NoLocks:
+    """What a `multiprocessing.Queue` asks for its locks."""
+
+    Lock = BoundedSemaphore = _NoLock
 
 
 def _queue() -> Queue[Any]:
-    made: Queue[Any] = _spawn.Queue(FRAMES_MAX)
+    try:
+        made: Queue[Any] = Queue(FRAMES_MAX, ctx=_NoLocks())
+    except OSError as error:
+        raise TransportError(f"no queue can be made: {error.strerror}; raise the limit of open files") from error
     made._ignore_epipe = True  # type: ignore[attr-defined]  # as concurrent.futures does: a killed reader is no error
     return made
 
@@ -330,3 +386,7 @@ def _reading_end(queue_: Queue[Any]) -> Connection:
 
 def _writing_end(queue_: Queue[Any]) -> Connection:
     return queue_._writer  # type: ignore[attr-defined, no-any-return]
+
+
+def _written(queue_: Queue[Any]) -> int:
+    return queue_._wlock.released  # type: ignore[attr-defined, no-any-return]
