@@ -68,6 +68,7 @@ class LocalCluster:
         self._closed = False
         self._resources = ExitStack()
         self._storage_fails = False
+        self._awaiting = False  # and what falls meanwhile is told by an error
         if not 0 <= loss < 1:
             raise ConfigError((f"drop: {loss} is not a probability from 0 to below 1, such as 0.05",))
         if config.transport != "queue":
@@ -145,6 +146,22 @@ class LocalCluster:
 
     def _await(self, find: Callable[[StatusReport], T], otherwise: str) -> T:
         """Ask the gateways for their status until something is found in it."""
+        self._awaiting = True
+        try:
+            found = self._look_for(find)
+        finally:
+            self._awaiting = False
+        if found:
+            for told in list(self.died.values()):  # just now
+                log.error("%s", told)
+            return found
+        self._require_open()
+        why = next(iter(self.died.values()), f"the nodes' logs are in {self.data_dir}")
+        if self._storage_fails:
+            raise StorageError(why)
+        raise Unavailable(f"{otherwise}: {why}")
+
+    def _look_for(self, find: Callable[[StatusReport], T]) -> T | None:
         deadline = time.monotonic() + ANSWERS_WITHIN_S
         with self.client(timeout=1.0) as client:
             while time.monotonic() < deadline and not self.died and not self._closed:
@@ -154,11 +171,7 @@ class LocalCluster:
                     continue  # nobody answers yet
                 if found := find(report):
                     return found
-        self._require_open()
-        why = next(iter(self.died.values()), f"the nodes' logs are in {self.data_dir}")
-        if self._storage_fails:
-            raise StorageError(why)
-        raise Unavailable(f"{otherwise}: {why}")
+        return None
 
     # ---- lives ----
 
@@ -237,7 +250,8 @@ class LocalCluster:
     def _note_fall(self, process: NodeProcess) -> None:
         self._storage_fails |= process.exit_code == Exit.STORAGE
         self.died[process.node] = process.how_it_ended()
-        log.error("%s", self.died[process.node])
+        if not self._awaiting:
+            log.error("%s", self.died[process.node])
 
 
 _open: set[LocalCluster] = set()

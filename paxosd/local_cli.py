@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None, ending: Ending | None = None) -
 
 
 def _note(text: object) -> None:
-    print(f"paxosd local: {text}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # it may have been closed
+        print(f"paxosd local: {text}", file=sys.stderr, flush=True)
 
 
 def _fail(code: Exit, reason: object) -> int:
@@ -163,7 +164,7 @@ def _run(cluster: LocalCluster, options: argparse.Namespace) -> int:
         result = run(cluster, requests, options.kill_leader, _note, progress)
     if options.write_out == "json":
         print(json.dumps(_report(result)), flush=True)
-    else:
+    elif sys.stdout is not None:  # it may have been closed
         _print_result(result)
     for problem in result.problems:
         _note(problem)
@@ -173,7 +174,7 @@ def _run(cluster: LocalCluster, options: argparse.Namespace) -> int:
 @contextmanager
 def _progress(requests: int) -> Iterator[Callable[[int], None]]:
     """What to tell how many requests have an answer: a bar, if the run is long and stderr is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda answered: None
         return
     from rich import console, progress  # noqa: PLC0415 (slow to import, and only terminals need it)

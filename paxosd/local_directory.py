@@ -7,6 +7,7 @@ Laws:
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from tempfile import mkdtemp
 
 from paxosd.config import Config, ConfigError
 from paxosd.local_lifetime import hold
-from paxosd.local_start import start
+from paxosd.local_start import Refused, no_descriptors, start
 from paxosd.storage.base import StorageError
 
 MEANING_NAME = "cluster.json"
@@ -50,7 +51,7 @@ class ClusterDirectory:
         try:
             held = hold(self.path)
         except OSError as error:
-            raise _unusable(self.path, error) from error
+            raise unusable(self.path, error) from error
         stack.callback(os.close, held)
         return [held]
 
@@ -83,7 +84,7 @@ def _absolute(named: Path) -> Path:
     try:
         return named.resolve()
     except OSError as error:
-        raise _unusable(named, error) from error
+        raise unusable(named, error) from error
 
 
 def _claim(data_dir: Path, config: Config) -> None:
@@ -95,12 +96,15 @@ def _claim(data_dir: Path, config: Config) -> None:
             file.write_text(config.meaning + "\n")
         found = file.read_text().rstrip("\n")
     except OSError as error:
-        raise _unusable(data_dir, error) from error
+        raise unusable(data_dir, error) from error
     if found != config.meaning:
         raise ConfigError(
             (f"{data_dir}: holds a cluster of other nodes or limits: start that one, or name another directory",)
         )
 
 
-def _unusable(path: Path, error: OSError) -> StorageError:
+def unusable(path: Path, error: OSError) -> StorageError | Refused:
+    """What to raise because a file of the cluster cannot be used."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return no_descriptors(error)
     return StorageError(f"{path} cannot be used: {error.strerror}; name another directory, or mend that")

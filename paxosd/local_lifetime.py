@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -26,7 +27,10 @@ PARENT_LOOKED_FOR_EVERY_S = 0.2
 def end_with_parent(parent: int) -> None:
     """From now on, end this process at once when its parent is gone; for a process that has just been started."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the thread that started us kept away was meant for that one
-    threading.Thread(target=_end_after, args=(parent,), name="paxosd-parent", daemon=True).start()
+    try:
+        threading.Thread(target=_end_after, args=(parent,), name="paxosd-parent", daemon=True).start()
+    except RuntimeError as error:
+        sys.exit(f"no thread can be started: {error}; raise the limit (ulimit -u)")
 
 
 def _end_after(parent: int) -> None:

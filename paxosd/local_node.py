@@ -27,9 +27,10 @@ from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
 from paxosd.daemon import configure_logging, open_store, run_node
 from paxosd.exits import Exit
-from paxosd.local_directory import ClusterDirectory
+from paxosd.local_directory import ClusterDirectory, unusable
 from paxosd.local_start import Refused, await_end, exit_code, received, signals_later, start
 from paxosd.storage.base import StorageError
+from paxosd.transport.base import TransportError
 from paxosd.transport.queues import QueueEnds, QueueTransport
 
 LOG_TAIL_BYTES = 2000
@@ -79,13 +80,16 @@ class NodeProcess:
                 output = stack.enter_context(self._log.open("ab"))
                 self._last, last_end = Pipe(duplex=False)
             except OSError as error:
-                raise StorageError(f"{self._log} cannot be written: {error.strerror}; mend that") from error
+                raise unusable(self._log, error) from error
             stack.callback(last_end.close)
+            unless_started = stack.enter_context(ExitStack())
+            unless_started.callback(self._last.close)
             handed = (self._config, self.node, self._directory.path / self.node, self._ends, last_end)
             self.started_at = time.monotonic()
             name = f"paxosd-node-{self.node}"
             self.pid = start(name, _code(), handed, output, self._directory.path, self._directory.hold(stack))
             self._begin_to_watch()
+            unless_started.pop_all()
 
     def _begin_to_watch(self) -> None:
         try:
@@ -176,6 +180,8 @@ def main() -> None:
             driver = run_node(config, node, store, transport, incarnation, beat)
     except StorageError as error:
         _exit(last, Exit.STORAGE, str(error))
+    except TransportError as error:
+        _exit(last, Exit.ERROR, str(error))
     except InvariantBroken as error:
         _exit(last, Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
     last.send_bytes(json.dumps({"sent": driver.sent}).encode())

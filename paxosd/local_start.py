@@ -9,6 +9,7 @@ Laws:
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -35,6 +36,14 @@ class Refused(Unavailable):
     """Not applied: the system gives this program no more processes, threads or file descriptors."""
 
 
+def no_descriptors(error: OSError) -> Refused:
+    """What to raise where no file can be opened any more."""
+    return Refused(
+        f"not applied: {error.strerror}: a local cluster needs about four descriptors for each node; raise the limit "
+        f"(ulimit -n), or start fewer nodes"
+    )
+
+
 def start(name: str, code: str, handed: object, output: BinaryIO | int, folder: Path, held: Sequence[int] = ()) -> int:
     """Start an interpreter that runs this code; returns its process id.
 
@@ -57,9 +66,11 @@ def start(name: str, code: str, handed: object, output: BinaryIO | int, folder: 
                 cwd=folder,
             )
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise no_descriptors(error) from error
             raise Refused(
-                f"not applied: no process can be started: {error.strerror}; raise the limits of processes and open "
-                f"files (ulimit -u, ulimit -n), or start fewer nodes"
+                f"not applied: no process can be started: {error.strerror}; raise the limit of processes (ulimit -u), "
+                f"give this program more memory, or start fewer nodes"
             ) from error
     assert child.stdin is not None
     with suppress(BrokenPipeError), child.stdin:  # whoever watches it hears that it has ended

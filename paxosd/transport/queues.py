@@ -7,10 +7,9 @@
                                   QueueLink  (a client in the switchboard's process)
 
 Laws:
-1. A queue has one writing and one reading process, and one thread at each end, for one life of a node. So its ends need
-   no locks that processes share: whoever is killed while holding one would never give it back, and they are named
-   semaphores in /dev/shm, which a machine may refuse and a killed program leaves behind (`_NoLock`). Python hands a
-   queue to a process only when it starts it; that is why nodes are joined through a switchboard, and not in pairs.
+1. A queue has one writing and one reading process, and one thread at each end, for one life of a node; so it needs no
+   locks that processes share (`two_ends.py`). Python hands a queue to a process only when it starts it; that is why
+   nodes are joined through a switchboard, and not in pairs.
 2. The switchboard closes the ends that the node's process uses. So, where that one is killed, even in the middle of
    a frame, it reads the end of the stream, and writing gives it an error, and not a pipe that stays full.
 3. A node has a thread of its own at the switchboard: one that is stopped in the middle of a frame delays nobody else.
@@ -20,20 +19,28 @@ Laws:
 
 from __future__ import annotations
 
-import queue
 import select
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from multiprocessing.queues import Queue
 from random import Random
 from typing import Any, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound, TransportError
+from paxosd.transport.base import Inbound
+from paxosd.transport.two_ends import (
+    arrived,
+    close_queue,
+    new_queue,
+    no_thread,
+    reading_end,
+    start_thread,
+    writing_end,
+    written,
+)
 from paxosd.transport.waker import Waker, milliseconds
 
 FRAMES_MAX = 1000
@@ -61,22 +68,22 @@ class QueueEnds:
         self.frame_bytes_max = frame_bytes_max
         self.loss = loss
         self.seed = seed
-        self.outbox: Queue[Any] = _queue()  # (node or client, frame); None: goodbye
-        self.peers: Queue[Any] = _queue()  # frame; or a dict: how many frames of yours were dropped, by reason
-        self.clients: Queue[Any] = _queue()  # (client, frame)
+        with ExitStack() as stack:
+            self.outbox = new_queue(FRAMES_MAX, stack)  # (node or client, frame); None: goodbye
+            self.peers = new_queue(FRAMES_MAX, stack)  # frame; or a dict: frames of yours that were dropped, by reason
+            self.clients = new_queue(FRAMES_MAX, stack)  # (client, frame)
+            stack.pop_all()
 
     def given_away(self) -> None:
         """The process of the node has them now: close its ends here (law 2)."""
-        _writing_end(self.outbox).close()
-        _reading_end(self.peers).close()
-        _reading_end(self.clients).close()
+        reading_end(self.peers).close()
+        reading_end(self.clients).close()
+        writing_end(self.outbox).close()  # last: whoever reads this queue to its end closes the others
 
     def close(self) -> None:
         """Close all ends: there will be no process."""
-        self.given_away()
-        _reading_end(self.outbox).close()
-        _writing_end(self.peers).close()
-        _writing_end(self.clients).close()
+        for each in (self.outbox, self.peers, self.clients):
+            close_queue(each)
 
 
 class QueueTransport:
@@ -91,7 +98,7 @@ class QueueTransport:
         self._peers, self._clients = ends.peers, ends.clients
         self._waker = Waker()
         self._poll = select.poll()
-        for readable in (_reading_end(self._peers), _reading_end(self._clients), self._waker):
+        for readable in (reading_end(self._peers), reading_end(self._clients), self._waker):
             self._poll.register(readable, select.POLLIN)
         self._closed = False
 
@@ -117,12 +124,12 @@ class QueueTransport:
 
     def drain(self, frames_max: int) -> Sequence[Inbound]:
         inbound: list[Inbound] = []
-        for item in _arrived(self._peers, frames_max):
+        for item in arrived(self._peers, frames_max):
             if isinstance(item, bytes):
                 inbound.append(Inbound(None, item))
             else:
                 self.dropped.update(item)
-        inbound += [Inbound(client, frame) for client, frame in _arrived(self._clients, frames_max)]
+        inbound += [Inbound(client, frame) for client, frame in arrived(self._clients, frames_max)]
         return inbound
 
     def wake(self) -> None:
@@ -131,8 +138,8 @@ class QueueTransport:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            _reading_end(self._peers).close()
-            _reading_end(self._clients).close()
+            reading_end(self._peers).close()
+            reading_end(self._clients).close()
             self._outbox.put(None, 0)
             self._waker.close()
 
@@ -156,8 +163,11 @@ class Switchboard:
         """Fresh ends for the next life of a node, or its first one. Raises `TransportError`."""
         with self._lock:
             self._lives += 1
-            ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
-            self._lines[node] = _Line(ends, self._from_node)
+            with ExitStack() as stack:
+                ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
+                stack.callback(ends.close)
+                self._lines[node] = _Line(ends, self._from_node)
+                stack.pop_all()
         return ends
 
     def link(self) -> QueueLink:
@@ -270,8 +280,7 @@ class _Line:
         try:
             self._thread.start()
         except RuntimeError as error:
-            ends.close()
-            raise TransportError(f"no thread can be started for a node: {error}; raise the limit of tasks") from error
+            raise no_thread(error) from error
 
     def _run(self) -> None:
         """Carry on what the node sends until it says goodbye or is dead."""
@@ -283,7 +292,7 @@ class _Line:
         self.up = False
         self.peers.close()
         self.clients.close()
-        _reading_end(self._outbox).close()
+        reading_end(self._outbox).close()
         self._outbox.close()
 
     def _tell_of_drop(self, reason: str) -> None:
@@ -297,7 +306,10 @@ class _Line:
 
 
 class _Writer:
-    """The writing end of a queue, for any number of threads: it drops rather than waits, and holds a bounded amount."""
+    """The writing end of a queue, for any number of threads: it drops rather than waits, and holds a bounded amount.
+
+    Raises `TransportError` if there is no thread for it.
+    """
 
     def __init__(self, queue_: Queue[Any]) -> None:
         self._queue = queue_
@@ -305,20 +317,18 @@ class _Writer:
         self._sizes: deque[int] = deque()  # of the frames that are not written yet
         self._bytes = 0
         self._put = 0
+        start_thread(queue_)  # now, while somebody can be told; the queue itself would wait for the first item
 
     def put(self, item: object, size: int) -> bool:
         """Put an item that holds this many bytes; False if there is no room or nobody to read it."""
         with self._lock:
-            while len(self._sizes) > self._put - _written(self._queue):
+            while len(self._sizes) > self._put - written(self._queue):
                 self._bytes -= self._sizes.popleft()
             if self._sizes and (len(self._sizes) >= FRAMES_MAX or self._bytes + size > BYTES_MAX):
                 return False
             try:
                 self._queue.put_nowait(item)
             except ValueError:  # closed
-                return False
-            except RuntimeError:  # no thread can be started that would write it; the next item tries again
-                self._queue._thread = None  # type: ignore[attr-defined]
                 return False
             self._put += 1
             self._sizes.append(size)
@@ -328,65 +338,3 @@ class _Writer:
     def close(self) -> None:
         """Write what waits, from the thread of the queue, and then close the end."""
         self._queue.close()
-        if self._queue._thread is None:  # type: ignore[attr-defined]  # nothing was ever put
-            _writing_end(self._queue).close()
-
-
-class _NoLock:
-    """In place of the locks and the semaphore of a `multiprocessing.Queue` (law 1).
-
-    The thread of the queue takes and releases that of the writing end for each item: so `released` counts what was
-    written. How much may wait, `_Writer` decides.
-    """
-
-    def __init__(self, value: int = 1) -> None:
-        self.released = 0
-
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        return True
-
-    def release(self) -> None:
-        self.released += 1
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *failure: object) -> None:
-        self.release()
-
-
-class _NoLocks:
-    """What a `multiprocessing.Queue` asks for its locks."""
-
-    Lock = BoundedSemaphore = _NoLock
-
-
-def _queue() -> Queue[Any]:
-    try:
-        made: Queue[Any] = Queue(FRAMES_MAX, ctx=_NoLocks())
-    except OSError as error:
-        raise TransportError(f"no queue can be made: {error.strerror}; raise the limit of open files") from error
-    made._ignore_epipe = True  # type: ignore[attr-defined]  # as concurrent.futures does: a killed reader is no error
-    return made
-
-
-def _arrived(queue_: Queue[Any], count_max: int) -> Iterator[Any]:
-    """What can be read now, without waiting."""
-    with suppress(queue.Empty, EOFError, OSError):
-        for _ in range(count_max):
-            yield queue_.get_nowait()
-
-
-# A queue keeps the two ends of its pipe to itself; there is no other way to wait for several, or to close one.
-
-
-def _reading_end(queue_: Queue[Any]) -> Connection:
-    return queue_._reader  # type: ignore[attr-defined, no-any-return]
-
-
-def _writing_end(queue_: Queue[Any]) -> Connection:
-    return queue_._writer  # type: ignore[attr-defined, no-any-return]
-
-
-def _written(queue_: Queue[Any]) -> int:
-    return queue_._wlock.released  # type: ignore[attr-defined, no-any-return]
