@@ -229,7 +229,7 @@ class LocalCluster:
                 ends = self.switchboard.replace(node)
             except TransportError as error:
                 raise Refused(f"not applied: {error}") from error
-            process = NodeProcess(self.config, node, self._directory, ends, self._note_fall)
+            process = NodeProcess(self.config, node, self._directory, ends, self._note_unexpected_end)
             process.start()
             self._nodes[node] = process
 
@@ -247,7 +247,7 @@ class LocalCluster:
             process.join(ENDS_WITHIN_S)
         self._nodes.clear()
 
-    def _note_fall(self, process: NodeProcess) -> None:
+    def _note_unexpected_end(self, process: NodeProcess) -> None:
         self._storage_fails |= process.exit_code == Exit.STORAGE
         self.died[process.node] = process.how_it_ended()
         if not self._awaiting:

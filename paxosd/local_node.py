@@ -45,7 +45,8 @@ log = logging.getLogger("paxosd")
 class NodeProcess:
     """One life of a node.
 
-    `on_fall` is called, from a thread of its own, if the process ends before `terminate` or `kill` was called.
+    `on_unexpected_end` is called, from a thread of its own, if the process ends before `terminate` or `kill` was
+    called.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class NodeProcess:
         node: NodeId,
         directory: ClusterDirectory,
         ends: QueueEnds,
-        on_fall: Callable[[NodeProcess], None],
+        on_unexpected_end: Callable[[NodeProcess], None],
     ) -> None:
         self.node = node
         self.pid = 0
@@ -65,7 +66,7 @@ class NodeProcess:
         self._directory = directory
         self._log = directory.path / f"{node}.log"
         self._ends = ends
-        self._on_fall = on_fall
+        self._on_unexpected_end = on_unexpected_end
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._ending = False
@@ -152,9 +153,9 @@ class NodeProcess:
         ours = await_end(self.pid)
         with self._lock:  # nobody sends a signal to this id any more
             self.exit_code = exit_code(self.pid) if ours else None
-            fell = not self._ending
-        if fell:
-            self._on_fall(self)
+            unexpected = not self._ending
+        if unexpected:
+            self._on_unexpected_end(self)
         self._ended.set()
 
 
