@@ -18,11 +18,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from paxosd.client import Client
 from paxosd.client.errors import ClientClosed, ConfigurationError, PaxosError, Unavailable
@@ -32,7 +32,7 @@ from paxosd.core.types import NodeId
 from paxosd.exits import Exit
 from paxosd.local_directory import ClusterDirectory
 from paxosd.local_node import NodeProcess
-from paxosd.local_start import Refused, signals_later
+from paxosd.local_start import Refused, require_system_threads, signals_later
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
 from paxosd.transport.queues import URL_SCHEME, Switchboard
@@ -53,7 +53,8 @@ class LocalCluster:
 
     `data_dir` keeps what the nodes make durable, and their logs; None: the place that the configuration names, or a
     temporary directory. `loss` is the probability that a frame between two nodes is lost, drawn with `seed`. One
-    thread uses it, but any thread may close it. Raises `ConfigError`, `StorageError` or `Refused`.
+    thread uses it, but any thread may close it. Raises `ConfigError`,
+    `StorageError`, `Refused`, or `ConfigurationError` under gevent and eventlet.
     """
 
     def __init__(self, config: Config, data_dir: Path | None = None, loss: float = 0.0, seed: int = 0) -> None:
@@ -73,6 +74,7 @@ class LocalCluster:
             raise ConfigError((f"drop: {loss} is not a probability from 0 to below 1, such as 0.05",))
         if config.transport != "queue":
             raise ConfigError((f"{config.path}: transport: must be queue for a local cluster, not {config.transport}",))
+        require_system_threads()
         _open.add(self)
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -288,5 +290,19 @@ def local_client(config: Config, data_dir: Path | None, loss: float, seed: int, 
         except (ConfigError, StorageError) as error:
             raise ConfigurationError(str(error)) from error
         client = cluster.client(timeout=timeout, on_close=cluster.close)
+        close_when_forgotten(client, cluster)
         stack.pop_all()
         return client
+
+
+def close_when_forgotten(owner: object, cluster: LocalCluster) -> None:
+    """Close the cluster when nobody can reach its owner any more.
+
+    In a thread of its own: garbage is collected anywhere, also where somebody holds a lock that `close` needs.
+    """
+
+    def close() -> None:
+        with suppress(RuntimeError):  # no thread can be started: it stays until the program ends
+            threading.Thread(target=cluster.close, name="paxosd-forgotten", daemon=True).start()
+
+    finalize(owner, close).atexit = False  # `close_all` is called then
