@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,8 +28,8 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
-from paxosd.core.readers import FORGOTTEN_AFTER_S, HELD_S_MAX
-from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Revision, SessionId, Slot
+from paxosd.core.readers import HELD_S_MAX, REFUSED_AFTER_S
+from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
 from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership
 
@@ -46,16 +47,24 @@ class State:
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
     forgotten: set[SessionId] = field(default_factory=set)
+    opened: SessionId = 100  # the latest session
+    pages_made: int = 0
 
-    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
-        return self.results.get((session, first_seq, count))
+    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
+        known = self.results.get((session, first_seq, count))
+        return None if known is None else iter(known)
+
+    def knows(self, session: SessionId) -> bool:
+        return session <= self.opened and session not in self.forgotten
 
     def forgot(self, session: SessionId) -> bool:
         return session in self.forgotten
 
-    def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
+    def page(self, start: Revision, bytes_max: int) -> Page:
         assert bytes_max == LIMITS.page_bytes_max
-        return tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
+        self.pages_made += 1
+        held = tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
+        return Page(held, sum(len(entry.value) for entry in held))
 
 
 class Desk(Stage[Gateway]):
@@ -238,7 +247,7 @@ def test_m16_a_wish_for_a_session_without_a_name_is_malformed() -> None:
 
 def test_numbers_at_the_end_of_their_range_are_forwarded_like_any_other() -> None:
     desk = Desk()
-    last = 2**63 - 1
+    last = desk.state.opened = 2**63 - 1
     desk.deliver(ME, Propose(last, last, last, last, 1, encode_body([b"a"])), OpenSession(last, last))
 
     assert [forward.first_seq for _, forward in desk.take(Forward)] == [last, last]
@@ -332,7 +341,8 @@ def test_results_of_clients_of_other_gateways_are_not_told() -> None:
 def test_a_session_is_asked_for_and_told_to_whoever_asked_once() -> None:
     desk = Desk()
     desk.deliver(ME, OpenSession(123, 1))
-    desk.expect_sent("p1", Forward(NO_SESSION, 1, 0, 123, 1, b""))
+    asked = desk.take_one(Forward, "p1")
+    assert asked == Forward(NO_SESSION, 1, 0, 123, 1, asked.body)
     desk.apply(1, Outcome("opened", 9, 123, 1, slot=1))
     desk.expect_sent(ME, SessionOpened(123, 9, ""))
     desk.apply(2, Outcome("opened", 10, 123, 1, slot=2))
@@ -483,14 +493,17 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
     desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
 
 
-def test_l13_absurd_reads_are_answered_or_forgotten() -> None:
+def test_l13_absurd_reads_are_answered_or_refused() -> None:
     desk = Desk()
     last = 2**63 - 1
     desk.deliver(ME, read(1, start=last, linearizable=False, wait_ms=last), read(2, linearizable=False, seen=last))
     desk.wait(HELD_S_MAX)
     desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
-    desk.wait(FORGOTTEN_AFTER_S)
-    desk.set_aside()
+    desk.take(Ping)
+    desk.expect_silence()
+    desk.wait(REFUSED_AFTER_S - HELD_S_MAX)
+    desk.expect_sent(ME, LogPage(2, (), 0, Reason.BEHIND, ""))
+    desk.take(Ping)
     desk.state.revision = last
     desk.apply(1)
 

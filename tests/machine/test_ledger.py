@@ -197,8 +197,11 @@ def test_acknowledged_results_are_let_go_and_others_kept(learner: Learner) -> No
     learner.learn(batch(session, 2, b"2"))
     learner.learn(batch(session, 3, b"3", acknowledged=2))
 
-    assert learner.ledger.stored(session, 1, 1) == []
-    assert learner.ledger.stored(session, 2, 2) == [applied(session, 2, 1, 2, 3), applied(session, 3, 1, 3, 4)]
+    assert list(learner.ledger.stored(session, 1, 1) or [b"none"]) == []
+    assert list(learner.ledger.stored(session, 2, 2) or ()) == [
+        applied(session, 2, 1, 2, 3),
+        applied(session, 3, 1, 3, 4),
+    ]
 
 
 def test_stored_tells_nothing_until_all_of_the_commands_are_applied(learner: Learner) -> None:
@@ -206,7 +209,7 @@ def test_stored_tells_nothing_until_all_of_the_commands_are_applied(learner: Lea
     learner.learn(batch(session, 1, b"1", b"2"))
 
     assert learner.ledger.stored(session, 1, 3) is None
-    assert learner.ledger.stored(session, 2, 1) == [applied(session, 2, 1, 2, 2)]
+    assert list(learner.ledger.stored(session, 2, 1) or ()) == [applied(session, 2, 1, 2, 2)]
     assert learner.ledger.stored(session + 1, 1, 1) is None
 
 
