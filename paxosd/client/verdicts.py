@@ -99,8 +99,8 @@ def _why_no_result(refusal: Reason | None, gateways: str) -> str:
 
 def _behind(gateways: str) -> str:
     return (
-        f"the gateway that answered ({gateways}) is behind what this client has seen: it catches up, or is cut off from "
-        "the other nodes; `paxosctl status` names them"
+        f"the gateway that answered ({gateways}) is behind what this client has seen: it catches up, or is cut off "
+        "from the other nodes; `paxosctl status` names them"
     )
 
 
