@@ -27,16 +27,17 @@ class Holdings(Generic[O]):
         """How much this one holds."""
         return self._held.get(owner, 0)
 
+    def touch(self, owner: O) -> None:
+        """It is active, and holds something."""
+        self._levels[self._held[owner]].move_to_end(owner)
+
     def change(self, owner: O, by: int) -> None:
-        """It holds so much more, or less. 0: it was only active."""
+        """It holds so much more, or less."""
         before = self._held.get(owner, 0)
-        if before and not by:
-            return self._levels[before].move_to_end(owner)
         if before:
             self._leave(before, owner)
         if before + by:
             self._enter(before + by, owner)
-        return None
 
     def _leave(self, level: int, owner: O) -> None:
         del self._held[owner]
@@ -83,16 +84,14 @@ class Shares(Generic[O, K]):
 
     def use(self, owner: O, key: K) -> None:
         """The owner uses this key, perhaps for the first time."""
-        keys = self._keys.get(owner)
-        if keys is None:
-            keys = self._keys[owner] = OrderedDict()
-        if key in keys:
-            keys.move_to_end(key)
-            self._holdings.change(owner, 0)
-        else:
-            keys[key] = None
+        try:
+            self._keys[owner].move_to_end(key)
+        except KeyError:
+            self._keys.setdefault(owner, OrderedDict())[key] = None
             self._count += 1
             self._holdings.change(owner, 1)
+        else:
+            self._holdings.touch(owner)
 
     def drop(self, owner: O, key: K) -> None:
         """The owner has this key no more."""

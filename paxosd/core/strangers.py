@@ -21,7 +21,7 @@ class Strangers:
 
     def __init__(self) -> None:
         self._named: OrderedDict[ClientAddress, tuple[SessionId, int]] = OrderedDict()  # and the first round after it
-        self._latest_round = 0  # the first one after the latest of them
+        self._latest_round = 0  # the latest that one of them waits for
         self._confirmed_round = 0
         self._applied: Slot = 0
 
@@ -49,5 +49,4 @@ class Strangers:
             self._named[client] = session, next_round
             if len(self._named) > STRANGERS_MAX:
                 self._named.popitem(last=False)
-        if self._confirmed_round < self._named[client][1]:
-            self._latest_round = max(self._latest_round, next_round)
+        self._latest_round = max(self._latest_round, self._named[client][1])

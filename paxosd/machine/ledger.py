@@ -65,13 +65,10 @@ class _Session:
         self.last_seq = 0
         self.runs: deque[_Run] = deque()
 
-    def acknowledge(self, below: int) -> int:
-        """Let go of the results of all commands below; how many they were."""
-        gone = 0
+    def acknowledge(self, below: int) -> None:
+        """Let go of the results of all commands below."""
         while self.runs and _stop_seq(self.runs[0]) <= below:
             self.runs.popleft()
-            gone += 1
-        return gone
 
     def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
         """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
@@ -154,15 +151,26 @@ class Ledger:
         if session is None:
             outcomes.append(Outcome("unknown", batch.session, batch.first_seq, batch.count, slot=slot))
             return batch.count
+        held = len(session.runs)
+        skipped = self._apply_to_session(slot, batch, session, outcomes)
         self._shares.use(session.owner, batch.session)
-        self._hold_results(session, -session.acknowledge(batch.acknowledged))
+        self._hold_results(session, len(session.runs) - held)
+        if len(session.runs) > RESULTS_PER_SESSION_MAX:
+            self._forget(batch.session)
+        while self.results > RESULTS_MAX:
+            self._forget(self._shares.longest_unused(self._results.greediest))
+        return skipped
+
+    def _apply_to_session(self, slot: Slot, batch: Batch, session: _Session, outcomes: list[Outcome]) -> int:
+        session.acknowledge(batch.acknowledged)
         next_seq, stop_seq = session.last_seq + 1, batch.first_seq + batch.count
         if batch.first_seq > next_seq:
             gap = Outcome("gap", batch.session, batch.first_seq, batch.count, slot=slot, expected=next_seq)
             outcomes.append(gap)
             return batch.count
-        stored = session.results(batch.session, batch.first_seq, min(stop_seq, next_seq))
-        outcomes += islice(stored, REPEATED_RESULTS_MAX)
+        if batch.first_seq < next_seq:
+            stored = session.results(batch.session, batch.first_seq, min(stop_seq, next_seq))
+            outcomes += islice(stored, REPEATED_RESULTS_MAX)
         if stop_seq <= next_seq:
             return batch.count
         return self._apply_new(slot, batch, session, next_seq - batch.first_seq, outcomes)
@@ -179,11 +187,6 @@ class Ledger:
         session.runs.append(run)
         session.last_seq = batch.first_seq + batch.count - 1
         outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
-        self._hold_results(session, 1)
-        if len(session.runs) > RESULTS_PER_SESSION_MAX:
-            self._forget(batch.session)
-        elif self.results > RESULTS_MAX:
-            self._forget_unused()
         return known
 
     def _hold_results(self, session: _Session, more: int) -> None:
@@ -198,10 +201,6 @@ class Ledger:
         if len(self._sessions) > self._sessions_max:
             self._forget(self._shares.next_to_go[1])
         return Outcome("opened", self._opened, nonce, 1, slot=slot)
-
-    def _forget_unused(self) -> None:
-        while self.results > RESULTS_MAX:
-            self._forget(self._shares.longest_unused(self._results.greediest))
 
     def _forget(self, session: SessionId) -> None:
         forgotten = self._sessions.pop(session)

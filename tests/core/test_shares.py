@@ -27,7 +27,7 @@ def test_of_several_that_hold_the_most_it_is_the_one_that_was_untouched_for_long
     holdings: Holdings[str] = Holdings()
     for owner in "abc":
         holdings.change(owner, 2)
-    holdings.change("a", 0)
+    holdings.touch("a")
 
     assert holdings.greediest == "b"
 
