@@ -176,6 +176,8 @@ class Readers:
     def move_on(self, next_slot: Slot, revision: Revision, now: Instant) -> None:
         """See what can be answered now, as far as this turn goes."""
         self._now = now
+        if not self._waiting:
+            return
         for reader in self._moving(self._next_caught_up, next_slot):
             self._await_entry(reader, revision, now)
         for reader in self._moving(self._by_revision.pop, revision):
