@@ -8,8 +8,10 @@ from paxosd.core.types import Entry, Page, Revision
 
 ANSWERED_PER_TURN_MAX = 64
 """How many reads one turn answers."""
-BYTES_PER_TURN_MAX = 2 * 1024 * 1024
+BYTES_PER_TURN_MAX = 1024 * 1024
 """How much one turn reads of its history for clients and sends to them, and one page more."""
+SLOT_BYTES = 1024
+"""What a slot counts for besides its value: to read an empty one takes as long as to send so much."""
 ENTRY_BYTES = 24
 """What an entry counts for besides its value."""
 
@@ -57,7 +59,7 @@ class Pages:
         if start not in self._read:
             page = self._log.page(start, self._bytes_max)
             self._read[start] = page.entries
-            self._bytes_left -= page.bytes_read
+            self._bytes_left -= page.bytes_read + page.slots_read * SLOT_BYTES
         entries = self._read[start]
         self._answers_left -= 1
         self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in entries)

@@ -26,7 +26,7 @@ READERS_MAX = 65536
 """How many reads may wait."""
 READERS_PER_CLIENT_MAX = 1024
 """How many of them may be one client's."""
-MOVED_PER_TURN_MAX = 1024
+MOVED_PER_TURN_MAX = 4096
 """How many reads one turn moves on from what they waited for; the others go on in the next one."""
 HELD_S_MAX = 10.0
 """How long a read may wait for a next entry, whatever its client wishes."""
@@ -193,10 +193,8 @@ class Readers:
 
     def _next_caught_up(self, next_slot: float) -> _Reader | None:
         """The next one for which apply got far enough."""
-        if self._caught_up:
-            return self._caught_up.popleft()
         if not self._applying or self._applying[0][0] > next_slot:
-            return None
+            return self._caught_up.popleft() if self._caught_up else None
         readers = self._applying[0][2]
         reader = readers.popleft()
         if not readers:

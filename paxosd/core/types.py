@@ -63,9 +63,10 @@ class Entry(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some of the log, and how many bytes of history were read for it."""
+    """Some of the log, and how much of the history was read for it: slots, and bytes in them."""
 
     entries: tuple[Entry, ...]
+    slots_read: int
     bytes_read: int
 
 

@@ -25,7 +25,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from paxosd.core.agent import require
-from paxosd.core.history import ROW_BYTES, History
+from paxosd.core.history import History
 from paxosd.core.shares import Holdings, Shares
 from paxosd.core.types import FIRST_SLOT, Entry, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, commands, stamp_ms
@@ -232,7 +232,7 @@ class Ledger:
         """The same, and what it cost: slots in which nothing was applied are read, too."""
         start = max(start, 1)
         if start > self.revision:
-            return Page((), 0)
+            return Page((), 0, 0)
         index = bisect_right(self._first_revisions, start) - 1
         revision = self._first_revisions[index]
         rows = self._history.learned(self._slots[index], self.next_slot, bytes_max)
@@ -244,7 +244,7 @@ class Ledger:
                 revision += 1
             if len(entries) >= ENTRIES_PER_PAGE_MAX:
                 break
-        return Page(tuple(entries[:ENTRIES_PER_PAGE_MAX]), sum(len(value) + ROW_BYTES for _, value in rows))
+        return Page(tuple(entries[:ENTRIES_PER_PAGE_MAX]), len(rows), sum(len(value) for _, value in rows))
 
     def _applied(self, slot: Slot, value: bytes) -> Iterator[bytes]:
         """The commands of a slot that got revisions, in order."""

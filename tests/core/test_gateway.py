@@ -30,7 +30,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.openings import PER_CLIENT_BURST
-from paxosd.core.pages import BYTES_PER_TURN_MAX
+from paxosd.core.pages import BYTES_PER_TURN_MAX, SLOT_BYTES
 from paxosd.core.readers import HELD_S_MAX, REFUSED_AFTER_S
 from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
@@ -68,7 +68,7 @@ class State:
         assert bytes_max == LIMITS.page_bytes_max
         self.pages_made += 1
         held = tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
-        return Page(held, sum(len(entry.value) for entry in held))
+        return Page(held, len(held), sum(len(entry.value) for entry in held))
 
 
 class Desk(Stage[Gateway]):
@@ -700,6 +700,22 @@ def test_one_turn_answers_so_many_bytes_and_one_page_of_each_client_in_turn() ->
         turns.append(desk.agent.next_deadline() == desk.now)
 
     assert turns == [[(ME, 1), (OTHER, 1), (ME, 2)], True, [(ME, 3), (ME, 4), (ME, 5)], False]
+
+
+def test_slots_that_must_be_read_for_a_page_count_however_little_is_in_them() -> None:
+    desk = Desk()
+    desk.state.log = [b""] * (BYTES_PER_TURN_MAX // SLOT_BYTES // 2)
+    desk.state.revision = len(desk.state.log)
+    for start in range(1, 6):
+        desk.agent.receive(ME, read(start, start=start, linearizable=False), desk.now)
+    desk.turn()
+    answered = [page.request for _, page in desk.take(LogPage)]
+
+    assert answered == [1, 2]
+    desk.turn()
+    assert [page.request for _, page in desk.take(LogPage)] == [3, 4]
+    desk.turn()
+    desk.take_one(LogPage)
 
 
 def test_a_read_index_of_a_node_that_was_not_asked_confirms_nobody() -> None:

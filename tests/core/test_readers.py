@@ -259,7 +259,7 @@ def test_a_turn_costs_the_same_however_many_reads_wait() -> None:
 def test_a_turn_moves_so_many_reads_on_and_the_next_turns_come_at_once() -> None:
     readers = Readers()
     for number in range(3 * MOVED_PER_TURN_MAX):
-        readers.add(b"%d" % (number % 4), read(number, start=5, linearizable=False, wait_ms=9000), NOW)
+        readers.add(b"%d" % (number % 16), read(number, start=5, linearizable=False, wait_ms=9000), NOW)
     turns = []
     for _ in range(4):
         assert ready(readers) == []

@@ -500,8 +500,9 @@ def test_a_page_tells_how_much_was_read_for_it_also_where_nothing_was_applied(le
     long = learner.ledger.page(1, PAGE_BYTES)
 
     assert short.entries == long.entries != ()
-    assert long.bytes_read >= short.bytes_read + 10 * ROW_BYTES
-    assert learner.ledger.page(2, PAGE_BYTES) == ((), 0)
+    assert (short.slots_read, long.slots_read) == (1, 11)
+    assert long.bytes_read > short.bytes_read > 0
+    assert learner.ledger.page(2, PAGE_BYTES) == ((), 0, 0)
 
 
 def test_slots_in_which_nothing_was_applied_are_not_remembered(learner: Learner) -> None:
