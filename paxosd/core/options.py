@@ -48,7 +48,7 @@ class Limits:
     pending_bytes_max: int = 64 * 1024 * 1024
     """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
     sessions_max: int = 65536
-    """How many client sessions are remembered; the longest unused is forgotten first."""
+    """How many client sessions are remembered; the client that has the most loses its longest unused one first."""
     frame_bytes_max: int = 16 * 1024 * 1024
     """The largest frame a node sends or takes from a peer."""
     page_bytes_max: int = 1024 * 1024
