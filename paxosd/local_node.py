@@ -27,8 +27,9 @@ from typing import NoReturn
 from paxosd.config import Config
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
-from paxosd.daemon import configure_logging, open_store, run_node
+from paxosd.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
 from paxosd.exits import Exit
+from paxosd.signals import Stop
 from paxosd.storage.base import StorageError
 from paxosd.transport.queues import QueueEnds, QueueTransport
 
@@ -169,17 +170,20 @@ def _interrupt_later() -> Iterator[None]:
 def _live(config: Config, node: NodeId, folder: Path, log_path: Path, ends: QueueEnds, counts: Connection) -> None:
     threading.Thread(target=_end_with_parent, name="paxosd-parent", daemon=True).start()
     _print_into(log_path)
-    configure_logging(node)
+    stop = Stop()
+    outlet = configure_logging(node, stop)
     try:
         with ExitStack() as stack:
             store, incarnation, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, incarnation, beat)
+            driver = run_node(config, node, store, transport, incarnation, beat, stop)
     except StorageError as error:
         _exit(Exit.STORAGE, str(error))
     except InvariantBroken as error:
         _exit(Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
+    finally:
+        outlet.close(LOG_WAITS_S_MAX)
     counts.send_bytes(json.dumps(driver.sent).encode())
 
 
