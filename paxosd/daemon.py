@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import resource
 import secrets
 import time
 from collections import Counter
@@ -32,13 +33,17 @@ from paxosd.storage.directory import IDENTITY_NAME, durability_warning, first_in
 from paxosd.storage.files import explained
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
-from paxosd.transport.base import Transport
+from paxosd.transport.base import Transport, TransportError
 from paxosd.transport.zeromq import ZeroMQTransport
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 ENDS_WITHIN_S = 5.0
 """How long a daemon takes to end after a signal, at most, whatever its disk does; a drain is over well before."""
+
+DESCRIPTORS_MIN = 32
+DESCRIPTORS_PER_NODE = 4
+"""How many files a daemon must be allowed to have open, without clients: for itself, and for its links."""
 
 LOG_WAITS_S_MAX = 0.5
 """How long a daemon that ends waits for whoever reads its log."""
@@ -109,11 +114,23 @@ def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> N
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
     for warning in config.warnings:
         log.warning("%s", warning)
+    _require_descriptors(config)
     with ExitStack() as stack:
         store, incarnation, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
         run_node(config, node_id, store, transport, incarnation, beat, stop)
+
+
+def _require_descriptors(config: Config) -> None:
+    """Raises `TransportError` if so few files may be open that libzmq would end the process without a word of ours."""
+    least = DESCRIPTORS_MIN + DESCRIPTORS_PER_NODE * len(config.nodes)
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < least:
+        raise TransportError(
+            f"this process may have {allowed} files open, and needs at least {least}: let it have more (ulimit -n, "
+            f"LimitNOFILE, ulimits: {{nofile: ...}}) and start again"
+        )
 
 
 def run_node(

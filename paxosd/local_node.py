@@ -171,6 +171,7 @@ def _live(config: Config, node: NodeId, folder: Path, log_path: Path, ends: Queu
     threading.Thread(target=_end_with_parent, name="paxosd-parent", daemon=True).start()
     _print_into(log_path)
     stop = Stop()
+    stop.watch()
     outlet = configure_logging(node, stop)
     try:
         with ExitStack() as stack:
