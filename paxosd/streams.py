@@ -20,11 +20,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from paxosd.exits import Exit
-from paxosd.outlet import Outlet, OutletFile
 from paxosd.tables import escaped
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+    from paxosd.outlet import Outlet
 
 STDIN, STDOUT, STDERR = range(3)
 
@@ -46,6 +47,8 @@ def prepare() -> None:
 
 def log_to(outlet: Outlet) -> None:
     """From now on whatever is printed to stderr goes there, and nobody waits for its reader."""
+    from paxosd.outlet import OutletFile  # noqa: PLC0415 (`paxosd health` runs often, and has no use for it)
+
     sys.stderr = _writer(OutletFile(outlet, STDERR), sys.stderr, line_buffering=True)
 
 
