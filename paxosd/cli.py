@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if stop is None:
         return streams.run("paxosd", lambda: _command(*arguments))
     stop.watch()
-    return streams.run("paxosd", lambda: _daemon(arguments, stop))
+    stop.exit(streams.run("paxosd", lambda: _daemon(arguments, stop)))
 
 
 def _command(name: str, *arguments: str) -> int:
