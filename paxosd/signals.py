@@ -91,7 +91,7 @@ class Stop:
         self._drains_within_s = drains_within_s
 
     def exit(self, code: int) -> NoReturn:
-        """End the process, all being done: while the interpreter takes itself apart, a signal would have its own way."""
+        """End the process when all is done: while the interpreter takes itself apart, a signal would undo its code."""
         os._exit(code)
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -136,6 +136,9 @@ class Stop:
 
         assert self._drains_within_s is not None
         end = self._came_at + self._drains_within_s
+        time.sleep(SAME_WITHIN_S)
+        while select.select([numbers], [], [], 0)[0]:
+            os.read(numbers, 1)
         while select.select([numbers], [], [], max(0.0, end - time.monotonic()))[0]:
             self._came(os.read(numbers, 1)[0])
         self._end(f"draining took longer than {self._drains_within_s:.0f} s")

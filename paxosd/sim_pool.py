@@ -14,13 +14,20 @@ from multiprocessing.pool import Pool
 def pool(jobs: int, initializer: Callable[[], None] | None = None, tasks_max: int | None = None) -> Iterator[Pool]:
     """So many processes for this block; each does `tasks_max` tasks and is replaced by a fresh one.
 
-    Ctrl-C at a terminal is sent to all of them at once. It is for us alone: they would each print where they stood.
+    A signal waits until all are started: one that is started by half would print where it stood. Ctrl-C at a terminal
+    is sent to all of them at once, and is for us alone: they inherit that it is blocked.
     """
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     resource_tracker.ensure_running()  # whose start unblocks what is blocked in the next line
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it for good
-    try:
-        made = multiprocessing.get_context("spawn").Pool(jobs, initializer, maxtasksperchild=tasks_max)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with made:
-        yield made
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with multiprocessing.get_context("spawn").Pool(jobs, initializer, maxtasksperchild=tasks_max) as started:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        for handled, handler in handlers.items():
+            signal.signal(handled, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+        yield started
