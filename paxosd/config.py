@@ -4,18 +4,19 @@ Laws:
 1. All errors are found and told at once, each with its line, the rule, the value and, where one is near, what was
    probably meant. Nothing starts on a file with an error.
 2. The file is the same on every node; `digest` is over its meaning, and every frame carries it. Timing and storage
-   are a node's own matter: they may differ, and the environment may override them.
+   are a node's own matter: they may differ, and its environment may override them. A client has no use for either, so
+   it reads no environment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import paxosd.config_env as environment
 import paxosd.config_values as values
 from paxosd.config_section import Findings, Section
 from paxosd.config_values import Endpoint
@@ -94,7 +95,7 @@ class Config:
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
-    """Read a membership file; raises `ConfigError` with all that is wrong with it."""
+    """Read a membership file; raises `ConfigError` with all that is wrong with it. `env`: what may override it."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)
@@ -122,7 +123,7 @@ def parse(text: str, name: str = "membership", env: Mapping[str, str] | None = N
     if not isinstance(root, Table):
         findings.wrong(1, "the file is empty or not a mapping; see config/cluster.yaml for an example")
         raise ConfigError(findings.told())
-    config = _config(Section(root, 1, "", findings), name, findings, os.environ if env is None else env)
+    config = _config(Section(root, 1, "", findings), name, findings, env or {})
     if config is None or findings:
         raise ConfigError(findings.told())
     return config
@@ -147,6 +148,7 @@ def _config(root: Section, name: str, findings: Findings, env: Mapping[str, str]
     nodes = _nodes(root, transport)
     quorum = _quorum(root, nodes, findings)
     timing, limits, storage = _timing(root, env), _limits(root), _storage(root, env)
+    environment.check(env, {"timing": TIMING_KEYS, "storage": STORAGE_KEYS}, findings)
     if cluster is None or nodes is None or quorum is None:
         return None
     membership = Membership({node.id: node.role for node in nodes.values()}, quorum)
@@ -270,14 +272,19 @@ def _quorum(root: Section, nodes: Mapping[NodeId, NodeConfig] | None, findings: 
 # ---- timing, limits, storage -----------------------------------------------------------------
 
 
+TIMING_KEYS = tuple(field.name.removesuffix("_s") for field in fields(Timing))
+STORAGE_KEYS = ("engine", "dir")
+
+
 def _timing(root: Section, env: Mapping[str, str]) -> Timing:
     section = root.part("timing")
-    keys = {field.name: field.name.removesuffix("_s") for field in fields(Timing)}
-    section.own_only(env, *keys.values())
+    section.only(*TIMING_KEYS)
+
+    def own(key: str, default: float) -> float:
+        return section.own(key, values.duration_s, default, env, environment.variable("timing", key))
+
     default = Timing()
-    timing = Timing(
-        **{name: section.own(key, values.duration_s, getattr(default, name), env) for name, key in keys.items()}
-    )
+    timing = Timing(**{f"{key}_s": own(key, getattr(default, f"{key}_s")) for key in TIMING_KEYS})
     if timing.heartbeat_s * 3 > timing.election_s * (1 + 1e-9):  # 0.2 * 3 is a little more than 0.6
         root.wrong(
             "timing", f"election ({timing.election_s} s) must be at least 3 times heartbeat ({timing.heartbeat_s} s)"
@@ -322,10 +329,11 @@ def _check_limits(section: Section, limits: Limits) -> None:
 
 def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:
     section = root.part("storage")
-    section.own_only(env, "engine", "dir")
+    section.only(*STORAGE_KEYS)
     default = StorageConfig()
-    engine = section.own("engine", values.choice("sqlite", "memory"), default.engine, env)
-    return StorageConfig(engine, section.own("dir", _path, default.dir, env))
+    engines = values.choice("sqlite", "memory")
+    engine = section.own("engine", engines, default.engine, env, environment.variable("storage", "engine"))
+    return StorageConfig(engine, section.own("dir", _path, default.dir, env, environment.variable("storage", "dir")))
 
 
 def _path(text: str) -> str | None:

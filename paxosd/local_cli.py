@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -135,7 +136,7 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Con
         parser.error("--config names the nodes: leave out --proposers, --acceptors, --learners and --replicas")
     if options.serve and (options.requests is not None or options.kill_leader):
         parser.error("--serve proposes nothing and kills nobody: leave out --requests and --kill-leader")
-    config = load(options.config) if options.config else local_config(*counts[:3], options.replicas or 0)
+    config = load(options.config, os.environ) if options.config else local_config(*counts[:3], options.replicas or 0)
     for warning in config.warnings:
         _note(f"warning: {warning}")
     if config.storage.engine == "memory" and not options.serve:

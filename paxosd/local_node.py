@@ -25,10 +25,11 @@ from typing import Any, NoReturn, cast
 from paxosd.config import Config
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
-from paxosd.daemon import configure_logging, open_store, run_node
+from paxosd.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
 from paxosd.exits import Exit
 from paxosd.local_directory import ClusterDirectory, unusable
 from paxosd.local_start import Refused, await_end, exit_code, received, signals_later, start
+from paxosd.signals import Stop
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
 from paxosd.transport.queues import QueueEnds, QueueTransport
@@ -172,19 +173,23 @@ def _code() -> str:
 def main() -> None:
     """Run the node that the parent handed over."""
     config, node, folder, ends, last = cast("tuple[Config, NodeId, Path, QueueEnds, Connection]", received())
-    configure_logging(node)
+    stop = Stop()
+    stop.watch()
+    outlet = configure_logging(node, stop)
     try:
         with ExitStack() as stack:
             store, incarnation, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, incarnation, beat)
+            driver = run_node(config, node, store, transport, incarnation, beat, stop)
     except StorageError as error:
         _exit(last, Exit.STORAGE, str(error))
     except TransportError as error:
         _exit(last, Exit.ERROR, str(error))
     except InvariantBroken as error:
         _exit(last, Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
+    finally:
+        outlet.close(LOG_WAITS_S_MAX)
     last.send_bytes(json.dumps({"sent": driver.sent}).encode())
 
 

@@ -4,7 +4,8 @@ Laws:
 1. A directory belongs to one node of one cluster; its identity is written once, durably, before any record.
 2. A foreign, newer, damaged or doubly opened directory is refused, and nothing in it is touched.
 3. Records without an identity are refused too: a directory is never adopted by guessing.
-4. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
+4. It holds files of its own alone, for its user alone: a link, a pipe or a device in the place of one is refused.
+5. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.files import explained, make_folder, write_durably
+from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
 
 FORMAT = 1
 IDENTITY_NAME = "identity.json"
@@ -45,11 +46,12 @@ class Identity:
 class DataDirectory:
     """An open data directory; hold it as long as its store is open.
 
-    `incarnation` is a number for this opening, higher than that of every one before.
+    `incarnation` is a number for this opening, higher than that of every one before. `is_new`: it had no identity.
     """
 
-    def __init__(self, path: Path, identity: Identity, incarnation: int, lock: int) -> None:
+    def __init__(self, path: Path, identity: Identity, incarnation: int, lock: int, is_new: bool) -> None:
         self.path = path
+        self.is_new = is_new
         self.identity = identity
         self.incarnation = incarnation
         self._lock: int | None = lock
@@ -63,7 +65,7 @@ class DataDirectory:
         return self.identity.directory
 
     def require_records(self) -> None:
-        """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 4)."""
+        """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 5)."""
         if (self.path / RECORDS_MADE_NAME).exists() and not self.store_path.exists():
             raise Corrupt(
                 f"{self.store_path} is gone: put the whole data directory back as it was, or keep this node off; only "
@@ -88,14 +90,23 @@ def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDir
     """Open this node's directory, making it at first; raises `InUse`, `ForeignDirectory`, `Corrupt`, `StorageError`."""
     with _errors(path):
         make_folder(path)
+        _require_own_files(path)
         with ExitStack() as stack:
-            lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            lock = os.open(path / LOCK_NAME, flags, OURS)
             stack.callback(os.close, lock)
             _lock(path, lock)
+            is_new = not (path / IDENTITY_NAME).exists()
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
             incarnation = _next_incarnation(path)
             stack.pop_all()
-    return DataDirectory(path, identity, incarnation, lock)
+    return DataDirectory(path, identity, incarnation, lock, is_new)
+
+
+def _require_own_files(path: Path) -> None:
+    kept = (IDENTITY_NAME, INCARNATION_NAME, LOCK_NAME, RECORDS_MADE_NAME)
+    for file in (*(path / name for name in kept), *path.glob(f"{STORE_NAME}*")):
+        require_own_file(file)
 
 
 def _lock(path: Path, lock: int) -> None:
@@ -175,7 +186,11 @@ def _next_incarnation(path: Path) -> int:
 def durability_warning(path: Path) -> str | None:
     """Why what is synced here may not survive; None if nothing speaks against it."""
     best, kind = "", ""
-    for line in Path("/proc/mounts").read_text().splitlines():
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    for line in mounts.splitlines():
         _, mounted, found, *_ = line.split(" ")
         if Path(path).resolve().is_relative_to(mounted) and len(mounted) >= len(best):
             best, kind = mounted, found
