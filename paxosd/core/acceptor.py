@@ -169,7 +169,8 @@ class Acceptor(Agent):
     def _on_heartbeat(self, source: NodeId, message: Heartbeat, now: Instant) -> None:
         if self._speaks_for_leader(source, message.ballot, now):
             self._note_watermark(message.ballot, message.watermark)
-            self.send(source, HeartbeatReply(message.ballot, message.sequence))
+            # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
+            self.send_early(source, HeartbeatReply(message.ballot, message.sequence))
 
     def _speaks_for_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> bool:
         """Whether this ballot may still lead here; tells its proposer if not."""

@@ -42,6 +42,7 @@ from paxosd.core.messages import (
 from paxosd.core.options import Limits, Timing
 from paxosd.core.readers import Readers
 from paxosd.core.records import Record
+from paxosd.core.refusing import Refusing
 from paxosd.core.status import StatusBoard
 from paxosd.core.types import (
     NO_BALLOT,
@@ -113,6 +114,7 @@ class Gateway(Agent):
         self._clients: OrderedDict[SessionId, ClientAddress] = OrderedDict()
         self._opening: OrderedDict[int, ClientAddress] = OrderedDict()
         self._readers = Readers()
+        self._refusing = Refusing()
         self._board = StatusBoard(node_id, cluster, membership)
         self._read_asked_at: Instant | None = None
         self._draining = False
@@ -206,6 +208,8 @@ class Gateway(Agent):
         forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, b"")
         if not message.nonce:
             return self._refuse(client, forward, Reason.MALFORMED, now)
+        if self._refusing.refuses(NO_SESSION, 0, message.nonce, now):
+            return self._refuse(client, forward, Reason.OVERLOADED, now)
         self._remember(self._opening, message.nonce, client)
         return self._forward(client, forward, now)
 
@@ -216,7 +220,7 @@ class Gateway(Agent):
         known = self._replicated.stored(message.session, message.first_seq, message.count)
         if known is not None:
             return self._answer(known, now)
-        refused = Reason.SESSION_UNKNOWN if self._replicated.forgot(message.session) else self._objection(message)
+        refused = self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
         forward = Forward(
@@ -224,8 +228,12 @@ class Gateway(Agent):
         )
         return self._forward(client, forward, now)
 
-    def _objection(self, message: Propose) -> Reason | None:
-        """Why this can never enter the log: it is the last chance to say so to the one who sent it."""
+    def _objection(self, message: Propose, now: Instant) -> Reason | None:
+        """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
+        if self._replicated.forgot(message.session):
+            return Reason.SESSION_UNKNOWN
+        if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
+            return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
         if not message.body:
             return None  # withdrawn
         try:
@@ -251,6 +259,7 @@ class Gateway(Agent):
         self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
+        self._refusing.heard(message.reason, message.session, message.first_seq, now)
         if message.session == NO_SESSION:
             client = self._opening.get(message.first_seq)
         else:

@@ -421,9 +421,10 @@ class StatusReport:
 
 # ---- what each role takes --------------------------------------------------------------------
 
-AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | Resign | FetchVotes
+_LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes
 ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (

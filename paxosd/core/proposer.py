@@ -12,6 +12,8 @@ Laws:
    a slot below such a one for which its whole quorum told nothing.
 4. It serves reads only after a value of its own ballot is chosen, and after a quorum confirmed this round.
 5. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
+6. Nobody is punished for our own pause. A timer that fires late tells that we did not listen, so silence counts only
+   after we have listened once more, for as long as two heartbeats take.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
-from paxosd.core.options import Limits, Timing
+from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
@@ -103,6 +105,7 @@ class Proposer(Agent):
         self._sequence = 0
         self._watermark_told: Slot = FIRST_SLOT
         self._draining = False
+        self._pause_forgiven = False  # since we heard from those whose silence counts (law 6)
 
     @property
     def leading(self) -> bool:
@@ -122,7 +125,9 @@ class Proposer(Agent):
             case Accepted(ballot, slot):
                 self._on_accepted(source, ballot, slot, now)
             case Forward():
-                self._on_forward(source, message)
+                self._on_forward(source, message, now)
+            case Accept(ballot) | Watermark(ballot):
+                self._on_leaders_word(source, ballot, now)
             case HeartbeatReply(ballot, sequence):
                 self._on_heartbeat_reply(source, ballot, sequence, now)
             case Heartbeat():
@@ -141,7 +146,8 @@ class Proposer(Agent):
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
             case Timer.ELECTION:
-                self._canvass(now)
+                if not self._listens_once_more(timer, now):
+                    self._canvass(now)
             case Timer.PREPARE:
                 self._ask_promises()
                 self.arm(Timer.PREPARE, now + self._timing.retry_s)
@@ -151,8 +157,8 @@ class Proposer(Agent):
                 self._check_quorum(now)
             case Timer.RETRY:
                 self._retry(now)
-            case Timer.FAREWELL:
-                pass  # drained
+            case Timer.FILL | Timer.FAREWELL:
+                pass  # the window is filled in each tick; drained
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
@@ -198,7 +204,21 @@ class Proposer(Agent):
         self._learn_log_time(message.log_time_ms, now)
         self._await_silence(now)
 
+    def _on_leaders_word(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
+        """What the acceptor beside us is told shows as well as a heartbeat that its sender leads."""
+        if self.phase is Phase.FOLLOWING and source == ballot.proposer and ballot == self.ballot:
+            self._await_silence(now)
+
+    def _listens_once_more(self, timer: Timer, now: Instant) -> bool:
+        """Whether this timer is put off because we paused ourselves (law 6)."""
+        if self._pause_forgiven or self.late_s(timer, now) <= self._timing.heartbeat_s:
+            return False
+        self._pause_forgiven = True
+        self.arm(timer, now + 2 * self._timing.heartbeat_s)
+        return True
+
     def _await_silence(self, now: Instant) -> None:
+        self._pause_forgiven = False
         spread = self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)
         self.arm(Timer.ELECTION, now + spread * self._timing.election_s)
 
@@ -220,7 +240,7 @@ class Proposer(Agent):
         self.phase = Phase.FOLLOWING
         self.ballot = NO_BALLOT
         self._phase1 = self._phase2 = None
-        for timer in (Timer.PREPARE, Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY):
+        for timer in (Timer.PREPARE, Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY, Timer.FILL):
             self.disarm(timer)
         self._await_silence(now)
 
@@ -306,14 +326,19 @@ class Proposer(Agent):
         self.report("leader.elected", ballot=str(self.ballot), watermark=self.watermark, next_slot=self._recovered_stop)
 
     def _fill_window(self, phase2: PhaseTwo, now: Instant) -> None:
-        while phase2.has_room:
-            slot = phase2.next_slot
-            if slot <= self._recovered_stop:
-                self._propose(phase2, self._bound_value(slot, now), now)
-            elif self._intake:
-                self._propose(phase2, encode_value(self._stamp(now), self._intake.take(slot)), now)
-            else:
-                return
+        left = PROPOSED_PER_TURN_BYTES_MAX
+        while phase2.has_room and (value := self._next_value(phase2.next_slot, now)) is not None:
+            self._propose(phase2, value, now)
+            left -= len(value)
+            if left <= 0:  # go on in the next turn, which serves the peers first
+                return self.arm(Timer.FILL, now)
+
+    def _next_value(self, slot: Slot, now: Instant) -> bytes | None:
+        if slot <= self._recovered_stop:
+            return self._bound_value(slot, now)
+        if not self._intake:
+            return None
+        return encode_value(self._stamp(now), self._intake.take(slot, now))
 
     def _bound_value(self, slot: Slot, now: Instant) -> bytes:
         """What phase 1 binds this slot to, or a no-op: to fill a hole, and once to open the leadership."""
@@ -377,19 +402,20 @@ class Proposer(Agent):
             self.send_early(gateway, ReadIndexReply(request, applied))
 
     def _check_quorum(self, now: Instant) -> None:
-        # A stopped process finds all its peers silent when it goes on; what they said meanwhile is still in its
-        # queue and was read before this timer fired, so only true silence counts.
         heard = {acceptor for acceptor, at in self._heard_at.items() if now - at < self._timing.election_s}
         if not self._quorum.can_accept(heard):
-            return self._follow("a quorum is silent", now)
+            if not self._listens_once_more(Timer.QUORUM, now):
+                self._follow("a quorum is silent", now)
+            return
+        self._pause_forgiven = False
         self.arm(Timer.QUORUM, now + self._timing.election_s / 4)
 
     # ---- commands and reads ----
 
-    def _on_forward(self, source: NodeId, message: Forward) -> None:
+    def _on_forward(self, source: NodeId, message: Forward, now: Instant) -> None:
         if self._draining or not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
-        refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message)
+        refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message, now)
         if refused is not None:
             self._refuse(source, message, refused)
 

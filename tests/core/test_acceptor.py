@@ -289,11 +289,11 @@ def test_only_the_leader_that_is_heard_can_resign(source: str, ballot: Ballot) -
 # ---- the leader's word -----------------------------------------------------------------------
 
 
-def test_a_heartbeat_is_answered_with_its_own_number_after_the_commit() -> None:
+def test_a_heartbeat_is_answered_with_its_own_number_before_the_commit() -> None:
     stage = acceptor(records=[Promised(B3)])
     stage.deliver("p1", heartbeat(B3, sequence=8), heartbeat(B5, sequence=2))
 
-    stage.expect_sent("p1", HeartbeatReply(B3, 8), HeartbeatReply(B5, 2), early=False)
+    stage.expect_sent("p1", HeartbeatReply(B3, 8), HeartbeatReply(B5, 2), early=True)
     assert stage.agent.promised == B3  # hearing is not promising
 
 
