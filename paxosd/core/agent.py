@@ -72,6 +72,7 @@ class Timer(Enum):
     RETRY = auto()
     FETCH = auto()
     REPLAY = auto()
+    ANSWER = auto()
     STATUS = auto()
     PING = auto()
     READS = auto()
