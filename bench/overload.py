@@ -69,7 +69,7 @@ class Sessions:
 
     def __init__(self, url: str, digest: bytes, name: str, batch: int, value_bytes: int) -> None:
         self._codec = Codec(digest, name, 1, 1 << 24)
-        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.SNDHWM, 0)
         self._socket.connect(url)
@@ -293,9 +293,9 @@ def library_load(
                 except PaxosError as error:
                     outcomes[f"{type(error).__name__} at once"] += 1
             started, future = under_way.popleft()
-            error = future.exception()
-            outcomes[type(error).__name__ if error else "acked"] += 1
-            if not error and outcomes["acked"] % 50 == 0:
+            failure = future.exception()
+            outcomes[type(failure).__name__ if failure else "acked"] += 1
+            if not failure and outcomes["acked"] % 50 == 0:
                 latencies.append(time.monotonic() - started)
     results.put((outcomes, latencies))
 

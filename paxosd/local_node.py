@@ -172,10 +172,10 @@ def _live(config: Config, node: NodeId, folder: Path, log_path: Path, ends: Queu
     configure_logging(node)
     try:
         with ExitStack() as stack:
-            store, incarnation, beat = open_store(config, node, folder, stack)
+            store, life, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, incarnation, beat)
+            driver = run_node(config, node, store, transport, life, beat)
     except StorageError as error:
         _exit(Exit.STORAGE, str(error))
     except InvariantBroken as error:

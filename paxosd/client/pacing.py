@@ -1,8 +1,8 @@
 """How much of a client is under way, and when it sends again after a refusal.
 
-A cluster that is full refuses at once, and a thousand clients that all send all again keep it full with what it refuses.
-So a client that is refused has less under way, by half each time, and waits longer before it sends again; with what is
-applied it has more under way again. (That is how TCP shares a line: Jacobson, "Congestion Avoidance and Control".)
+A full cluster refuses at once, and a thousand clients that all send all again keep it busy with refusing. So a client
+that is refused has less under way, by half each time, and waits longer before it sends again; with what is applied it
+has more under way again. (That is how TCP shares a line: Jacobson, "Congestion Avoidance and Control".)
 
 Laws:
 1. However small the share, one batch may be under way.

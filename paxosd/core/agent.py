@@ -73,6 +73,7 @@ class Timer(Enum):
     FILL = auto()
     FETCH = auto()
     REPLAY = auto()
+    ANSWER = auto()
     STATUS = auto()
     PING = auto()
     READS = auto()

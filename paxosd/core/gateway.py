@@ -181,7 +181,7 @@ class Gateway(Agent):
     # ---- who leads ----
 
     def _hear_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
-        if source != ballot.proposer or ballot < self._ballot:
+        if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
             return self.ignore("heartbeat of an old leader")
         self._ballot, self._leader_heard_at = ballot, now
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeAlias
 
-from paxosd.core.admission import Admission
 from paxosd.core.messages import Forward, Reason
 from paxosd.core.options import PENDING_LEAST_BYTES
+from paxosd.core.room import Room
 from paxosd.core.types import Instant, NodeId, SessionId, Slot
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
 
@@ -29,7 +29,7 @@ class Intake:
     """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
 
     def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
-        self._admission = Admission(min(PENDING_LEAST_BYTES, pending_bytes_max), pending_bytes_max)
+        self._room = Room(min(PENDING_LEAST_BYTES, pending_bytes_max), pending_bytes_max)
         self._value_bytes_max = value_bytes_max
         self._pending: deque[tuple[NodeId, Forward]] = deque()
         self._pending_bytes = 0
@@ -46,7 +46,7 @@ class Intake:
         if name in self._on_their_way and not withdraws:
             return None
         size = len(forward.body) + HELD_BYTES
-        if not self._admission.admits(self._pending_bytes, size, now):
+        if not self._room.admits(self._pending_bytes, size, now):
             return Reason.OVERLOADED
         self._pending.append((gateway, forward))
         self._pending_bytes += size
@@ -69,7 +69,7 @@ class Intake:
             names.append(_name(forward))
             batches.append(Batch(forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body))
         self._in_slot[slot] = names
-        self._admission.left(waited_bytes - self._pending_bytes, now)
+        self._room.left(waited_bytes - self._pending_bytes, now)
         return batches
 
     def chosen(self, slot: Slot) -> None:

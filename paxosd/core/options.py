@@ -25,11 +25,11 @@ REFUSES_S = 0.05
 leader still has enough to do until it is asked again."""
 
 PENDING_LEAST_BYTES = 1024 * 1024
-"""How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: of a quiet one it is not known
-yet how fast it is."""
+"""How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
+nobody knows yet."""
 
 PROPOSED_PER_TURN_BYTES_MAX = 1024 * 1024
-"""How many bytes of values a leader puts into slots in one turn before it serves its peers again; at least one value."""
+"""How many bytes of values a leader puts into slots in one turn before it serves its peers again; one always."""
 
 
 @dataclass(frozen=True, slots=True)

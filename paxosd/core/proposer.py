@@ -50,6 +50,7 @@ from paxosd.core.messages import (
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
+from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling
 from paxosd.core.reads import ReadRounds
 from paxosd.core.records import Record, Round
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
@@ -57,10 +58,6 @@ from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
 
 ELECTION_SPREAD = 0.5
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
-
-
-STAMP_MS_MAX = 2**53
-"""No stamp that is taken for true is above this, so that adding to it never leaves what a message can carry."""
 
 
 class Phase(Enum):
@@ -95,6 +92,7 @@ class Proposer(Agent):
         self._highest: Ballot = NO_BALLOT  # the highest ballot seen anywhere
         self._log_time_ms = 0  # the latest stamp we know of
         self._log_time_at: Instant = 0.0  # when we learned it
+        self._log_times = Ceiling(LOG_TIME_REACH_MS, LOG_TIME_MAX_MS)
         self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
         self._phase1: PhaseOne | None = None
         self._phase2: PhaseTwo | None = None
@@ -116,6 +114,8 @@ class Proposer(Agent):
             if isinstance(record, Round):
                 self._round = record.round
         self._log_time_at = now
+        if self._round >= ROUND_MAX:
+            self.report("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
         # With nobody leading yet there is nothing to wait for, except for the others not to start at once too.
         self.arm(Timer.ELECTION, now + self._random.uniform(0.1, 1.0) * self._timing.election_s)
 
@@ -248,7 +248,7 @@ class Proposer(Agent):
 
     def _canvass(self, now: Instant) -> None:
         """Ask whether a quorum would follow, before a ballot is used up and a working leader disturbed."""
-        if self._draining:
+        if self._draining or self._next_ballot().round > ROUND_MAX:
             return
         if self.phase is not Phase.FOLLOWING:
             self._follow("no quorum in time", now)
@@ -311,7 +311,7 @@ class Proposer(Agent):
         self.phase = Phase.LEADING
         self.watermark = max(self.watermark, phase1.watermark)
         for value in phase1.values():
-            self._learn_log_time(min(readable_stamp_ms(value), STAMP_MS_MAX), now)
+            self._learn_log_time(readable_stamp_ms(value), now)
         self._recovered_stop = max(phase1.stop, self.watermark)
         limits = self._limits
         self._phase2 = PhaseTwo(self._quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
@@ -397,6 +397,8 @@ class Proposer(Agent):
     def _on_heartbeat_reply(self, source: NodeId, ballot: Ballot, sequence: int, now: Instant) -> None:
         if not self.leading or ballot != self.ballot or source not in self._quorum.weights:
             return self.ignore("heartbeat reply of another ballot")
+        if sequence > self._sequence:
+            return self.ignore("reply to a heartbeat that was not sent")
         self._heard_at[source] = now
         for (gateway, request), applied in self._reads.confirm(source, sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
@@ -438,9 +440,12 @@ class Proposer(Agent):
     # ---- log time ----
 
     def _learn_log_time(self, log_time_ms: int, now: Instant) -> None:
-        if log_time_ms > self._stamp(now):
-            self._log_time_ms, self._log_time_at = log_time_ms, now
+        if log_time_ms <= self._stamp(now):
+            return
+        if not self._log_times.admits(log_time_ms, now):
+            return self.ignore("log time far above what is known")
+        self._log_time_ms, self._log_time_at = log_time_ms, now
 
     def _stamp(self, now: Instant) -> int:
         """Log time goes on with the monotonic clock of whoever leads, from the latest stamp that is known."""
-        return self._log_time_ms + int((now - self._log_time_at) * 1000)
+        return min(LOG_TIME_MAX_MS, self._log_time_ms + int((now - self._log_time_at) * 1000))

@@ -58,7 +58,8 @@ def test_a_lower_prepare_is_refused_with_the_promise_that_stands() -> None:
 
 def test_an_equal_prepare_is_the_same_proposer_asking_again_and_changes_nothing() -> None:
     stage = acceptor(records=[Promised(B3)])
-    stage.deliver("p1", Prepare(B3, 1), Prepare(B3, 1))
+    stage.deliver("p1", Prepare(B3, 1))
+    stage.deliver("p1", Prepare(B3, 1))
 
     stage.expect_sent("p1", promise(B3), promise(B3))
 
