@@ -14,7 +14,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
     "core": {"core"},
-    "machine": {"machine", "core.types", "core.values", "core.history", "core.agent"},
+    "machine": {"machine", "core.types", "core.values", "core.history", "core.agent", "core.shares"},
     "storage": {"storage", "lives", "core.records", "core.plausible", "core.types", "core.history", "codec"},
     "transport": {"transport", "core.types"},
     "client": {"client", "core.messages", "core.types", "core.values", "core.membership", "core.options", "codec",

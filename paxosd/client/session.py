@@ -332,10 +332,11 @@ class Session:
             return self._answer(message.request, message, now)
         question = self._questions.get(message.request)
         if question is not None:
-            self._last_refusal = Reason.NO_LEADER
+            self._last_refusal = verdicts.why_unread(message.refused)
             self._asked.discard(message.request)
             question.not_before = now + self._random.uniform(0.05, 0.15)
-            self._count_refusal(now)
+            if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
+                self._count_refusal(now)
 
     def _answer(self, request: int, answer: LogPage | StatusReport, now: Instant) -> None:
         question = self._questions.pop(request, None)

@@ -201,7 +201,7 @@ class FetchedVotes:
 
 
 class Reason(IntEnum):
-    """Why commands were refused. All but the last three mean: this attempt did not reach the log."""
+    """Why a command or a read was refused. All but `GAP` mean of a named attempt: it did not reach the log."""
 
     NO_LEADER = 1
     NOT_LEADER = 2
@@ -212,7 +212,11 @@ class Reason(IntEnum):
     GAP = 7
     """An earlier command of the session is missing; send again from `expected`."""
     SESSION_UNKNOWN = 8
-    """The session was forgotten, with the results that it had: it was unused for longest, or never acknowledged."""
+    """The session is not in the log: it was forgotten with the results that it had, for it was unused for longest or
+    never acknowledged; or it was never opened in this log."""
+    BEHIND = 9
+    """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
+    Ask again, or elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

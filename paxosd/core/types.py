@@ -62,6 +62,13 @@ class Entry(NamedTuple):
     value: bytes
 
 
+class Page(NamedTuple):
+    """Some of the log, and how many bytes of history were read for it."""
+
+    entries: tuple[Entry, ...]
+    bytes_read: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What applying one batch of a value did: a run of `count` commands with consecutive numbers.

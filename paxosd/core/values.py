@@ -9,7 +9,8 @@ takes them apart). A *batch* is a run of commands of one session with consecutiv
     body  = length u32 (count times), command bytes    empty: the commands are withdrawn
 
 All numbers are big-endian. The stamp is log time: milliseconds, given by the leader, never going back.
-A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer.
+A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer, and its
+body no command but the tag of whoever it is for (see `openings.py`).
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ Search: TypeAlias = Seeds | Scenarios | Interleavings
 _RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
 _LEDGER = "paxosd.machine.ledger"
+_GATEWAY, _STRANGERS, _READERS = "paxosd.core.gateway", "paxosd.core.strangers", "paxosd.core.readers"
 _DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite.py`, which has tests of its own
 
 BUGS: tuple[Bug, ...] = (
@@ -331,6 +332,32 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a gap in the numbers of a session is applied",
         ((_LEDGER, "        if batch.first_seq > next_seq:\n", "        if False:\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a gateway forwards sessions that it does not know",
+        (
+            (
+                _GATEWAY,
+                "if not self._replicated.knows(message.session):",
+                "if self._replicated.forgot(message.session):",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "a gateway that is behind says that a session is in no log",
+        ((_STRANGERS, "        return named == session and ", "        return True or "),),
+        listed=False,
+    ),
+    Bug(
+        "a session goes for those of somebody who has many",
+        ((_LEDGER, "self._forget(self._shares.next_to_go[1])", "self._forget(next(iter(self._sessions)))"),),
+        listed=False,
+    ),
+    Bug(
+        "reads above a client's share are forgotten in silence",
+        ((_READERS, "            return [asked]\n", "            return []\n"),),
         listed=False,
     ),
     Bug(

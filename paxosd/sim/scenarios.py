@@ -10,6 +10,7 @@ from typing import TypeAlias
 from paxosd.sim import scenarios_client as client
 from paxosd.sim import scenarios_crash as crash
 from paxosd.sim import scenarios_disk as disk
+from paxosd.sim import scenarios_greedy as greedy
 from paxosd.sim import scenarios_links as links
 from paxosd.sim import scenarios_network as network
 from paxosd.sim.invariants import Violation
@@ -79,6 +80,9 @@ SCENARIOS: Mapping[str, Scripted] = {
     "N20": Scripted(network.n20_client_sees_few),
     "N* any links": Scripted(links.any_links, is_partial=True),
     "O07": Scripted(partial(network.o07_duel, minutes=SHORT_MINUTES)),
+    "S* forged sessions": Scripted(greedy.forged_sessions),
+    "S* lagging gateway": Scripted(greedy.lagging_gateway),
+    "S* many readers": Scripted(greedy.many_readers),
     "U15": Scripted(client.u15_handing_over),
     "U19": Scripted(client.u19_one_acceptors_vote, ROLES),
 }

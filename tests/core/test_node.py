@@ -99,7 +99,7 @@ def test_a_message_reaches_every_role_that_takes_it() -> None:
     stage.expect_sent("r2", HeartbeatReply(B3, 8))  # the acceptor
     stage.deliver("r3", Ping(1))
     stage.expect_sent("r3", Pong(1, False, B3, 4, 1, 0))  # proposer and learner follow
-    stage.deliver(b"client", Propose(7, 1, 1, 1, 1, encode_body([b"a"])))
+    stage.deliver(b"client", OpenSession(7, 1))
     assert stage.take_one(Forward, "r2")  # the gateway knows who leads
     stage.set_aside()
 

@@ -288,6 +288,18 @@ def test_l14_a_stale_read_says_how_far_it_is_and_is_never_behind_what_was_seen()
     holds("L14", 3)
 
 
+def test_commands_of_sessions_that_nobody_opened_take_no_slot() -> None:
+    holds("S* forged sessions", 2)
+
+
+def test_a_client_gets_through_a_gateway_that_is_behind() -> None:
+    holds("S* lagging gateway", 3)
+
+
+def test_who_fills_a_gateway_with_reads_keeps_nobody_else_from_reading() -> None:
+    holds("S* many readers", 2)
+
+
 def test_u15_a_leader_that_stops_hands_over_within_an_election_timeout() -> None:
     holds("U15", 2)
 
