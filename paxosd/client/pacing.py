@@ -6,7 +6,7 @@ has more under way again. (That is how TCP shares a line: Jacobson, "Congestion 
 
 Laws:
 1. However small the share, one batch may be under way.
-2. One refusal of many sendings that left together counts once.
+2. One refusal of many sendings that left together counts once. A result that took long counts like a refusal.
 3. Without a refusal the share doubles with each answer, up to everything; after one it grows by a frame for each share
    that is applied, so that clients come to have alike shares.
 """
@@ -33,8 +33,14 @@ GAP_EVERY_S = 0.1
 """How often a gap is answered by sending again."""
 OVERLOADED_FOR_S = 2.0
 """For how long after its last refusal a cluster counts as overloaded."""
-SERVED_WITHIN_S = 0.5
-"""What an overloaded cluster needs for a command that it takes: with less time left it is not sent any more."""
+SLOW_S = 0.4
+"""What takes longer stood in a queue: so much under way helps nobody."""
+SERVED_FIRST_S = 0.25
+"""What an overloaded cluster needs for a command, as long as it has not shown it."""
+SERVED_MOST_S = 2.0
+"""With so much time left a command is sent, however slow others were."""
+RISES, FALLS = 0.5, 0.05
+"""How much of the difference one answer makes: the slow ones count."""
 
 
 class Pacing:
@@ -45,11 +51,14 @@ class Pacing:
         """Nothing is sent earlier than this."""
         self.share_bytes = SHARE_FIRST_BYTES
         """How many bytes may be under way."""
+        self.served_s = SERVED_FIRST_S
+        """How long commands took of late, from sending to result."""
         self._random = random
         self._limited = False  # by a refusal or a loss, since the share was everything
         self._backoff_s = BACKOFF_FIRST_S
         self._overloaded_until: Instant = 0.0
         self._served_until: Instant = 0.0
+        self._slowed_until: Instant = 0.0  # what was sent before the share was halved is not news
         self._went_back_at: Instant = float("-inf")
 
     def is_overloaded(self, now: Instant) -> bool:
@@ -62,12 +71,18 @@ class Pacing:
 
     def has_time(self, deadline: Instant, now: Instant) -> bool:
         """Whether what is sent now can be done in time, as far as is known."""
-        return not self.is_overloaded(now) or deadline - now >= SERVED_WITHIN_S
+        return not self.is_overloaded(now) or deadline - now >= min(2 * self.served_s, SERVED_MOST_S)
 
-    def applied(self, size: int, now: Instant) -> None:
-        """So many bytes are done."""
+    def applied(self, size: int, took_s: float, now: Instant) -> None:
+        """So many bytes are done; the last of them took so long."""
+        self.served_s += (took_s - self.served_s) * (RISES if took_s > self.served_s else FALLS)
         self._served_until = now + OVERLOADED_FOR_S
         self._backoff_s = BACKOFF_FIRST_S
+        if took_s > SLOW_S:
+            if now >= self._slowed_until:
+                self._slowed_until = now + took_s
+                self._halve()
+            return
         grown = min(size, STEP_BYTES * size // self.share_bytes) if self._limited else size
         self.share_bytes = min(self.share_bytes + grown, SHARE_MOST_BYTES)
 

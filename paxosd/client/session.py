@@ -175,18 +175,20 @@ class Session:
             grown = size + len(command.value or b"")
             full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
             if batch and (full or withdrawn != (batch[0].value is None)):
-                out.append(self._sending(batch))
+                out.append(self._sending(batch, now))
                 batch, grown = [], len(command.value or b"")
             size = grown
             batch.append(command)
             self._send_from = command.seq + 1
         if batch:
-            out.append(self._sending(batch))
+            out.append(self._sending(batch, now))
 
-    def _sending(self, batch: list[Command]) -> Propose:
+    def _sending(self, batch: list[Command], now: Instant) -> Propose:
         self._attempt += 1
         self._attempts[self._attempt] = batch
         for command in batch:
+            if not command.unaccounted:
+                command.sent_at = now
             command.unaccounted += 1
         values = [command.value for command in batch if command.value is not None]
         body = encode_body(values) if values else b""
@@ -227,12 +229,13 @@ class Session:
             if not command.done:
                 command.receipt = Receipt(message.revision + offset, message.slot)
             command.settled = True
-        done = 0
+        done, sent_at = 0, now
         while self._commands and self._commands[0].settled:
             command = self._commands.popleft()
             self._bytes -= len(command.value or b"")
-            done += command.size + COMMAND_BYTES
-        self._pacing.applied(done, now)
+            done, sent_at = done + command.size + COMMAND_BYTES, command.sent_at
+        if done:
+            self._pacing.applied(done, now - sent_at, now)
         while self._attempts and next(iter(self._attempts.values()))[-1].settled:
             self._attempts.popitem(last=False)
         self._refusals = 0

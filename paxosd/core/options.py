@@ -24,7 +24,7 @@ REFUSES_S = 0.05
 """How long a gateway that heard of a full leader refuses commands by itself: a small part of `QUEUE_S`, so that the
 leader still has enough to do until it is asked again."""
 
-PENDING_LEAST_BYTES = 1024 * 1024
+PENDING_LEAST_BYTES = 2 * 1024 * 1024
 """How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
 nobody knows yet."""
 
@@ -57,7 +57,7 @@ class Limits:
     """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
-    window_bytes_max: int = 4 * 1024 * 1024
+    window_bytes_max: int = 2 * 1024 * 1024
     """How many bytes of values are in flight when no more are proposed."""
     pending_bytes_max: int = 16 * 1024 * 1024
     """How many bytes of commands may wait at the leader at most, however fast it is (see `QUEUE_S`); at least
