@@ -184,6 +184,7 @@ NUMBERS: dict[int, type[m.Message]] = {
     20: m.ReadIndexReply,
     21: m.Ping,
     22: m.Pong,
+    23: m.Outlived,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,
@@ -226,7 +227,13 @@ class Codec:
     def __init__(self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int) -> None:
         self._digest = digest
         self._frame_bytes_max = frame_bytes_max
-        self._header = _array_header(5) + _pack(VERSION) + _pack(digest) + _pack(sender) + _pack(incarnation)
+        self._sender = sender
+        self.speak_as(incarnation)
+
+    def speak_as(self, incarnation: int) -> None:
+        """From now on frames are of this life."""
+        parts = _pack(VERSION), _pack(self._digest), _pack(self._sender), _pack(incarnation)
+        self._header = b"".join((_array_header(5), *parts))
 
     # ---- out ----
 

@@ -26,10 +26,11 @@ from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
 from paxosd.driver import Driver
 from paxosd.health import BEAT_NAME, Beat
+from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.outlet import Outlet
 from paxosd.signals import Stop
 from paxosd.storage.base import StorageError, Store
-from paxosd.storage.directory import IDENTITY_NAME, durability_warning, first_incarnation, open_directory
+from paxosd.storage.directory import IDENTITY_NAME, durability_warning, open_directory
 from paxosd.storage.files import explained
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
@@ -116,10 +117,10 @@ def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> N
         log.warning("%s", warning)
     _require_descriptors(config)
     with ExitStack() as stack:
-        store, incarnation, beat = open_store(config, node_id, data_dir, stack)
+        store, life, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
-        run_node(config, node_id, store, transport, incarnation, beat, stop)
+        run_node(config, node_id, store, transport, life, beat, stop)
 
 
 def _require_descriptors(config: Config) -> None:
@@ -134,12 +135,12 @@ def _require_descriptors(config: Config) -> None:
 
 
 def run_node(
-    config: Config, node_id: NodeId, store: Store, transport: Transport, incarnation: int, beat: Beat | None, stop: Stop
+    config: Config, node_id: NodeId, store: Store, transport: Transport, life: OwnLife, beat: Beat | None, stop: Stop
 ) -> Driver:
     """Recover the node and run it over an open store and transport, until a signal ends it; returns its driver."""
     random = Random(secrets.randbits(64))
-    codec = codec_of(config, node_id, incarnation)
-    driver = assemble(config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event)
+    codec = codec_of(config, node_id, life.number)
+    driver = assemble(config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event, life=life)
     driver.recover()
     _collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)
@@ -150,11 +151,11 @@ def run_node(
     return driver
 
 
-def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, int, Beat | None]:
-    """The node's store, the number of this life, and what shows that it lives."""
+def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, OwnLife, Beat | None]:
+    """The node's store, this life of it, and what shows that it lives."""
     if config.storage.engine == "memory":
         log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")
-        return MemoryStore(), first_incarnation(), None
+        return MemoryStore(), OwnLife(1, secrets.randbits(CHANCE_BITS)), None
     os.umask(OWNER_ONLY)
     directory = open_directory(data_dir, config.cluster, node_id, config.nodes[node_id].role.value)
     stack.callback(directory.close)
@@ -175,7 +176,8 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     store = SQLiteStore(directory.store_path)
     stack.callback(store.close)
     directory.note_records()
-    return store, directory.incarnation, beat
+    life = OwnLife(directory.count, secrets.randbits(CHANCE_BITS), directory.keep_count)
+    return store, life, beat
 
 
 def _open_transport(config: Config, node_id: NodeId) -> ZeroMQTransport:

@@ -178,10 +178,10 @@ def main() -> None:
     outlet = configure_logging(node, stop)
     try:
         with ExitStack() as stack:
-            store, incarnation, beat = open_store(config, node, folder, stack)
+            store, life, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, incarnation, beat, stop)
+            driver = run_node(config, node, store, transport, life, beat, stop)
     except StorageError as error:
         _exit(last, Exit.STORAGE, str(error))
     except TransportError as error:

@@ -35,13 +35,18 @@ def of_command(refusal: Reason | None, sent: bool, gateways: str) -> PaxosError:
     if refusal is None:
         return Unavailable(f"not applied: {_nobody_answers(gateways)}; then propose it again")
     if refusal is Reason.OVERLOADED:
-        return Overloaded(
-            "not applied: the leader holds as many commands as it may (it is slower than its clients, or lacks a "
-            "quorum), or too many sessions are asked for at once; propose it again later, or more slowly"
-        )
+        return overloaded()
     if refusal is Reason.BEHIND:
         return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
     return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
+
+
+def overloaded() -> PaxosError:
+    """A command that the cluster cannot serve in time."""
+    return Overloaded(
+        "not applied: the leader holds as many commands as it may (slower than its clients, or without a quorum), or "
+        "too many sessions are asked for at once; propose it again later, or more slowly"
+    )
 
 
 def of_question(refusal: Reason | None, gateways: str) -> PaxosError:

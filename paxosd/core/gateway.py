@@ -48,6 +48,7 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.pages import Pages, ReadableLog
 from paxosd.core.readers import Asked, Readers
 from paxosd.core.records import Record
+from paxosd.core.refusing import Refusing
 from paxosd.core.repetitions import Repetitions
 from paxosd.core.status import StatusBoard
 from paxosd.core.strangers import Strangers
@@ -106,6 +107,7 @@ class Gateway(Agent):
         self._strangers = Strangers()
         self._repetitions = Repetitions()
         self._readers = Readers()
+        self._refusing = Refusing()
         self._pages = Pages(replicated, limits.page_bytes_max)
         self._board = StatusBoard(node_id, cluster, membership)
         self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
@@ -176,7 +178,7 @@ class Gateway(Agent):
     # ---- who leads ----
 
     def _hear_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
-        if source != ballot.proposer or ballot < self._ballot:
+        if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
             return self.ignore("heartbeat of an old leader")
         self._ballot, self._leader_heard_at = ballot, now
 
@@ -204,7 +206,10 @@ class Gateway(Agent):
         if not message.nonce:
             return self._refuse(client, forward, Reason.MALFORMED, now)
         serves = self._leader(now) is not None and not self._draining
-        if serves and not self._openings.ask(client, message.nonce, now):
+        if serves and (
+            self._refusing.refuses(NO_SESSION, 0, message.nonce, now)
+            or not self._openings.ask(client, message.nonce, now)
+        ):
             return self._refuse(client, forward, Reason.OVERLOADED, now)
         return self._forward(client, forward, now)
 
@@ -217,7 +222,7 @@ class Gateway(Agent):
         stored = self._replicated.stored(message.session, message.first_seq, message.count)
         if stored is not None:
             return self._repeat(client, message, stored, now)
-        refused = self._objection(message)
+        refused = self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
         forward = Forward(
@@ -243,8 +248,10 @@ class Gateway(Agent):
         if next(stored, None) is not None:
             self._refuse(client, message, Reason.OVERLOADED, now)
 
-    def _objection(self, message: Propose) -> Reason | None:
-        """Why this can never enter the log: it is the last chance to say so to the one who sent it."""
+    def _objection(self, message: Propose, now: Instant) -> Reason | None:
+        """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
+        if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
+            return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
         if not message.body:
             return None  # withdrawn
         try:
@@ -270,6 +277,7 @@ class Gateway(Agent):
         self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
+        self._refusing.heard(message.reason, message.session, message.first_seq, now)
         if message.session == NO_SESSION:
             client = self._openings.asker(message.first_seq)
         else:

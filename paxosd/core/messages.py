@@ -24,7 +24,7 @@
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
       |---GetStatus-->|--Ping-->(every node)                |               |
-      |<-StatusReport-|<--Pong--(every node)                |               |
+      |<-StatusReport-|<--Pong--(every node)  --Outlived-->(an earlier life of a node)
 
 Laws:
 1. Delivery promises nothing: any message may be lost, late, repeated or out of order.
@@ -285,6 +285,13 @@ class Pong:
     revision: Revision
 
 
+@dataclass(frozen=True, slots=True)
+class Outlived:
+    """Node to node: I hear a later life of yours, with the number `seen` (see `lives.py`)."""
+
+    seen: int
+
+
 # ---- between client and gateway --------------------------------------------------------------
 
 
@@ -425,9 +432,10 @@ class StatusReport:
 
 # ---- what each role takes --------------------------------------------------------------------
 
-AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | Resign | FetchVotes
+_LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes
 ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
@@ -439,7 +447,7 @@ NodeInbound: TypeAlias = Ping
 _Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
 _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
-_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong
+_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
 FromClient: TypeAlias = OpenSession | Propose | ReadLog | GetStatus

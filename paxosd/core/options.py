@@ -17,6 +17,20 @@ CLIENT_FRAME_SPARE_BYTES = 64 * 1024
 COMMAND_BYTES_MAX = 1024 * 1024
 """The largest command unless the membership file says otherwise, and for a client that was told of none."""
 
+QUEUE_S = 0.25
+"""How long a command may wait at a leader before it is proposed; what would wait longer is refused at once."""
+
+REFUSES_S = 0.05
+"""How long a gateway that heard of a full leader refuses commands by itself: a small part of `QUEUE_S`, so that the
+leader still has enough to do until it is asked again."""
+
+PENDING_LEAST_BYTES = 2 * 1024 * 1024
+"""How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
+nobody knows yet."""
+
+PROPOSED_PER_TURN_BYTES_MAX = 1024 * 1024
+"""How many bytes of values a leader puts into slots in one turn before it serves its peers again; one always."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -43,10 +57,11 @@ class Limits:
     """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
-    window_bytes_max: int = 16 * 1024 * 1024
+    window_bytes_max: int = 2 * 1024 * 1024
     """How many bytes of values are in flight when no more are proposed."""
-    pending_bytes_max: int = 64 * 1024 * 1024
-    """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
+    pending_bytes_max: int = 16 * 1024 * 1024
+    """How many bytes of commands may wait at the leader at most, however fast it is (see `QUEUE_S`); at least
+    `command_bytes_max`."""
     sessions_max: int = 65536
     """How many client sessions are remembered; the client that has the most loses its longest unused one first."""
     frame_bytes_max: int = 16 * 1024 * 1024

@@ -69,7 +69,7 @@ Search: TypeAlias = Seeds | Scenarios | Interleavings
 
 _RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
-_LEDGER = "paxosd.machine.ledger"
+_LEDGER, _CANDIDATE = "paxosd.machine.ledger", "paxosd.core.candidate"
 _GATEWAY, _STRANGERS, _READERS = "paxosd.core.gateway", "paxosd.core.strangers", "paxosd.core.readers"
 _DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite.py`, which has tests of its own
 
@@ -241,12 +241,12 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "proposer retry without backoff",
-        ((_PROPOSER, "self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)", "0.01"),),
+        ((_CANDIDATE, "self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)", "0.01"),),
     ),
     # ---- others of the same kinds ----
     Bug(
         "round not restored",
-        ((_PROPOSER, "                self._round = record.round\n", "                pass\n"),),
+        ((_CANDIDATE, "                self._round = record.round\n", "                pass\n"),),
         listed=False,
     ),
     Bug(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from paxosd.lives import FOLLOWED_COUNT_MAX
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
 
@@ -46,14 +46,14 @@ class Identity:
 class DataDirectory:
     """An open data directory; hold it as long as its store is open.
 
-    `incarnation` is a number for this opening, higher than that of every one before. `is_new`: it had no identity.
+    `count` says how often it was opened, this time included (see `lives.py`). `is_new`: it had no identity.
     """
 
-    def __init__(self, path: Path, identity: Identity, incarnation: int, lock: int, is_new: bool) -> None:
+    def __init__(self, path: Path, identity: Identity, count: int, lock: int, is_new: bool) -> None:
         self.path = path
         self.is_new = is_new
         self.identity = identity
-        self.incarnation = incarnation
+        self.count = count
         self._lock: int | None = lock
 
     @property
@@ -79,6 +79,12 @@ class DataDirectory:
             with _errors(self.path):
                 write_durably(made, "")
 
+    def keep_count(self, count: int) -> None:
+        """Go on counting from here, durably. Raises `StorageError`."""
+        with _errors(self.path):
+            write_durably(self.path / INCARNATION_NAME, f"{count}\n")
+        self.count = count
+
     def close(self) -> None:
         """Let another process open it; safe to call twice."""
         if self._lock is not None:
@@ -98,9 +104,9 @@ def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDir
             _lock(path, lock)
             is_new = not (path / IDENTITY_NAME).exists()
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
-            incarnation = _next_incarnation(path)
+            count = _next_count(path)
             stack.pop_all()
-    return DataDirectory(path, identity, incarnation, lock, is_new)
+    return DataDirectory(path, identity, count, lock, is_new)
 
 
 def _require_own_files(path: Path) -> None:
@@ -166,21 +172,20 @@ def _checksum(identity: Identity) -> int:
     return zlib.crc32(json.dumps(asdict(identity), sort_keys=True).encode())
 
 
-def first_incarnation() -> int:
-    """Where a directory without a past begins to count: ahead of what was there before, if the clock is right."""
-    return time.time_ns() // 1_000_000
+def _next_count(path: Path) -> int:
+    """Grows from opening to opening; a directory without a past begins with 1.
 
-
-def _next_incarnation(path: Path) -> int:
-    """Grows from opening to opening, whatever the clock does; peers take the highest one for the living one."""
+    Earlier versions wrote milliseconds since 1970 here: counting goes on from there, unless their clock was so wrong
+    that no peer would believe the number; then it begins anew, as for a directory that was wiped.
+    """
     file = path / INCARNATION_NAME
     try:
         last = int(file.read_text(encoding="utf-8")) if file.exists() else 0
     except ValueError as error:
         raise Corrupt(f"{file} holds no number ({error}): delete that file and start again") from error
-    incarnation = max(last + 1, first_incarnation())
-    write_durably(file, f"{incarnation}\n")
-    return incarnation
+    count = (last if 0 < last < FOLLOWED_COUNT_MAX else 0) + 1
+    write_durably(file, f"{count}\n")
+    return count
 
 
 def durability_warning(path: Path) -> str | None:

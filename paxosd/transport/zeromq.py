@@ -32,7 +32,7 @@ from paxosd.transport.waker import Waker, milliseconds
 PEER_FRAMES_MAX = 1000
 """Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
 CLIENT_FRAMES_MAX = 1000
-DRAINED_BYTES_MAX = 16 * 1024 * 1024
+DRAINED_BYTES_MAX = 2 * 1024 * 1024
 """What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
 RECONNECT_FIRST_MS = 50
 RECONNECT_MAX_MS = 500

@@ -32,7 +32,7 @@ from paxosd.core.messages import (
     Resign,
     SessionOpened,
 )
-from paxosd.core.node import Node, Replica
+from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, Outcome
@@ -63,6 +63,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
     def build(disk: History) -> Node:
         return Replica(
             "r1",
+            members,
             Proposer("r1", members, TIMING, LIMITS, Random(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
@@ -115,7 +116,7 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
 
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
-    stage = Stage(lambda disk: Node("a1", acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk)))
+    stage = Stage(lambda disk: Node("a1", membership(), acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk)))
     stage.deliver("l1", Fetch(1))
 
     stage.expect_ignored("Fetch is for another role")
@@ -131,6 +132,7 @@ def test_what_its_roles_ignore_is_counted_together() -> None:
 def test_a_leader_that_is_new_is_reported_once() -> None:
     stage = replica()
     stage.deliver("r2", heartbeat(B3), heartbeat(B3), heartbeat(Ballot(2, "r3")))
+    stage.wait(LEADER_TOLD_EVERY_S)
     stage.deliver("r3", heartbeat(Ballot(4, "r3")))
 
     assert [(event.name, event.fields["leader"]) for event in stage.events] == [
@@ -152,10 +154,11 @@ def test_every_role_gets_back_what_an_earlier_life_recorded() -> None:
 
 
 def test_a_pong_of_each_role_tells_what_it_has() -> None:
+    members = membership()
     nodes: list[Stage[Node]] = [
-        Stage(lambda disk: Node("a1", acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk))),
-        Stage(lambda _: Node("p1", proposer=Proposer("p1", membership(), TIMING, LIMITS, Random(1)))),
-        Stage(lambda disk: Node("l1", learner=Learner("l1", membership(), TIMING, LIMITS, disk, Random(1)))),
+        Stage(lambda disk: Node("a1", members, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
+        Stage(lambda _: Node("p1", members, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
+        Stage(lambda disk: Node("l1", members, learner=Learner("l1", members, TIMING, LIMITS, disk, Random(1)))),
     ]
     pongs = []
     for stage in nodes:
@@ -250,7 +253,7 @@ def test_the_next_deadline_is_the_first_of_any_role() -> None:
     parts = [part.next_deadline() for part in stage.agent._parts]
 
     assert stage.agent.next_deadline() == min(due for due in parts if due is not None)
-    assert Node("x").next_deadline() is None
+    assert Node("x", membership()).next_deadline() is None
 
 
 def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from paxosd.core.candidate import ELECTION_SPREAD, Phase
 from paxosd.core.messages import (
     Accept,
     Heartbeat,
@@ -17,7 +18,7 @@ from paxosd.core.messages import (
     Promise,
     Resign,
 )
-from paxosd.core.proposer import ELECTION_SPREAD, Phase, Proposer
+from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Round
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Slot, Vote

@@ -135,13 +135,24 @@ def test_l07_a_new_leader_answers_no_read_before_a_value_of_its_own_ballot_is_ch
 def test_reads_of_one_turn_share_a_round() -> None:
     stage = proposer()
     lead(stage)
-    stage.deliver("l1", ReadIndex(6), ReadIndex(7))
+    stage.deliver("l1", ReadIndex(6))
     assert len(stage.take(Heartbeat, "a1")) == 1
     stage.deliver("l2", ReadIndex(6))
+    stage.deliver("l1", ReadIndex(7))
     answer_heartbeat(stage, "a1", "a2")
 
     stage.expect_sent("l1", ReadIndexReply(6, 2), ReadIndexReply(7, 2))
     stage.expect_sent("l2", ReadIndexReply(6, 2))
+    stage.set_aside()
+
+
+def test_of_the_questions_of_one_gateway_in_a_turn_the_latest_is_answered() -> None:
+    stage = proposer()
+    lead(stage)
+    stage.deliver("l1", *map(ReadIndex, range(1000)))
+    answer_heartbeat(stage, "a1", "a2")
+
+    assert [reply for _, reply in stage.take(ReadIndexReply)] == [ReadIndexReply(999, 2)]
     stage.set_aside()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,10 @@ from paxosd.storage.sqlite import SQLiteStore
 
 
 def opened(path: Path, cluster: str = "demo", node: str = "a1", role: str = "acceptor") -> int:
-    """Open and close it; the incarnation."""
+    """Open and close it; how often it was opened."""
     directory = open_directory(path, cluster, node, role)
     directory.close()
-    return directory.incarnation
+    return directory.count
 
 
 def test_a_directory_is_made_with_an_identity_of_its_own(tmp_path: Path) -> None:
@@ -30,21 +31,41 @@ def test_a_directory_is_made_with_an_identity_of_its_own(tmp_path: Path) -> None
     assert len(identity["directory"]) == 32
 
 
-def test_the_identity_stays_and_the_incarnation_grows_from_life_to_life(tmp_path: Path) -> None:
+def test_the_identity_stays_and_openings_are_counted(tmp_path: Path) -> None:
     first = opened(tmp_path)
     identity = (tmp_path / IDENTITY_NAME).read_bytes()
     lives = [opened(tmp_path) for _ in range(3)]
 
     assert (tmp_path / IDENTITY_NAME).read_bytes() == identity
-    assert [first, *lives] == sorted({first, *lives})
+    assert [first, *lives] == [1, 2, 3, 4]
 
 
-def test_k01_the_incarnation_grows_even_if_the_clock_was_set_back(tmp_path: Path) -> None:
+def test_k01_no_wall_clock_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for clock in (2e9, 1e9, 0.0):
+        monkeypatch.setattr(time, "time", lambda clock=clock: clock)
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: int(clock * 1e9))
+        counts.append(opened(tmp_path))
+
+    assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("found", "count"), [(1_796_000_000_000, 1_796_000_000_001), (10**14, 1), (2**63, 1), (-5, 1)])
+def test_a_directory_of_an_earlier_version_is_counted_on_if_peers_can_believe_it(
+    tmp_path: Path, found: int, count: int
+) -> None:
     opened(tmp_path)
-    far_ahead = 10**14
-    (tmp_path / INCARNATION_NAME).write_text(f"{far_ahead}\n")
+    (tmp_path / INCARNATION_NAME).write_text(f"{found}\n")
 
-    assert opened(tmp_path) == far_ahead + 1
+    assert opened(tmp_path) == count
+
+
+def test_a_count_that_was_raised_is_gone_on_from_in_the_next_life(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path, "demo", "a1", "acceptor")
+    directory.keep_count(70)
+    directory.close()
+
+    assert opened(tmp_path) == 71
 
 
 @pytest.mark.parametrize(
