@@ -228,6 +228,8 @@ class Gateway(Agent):
         """Why this can never enter the log: it is the last chance to say so to the one who sent it."""
         if not message.body:
             return None  # withdrawn
+        if len(message.body) > self._limits.body_bytes_max:
+            return Reason.TOO_LARGE
         try:
             largest = max(map(len, commands(message.body, message.count)))
         except MalformedValue:

@@ -26,6 +26,8 @@ from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, comma
 from paxosd.machine.base import StateMachine
 
 ENTRIES_PER_PAGE_MAX = 8192
+ENTRY_BYTES = 32
+"""What an entry of a page takes besides its command."""
 RESULTS_PER_SESSION_MAX = 65536
 """Results that one session holds; a client of ours has a fourth of that under way, and acknowledges all others."""
 RESULTS_MAX = 1 << 20
@@ -197,11 +199,12 @@ class Ledger:
         for slot, value in self._history.learned(self._slots[index], self.next_slot, bytes_max):
             for command in self._applied(slot, value):
                 if revision >= start:
+                    bytes_max -= len(command) + ENTRY_BYTES
+                    if entries and (bytes_max < 0 or len(entries) == ENTRIES_PER_PAGE_MAX):
+                        return tuple(entries)
                     entries.append(Entry(revision, slot, command))
                 revision += 1
-            if len(entries) >= ENTRIES_PER_PAGE_MAX:
-                break
-        return tuple(entries[:ENTRIES_PER_PAGE_MAX])
+        return tuple(entries)
 
     def _applied(self, slot: Slot, value: bytes) -> Iterator[bytes]:
         """The commands of a slot that got revisions, in order."""

@@ -64,6 +64,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
         return Replica(
             "r1",
             members,
+            LIMITS,
             Proposer("r1", members, TIMING, LIMITS, Random(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
@@ -116,7 +117,8 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
 
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
-    stage = Stage(lambda disk: Node("a1", membership(), acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk)))
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
     stage.deliver("l1", Fetch(1))
 
     stage.expect_ignored("Fetch is for another role")
@@ -155,10 +157,14 @@ def test_every_role_gets_back_what_an_earlier_life_recorded() -> None:
 
 def test_a_pong_of_each_role_tells_what_it_has() -> None:
     members = membership()
+
+    def learn(disk: History) -> Learner:
+        return Learner("l1", members, TIMING, LIMITS, disk, Random(1))
+
     nodes: list[Stage[Node]] = [
-        Stage(lambda disk: Node("a1", members, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
-        Stage(lambda _: Node("p1", members, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
-        Stage(lambda disk: Node("l1", members, learner=Learner("l1", members, TIMING, LIMITS, disk, Random(1)))),
+        Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
+        Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
+        Stage(lambda disk: Node("l1", members, LIMITS, learner=learn(disk))),
     ]
     pongs = []
     for stage in nodes:
@@ -253,7 +259,7 @@ def test_the_next_deadline_is_the_first_of_any_role() -> None:
     parts = [part.next_deadline() for part in stage.agent._parts]
 
     assert stage.agent.next_deadline() == min(due for due in parts if due is not None)
-    assert Node("x", membership()).next_deadline() is None
+    assert Node("x", membership(), LIMITS).next_deadline() is None
 
 
 def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:
