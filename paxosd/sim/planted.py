@@ -67,7 +67,7 @@ class Interleavings:
 Search: TypeAlias = Seeds | Scenarios | Interleavings
 
 
-_RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
+_RECORDS, _DRIVER, _LIVES = "paxosd.core.records", "paxosd.driver", "paxosd.lives"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
 _LEDGER = "paxosd.machine.ledger"
 _DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite.py`, which has tests of its own
@@ -331,6 +331,26 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a gap in the numbers of a session is applied",
         ((_LEDGER, "        if batch.first_seq > next_seq:\n", "        if False:\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a number of any height is taken",
+        (("paxosd.core.plausible", "        return claimed <= self._ceiling\n", "        return True\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a value is chosen on anybody's word",
+        ((_LEARNER, "if source not in (self.node_id, self.ballot.proposer):", "if False:"),),
+        listed=False,
+    ),
+    Bug(
+        "a life that is silent for ever is waited for",
+        ((_LIVES, "known is not None and now - known.heard_at < SILENT_S", "known is not None"),),
+        listed=False,
+    ),
+    Bug(
+        "a wiped directory does not count on",
+        ((_LIVES, "newcomer = self._met_at is None or now - self._met_at < NEWCOMER_S", "newcomer = False"),),
         listed=False,
     ),
     Bug(
