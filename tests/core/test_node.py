@@ -124,6 +124,39 @@ def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
     stage.expect_ignored("Fetch is for another role")
 
 
+def test_no_role_sees_what_its_sender_may_not_say_nor_a_number_far_above_what_is_known() -> None:
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
+    stage.deliver("l1", Prepare(Ballot(1, "l1"), 1))
+    stage.deliver("p1", Prepare(Ballot(2**63 - 1, "p1"), 1))
+    stage.deliver("p1", Heartbeat(Ballot(1, "p1"), 1, 2**63 - 1, 0))
+
+    stage.expect_silence()
+    assert stage.agent.ignored == {
+        "Prepare is not for the sender's role": 1,
+        "round far above what is known": 1,
+        "slot far above what is known": 1,
+    }
+
+
+def test_a_node_believes_itself() -> None:
+    stage = replica()
+    stage.deliver("r1", Chosen(1, noop()))
+
+    stage.expect_chosen((1, noop()))
+    stage.set_aside()
+
+
+def test_a_flood_of_pings_is_answered_once_in_a_turn_and_one_of_ballots_reported_once_in_a_while() -> None:
+    stage = replica()
+    stage.deliver("r2", *map(Ping, range(1000)), *(heartbeat(Ballot(round_, "r2")) for round_ in range(1, 1000)))
+    stage.deliver("r2", *(heartbeat(Ballot(round_, "r2")) for round_ in range(1000, 2000)))
+
+    assert [pong.sequence for _, pong in stage.take(Pong)] == [999]
+    assert [event.fields["ballot"] for event in stage.events] == ["999.r2"]
+    stage.set_aside()
+
+
 def test_what_its_roles_ignore_is_counted_together() -> None:
     stage = replica()
     stage.deliver("r3", Accepted(B3, 1), Fetched(1, (), 1))
