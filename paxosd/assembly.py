@@ -80,10 +80,10 @@ def _agent(config: Config, node_id: NodeId, role: Role, store: Store, ledger: Le
 
     match role:
         case Role.PROPOSER:
-            return Node(node_id, membership, proposer=proposer())
+            return Node(node_id, membership, limits, proposer=proposer())
         case Role.ACCEPTOR:
-            return Node(node_id, membership, acceptor=acceptor())
+            return Node(node_id, membership, limits, acceptor=acceptor())
         case Role.LEARNER:
-            return Node(node_id, membership, learner=learner(), gateway=gateway())
+            return Node(node_id, membership, limits, learner=learner(), gateway=gateway())
         case Role.REPLICA:
-            return Replica(node_id, membership, proposer(), acceptor(), learner(), gateway())
+            return Replica(node_id, membership, limits, proposer(), acceptor(), learner(), gateway())

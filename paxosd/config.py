@@ -21,15 +21,19 @@ import paxosd.config_values as values
 from paxosd.config_section import Findings, Section
 from paxosd.config_values import Endpoint
 from paxosd.config_yaml import DOCUMENT_BYTES_MAX, Table, YamlError, read
+from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership, Role
 from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Timing
+from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import NodeId
 
 WEIGHT_MAX = 1000
 NODES_MAX = 99
 FRAME_SPARE_BYTES = 64 * 1024
-"""What a frame may hold besides the largest command."""
+"""What a frame may hold besides the largest command: the table of lengths, and all that stands around a value."""
+PAGE_BYTES_MAX = 65536 * ROW_BYTES
+"""A page has no more rows than an array of a message may have items."""
 
 
 class ConfigError(Exception):
@@ -310,18 +314,26 @@ def _limits(root: Section) -> Limits:
 
 
 def _check_limits(section: Section, limits: Limits) -> None:
+    """Whatever a slot and a page take must fit a frame, or the slot could never be chosen, and the page never sent."""
     frame = limits.frame_bytes_max
     if frame < CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES:
         least = CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES
         return section.wrong("frame_bytes", f"{frame} is too small; at least {least}, to carry what clients send")
-    for key, size, room in (
-        ("command_bytes", limits.command_bytes_max, frame - FRAME_SPARE_BYTES),
-        ("value_bytes", limits.value_bytes_max, frame // 2),
-        ("page_bytes", limits.page_bytes_max, frame // 2),
+    command, value, page = limits.command_bytes_max, limits.value_bytes_max, limits.page_bytes_max
+    for key, size, room, least in (
+        ("command_bytes", command, frame - FRAME_SPARE_BYTES, command + FRAME_SPARE_BYTES),
+        ("value_bytes", value, frame // 2, 2 * value),
+        ("page_bytes", page, frame // 2, 2 * page),
     ):
         if size > room:
-            section.wrong(key, f"{size} must fit a frame: at most {room} with this frame_bytes")
-    command, pending = limits.command_bytes_max, limits.pending_bytes_max
+            rule = f"{size} must fit a frame: at most {room} with this frame_bytes, or frame_bytes of at least {least}"
+            section.wrong(key, rule)
+    if page > PAGE_BYTES_MAX:
+        section.wrong("page_bytes", f"{page} is too large; at most {PAGE_BYTES_MAX}")
+    if limits.window_slots_max > VOTES_ABOVE_WATERMARK_MAX:
+        rule = f"{limits.window_slots_max} is too large; at most {VOTES_ABOVE_WATERMARK_MAX}"
+        section.wrong("window_slots", rule)
+    pending = limits.pending_bytes_max
     if pending < command:
         rule = f"{pending} must take the largest command: at least {command} with this command_bytes"
         section.wrong("pending_bytes", rule)

@@ -184,10 +184,22 @@ class Driver:
             self.sent[type(message).__name__] += 1
         for target, messages in for_target.items():
             for frame in self._codec.frames(messages):
-                if isinstance(target, str):
+                if len(frame) > self._codec.frame_bytes_max:
+                    self._drop_own(target, len(frame))
+                elif isinstance(target, str):
                     self._transport.send(target, frame)
                 else:
                     self._transport.reply(target, frame)
+
+    def _drop_own(self, target: Source, size: int) -> None:
+        """No limits that the membership file may have lead here; records of an earlier file with larger ones can."""
+        whom = target if isinstance(target, str) else "a client"
+        self._drop(
+            "own frame too large",
+            f"a message for {whom} was not sent: it takes {size} bytes and limits.frame_bytes is "
+            f"{self._codec.frame_bytes_max}; raise that on every node to what it was before",
+            self._clock(),
+        )
 
     def _apply(self, chosen: Sequence[tuple[Slot, bytes]], now: Instant) -> None:
         if not chosen or self._applier is None:

@@ -182,6 +182,17 @@ def test_messages_to_one_peer_share_a_frame() -> None:
     assert bench.steps() == ["sent"]
 
 
+def test_a_message_that_fits_no_frame_is_not_sent_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.agent.send("a2", Chosen(1, bytes(1_000_000)))
+    bench.agent.send("a2", Fetch(1))
+    bench.driver.turn()
+
+    assert bench.steps() == ["sent"]
+    assert bench.driver.dropped == {"own frame too large": 1}
+    assert "limits.frame_bytes is 1000000" in caplog.text
+
+
 def test_a_message_to_oneself_comes_back_in_the_next_turn_and_never_touches_the_wire() -> None:
     bench = Bench()
     bench.agent.send("n1", Fetch(9))

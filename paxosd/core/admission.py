@@ -4,7 +4,8 @@ Laws:
 1. A member speaks for its own role only, and of its own ballot only where it claims to lead. A replica has all roles.
 2. A round or a slot that is too far above what is known is refused, wherever in a message it stands (see
    `plausible.py`).
-3. What is refused is counted under a name, and nothing else happens. What a node says to itself is not looked at.
+3. A value that does not fit every message that carries one is refused, or a slot could be voted for and never told.
+4. What is refused is counted under a name, and nothing else happens. What a node says to itself is not looked at.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
 from paxosd.core.types import Instant, NodeId
@@ -118,13 +120,14 @@ def _numbers(fields: Mapping[type, tuple[str, ...]], suffix: str) -> dict[type, 
 class Admission:
     """Decides for one node which messages of others its roles see."""
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, membership: Membership, limits: Limits) -> None:
         self._may_send = {
             message_type: frozenset(membership.nodes if role is None else membership.having(role))
             for message_type, role in SENDERS.items()
         }
         self._round_of = _numbers(_ROUNDS, ".round")
         self._slot_of = _numbers(_SLOTS, "")
+        self._value_bytes_max = limits.carried_bytes_max
         self._rounds = Ceiling(ROUND_REACH, ROUND_MAX)
         self._slots = Ceiling(SLOT_REACH, SLOT_MAX)
 
@@ -152,13 +155,20 @@ class Admission:
             return "round far above what is known"
         if slot_of is not None and not self._slots.admits(slot_of(message), now):
             return "slot far above what is known"
+        if isinstance(message, Accept | Chosen):
+            return self._refusal_of_size(len(message.value))
+        if isinstance(message, Fetched):
+            return self._refusal_of_size(max(map(len, message.values), default=0))
         if isinstance(message, Promise | FetchedVotes) and message.votes:
             return self._refusal_of_votes(message, now)
         return ""
+
+    def _refusal_of_size(self, largest: int) -> str:
+        return "value larger than any message carries" if largest > self._value_bytes_max else ""
 
     def _refusal_of_votes(self, message: Promise | FetchedVotes, now: Instant) -> str:
         if not self._rounds.admits(max(vote.ballot.round for vote in message.votes), now):
             return "round far above what is known"
         if not self._slots.admits(max(vote.slot for vote in message.votes), now):
             return "slot far above what is known"
-        return ""
+        return self._refusal_of_size(max(len(vote.value) for vote in message.votes))

@@ -254,6 +254,8 @@ class Gateway(Agent):
             return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
         if not message.body:
             return None  # withdrawn
+        if len(message.body) > self._limits.body_bytes_max:
+            return Reason.TOO_LARGE
         try:
             largest = max(map(len, commands(message.body, message.count)))
         except MalformedValue:

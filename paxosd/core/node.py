@@ -18,6 +18,7 @@ from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Message, Ping, Pong
+from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
@@ -33,6 +34,7 @@ class Node(Agent):
         self,
         node_id: NodeId,
         membership: Membership,
+        limits: Limits,
         *,
         proposer: Proposer | None = None,
         acceptor: Acceptor | None = None,
@@ -40,7 +42,7 @@ class Node(Agent):
         gateway: Gateway | None = None,
     ) -> None:
         super().__init__(node_id)
-        self._admission = Admission(membership)
+        self._admission = Admission(membership, limits)
         self._proposer, self._acceptor, self._learner = proposer, acceptor, learner
         # A turn goes down this list: what a gateway forwards early is proposed, and what a proposer proposes
         # early is voted for, in the same turn.
@@ -164,9 +166,12 @@ class Replica(Node):
         self,
         node_id: NodeId,
         membership: Membership,
+        limits: Limits,
         proposer: Proposer,
         acceptor: Acceptor,
         learner: Learner,
         gateway: Gateway | None = None,
     ) -> None:
-        super().__init__(node_id, membership, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway)
+        super().__init__(
+            node_id, membership, limits, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paxosd.core.values import BATCH_BYTES, STAMP_BYTES
+
 DRAIN_S_MAX = 3.0
 """How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
 
@@ -13,6 +15,12 @@ links take at least that."""
 
 CLIENT_FRAME_SPARE_BYTES = 64 * 1024
 """What a client's frame may hold besides its commands: the envelope and the table of lengths."""
+
+BODY_TABLE_BYTES_MAX = 32 * 1024
+"""What a body may hold besides its commands: the table of their lengths, four bytes for each."""
+
+MESSAGE_BYTES_MAX = 1024
+"""More than a frame ever holds around the one value of a message: the envelope, the ballots and the numbers."""
 
 COMMAND_BYTES_MAX = 1024 * 1024
 """The largest command unless the membership file says otherwise, and for a client that was told of none."""
@@ -54,7 +62,8 @@ class Limits:
     command_bytes_max: int = COMMAND_BYTES_MAX
     """The largest value of one `propose`."""
     value_bytes_max: int = 1024 * 1024
-    """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
+    """How many bytes of several clients' batches are put into one slot. One batch may be larger, and then has a slot
+    for itself: see `slot_bytes_max`."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
     window_bytes_max: int = 2 * 1024 * 1024
@@ -74,3 +83,19 @@ class Limits:
         """The largest frame that a gateway takes from a client, whatever limit that client was told of: a connection
         on which a larger one comes is closed, and the client could only send the same again."""
         return max(self.command_bytes_max, COMMAND_BYTES_MAX) + CLIENT_FRAME_SPARE_BYTES
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body of one sending of a client: one command, or what our client puts into one `Propose`."""
+        return max(self.command_bytes_max, CLIENT_FRAME_BYTES) + BODY_TABLE_BYTES_MAX
+
+    @property
+    def slot_bytes_max(self) -> int:
+        """The largest value that a leader makes (see `values.py` for what stands around a body)."""
+        return STAMP_BYTES + max(self.value_bytes_max, BATCH_BYTES + self.body_bytes_max)
+
+    @property
+    def carried_bytes_max(self) -> int:
+        """The largest value that fits every message that carries one; the membership file sees to it that no slot
+        takes more. A larger one, of a wrong member, is refused: once voted for, it could never be told again."""
+        return self.frame_bytes_max - MESSAGE_BYTES_MAX

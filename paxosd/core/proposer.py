@@ -254,9 +254,15 @@ class Proposer(Candidate):
     def _on_forward(self, source: NodeId, message: Forward, now: Instant) -> None:
         if self._draining or not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
-        refused = Reason.MALFORMED if message.count > COMMANDS_MAX else self._intake.add(source, message, now)
+        refused = self._impossible(message) or self._intake.add(source, message, now)
         if refused is not None:
             self._refuse(source, message, refused)
+
+    def _impossible(self, forward: Forward) -> Reason | None:
+        """Why this fits no slot; a gateway that knows the limits has refused it already."""
+        if len(forward.body) > self._limits.body_bytes_max:
+            return Reason.TOO_LARGE
+        return Reason.MALFORMED if forward.count > COMMANDS_MAX else None
 
     def _refuse(self, gateway: NodeId, forward: Forward, reason: Reason) -> None:
         refusal = ForwardRefused(forward.session, forward.attempt, forward.first_seq, forward.count, reason)

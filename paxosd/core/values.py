@@ -24,6 +24,7 @@ from paxosd.core.types import SessionId
 _STAMP = struct.Struct(">Q")
 _BATCH = struct.Struct(">QQQII")
 
+STAMP_BYTES = _STAMP.size
 BATCH_BYTES = _BATCH.size
 NO_SESSION: SessionId = 0
 COMMANDS_MAX = 2**32 - 1

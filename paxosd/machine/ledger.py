@@ -32,6 +32,8 @@ from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, comma
 from paxosd.machine.base import StateMachine
 
 ENTRIES_PER_PAGE_MAX = 8192
+ENTRY_BYTES = 32
+"""What an entry of a page takes besides its command."""
 RESULTS_PER_SESSION_MAX = 65536
 """Results that one session holds; a client of ours has a fourth of that under way, and acknowledges all others."""
 RESULTS_MAX = 1 << 20
@@ -236,15 +238,17 @@ class Ledger:
         index = bisect_right(self._first_revisions, start) - 1
         revision = self._first_revisions[index]
         rows = self._history.learned(self._slots[index], self.next_slot, bytes_max)
+        read = len(rows), sum(len(value) for _, value in rows)
         entries: list[Entry] = []
         for slot, value in rows:
             for command in self._applied(slot, value):
                 if revision >= start:
+                    bytes_max -= len(command) + ENTRY_BYTES
+                    if entries and (bytes_max < 0 or len(entries) == ENTRIES_PER_PAGE_MAX):
+                        return Page(tuple(entries), *read)
                     entries.append(Entry(revision, slot, command))
                 revision += 1
-            if len(entries) >= ENTRIES_PER_PAGE_MAX:
-                break
-        return Page(tuple(entries[:ENTRIES_PER_PAGE_MAX]), len(rows), sum(len(value) for _, value in rows))
+        return Page(tuple(entries), *read)
 
     def _applied(self, slot: Slot, value: bytes) -> Iterator[bytes]:
         """The commands of a slot that got revisions, in order."""

@@ -142,9 +142,9 @@ class Player:
     def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> Driver:
         members, node_id = self._membership, self.node
         if isinstance(agent, Proposer):
-            node = Node(node_id, members, proposer=agent)
+            node = Node(node_id, members, self._limits, proposer=agent)
         else:
-            node = Node(node_id, members, acceptor=agent)
+            node = Node(node_id, members, self._limits, acceptor=agent)
         return Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
 
 

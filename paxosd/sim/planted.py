@@ -67,7 +67,7 @@ class Interleavings:
 Search: TypeAlias = Seeds | Scenarios | Interleavings
 
 
-_RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
+_RECORDS, _DRIVER, _LIVES = "paxosd.core.records", "paxosd.driver", "paxosd.lives"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
 _LEDGER, _CANDIDATE = "paxosd.machine.ledger", "paxosd.core.candidate"
 _GATEWAY, _STRANGERS, _READERS = "paxosd.core.gateway", "paxosd.core.strangers", "paxosd.core.readers"
@@ -358,6 +358,26 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "reads above a client's share are forgotten in silence",
         ((_READERS, "            return [asked]\n", "            return []\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a number of any height is taken",
+        (("paxosd.core.plausible", "        return claimed <= self._ceiling\n", "        return True\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a value is chosen on anybody's word",
+        ((_LEARNER, "if source not in (self.node_id, self.ballot.proposer):", "if False:"),),
+        listed=False,
+    ),
+    Bug(
+        "a life that is silent for ever is waited for",
+        ((_LIVES, "known is not None and now - known.heard_at < SILENT_S", "known is not None"),),
+        listed=False,
+    ),
+    Bug(
+        "a wiped directory does not count on",
+        ((_LIVES, "newcomer = self._met_at is None or now - self._met_at < NEWCOMER_S", "newcomer = False"),),
         listed=False,
     ),
     Bug(

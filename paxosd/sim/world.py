@@ -83,6 +83,7 @@ class SimNode:
         self.driver: Driver | None = None
         self.life = 0
         self.count = 0  # what its directory knows of its lives; a wiped one knows of none
+        self.own_life = OwnLife(0, 0)
         self.lost = False  # its directory is damaged for good
         self.paused_until = 0.0
         self.crash_after: int | None = None  # so many effects into the next turns
@@ -117,7 +118,7 @@ class SimNode:
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
         self._machine = WitnessedMachine(self.id, world.machine(), world.order)
         chance = Random(f"chance-{world.plan.seed}-{self.id}-{self.life}").getrandbits(CHANCE_BITS)
-        life = OwnLife(self.count, chance, self._keep_count)
+        self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(
             world.config,
             self.id,
@@ -125,10 +126,10 @@ class SimNode:
             self.transport,
             self._clock,
             Random(self._random.getrandbits(64)),
-            WatchedCodec(world.config, self.id, life.number, self._sent),
+            WatchedCodec(world.config, self.id, self.own_life.number, self._sent),
             self._machine,
             self._on_event,
-            life,
+            self.own_life,
         )
         self.driver = driver
         self._live(driver.recover)

@@ -36,7 +36,7 @@ from paxosd.core.messages import (
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote
-from tests.core.helpers import NOON, REPLICAS, membership
+from tests.core.helpers import LIMITS, NOON, REPLICAS, membership
 
 B = Ballot(3, "p1")
 HIGH = Ballot(2**63 - 1, "p1")
@@ -44,7 +44,7 @@ FAR = 2**63 - 1
 
 
 def admission(watermark: int = 1, *records: Any) -> Admission:
-    made = Admission(membership())
+    made = Admission(membership(), LIMITS)
     made.restore(records, watermark)
     return made
 
@@ -99,7 +99,7 @@ def test_every_node_may_say_how_it_is() -> None:
 
 
 def test_a_replica_has_every_role() -> None:
-    replicas = Admission(membership(REPLICAS))
+    replicas = Admission(membership(REPLICAS), LIMITS)
 
     for message in (Prepare(Ballot(1, "r1"), 1), Accepted(B, 1), Fetch(1), Ping(1)):
         assert replicas.refusal("r1", message, NOON) == ""
@@ -174,3 +174,18 @@ def test_a_node_that_lags_hears_a_leader_again_after_a_while_however_far_it_is_b
         now += 0.1
 
     assert now - NOON <= 120 * RISE_EVERY_S
+
+
+# ---- sizes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_value_that_could_not_be_told_again_is_refused_wherever_it_stands(extra: int) -> None:
+    value = bytes(LIMITS.carried_bytes_max + extra)
+    reason = "value larger than any message carries" if extra else ""
+
+    assert refused("p1", Accept(B, 1, value, 1)) == reason
+    assert refused("p1", Chosen(1, value)) == reason
+    assert refused("l1", Fetched(1, (b"v", value), 1)) == reason
+    assert refused("a1", Promise(B, 1, 5, True, (Vote(4, B, value),), 1, 1)) == reason
+    assert refused("a1", FetchedVotes(1, 5, 5, (Vote(4, B, value),), 1)) == reason

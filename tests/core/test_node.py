@@ -64,6 +64,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
         return Replica(
             "r1",
             members,
+            LIMITS,
             Proposer("r1", members, TIMING, LIMITS, Random(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
@@ -116,10 +117,44 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
 
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
-    stage = Stage(lambda disk: Node("a1", membership(), acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk)))
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
     stage.deliver("l1", Fetch(1))
 
     stage.expect_ignored("Fetch is for another role")
+
+
+def test_no_role_sees_what_its_sender_may_not_say_nor_a_number_far_above_what_is_known() -> None:
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
+    stage.deliver("l1", Prepare(Ballot(1, "l1"), 1))
+    stage.deliver("p1", Prepare(Ballot(2**63 - 1, "p1"), 1))
+    stage.deliver("p1", Heartbeat(Ballot(1, "p1"), 1, 2**63 - 1, 0))
+
+    stage.expect_silence()
+    assert stage.agent.ignored == {
+        "Prepare is not for the sender's role": 1,
+        "round far above what is known": 1,
+        "slot far above what is known": 1,
+    }
+
+
+def test_a_node_believes_itself() -> None:
+    stage = replica()
+    stage.deliver("r1", Chosen(1, noop()))
+
+    stage.expect_chosen((1, noop()))
+    stage.set_aside()
+
+
+def test_a_flood_of_pings_is_answered_once_in_a_turn_and_one_of_ballots_reported_once_in_a_while() -> None:
+    stage = replica()
+    stage.deliver("r2", *map(Ping, range(1000)), *(heartbeat(Ballot(round_, "r2")) for round_ in range(1, 1000)))
+    stage.deliver("r2", *(heartbeat(Ballot(round_, "r2")) for round_ in range(1000, 2000)))
+
+    assert [pong.sequence for _, pong in stage.take(Pong)] == [999]
+    assert [event.fields["ballot"] for event in stage.events] == ["999.r2"]
+    stage.set_aside()
 
 
 def test_what_its_roles_ignore_is_counted_together() -> None:
@@ -155,10 +190,14 @@ def test_every_role_gets_back_what_an_earlier_life_recorded() -> None:
 
 def test_a_pong_of_each_role_tells_what_it_has() -> None:
     members = membership()
+
+    def learn(disk: History) -> Learner:
+        return Learner("l1", members, TIMING, LIMITS, disk, Random(1))
+
     nodes: list[Stage[Node]] = [
-        Stage(lambda disk: Node("a1", members, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
-        Stage(lambda _: Node("p1", members, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
-        Stage(lambda disk: Node("l1", members, learner=Learner("l1", members, TIMING, LIMITS, disk, Random(1)))),
+        Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
+        Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
+        Stage(lambda disk: Node("l1", members, LIMITS, learner=learn(disk))),
     ]
     pongs = []
     for stage in nodes:
@@ -253,7 +292,7 @@ def test_the_next_deadline_is_the_first_of_any_role() -> None:
     parts = [part.next_deadline() for part in stage.agent._parts]
 
     assert stage.agent.next_deadline() == min(due for due in parts if due is not None)
-    assert Node("x", membership()).next_deadline() is None
+    assert Node("x", membership(), LIMITS).next_deadline() is None
 
 
 def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:

@@ -463,3 +463,12 @@ def test_its_own_heartbeat_is_no_news() -> None:
 
     assert stage.agent.leading
     assert stage.agent.watermark == FIRST_SLOT
+
+
+def test_a_round_on_disk_above_which_none_fits_is_reported_and_no_campaign_begins() -> None:
+    stage = proposer(records=[Round(2**63 - 1)])
+    stage.wait(10 * TIMING.election_s)
+
+    assert [event.name for event in stage.events] == ["rounds.exhausted"]
+    stage.events.clear()
+    stage.expect_silence()
