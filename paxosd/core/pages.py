@@ -8,7 +8,7 @@ from paxosd.core.types import Entry, Page, Revision
 
 ANSWERED_PER_TURN_MAX = 64
 """How many reads one turn answers."""
-BYTES_PER_TURN_MAX = 1024 * 1024
+BYTES_PER_TURN_MAX = 256 * 1024
 """How much one turn reads of its history for clients and sends to them, and one page more."""
 SLOT_BYTES = 1024
 """What a slot counts for besides its value: to read an empty one takes as long as to send so much."""
