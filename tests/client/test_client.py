@@ -216,7 +216,8 @@ def test_o05_without_a_file_the_cluster_says_it_and_what_was_sent_beside_is_appl
 
 BAD_CALLS: dict[str, tuple[Callable[[Client], object], type[Exception], str]] = {
     "a text": (lambda client: client.propose("text"), TypeError, "bytes, not str"),  # type: ignore[arg-type]
-    "a bytearray": (lambda client: client.propose(bytearray(1)), TypeError, "bytes, not bytearray"),  # type: ignore[arg-type]
+    "nothing": (lambda client: client.propose(None), TypeError, "bytes, not NoneType; make bytes of it"),  # type: ignore[arg-type]
+    "a number": (lambda client: client.propose(7), TypeError, r"bytes, not int; .* str\(value\).encode"),  # type: ignore[arg-type]
     "no time": (lambda client: client.propose(b"", timeout=0), ValueError, "above 0"),
     "less than no time": (lambda client: client.propose_async(b"", timeout=-1), ValueError, "above 0"),
     "no number": (lambda client: client.propose(b"", timeout=float("nan")), ValueError, "above 0"),
@@ -356,7 +357,7 @@ def test_o02_a_client_that_is_full_says_so_in_time_and_when_it_is_closed(silent:
     client = Client([silent], timeout=60)
     for _ in range(WINDOW_COMMANDS_MAX):
         client.propose_async(b"v")
-    while not client._session.is_full:
+    while not client._worker.session.is_full:
         pass
     full = within(0.2, lambda: client.propose_async(b"one more", timeout=0.2))
 
@@ -445,6 +446,7 @@ class Recorder:
 
     def __init__(self, digests: dict[str, bytes] | None = None) -> None:
         self.digests = digests or {}
+        self.troubles: dict[str, str] = {}
         self.sent: list[str] = []
         self.waits: list[float | None] = []
         self._frames: list[bytes] = []
@@ -568,7 +570,7 @@ def test_a_call_that_waits_in_another_thread_ends_when_the_client_is_closed(sile
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not client._session._questions:
+    while not client._worker.session._questions:
         pass
     client.close()
     thread.join(5)
