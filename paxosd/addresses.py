@@ -98,9 +98,9 @@ def _in_brackets(host: str, text: str) -> str:
 
 
 def _host(host: str, text: str) -> str:
-    """The host name or IPv4 address; a host whose last part is a number is no name (nobody could tell them apart)."""
+    """The host name or IPv4 address; what has nothing but numbers is no name, for systems read numbers into it."""
     labels = host.removesuffix(".").split(".")
-    if _NUMBER_LIKE.fullmatch(labels[-1]):
+    if all(_NUMBER_LIKE.fullmatch(label) for label in labels):
         number = _number(host)
         if number is None:
             raise ValueError(f"{text!r} has no IPv4 address before the colon: four numbers up to 255, as 10.0.0.1:7000")
@@ -122,6 +122,8 @@ def _host(host: str, text: str) -> str:
 
 def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host)
+        number = ipaddress.ip_address(host)
     except ValueError:
         return None
+    mapped = number.ipv4_mapped if isinstance(number, ipaddress.IPv6Address) else None
+    return mapped or number  # versions of Python write a mapped one in different ways

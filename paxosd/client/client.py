@@ -14,6 +14,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -205,7 +206,7 @@ class Client:
         self._worker.submit(question)
         self._worker.wait(question, None)
         if question.error is not None:
-            raise question.error
+            raise copy(question.error)
         if question.answer is None:
             raise verdicts.thread_is_stuck(of_question=True)
         return question.answer

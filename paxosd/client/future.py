@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from typing import TYPE_CHECKING, NoReturn
 
 from paxosd.client import verdicts
@@ -35,21 +36,25 @@ class Future:
         `timeout`, in seconds, bounds this wait, not the command: a plain `TimeoutError` says that the command goes
         on, and that its result can be asked for again. None: until the command's own time is over.
         """
-        error = self.exception(timeout)
-        if error is not None:
-            raise error
+        self._await(timeout)
+        if self._command.error is not None:
+            raise copy(self._command.error)  # an error that was raised holds its callers, and they the client
         assert self._command.receipt is not None
         return self._command.receipt
 
     def exception(self, timeout: float | None = None) -> PaxosError | None:
         """Wait as `result` does, and give the error instead of raising it; None if there is a receipt."""
+        self._await(timeout)
+        return copy(self._command.error)
+
+    def _await(self, timeout: float | None) -> None:
         timeout_s = None if timeout is None else seconds(timeout, least=0.0)
         self._worker.wait(self._command, timeout_s)
         if self._command.done:
-            return self._command.error
+            return
         if timeout_s is not None and time.monotonic() < self._command.deadline + GRACE_S:
             raise TimeoutError("no result yet; the command goes on, and result() may be called again")
-        return verdicts.thread_is_stuck()
+        raise verdicts.thread_is_stuck()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a future cannot be pickled or copied: it waits in this process; pass on what result() gives")

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from paxosd.core.types import Instant
+from paxosd.transport.base import NAME_NOT_FOUND
 
 AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
@@ -22,8 +23,6 @@ HINT_AVOIDED_S_MAX = 640.0
 """How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
 HINT_EVERY_S = 1.0
 """How often a hint is followed: gateways that disagree about the leader may not send a client to and fro."""
-NOT_FOUND = "name not found"
-"""How the trouble begins that a link has with a name that stands for nothing."""
 
 
 class Gateways:
@@ -53,7 +52,7 @@ class Gateways:
     def names_not_found(self) -> list[str]:
         """What is to be told if no address leads anywhere because its name is unknown; else nothing."""
         told = list(dict.fromkeys(self._objection(known) for known in self._known))
-        return told if all(why.startswith(NOT_FOUND) for why in told) else []
+        return told if all(why.startswith(NAME_NOT_FOUND) for why in told) else []
 
     @property
     def none_left(self) -> bool:

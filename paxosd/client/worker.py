@@ -1,7 +1,8 @@
 """The thread of a client: a `Session` and a link that it alone moves, and where callers of other threads wait for it.
 
 Laws:
-1. It knows calls, and not the `Client`: a client that everybody forgot can go, and takes the thread with it.
+1. It knows calls, and not the `Client`: a client that everybody forgot can go, and takes the thread with it. So callers
+   raise copies of what is noted here: an error that was raised holds all their variables.
 2. Whatever ends the thread is told to every call that is under way, and to every later one.
 3. A caller waits for its own call: it is woken by its result and by nothing else. If the thread should fail to give one
    in time, the caller gives up by itself.
@@ -19,7 +20,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from paxosd import native
 from paxosd.client import verdicts
@@ -256,13 +256,14 @@ def _open(turnstile: LockType) -> None:
 _nobodys = native.allocate_lock()
 _nobodys.acquire()
 
-_living: WeakSet[Worker] = WeakSet()
+_living: set[Worker] = set()
+"""Those whose thread runs."""
 
 
 def _end_all() -> None:
     """At the end of the interpreter, after which no thread of Python goes on: release what is open."""
     until = time.monotonic() + EXIT_S_MAX
-    living = list(_living)
+    living = _living.copy()
     for worker in living:
         worker.stop()
     for worker in living:

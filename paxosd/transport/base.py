@@ -18,6 +18,8 @@ from typing import NamedTuple, Protocol
 
 from paxosd.core.types import ClientAddress, NodeId
 
+NAME_NOT_FOUND = "name not found"
+
 
 class Inbound(NamedTuple):
     """A frame that came in. `client` is None on the peer plane; who sent it, the frame itself says."""
@@ -66,7 +68,10 @@ class ClientLink(Protocol):
 
     @property
     def troubles(self) -> Mapping[str, str]:
-        """Why gateways cannot be reached, as far as it is known, by address; always up to date."""
+        """Why gateways cannot be reached, as far as it is known, by address; always up to date.
+
+        It begins with `NAME_NOT_FOUND` if the name in the address stands for nothing.
+        """
         ...
 
     def send(self, gateway: str, frame: bytes) -> None:

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from paxosd.addresses import Endpoint, dialled
 from paxosd.native import NativeThread
-from paxosd.transport.base import TransportError
-from paxosd.transport.shortage import thread_shortage
+from paxosd.transport.base import NAME_NOT_FOUND, TransportError
+from paxosd.transport.shortage import Shortage, require_descriptors, thread_shortage
 
 AGAIN_AFTER_S = 0.5
+LOOK_UP_DESCRIPTORS = 4
 TOLD_EVERY_S = 300.0
 """How often the same name is complained about."""
 
@@ -92,8 +93,7 @@ class Names:
             found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
             self._answer(url, [_url(address, endpoint.port) for *_, address in found], "")
         except (OSError, UnicodeError, MemoryError) as error:
-            why = getattr(error, "strerror", None) or type(error).__name__
-            self._answer(url, [], f"name not found: {endpoint.host} ({why})")
+            self._answer(url, [], _trouble(endpoint.host, error))
 
     def _answer(self, url: str, numbers: Sequence[str], trouble: str) -> None:
         if not self._closed:
@@ -116,6 +116,16 @@ class Names:
     def close(self) -> None:
         """Forget what was asked; a look-up that hangs ends by itself."""
         self._closed = True
+
+
+def _trouble(host: str, error: Exception) -> str:
+    try:
+        require_descriptors(LOOK_UP_DESCRIPTORS)  # without which the system says what it likes
+    except Shortage as shortage:
+        return f"{host} cannot be looked up: {shortage}"
+    if isinstance(error, MemoryError):
+        return f"{host} cannot be looked up: no memory"
+    return f"{NAME_NOT_FOUND}: {host} ({getattr(error, 'strerror', None) or error})"
 
 
 def address_of(url: str) -> Endpoint:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import zmq
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound, TransportError
+from paxosd.transport.base import NAME_NOT_FOUND, Inbound, TransportError
 from paxosd.transport.dealer import Dealer
 from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.names import AGAIN_AFTER_S, Names
@@ -172,10 +172,8 @@ class ZeroMQTransport:
 
     def _tell_of_name(self, url: str, why: str) -> None:
         peers = ", ".join(peer for peer, dealer in self._dealers.items() if dealer.url == url)
-        log.warning(
-            "%s; so %s cannot be reached at %s, which is looked up again every %g s: check the name in the membership "
-            "file and the name server, or start that node", why, peers or "a node", url, AGAIN_AFTER_S,
-        )  # fmt: skip
+        advice = ": check the name and the name server, or start that node" if why.startswith(NAME_NOT_FOUND) else ""
+        log.warning("%s; %s at %s is tried again every %g s%s", why, peers, url, AGAIN_AFTER_S, advice)
 
     def _attend(self, ready: object) -> None:
         for dealer in self._dealers.values():
