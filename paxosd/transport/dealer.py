@@ -8,6 +8,7 @@ Laws:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -22,7 +23,12 @@ HURRIED_CONNECT_MS = 500
 HURRIED_HANDSHAKE_MS = 1000
 """How long a number may be silent while there are others to try."""
 
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
+REFUSED_WITHIN_S = 0.25
+"""Who fails sooner was told so by somebody; nobody says anything where packets are swallowed."""
+
+_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
+)  # DELAYED: it has begun to connect; CLOSED: in vain
 
 
 class Dealer:
@@ -53,6 +59,7 @@ class Dealer:
         self._route = Route() if route is None else route
         self._has_name = address_of(url).has_name
         self._number = ""
+        self._begun_at = 0.0
         self._events: zmq.Socket[bytes] | None = None
         self._large = LargeFrames()
         self.dial()
@@ -96,6 +103,7 @@ class Dealer:
         self.socket.connect(number)
         self._poller.register(self.socket, zmq.POLLIN)
         self._number = number
+        self._begun_at = time.monotonic()
 
     def send(self, *parts: bytes) -> bool:
         """Whether this was sent; else nobody is connected, or it takes nothing more."""
@@ -121,13 +129,20 @@ class Dealer:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self.reached, self.trouble = True, ""
             self._route.answered(self._number)
+        elif event == zmq.EVENT_CONNECT_DELAYED:
+            self._begun_at = time.monotonic()
         elif self.reached:  # and lost: perhaps the name stands for something else now
             self.reached = False
             if self._has_name:
                 self._names.ask(self.url)
         else:
-            self.trouble = f"nobody answers at {self._number.removeprefix('tcp://')}"
+            self._note_silence()
             self._go_on()
+
+    def _note_silence(self) -> None:
+        number = self._number.removeprefix("tcp://")
+        refused = time.monotonic() - self._begun_at < REFUSED_WITHIN_S
+        self.trouble = f"{number} refuses connections, or no way leads there" if refused else f"{number} is silent"
 
     def _go_on(self) -> None:
         """Leave a number at which nobody answers for the next one; after the last, look the name up again."""
@@ -147,7 +162,8 @@ class Dealer:
         """Whoever waited for this link waits no longer; the next one to this address begins where it stopped."""
         if self._number and not self.reached:
             self._route.silent(self._number)
-            self.trouble = self.trouble or f"nobody answers at {self._number.removeprefix('tcp://')}"
+            if not self.trouble:
+                self._note_silence()
         self.hang_up()
 
     def hang_up(self) -> None:
