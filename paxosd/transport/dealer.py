@@ -26,6 +26,8 @@ HURRIED_HANDSHAKE_MS = 1000
 REFUSED_WITHIN_S = 0.25
 """Who fails sooner was told so by somebody; nobody says anything where packets are swallowed."""
 
+_REFUSED = "refuses connections, or no way leads there"
+_SILENT = "is silent"
 _EVENTS = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
 )  # DELAYED: it has begun to connect; CLOSED: in vain
@@ -68,6 +70,7 @@ class Dealer:
         """Connect anew, to what the name stands for now."""
         self.hang_up()
         if self._has_name:
+            self.trouble = f"{address_of(self.url).host} is looked up, and the name server has not answered yet"
             self._names.ask(self.url)
         else:
             self.found([self.url])
@@ -85,6 +88,7 @@ class Dealer:
 
     def _connect(self, number: str) -> None:
         self.hang_up()
+        self.trouble = ""
         try:
             require_descriptors(LINK_DESCRIPTORS)
             self._open(number)
@@ -136,13 +140,12 @@ class Dealer:
             if self._has_name:
                 self._names.ask(self.url)
         else:
-            self._note_silence()
+            refused = time.monotonic() - self._begun_at < REFUSED_WITHIN_S
+            self._note(_REFUSED if refused else _SILENT)
             self._go_on()
 
-    def _note_silence(self) -> None:
-        number = self._number.removeprefix("tcp://")
-        refused = time.monotonic() - self._begun_at < REFUSED_WITHIN_S
-        self.trouble = f"{number} refuses connections, or no way leads there" if refused else f"{number} is silent"
+    def _note(self, trouble: str) -> None:
+        self.trouble = f"{self._number.removeprefix('tcp://')} {trouble}"
 
     def _go_on(self) -> None:
         """Leave a number at which nobody answers for the next one; after the last, look the name up again."""
@@ -163,7 +166,7 @@ class Dealer:
         if self._number and not self.reached:
             self._route.silent(self._number)
             if not self.trouble:
-                self._note_silence()
+                self._note(_SILENT)
         self.hang_up()
 
     def hang_up(self) -> None:

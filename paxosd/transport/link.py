@@ -68,6 +68,7 @@ class ZeroMQLink:
         self._unanswered_bytes = 0
         route = self._routes.setdefault(gateway, Route())
         self._dealer = Dealer(gateway, self._open_dealer, self._poller, self._names, route)
+        self._note_trouble()
 
     def _open_dealer(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)

@@ -60,7 +60,7 @@ def test_what_is_sent_before_a_gateway_is_there_reaches_it_once_it_is(link: Zero
     (port,) = free_ports(1)
     link.send(f"tcp://127.0.0.1:{port}", b"one")
     link.send(f"tcp://127.0.0.1:{port}", b"two")
-    while not link.troubles:
+    while not link.troubles:  # until it was dialled in vain
         link.receive(0.1)
     assert link.troubles == {f"tcp://127.0.0.1:{port}": f"127.0.0.1:{port} refuses connections, or no way leads there"}
     with closing(Gateway(port)) as gateway:
