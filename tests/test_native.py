@@ -101,3 +101,15 @@ print(native.wait(held, 0.2), 0.2 <= time.monotonic() - begin < 1.0, 5 < len(sle
 """
 
     assert run_green(program) == "False True True"
+
+
+def test_a_local_cluster_refuses_a_patched_process_at_once() -> None:
+    program = """
+from paxosd import Client, ConfigurationError
+try:
+    Client.local()
+except ConfigurationError as error:
+    print(error)
+"""
+
+    assert "start `paxosd local --serve` beside it" in run_green(program)

@@ -21,6 +21,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, NoReturn
 
+from paxosd import native
 from paxosd.client import arguments, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt
@@ -124,6 +125,11 @@ class Client:
         """
         from paxosd.local import local_client, local_config  # noqa: PLC0415 (which imports this module)
 
+        if native.is_patched():
+            raise ConfigurationError(
+                "a local cluster needs the threads of the system, and gevent or eventlet patched this process: start "
+                "`paxosd local --serve` beside it, and make a Client of the addresses that it prints"
+            )
         counts = {"proposers": proposers, "acceptors": acceptors, "learners": learners, "replicas": replicas}
         for what, number in counts.items():
             nodes(what, number)

@@ -17,7 +17,7 @@ from zmq.utils.monitor import recv_monitor_message
 from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.names import Names, address_of
 from paxosd.transport.route import Route
-from paxosd.transport.shortage import LINK_DESCRIPTORS, Shortage, require_descriptors
+from paxosd.transport.shortage import LINK_DESCRIPTORS, Shortage, room_for
 
 HURRIED_CONNECT_MS = 500
 HURRIED_HANDSHAKE_MS = 1000
@@ -29,8 +29,12 @@ REFUSED_WITHIN_S = 0.25
 _REFUSED = "refuses connections, or no way leads there"
 _SILENT = "is silent"
 _EVENTS = (
-    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
-)  # DELAYED: it has begun to connect; CLOSED: in vain
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_CONNECT_DELAYED  # it has begun to connect
+    | zmq.EVENT_CLOSED  # in vain
+    | zmq.EVENT_CONNECT_RETRIED  # it will begin, after any of the others, or could not begin at all
+    | zmq.EVENT_DISCONNECTED
+)
 
 
 class Dealer:
@@ -62,6 +66,7 @@ class Dealer:
         self._has_name = address_of(url).has_name
         self._number = ""
         self._begun_at = 0.0
+        self._last_event = 0
         self._events: zmq.Socket[bytes] | None = None
         self._large = LargeFrames()
         self.dial()
@@ -90,8 +95,8 @@ class Dealer:
         self.hang_up()
         self.trouble = ""
         try:
-            require_descriptors(LINK_DESCRIPTORS)
-            self._open(number)
+            with room_for(LINK_DESCRIPTORS):
+                self._open(number)
         except (Shortage, zmq.ZMQError, MemoryError) as error:
             self.hang_up()
             self.trouble = str(error) or "no memory"
@@ -108,6 +113,7 @@ class Dealer:
         self._poller.register(self.socket, zmq.POLLIN)
         self._number = number
         self._begun_at = time.monotonic()
+        self._last_event = 0
 
     def send(self, *parts: bytes) -> bool:
         """Whether this was sent; else nobody is connected, or it takes nothing more."""
@@ -130,6 +136,9 @@ class Dealer:
         return True
 
     def _on_event(self, event: int) -> None:
+        before, self._last_event = self._last_event, event
+        if event == zmq.EVENT_CONNECT_RETRIED and before not in (0, event):
+            return
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self.reached, self.trouble = True, ""
             self._route.answered(self._number)

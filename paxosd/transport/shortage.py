@@ -9,10 +9,12 @@ Laws:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import zmq
 
-from paxosd.native import NativeThread, allocate_lock
+from paxosd.native import NativeThread, allocate_lock, allocate_rlock
 from paxosd.transport.base import TransportError
 
 CONTEXT_DESCRIPTORS = 20
@@ -24,6 +26,18 @@ CONTEXT_THREADS = 2
 
 class Shortage(TransportError):
     """This process may not have as many threads, file descriptors or as much memory as are needed."""
+
+
+@contextmanager
+def room_for(descriptors: int, threads: int = 0) -> Iterator[None]:
+    """Whoever makes something of libzmq does it in here; raises `Shortage` if there is no room for it.
+
+    One at a time, or several would count on the same room. It lets its own thread in again, where a finalizer may run.
+    """
+    with _making:
+        require_descriptors(descriptors)
+        require_threads(threads)
+        yield
 
 
 def require_descriptors(count: int) -> None:
@@ -71,11 +85,21 @@ def thread_shortage(error: BaseException) -> Shortage:
 
 def open_context() -> zmq.Context[zmq.Socket[bytes]]:
     """A context whose threads run; raises `Shortage` where libzmq would end the process."""
-    require_descriptors(CONTEXT_DESCRIPTORS)
-    require_threads(CONTEXT_THREADS)
-    try:
-        context = zmq.Context()
-        context.socket(zmq.PAIR).close(linger=0)  # the first socket is what starts them
-    except (zmq.ZMQError, MemoryError) as error:
-        raise Shortage(f"no socket: {error or 'no memory'}; close files, or raise the limit (ulimit -n)") from error
-    return context
+    with room_for(CONTEXT_DESCRIPTORS, CONTEXT_THREADS):
+        try:
+            context = zmq.Context()
+            context.socket(zmq.PAIR).close(linger=0)  # the first socket is what starts them
+        except (zmq.ZMQError, MemoryError) as error:
+            raise Shortage(f"no socket: {error or 'no memory'}; close files, or raise the limit (ulimit -n)") from error
+        return context
+
+
+_making = allocate_rlock()
+
+
+def _after_fork() -> None:
+    global _making  # the parent's may have been held by a thread that is not here
+    _making = allocate_rlock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

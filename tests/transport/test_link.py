@@ -9,7 +9,6 @@ from contextlib import closing
 import pytest
 import zmq
 
-from paxosd.transport import dealer
 from paxosd.transport.link import UNANSWERED_BYTES_MAX, UNSENT_BYTES_MAX, ZeroMQLink
 from paxosd.transport.shortage import Shortage
 from tests.system.daemons import free_ports
@@ -106,7 +105,7 @@ def test_without_descriptors_a_gateway_is_dialled_later_and_says_why_not_now(
 
     with closing(Gateway(*free_ports(1))) as gateway:
         with monkeypatch.context() as shortage:
-            shortage.setattr(dealer, "require_descriptors", used_up)
+            shortage.setattr("paxosd.transport.shortage.require_descriptors", used_up)
             link.send(gateway.url, b"patient")
             link.receive(0.05)
             assert link.troubles == {gateway.url: "no file descriptors"}

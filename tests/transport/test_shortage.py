@@ -107,3 +107,34 @@ def test_threads_that_were_started_end_when_one_more_could_not_be(monkeypatch: p
         require_threads(2)
 
     assert started[0].join(10)
+
+
+def test_many_threads_that_make_clients_at_once_are_served_or_refused_and_so_is_a_child_that_forks_meanwhile() -> None:
+    told = run("""
+descriptors(60)
+told = []
+def make():
+    for _ in range(10):
+        told.append(attempt_one())
+def attempt_one():
+    try:
+        link().close()
+        return True
+    except Shortage:
+        return False
+threads = [threading.Thread(target=make) for _ in range(8)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        descriptors(200)
+        os._exit(not attempt_one())
+    children.append(child)
+for thread in threads:
+    thread.join()
+print(len(told), any(told), [os.waitpid(child, 0)[1] for child in children])
+""")
+
+    assert told == ["80 True [0, 0, 0, 0, 0]"]
