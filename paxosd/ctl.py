@@ -113,11 +113,11 @@ def _fail(code: Exit, reason: object) -> int:
 
 
 def _exit_code(error: Exception) -> Exit:
-    from paxosd.client.errors import ConfigurationError, TooLarge, WrongCluster
+    from paxosd.client.errors import ConfigurationError, OutOfResources, TooLarge, WrongCluster
 
     if isinstance(error, ConfigurationError | WrongCluster):
         return Exit.CONFIGURATION
-    return Exit.ERROR if isinstance(error, TooLarge) else Exit.UNKNOWN
+    return Exit.ERROR if isinstance(error, TooLarge | OutOfResources) else Exit.UNKNOWN
 
 
 # ---- what is asked ---------------------------------------------------------------------------
