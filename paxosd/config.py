@@ -18,8 +18,9 @@ from pathlib import Path
 
 import paxosd.config_env as environment
 import paxosd.config_values as values
+from paxosd import addresses
+from paxosd.addresses import Endpoint
 from paxosd.config_section import Findings, Section
-from paxosd.config_values import Endpoint
 from paxosd.config_yaml import DOCUMENT_BYTES_MAX, Table, YamlError, read
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership, Role
@@ -193,8 +194,8 @@ def _node(nodes: Section, node_id: str, transport: str) -> NodeConfig | None:
         section.wrong("address", "is missing")
     address = section.value("address", _dialled, None)
     client = section.value("client", _dialled, None)
-    listen = section.value("listen", _bound, values.behind(address))
-    client_listen = section.value("client_listen", _bound, values.behind(client))
+    listen = section.value("listen", _bound, addresses.behind(address))
+    client_listen = section.value("client_listen", _bound, addresses.behind(client))
     weight = section.value("weight", values.whole(1, WEIGHT_MAX), 1)
     if role is None:
         return None
@@ -204,11 +205,11 @@ def _node(nodes: Section, node_id: str, transport: str) -> NodeConfig | None:
 
 
 def _dialled(text: str) -> Endpoint | None:
-    return values.dialled(text)
+    return addresses.dialled(text)
 
 
 def _bound(text: str) -> Endpoint | None:
-    return values.bound(text)
+    return addresses.bound(text)
 
 
 def _check_role(section: Section, node: NodeConfig) -> None:

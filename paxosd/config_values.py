@@ -1,4 +1,6 @@
-"""One value of the membership file, from the text that was written: a name, a number, a duration, an address.
+"""One value of the membership file, from the text that was written: a name, a number, a duration.
+
+Addresses are in `addresses.py`, for clients ask there, too.
 
 Each function gives the value or raises a ValueError whose text says what was written, what is wrong with it, and what
 would be right.
@@ -7,10 +9,8 @@ would be right.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 WORDS_OF_YAML = ("no", "yes", "on", "off", "true", "false", "null")
@@ -108,61 +108,3 @@ def path(text: str) -> str:
     if text.startswith("~"):
         raise ValueError(f"{text!r} begins with ~, which means nothing here; write the path in full")
     return text
-
-
-# ---- addresses -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A host and a port; the host `*` stands for all interfaces."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        return f"tcp://{self}"
-
-
-def bound(text: str) -> Endpoint:
-    """Where a node listens: an IP address, `*` or an interface, and a port."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not re.fullmatch(r"[1-9]\d{0,4}", port, re.ASCII) or int(port) > 65535:
-        raise ValueError(f"{text!r} is not host:port with a port from 1 to 65535, such as a1:7000")
-    if host.startswith("[") and host.endswith("]"):
-        return Endpoint(_ipv6(host[1:-1], text), int(port))
-    if ":" in host:
-        raise ValueError(f"{text!r} has a colon in its host; an IPv6 address stands in brackets, such as [::1]:7000")
-    if not re.fullmatch(r"\*|[A-Za-z0-9._-]+", host):
-        raise ValueError(f"{text!r} has no host name or IP address before the colon")
-    return Endpoint(host, int(port))
-
-
-def dialled(text: str) -> Endpoint:
-    """Where others reach a node: a host name or an IP address, and a port."""
-    endpoint = bound(text)
-    if endpoint.host in ("*", "0.0.0.0", "::"):
-        raise ValueError(f"{text!r} says where to listen, not where to reach the node; write its host name or address")
-    return endpoint
-
-
-def _ipv6(host: str, text: str) -> str:
-    try:
-        return str(ipaddress.IPv6Address(host))
-    except ValueError as error:
-        raise ValueError(f"{text!r} has no IPv6 address in its brackets") from error
-
-
-def behind(address: Endpoint | None) -> Endpoint | None:
-    """Where to listen for what others dial: that very IP address, or all interfaces behind a host name."""
-    if address is None:
-        return None
-    try:
-        ipaddress.ip_address(address.host)
-    except ValueError:
-        return Endpoint("127.0.0.1" if address.host == "localhost" else "*", address.port)
-    return address

@@ -57,12 +57,12 @@ def command(arguments: Sequence[str], connected: Callable[[Options], Client]) ->
 
 
 def _exit_code(error: Exception) -> int:
-    from paxosd.client.errors import ConfigurationError, TooLarge, WrongCluster
+    from paxosd.client.errors import ConfigurationError, OutOfResources, TooLarge, WrongCluster
     from paxosd.exits import Exit
 
     if isinstance(error, ConfigurationError | WrongCluster):
         return Exit.CONFIGURATION
-    return Exit.ERROR if isinstance(error, TooLarge) else Exit.UNKNOWN
+    return Exit.ERROR if isinstance(error, TooLarge | OutOfResources) else Exit.UNKNOWN
 
 
 def _value(options: Options) -> bytes | None:

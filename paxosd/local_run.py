@@ -13,8 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from paxosd.client import Client
-from paxosd.client.client import Future
+from paxosd.client import Client, Future
 from paxosd.client.errors import PaxosError
 from paxosd.core.types import NodeId, Revision
 from paxosd.local import LocalCluster

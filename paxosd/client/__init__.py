@@ -1,11 +1,12 @@
-"""The client library: a pure `session.py`, and a thin shell with one thread around it, `client.py`."""
+"""The client library: a pure `session.py`, one thread around it in `worker.py`, and a thin shell, `client.py`."""
 
 from paxosd.client.calls import Receipt
-from paxosd.client.client import Client, Future
+from paxosd.client.client import Client
 from paxosd.client.errors import (
     ClientClosed,
     ConfigurationError,
     NoQuorum,
+    OutOfResources,
     Overloaded,
     PaxosError,
     ProposeTimeout,
@@ -15,6 +16,7 @@ from paxosd.client.errors import (
     Unavailable,
     WrongCluster,
 )
+from paxosd.client.future import Future
 from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.types import Entry
 
@@ -26,6 +28,7 @@ __all__ = [
     "Future",
     "NoQuorum",
     "NodeStatus",
+    "OutOfResources",
     "Overloaded",
     "PaxosError",
     "ProposeTimeout",

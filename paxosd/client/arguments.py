@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from paxosd.addresses import dialled
+from paxosd.client import verdicts
 from paxosd.client.errors import ConfigurationError
 from paxosd.core.types import Revision
-from paxosd.transport.base import TransportError
-from paxosd.transport.names import host_and_port
 
 SECONDS_MAX = 1e6
 """Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""
@@ -26,13 +26,30 @@ def addresses(endpoints: Sequence[str], any_scheme: bool = False) -> list[str]:
 def _address(endpoint: object, any_scheme: bool) -> str:
     if not isinstance(endpoint, str):
         raise ConfigurationError(f"an endpoint is a text such as {EXAMPLE}, not {endpoint!r}")
-    url = endpoint if "://" in endpoint else f"tcp://{endpoint}"
-    if not any_scheme or url.startswith("tcp://"):
-        try:
-            host_and_port(url)
-        except TransportError as error:
-            raise ConfigurationError(f"endpoint {endpoint!r} is no address: write host:port, {EXAMPLE}") from error
-    return url
+    scheme, divider, rest = endpoint.partition("://")
+    if any_scheme and divider and scheme != "tcp":
+        return endpoint
+    try:
+        return dialled(rest if scheme == "tcp" and divider else endpoint).url
+    except ValueError as error:
+        raise ConfigurationError(f"endpoint {endpoint!r} is no address: {error}; write host:port, {EXAMPLE}") from error
+
+
+def value(given: object, bytes_max: int) -> bytes:
+    """A value as the bytes that it has now, whatever becomes of the object. Raises `TypeError` or `TooLarge`."""
+    if isinstance(given, str):
+        raise TypeError("a value is bytes, not str; encode it first, such as value.encode()")
+    try:
+        view = memoryview(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"a value is bytes, not {type(given).__name__}; make bytes of it first, such as str(value).encode()"
+        ) from None
+    if "O" in view.format:
+        raise TypeError(f"a value is bytes, and {type(given).__name__} has references to objects; encode it first")
+    if view.nbytes > bytes_max:
+        raise verdicts.too_large(view.nbytes, bytes_max)
+    return given if type(given) is bytes else view.tobytes()
 
 
 def seconds(timeout: float, least: float | None = None) -> float:

@@ -1,75 +1,46 @@
-"""The client: a `Session` behind one background thread, which alone uses the network.
+"""The client: what users call. The work is done by a `Worker`, whose one thread alone uses the network.
 
 Laws:
-1. No call outlives its timeout: the thread fails what is overdue, and callers wait for the thread alone.
-2. Arguments are checked before anything is sent.
-3. Whatever ends the thread is told to every call that is under way, and to every later one.
-4. A client belongs to the process that made it: a fork has its memory, but not its thread.
+1. No call outlives its timeout.
+2. Arguments are checked before anything is made or sent.
+3. Nothing is left behind: by a client that is closed, that everybody forgot, that could not be made, or whose
+   interpreter ends.
+4. A client belongs to the process that made it (`worker.py` says why).
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import threading
 import time
-from collections import deque
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import count
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
-from paxosd.client import verdicts
+from paxosd import native
+from paxosd.client import arguments, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt
-from paxosd.client.errors import ClientClosed, ConfigurationError, Outcome, Overloaded, PaxosError, WrongCluster
+from paxosd.client.errors import ConfigurationError, OutOfResources
+from paxosd.client.future import Future
 from paxosd.client.session import Session
-from paxosd.codec import Codec, ForeignFrame, MalformedFrame
+from paxosd.client.worker import Worker
+from paxosd.codec import Codec
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.options import CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX
+from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision
-from paxosd.transport.base import ClientLink, TransportError
-from paxosd.transport.zeromq import ZeroMQLink
+from paxosd.transport.base import ClientLink
+from paxosd.transport.link import ZeroMQLink
+from paxosd.transport.shortage import Shortage
 
-SUBMITTED_MAX = 16384
-"""How many calls may wait for the thread; those behind wait for room."""
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_WAIT_MS = 1000
 """How long a gateway holds a follower's question when there is nothing new."""
-
-
-class Future:
-    """A value on its way; the result is a `Receipt`."""
-
-    __slots__ = ("_client", "_command")
-
-    def __init__(self, client: Client, command: Command) -> None:
-        self._client = client
-        self._command = command
-
-    def done(self) -> bool:
-        """Whether there is a result or an error."""
-        return self._command.done
-
-    def result(self, timeout: float | None = None) -> Receipt:
-        """Wait for the receipt; raises what `propose` raises.
-
-        `timeout`, in seconds, bounds this wait, not the command: a plain `TimeoutError` says that the command goes
-        on, and that its result can be asked for again. None: until the command's own time is over.
-        """
-        self._client._wait(self._command, timeout)
-        if self._command.error is not None:
-            raise self._command.error
-        assert self._command.receipt is not None
-        return self._command.receipt
-
-    def exception(self, timeout: float | None = None) -> PaxosError | None:
-        """Wait as `result` does, and give the error instead of raising it; None if there is a receipt."""
-        self._client._wait(self._command, timeout)
-        return self._command.error
 
 
 class Client:
@@ -79,7 +50,8 @@ class Client:
     is the default of every call, in seconds. `digest` is that of the membership file; empty: any cluster is right.
     Without a membership file the limits of the cluster are not known here, and only it can say `TooLarge`.
 
-    Raises `ConfigurationError` for endpoints that are no addresses.
+    Raises `ConfigurationError` for endpoints that are no addresses, and `OutOfResources` if this process may not have
+    the threads and file descriptors that a client needs.
     """
 
     def __init__(
@@ -96,23 +68,15 @@ class Client:
         urls = addresses(endpoints, any_scheme=link is not None)
         self._timeout = seconds(timeout)
         self._command_bytes_max = command_bytes_max
-        self._on_close = on_close
-        random = Random(secrets.randbits(64))
-        self._session = Session(urls, random)
-        name = f"client-{random.getrandbits(48):012x}"
-        self._codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
-        self._link = link if link is not None else ZeroMQLink(frame_bytes_max)
-        self._dialed = urls[0]
-        self._changed = threading.Condition()
-        self._awaited: list[Command | Question] = []  # once for each thread that sleeps
-        self._sleep_for_room = 0
-        self._submitted: deque[Command | Question] = deque()
+        self._on_close: Sequence[Callable[[], None]] = (on_close,)
         self._requests = count(1)
-        self._closed = False
-        self._ended: PaxosError | None = None
-        self._process = os.getpid()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        random = Random(secrets.randbits(64))
+        name = f"client-{random.getrandbits(48):012x}"
+        codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
+        link = _open_link(frame_bytes_max) if link is None else link
+        self._worker = Worker(Session(urls, random, link.troubles), codec, link, name)
+        weakref.finalize(self, self._worker.stop).atexit = False  # at the exit they are ended together, and waited for
+        self._worker.start()
 
     @classmethod
     def from_config(cls, config: str | Path | Config, **options: Any) -> Client:
@@ -161,6 +125,11 @@ class Client:
         """
         from paxosd.local import local_client, local_config  # noqa: PLC0415 (which imports this module)
 
+        if native.is_patched():
+            raise ConfigurationError(
+                "a local cluster needs the threads of the system, and gevent or eventlet patched this process: start "
+                "`paxosd local --serve` beside it, and make a Client of the addresses that it prints"
+            )
         counts = {"proposers": proposers, "acceptors": acceptors, "learners": learners, "replicas": replicas}
         for what, number in counts.items():
             nodes(what, number)
@@ -173,7 +142,7 @@ class Client:
 
     # ---- proposing ----
 
-    def propose(self, value: bytes, timeout: float | None = None) -> Receipt:
+    def propose(self, value: bytes | bytearray | memoryview, timeout: float | None = None) -> Receipt:
         """Put a value into the log, durably, once; returns where it stands.
 
         Raises, within `timeout` seconds, a `PaxosError` whose `outcome` says what became of it; before anything is
@@ -181,34 +150,14 @@ class Client:
         """
         return self.propose_async(value, timeout).result()
 
-    def propose_async(self, value: bytes, timeout: float | None = None) -> Future:
+    def propose_async(self, value: bytes | bytearray | memoryview, timeout: float | None = None) -> Future:
         """The same without waiting: many may be under way, and are applied in the order of these calls."""
-        if not isinstance(value, bytes):
-            raise TypeError(f"a value is bytes, not {type(value).__name__}; encode it first, such as value.encode()")
-        if len(value) > self._command_bytes_max:
-            raise verdicts.too_large(len(value), self._command_bytes_max)
+        kept = arguments.value(value, self._command_bytes_max)
         deadline = time.monotonic() + self._seconds(timeout)
-        command = Command(value, deadline)
-        self._await_room(deadline)
-        self._submit(command)
-        return Future(self, command)
-
-    def _await_room(self, deadline: float) -> None:
-        self._require_usable()
-        while self._session.is_full or len(self._submitted) >= SUBMITTED_MAX:
-            with self._changed:
-                self._require_usable()
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise Overloaded(
-                        "not applied: this client has as many commands under way as it may, and the cluster is slower; "
-                        "wait for some results before you propose more"
-                    )
-                self._sleep_for_room += 1
-                try:
-                    self._changed.wait(min(left, 0.1))
-                finally:  # also after a Ctrl-C
-                    self._sleep_for_room -= 1
+        command = Command(kept, deadline)
+        self._worker.await_room(deadline)
+        self._worker.submit(command)
+        return Future(self, self._worker, command)
 
     # ---- reading ----
 
@@ -228,7 +177,7 @@ class Client:
         """
         revision(start)
         timeout = self._seconds(timeout)
-        self._require_usable()
+        self._worker.require_usable()
         return self._entries(start, follow, timeout, linearizable)
 
     def _entries(self, start: Revision, follow: bool, timeout: float, linearizable: bool) -> Iterator[Entry]:
@@ -259,132 +208,32 @@ class Client:
         return self._timeout if timeout is None else seconds(timeout)
 
     def _ask(self, question: Question) -> LogPage | StatusReport:
-        self._require_usable()
-        self._submit(question)
-        self._wait(question, None)
+        self._worker.require_usable()
+        self._worker.submit(question)
+        self._worker.wait(question, None)
         if question.error is not None:
-            raise question.error
-        assert question.answer is not None
+            raise copy(question.error)
+        if question.answer is None:
+            raise verdicts.thread_is_stuck(of_question=True)
         return question.answer
-
-    # ---- between the threads ----
-
-    def _require_own_process(self, became: Outcome) -> None:
-        if self._process != os.getpid():
-            raise ClientClosed(
-                f"{became.replace('_', ' ')}: this client was made before the process forked, and its thread is not in "
-                "this one; make a client after the fork",
-                became,
-            )
-
-    def _require_usable(self) -> None:
-        self._require_own_process("not_applied")
-        if self._ended is not None:
-            raise type(self._ended)(f"not applied: {self._ended}")
-        if self._closed:
-            raise ClientClosed(f"not applied: {_CLOSED}")
-
-    def _submit(self, pending: Command | Question) -> None:
-        self._submitted.append(pending)  # without the lock: the thread holds it for long under load
-        if self._ended is not None:  # maybe after the thread took the last one
-            self._fail_all(self._ended)
-        self._link.wake()
-
-    def _wait(self, pending: Command | Question, timeout: float | None) -> None:
-        end = None if timeout is None else time.monotonic() + seconds(timeout, least=0.0)
-        if pending.done:
-            return
-        self._require_own_process("unknown")
-        with self._changed:
-            while not pending.done:
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    raise TimeoutError("no result yet; the command goes on, and result() may be called again")
-                self._awaited.append(pending)
-                try:
-                    self._changed.wait(left)
-                finally:  # also after a Ctrl-C
-                    self._awaited.remove(pending)
-
-    def _wake_waiting(self) -> None:
-        """Only if there is news for them: a thread that is woken for nothing takes the interpreter from ours."""
-        if self._sleep_for_room or any(pending.done for pending in self._awaited):
-            self._changed.notify_all()
-
-    def _run(self) -> None:
-        """The thread: takes in what was submitted, sends, receives, and wakes who waits."""
-        end: PaxosError = ClientClosed("this client's thread ended by an error of its own; make a new client")
-        try:
-            while not self._closed:
-                self._turn()
-            end = ClientClosed(_CLOSED)
-        except WrongCluster as error:
-            end = error
-        except TransportError as error:
-            end = ConfigurationError(str(error))
-        finally:
-            self._ended = end
-            self._fail_all(end)
-            self._link.close()
-
-    def _fail_all(self, end: PaxosError) -> None:
-        with self._changed:
-            self._take_submitted()
-            self._session.close(type(end), str(end))
-            self._changed.notify_all()
-
-    def _turn(self) -> None:
-        with self._changed:
-            self._take_submitted()
-            now = time.monotonic()
-            messages = self._session.poll(now)
-            gateway = self._session.gateway
-            deadline = self._session.next_deadline()
-            self._wake_waiting()
-        if messages:
-            self._dialed = gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
-                self._link.send(gateway, frame)
-        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        frames = self._link.receive(wait_s)
-        if frames:
-            self._receive(frames)
-
-    def _take_submitted(self) -> None:
-        submitted = self._submitted
-        while submitted:
-            pending = submitted.popleft()
-            if isinstance(pending, Command):
-                self._session.propose(pending)
-            else:
-                self._session.ask(pending)
-
-    def _receive(self, frames: Sequence[bytes]) -> None:
-        now = time.monotonic()
-        with self._changed:
-            for frame in frames:
-                try:
-                    envelope = self._codec.from_gateway(frame)
-                except ForeignFrame as foreign:
-                    self._session.set_aside(self._dialed, str(foreign), now)
-                    continue
-                except MalformedFrame:
-                    continue  # whatever it was, the session asks again
-                for message in envelope.messages:
-                    self._session.receive(message, now)  # type: ignore[arg-type]
-            self._wake_waiting()
 
     # ---- the end ----
 
     def close(self) -> None:
         """End the thread and release everything; what is under way fails with `ClientClosed`. Safe to call twice."""
-        if self._process != os.getpid():
+        if self._worker.is_foreign:
             return  # the thread, the sockets and the cluster are the parent's
-        if not self._closed:
-            self._closed = True
-            self._link.wake()
-            self._thread.join()
-            self._on_close()
+        self._worker.stop()
+        self._worker.join()
+        hooks, self._on_close = self._on_close, ()
+        for hook in hooks:
+            hook()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client cannot be pickled or copied: it is a thread and connections of this process; pass its addresses "
+            "on, and make another client of them there"
+        )
 
     def __enter__(self) -> Client:
         return self
@@ -395,4 +244,8 @@ class Client:
         self.close()
 
 
-_CLOSED = "the client was closed; make a new one"
+def _open_link(frame_bytes_max: int) -> ZeroMQLink:
+    try:
+        return ZeroMQLink(frame_bytes_max)
+    except Shortage as error:
+        raise OutOfResources(f"no client can be made: {error}") from error

@@ -74,6 +74,15 @@ class SessionExpired(PaxosError):
     outcome: Outcome = "unknown"
 
 
+class OutOfResources(PaxosError):
+    """Not applied: this process may have no more threads, file descriptors or memory, and the client needs some.
+
+    Free some, or raise the limit (`ulimit -n`, `ulimit -u`, a container's pids), and call again.
+    """
+
+    retryable = True
+
+
 class ConfigurationError(PaxosError):
     """Not applied: the client was given something that cannot work, such as a broken file or address. Mend it."""
 

@@ -5,35 +5,54 @@ Laws:
    command. One word of it, and it is trusted again.
 2. A gateway of another cluster is set aside for good, while others serve.
 3. Avoiding never leaves nobody: if all were silent, the one that was left the longest ago has its turn.
+4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
+   nowhere from here (published ports, a tunnel, address translation); if a given one does so, hints to it are followed
+   less and less often.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from paxosd.core.types import Instant
+from paxosd.transport.base import NAME_NOT_FOUND
 
 AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
+HINT_AVOIDED_S_MAX = 640.0
+"""How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
 HINT_EVERY_S = 1.0
 """How often a hint is followed: gateways that disagree about the leader may not send a client to and fro."""
 
 
 class Gateways:
-    """The gateways of one client; `current` is the address of the one to talk to."""
+    """The gateways of one client; `current` is the address of the one to talk to.
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    `troubles` says why they cannot be reached, by address, as `ClientLink` does.
+    """
+
+    def __init__(self, addresses: Sequence[str], troubles: Mapping[str, str] | None = None) -> None:
         self.current = addresses[0]
         self._known = list(dict.fromkeys(addresses))
+        self._troubles = {} if troubles is None else troubles
         self._avoided_until: dict[str, Instant] = {}
+        self._hint_avoided_until: dict[str, Instant] = {}
+        self._silences: dict[str, int] = {}  # in a row
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
 
     def __str__(self) -> str:
-        """For a person: the addresses, and why some are set aside."""
-        return ", ".join(
-            f"{known} (set aside: {self._foreign[known]})" if known in self._foreign else known for known in self._known
-        )
+        """For a person: the addresses, and why some cannot be reached or are set aside."""
+        return ", ".join(f"{known} ({why})" if (why := self._objection(known)) else known for known in self._known)
+
+    def _objection(self, known: str) -> str:
+        return f"set aside: {self._foreign[known]}" if known in self._foreign else self._troubles.get(known, "")
+
+    @property
+    def names_not_found(self) -> list[str]:
+        """What is to be told if no address leads anywhere because its name is unknown; else nothing."""
+        told = list(dict.fromkeys(self._objection(known) for known in self._known))
+        return told if all(why.startswith(NAME_NOT_FOUND) for why in told) else []
 
     @property
     def none_left(self) -> bool:
@@ -48,12 +67,16 @@ class Gateways:
 
     def heard(self) -> None:
         """The current one said something."""
-        self._avoided_until.pop(self.current, None)
+        if self._silences.pop(self.current, 0):
+            self._avoided_until.pop(self.current, None)
+            self._hint_avoided_until.pop(self.current, None)
 
     def found_silent(self, now: Instant) -> None:
         """The current one was asked and said nothing: avoid it, and turn to the next."""
-        self._avoided_until = {known: until for known, until in self._avoided_until.items() if until > now}
+        silences = self._silences.get(self.current, 0)
+        self._silences[self.current] = silences + 1
         self._avoided_until[self.current] = now + AVOIDED_S
+        self._hint_avoided_until[self.current] = now + min(AVOIDED_S * 2.0 ** min(silences, 30), HINT_AVOIDED_S_MAX)
         self.turn(now)
 
     def set_aside(self, address: str, why: str, now: Instant) -> None:
@@ -66,7 +89,7 @@ class Gateways:
 
     def turn(self, now: Instant) -> None:
         """Turn to the next one; stay where all others are avoided, unless this one is, too."""
-        at = self._known.index(self.current) + 1 if self.current in self._known else 0
+        at = self._known.index(self.current) + 1
         in_turn = [known for known in self._known[at:] + self._known[:at] if known not in self._foreign]
         trusted = [known for known in in_turn if not self.avoids(known, now)]
         if trusted:
@@ -75,7 +98,9 @@ class Gateways:
             self.current = min(in_turn, key=lambda known: self._avoided_until[known])
 
     def follow(self, hint: str, now: Instant) -> None:
-        """Turn to this one, which is said to be beside the leader, unless it is avoided."""
-        if now - self._hinted_at >= HINT_EVERY_S and not self.avoids(hint, now):
+        """Turn to this one, which is said to be beside the leader, if it was given and is not avoided."""
+        if hint not in self._known or now - self._hinted_at < HINT_EVERY_S:
+            return
+        if not self.avoids(hint, now) and now >= self._hint_avoided_until.get(hint, now):
             self._hinted_at = now
             self.current = hint

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from random import Random
@@ -54,10 +54,10 @@ SILENCE_S = 0.4
 
 
 class Session:
-    """One client's session with a cluster of gateways, whose addresses it tries in turn."""
+    """One client's session with a cluster of gateways, whose addresses it tries in turn. `troubles`: as of its link."""
 
-    def __init__(self, endpoints: Sequence[str], random: Random) -> None:
-        self._gateways = Gateways(endpoints)
+    def __init__(self, endpoints: Sequence[str], random: Random, troubles: Mapping[str, str] | None = None) -> None:
+        self._gateways = Gateways(endpoints, troubles)
         self._random = random
         self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
@@ -406,17 +406,16 @@ class Session:
             pending = heapq.heappop(self._deadlines)[2]
             if pending.done:
                 continue
-            gateways = str(self._gateways)
             if isinstance(pending, Command):
                 sent = pending.unaccounted > 0
                 refusal = self._last_refusal
                 if refusal is None and not sent and self._pacing.is_served(now):  # others are done, it had no turn
                     refusal = Reason.OVERLOADED
-                self._fail(pending, verdicts.of_command(refusal, sent, gateways))
+                self._fail(pending, verdicts.of_command(refusal, sent, self._gateways))
             else:
                 self._questions.pop(pending.message.request, None)
                 self._asked.discard(pending.message.request)
-                pending.error = verdicts.of_question(self._last_refusal, gateways)
+                pending.error = verdicts.of_question(self._last_refusal, self._gateways)
         if self._session == NO_SESSION and any(command.value is None for command in self._commands):
             self._renumber()
 

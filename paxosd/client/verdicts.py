@@ -8,6 +8,7 @@ from __future__ import annotations
 from paxosd.client.errors import (
     ConfigurationError,
     NoQuorum,
+    OutOfResources,
     Overloaded,
     PaxosError,
     ProposeTimeout,
@@ -16,7 +17,9 @@ from paxosd.client.errors import (
     TooLarge,
     Unavailable,
 )
+from paxosd.client.gateways import Gateways
 from paxosd.core.messages import Reason
+from paxosd.transport.shortage import thread_shortage
 
 _NOBODY_LEADS = (
     "nobody leads the cluster, because too few acceptors, or no proposer, reach each other; `paxosctl status` names "
@@ -25,7 +28,7 @@ _NOBODY_LEADS = (
 _READ_FIRST = "read the log before you propose it again"
 
 
-def of_command(refusal: Reason | None, sent: bool, gateways: str) -> PaxosError:
+def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosError:
     """Its time is over. `refusal`: why it was refused last, None if nobody answers; `sent`: it may be applied."""
     if sent:
         return ProposeTimeout(
@@ -49,7 +52,7 @@ def overloaded() -> PaxosError:
     )
 
 
-def of_question(refusal: Reason | None, gateways: str) -> PaxosError:
+def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
     """A read, or a question for the status, whose time is over."""
     if refusal is None:
         return ReadTimeout(f"not answered in time: {_nobody_answers(gateways)}; then ask again")
@@ -92,7 +95,20 @@ def expired() -> PaxosError:
     )
 
 
-def _why_no_result(refusal: Reason | None, gateways: str) -> str:
+def no_thread(error: BaseException) -> PaxosError:
+    """The client's own thread cannot be started."""
+    return OutOfResources(f"no client can be made: {thread_shortage(error)}")
+
+
+def thread_is_stuck(of_question: bool = False) -> PaxosError:
+    """The client's own thread gave no result though the time is over: it hangs, or the machine stood still."""
+    stuck = "this client's thread gives no results, because the process stood still or it hangs; make a new client"
+    if of_question:
+        return ReadTimeout(f"not answered in time: {stuck}")
+    return ProposeTimeout(f"unknown: {stuck}, and {_READ_FIRST}")
+
+
+def _why_no_result(refusal: Reason | None, gateways: Gateways) -> str:
     if refusal is None:
         return f"no gateway answered about it ({gateways}): the cluster is slow, stopped or cut off"
     if refusal is Reason.OVERLOADED:
@@ -102,12 +118,14 @@ def _why_no_result(refusal: Reason | None, gateways: str) -> str:
     return _NOBODY_LEADS
 
 
-def _behind(gateways: str) -> str:
+def _behind(gateways: Gateways) -> str:
     return (
         f"the gateway that answered ({gateways}) is behind what this client has seen: it catches up, or is cut off "
         "from the other nodes; `paxosctl status` names them"
     )
 
 
-def _nobody_answers(gateways: str) -> str:
+def _nobody_answers(gateways: Gateways) -> str:
+    if gateways.names_not_found:
+        return f"{'; '.join(gateways.names_not_found)}: check the spelling and the name server, or give IP addresses"
     return f"no gateway answered ({gateways}); check these addresses, and whether their daemons run"

@@ -13,10 +13,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from paxosd.core.types import ClientAddress, NodeId
+
+NAME_NOT_FOUND = "name not found"
 
 
 class Inbound(NamedTuple):
@@ -64,8 +66,19 @@ class Transport(Protocol):
 class ClientLink(Protocol):
     """A client's end: it talks to one gateway at a time. One thread uses it, except for `wake`."""
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Why gateways cannot be reached, as far as it is known, by address; always up to date.
+
+        It begins with `NAME_NOT_FOUND` if the name in the address stands for nothing.
+        """
+        ...
+
     def send(self, gateway: str, frame: bytes) -> None:
-        """Send a frame to the gateway at this address, never blocking; connects when it differs from the last one."""
+        """Send a frame to the gateway at this address, never blocking; connects when it differs from the last one.
+
+        It may leave only in the next `receive`.
+        """
         ...
 
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:

@@ -231,6 +231,7 @@ class QueueLink:
     """A client's end, in the process of the switchboard. An address that it does not know is like a dead gateway's."""
 
     def __init__(self, switchboard: Switchboard) -> None:
+        self.troubles: dict[str, str] = {}
         self._switchboard = switchboard
         self._plane = switchboard.attach(self._deliver)
         self._frames: deque[bytes] = deque()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from contextlib import suppress
+
+from paxosd.native import allocate_rlock
+from paxosd.transport.shortage import Shortage
 
 
 class Waker:
@@ -14,13 +16,18 @@ class Waker:
     Any thread may call `wake`, and so may a signal handler, also during or after `close`: whoever closes waits for a
     write that is under way, for its number may be that of another file as soon as it is closed. A handler may have
     interrupted its own thread in here, which is why the lock lets that one in again.
+
+    Raises `Shortage` if there is no descriptor left.
     """
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise Shortage(f"no pipe: {error.strerror}; close files, or raise the limit (ulimit -n)") from error
         self._awake = False
         self._closed = False
-        self._lock = threading.RLock()
+        self._lock = allocate_rlock()
 
     def fileno(self) -> int:
         return self._read

@@ -17,32 +17,28 @@ Laws:
 from __future__ import annotations
 
 import errno
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import zmq
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound, TransportError
+from paxosd.transport.base import NAME_NOT_FOUND, Inbound, TransportError
 from paxosd.transport.dealer import Dealer
 from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
-from paxosd.transport.names import Names
+from paxosd.transport.names import AGAIN_AFTER_S, Names
+from paxosd.transport.shortage import open_context
+from paxosd.transport.tuning import tune
 from paxosd.transport.waker import Waker, milliseconds
+
+log = logging.getLogger("paxosd")
 
 PEER_FRAMES_MAX = 1000
 """Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
 CLIENT_FRAMES_MAX = 1000
 DRAINED_BYTES_MAX = 2 * 1024 * 1024
 """What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
-RECONNECT_FIRST_MS = 50
-RECONNECT_MAX_MS = 500
-CONNECT_TIMEOUT_MS = 2000
-HANDSHAKE_TIMEOUT_MS = 5000
-KEEPALIVE_IDLE_S = 1
-KEEPALIVE_INTERVAL_S = 1
-KEEPALIVE_PROBES = 3
-UNACKNOWLEDGED_MAX_MS = 3000
-"""A kernel acknowledges for a process that is busy or stopped: only a dead connection is silent for so long."""
 
 
 class ZeroMQTransport:
@@ -63,9 +59,13 @@ class ZeroMQTransport:
         self.dropped: Counter[str] = Counter()
         self._name = node_id.encode()
         self._frame_bytes_max = frame_bytes_max
-        self._context = zmq.Context()
         self._waker = Waker()
-        self._names = Names(self._waker.wake)
+        try:
+            self._context = open_context()
+        except TransportError:
+            self._waker.close()
+            raise
+        self._names = Names(self._waker.wake, self._tell_of_name)
         self._dealers: dict[NodeId, Dealer] = {}
         self._large_replies: dict[ClientAddress, LargeFrames] = {}
         self._poller = zmq.Poller()
@@ -87,7 +87,7 @@ class ZeroMQTransport:
         router.set(zmq.RCVHWM, frames_max)
         router.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)
         router.set(zmq.MAXMSGSIZE, frame_bytes_max)
-        _tune(router)
+        tune(router)
         try:
             router.bind(url)
         except zmq.ZMQError as error:
@@ -109,7 +109,7 @@ class ZeroMQTransport:
         dealer.set(zmq.SNDHWM, PEER_FRAMES_MAX)
         dealer.set(zmq.RCVHWM, 1)
         dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
-        _tune(dealer)
+        tune(dealer)
         return dealer
 
     @property
@@ -157,12 +157,12 @@ class ZeroMQTransport:
         return found
 
     def wait(self, timeout_s: float | None) -> None:
-        for ready, _ in self._poller.poll(milliseconds(timeout_s)):
+        for ready, _ in self._poller.poll(milliseconds(self._names.wait_s(timeout_s))):
             if ready == self._waker.fileno():
                 self._waker.clear()
-                self._take_answers()
             elif ready is not self._peers and ready is not self._clients:
                 self._attend(ready)
+        self._take_answers()
 
     def _take_answers(self) -> None:
         for url, numbers in self._names.answers():
@@ -170,13 +170,18 @@ class ZeroMQTransport:
                 if dealer.url == url:
                     dealer.found(numbers)
 
+    def _tell_of_name(self, url: str, why: str) -> None:
+        peers = ", ".join(peer for peer, dealer in self._dealers.items() if dealer.url == url)
+        advice = ": check the name and the name server, or start that node" if why.startswith(NAME_NOT_FOUND) else ""
+        log.warning("%s; %s at %s is tried again every %g s%s", why, peers, url, AGAIN_AFTER_S, advice)
+
     def _attend(self, ready: object) -> None:
         for dealer in self._dealers.values():
             if dealer.attend(ready):
                 return
             if ready is dealer.socket:  # what it reached is not its peer (law 5)
                 self.dropped["reached another node"] += 1
-                dealer.dial()
+                dealer.misled()
                 return
 
     def drain(self, frames_max: int) -> Sequence[Inbound]:
@@ -212,76 +217,6 @@ class ZeroMQTransport:
             self._waker.close()
 
 
-class ZeroMQLink:
-    """A client's end: one DEALER at a time. Changing the gateway drops what was queued to the last one."""
-
-    def __init__(self, frame_bytes_max: int) -> None:
-        self._frame_bytes_max = frame_bytes_max
-        self._context = zmq.Context()
-        self._waker = Waker()
-        self._poller = zmq.Poller()
-        self._poller.register(self._waker.fileno(), zmq.POLLIN)
-        self._names = Names(self._waker.wake)
-        self._dealer: Dealer | None = None
-        self._unsent: list[bytes] = []
-
-    def send(self, gateway: str, frame: bytes) -> None:
-        if self._dealer is None or gateway != self._dealer.url:
-            self._connect(gateway)
-        assert self._dealer is not None
-        if self._dealer.socket is not None:
-            self._dealer.send(frame)  # a gateway that reads nothing: the session sends again, or turns to another one
-        elif len(self._unsent) < CLIENT_FRAMES_MAX:
-            self._unsent.append(frame)
-
-    def _connect(self, gateway: str) -> None:
-        if self._dealer is not None:
-            self._dealer.hang_up()
-            self._dealer = None
-        self._unsent.clear()
-        self._dealer = Dealer(gateway, self._open_dealer, self._poller, self._names)
-
-    def _open_dealer(self) -> zmq.Socket[bytes]:
-        dealer = self._context.socket(zmq.DEALER)
-        dealer.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)  # IMMEDIATE stays 0: the first frame is sent before TCP is up
-        dealer.set(zmq.RCVHWM, 0)
-        dealer.set(zmq.MAXMSGSIZE, self._frame_bytes_max)
-        _tune(dealer)
-        return dealer
-
-    def receive(self, timeout_s: float | None) -> Sequence[bytes]:
-        for ready, _ in self._poller.poll(milliseconds(timeout_s)):
-            if ready == self._waker.fileno():
-                self._waker.clear()
-                self._take_answers()
-            elif self._dealer is not None:
-                self._dealer.attend(ready)
-        frames: list[bytes] = []
-        while self._dealer is not None and self._dealer.socket is not None:
-            try:
-                frames.append(self._dealer.socket.recv(zmq.DONTWAIT))
-            except zmq.Again:
-                break
-        return frames
-
-    def _take_answers(self) -> None:
-        for url, numbers in self._names.answers():
-            if self._dealer is not None and self._dealer.url == url:
-                self._dealer.found(numbers)
-                for frame in self._unsent:
-                    self._dealer.send(frame)
-                self._unsent.clear()
-
-    def wake(self) -> None:
-        self._waker.wake()
-
-    def close(self) -> None:
-        if not self._context.closed:
-            self._names.close()
-            self._context.destroy(linger=0)
-            self._waker.close()
-
-
 def _received(router: zmq.Socket[bytes], messages_max: int) -> Iterator[list[bytes]]:
     size = 0
     for _ in range(messages_max):
@@ -293,23 +228,6 @@ def _received(router: zmq.Socket[bytes], messages_max: int) -> Iterator[list[byt
         size += len(parts[-1])
         if size >= DRAINED_BYTES_MAX:
             return
-
-
-def _tune(socket_: zmq.Socket[bytes]) -> None:
-    for option, value in (
-        (zmq.LINGER, 0),
-        (zmq.IPV6, 1),
-        (zmq.RECONNECT_IVL, RECONNECT_FIRST_MS),
-        (zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS),
-        (zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS),
-        (zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS),
-        (zmq.TCP_KEEPALIVE, 1),
-        (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S),
-        (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S),
-        (zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_PROBES),
-        (zmq.TCP_MAXRT, UNACKNOWLEDGED_MAX_MS),
-    ):
-        socket_.set(option, value)
 
 
 def _bind_error(url: str, error: zmq.ZMQError) -> TransportError:

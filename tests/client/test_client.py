@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import array
+import copy
+import pickle
 import re
 import socket
 import subprocess
@@ -176,6 +179,24 @@ def test_endpoints_may_be_given_without_a_scheme_and_then_any_cluster_is_right(c
         assert client.status().cluster == "test"
 
 
+class Text(bytes):
+    """Bytes with something added, as users make them."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [bytearray(b"abcd"), memoryview(b"abcd"), memoryview(b"a.b.c.d")[::2], array.array("B", b"abcd"), Text(b"abcd")],
+    ids=["bytearray", "memoryview", "not contiguous", "array", "a kind of bytes"],
+)
+def test_whatever_has_bytes_is_proposed_as_the_bytes_it_has_now(client: Client, given: bytearray) -> None:
+    future = client.propose_async(given)
+    if isinstance(given, bytearray | array.array):
+        given[0] = 0  # too late
+    (entry, *_) = client.log(start=future.result().revision)
+
+    assert (entry.value, type(entry.value)) == (b"abcd", bytes)
+
+
 def test_status_names_the_leader_and_every_node(client: Client) -> None:
     report = client.status()
 
@@ -214,9 +235,18 @@ def test_o05_without_a_file_the_cluster_says_it_and_what_was_sent_beside_is_appl
 
 # ---- what cannot work ----------------------------------------------------------------------------
 
+
+def released() -> memoryview:
+    view = memoryview(b"v")
+    view.release()
+    return view
+
+
 BAD_CALLS: dict[str, tuple[Callable[[Client], object], type[Exception], str]] = {
     "a text": (lambda client: client.propose("text"), TypeError, "bytes, not str"),  # type: ignore[arg-type]
-    "a bytearray": (lambda client: client.propose(bytearray(1)), TypeError, "bytes, not bytearray"),  # type: ignore[arg-type]
+    "nothing": (lambda client: client.propose(None), TypeError, "bytes, not NoneType; make bytes of it"),  # type: ignore[arg-type]
+    "a number": (lambda client: client.propose(7), TypeError, r"bytes, not int; .* str\(value\).encode"),  # type: ignore[arg-type]
+    "a released view": (lambda client: client.propose(released()), ValueError, "released"),
     "no time": (lambda client: client.propose(b"", timeout=0), ValueError, "above 0"),
     "less than no time": (lambda client: client.propose_async(b"", timeout=-1), ValueError, "above 0"),
     "no number": (lambda client: client.propose(b"", timeout=float("nan")), ValueError, "above 0"),
@@ -356,7 +386,7 @@ def test_o02_a_client_that_is_full_says_so_in_time_and_when_it_is_closed(silent:
     client = Client([silent], timeout=60)
     for _ in range(WINDOW_COMMANDS_MAX):
         client.propose_async(b"v")
-    while not client._session.is_full:
+    while not client._worker.session.is_full:
         pass
     full = within(0.2, lambda: client.propose_async(b"one more", timeout=0.2))
 
@@ -445,6 +475,7 @@ class Recorder:
 
     def __init__(self, digests: dict[str, bytes] | None = None) -> None:
         self.digests = digests or {}
+        self.troubles: dict[str, str] = {}
         self.sent: list[str] = []
         self.waits: list[float | None] = []
         self._frames: list[bytes] = []
@@ -510,6 +541,43 @@ def test_u07_real_daemons_tell_a_client_with_another_file(cluster: DaemonCluster
         client.propose(b"v")
 
 
+# ---- names and addresses -------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_found_is_what_the_error_says_and_not_that_nobody_answered(
+    dead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("paxosd.transport.names.socket.getaddrinfo", unknown)
+    with Client(["gw1.invalid:7100", "gw2.invalid:7100"], timeout=3) as client:
+        proposing = within(3, lambda: client.propose(b"v"))
+        reading = within(1, lambda: client.status(timeout=1))
+    with Client(["gw1.invalid:7100", dead], timeout=2) as client:
+        mixed = within(2, lambda: client.propose(b"v"))
+
+    assert (type(proposing), type(reading), type(mixed)) == (Unavailable, ReadTimeout, Unavailable)
+    for error in (proposing, reading):
+        assert "name not found: gw1.invalid" in str(error)
+        assert "name not found: gw2.invalid" in str(error)
+        assert "check the spelling" in str(error)
+        assert "no gateway answered" not in str(error)
+    assert "no gateway answered" in str(mixed)
+    assert "tcp://gw1.invalid:7100 (name not found: gw1.invalid" in str(mixed)
+    assert f"tcp://{dead} ({dead} refuses connections" in str(mixed)
+
+
+def test_a_name_server_that_is_silent_is_what_the_error_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr("paxosd.transport.names.socket.getaddrinfo", lambda *_, **__: answer.wait() and [])
+    with Client(["gw1.example:7100"], timeout=0.2) as client:
+        error = within(0.2, lambda: client.propose(b"v"))
+    answer.set()
+
+    assert "gw1.example is looked up, and the name server has not answered yet" in str(error)
+
+
 # ---- the thread, and the end ---------------------------------------------------------------------
 
 
@@ -548,6 +616,53 @@ def test_a_closed_client_says_so_at_once(call: Callable[[Client], object], dead:
     assert lost.value.outcome == "not_applied"
 
 
+def test_a_client_and_its_futures_cannot_be_pickled_or_copied_and_say_what_to_do(dead: str) -> None:
+    with Client([dead]) as client:
+        future = client.propose_async(b"v")
+        for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match=r"a client cannot be pickled or copied: .* make another client"):
+                attempt(client)
+            with pytest.raises(TypeError, match=r"a future cannot be pickled or copied: .* pass on"):
+                attempt(future)
+
+
+def test_threads_that_close_a_client_while_others_call_it_all_come_back(silent: str) -> None:
+    ended: list[str] = []
+    closed: list[str] = []
+    client = Client([silent], timeout=60, on_close=lambda: closed.append("once"))
+
+    def call() -> None:
+        while True:
+            try:
+                client.propose(b"v")
+            except ClientClosed as error:
+                ended.append(error.outcome)
+                return
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    threads += [threading.Thread(target=client.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert ended == ["not_applied"] * 8
+    assert closed == ["once"]
+
+
+def test_an_error_that_is_raised_again_and_again_is_a_new_one_each_time(dead: str) -> None:
+    with Client([dead]) as client:
+        future = client.propose_async(b"v", timeout=0.1)
+        errors = []
+        for _ in range(3):
+            with pytest.raises(Unavailable) as lost:
+                future.result()
+            errors.append(lost.value)
+
+    assert len({id(error) for error in errors}) == 3
+    assert len({str(error) for error in errors}) == 1
+
+
 def test_what_was_never_sent_is_not_applied_when_the_client_is_closed(silent: str) -> None:
     with Client([silent], timeout=60) as client:
         futures = [client.propose_async(b"v") for _ in range(3)]
@@ -568,7 +683,7 @@ def test_a_call_that_waits_in_another_thread_ends_when_the_client_is_closed(sile
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not client._session._questions:
+    while not client._worker.session._questions:
         pass
     client.close()
     thread.join(5)

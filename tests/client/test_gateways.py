@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from paxosd.client.gateways import AVOIDED_S, HINT_EVERY_S, Gateways
@@ -70,12 +72,8 @@ def test_a_single_gateway_is_asked_again_however_silent() -> None:
     assert gateways.current == L1
 
 
-def test_a_hint_is_followed_to_a_gateway_that_was_not_named_and_the_turn_goes_on_from_the_first(
-    gateways: Gateways,
-) -> None:
+def test_a_hint_to_an_address_that_was_not_given_is_not_followed(gateways: Gateways) -> None:
     gateways.follow(HINTED, 0.0)
-    assert gateways.current == HINTED
-    gateways.found_silent(0.4)
 
     assert gateways.current == L1
 
@@ -125,9 +123,36 @@ def test_with_all_set_aside_none_is_left(gateways: Gateways) -> None:
     assert gateways.none_left
 
 
-def test_what_is_remembered_of_silent_ones_is_forgotten_with_time(gateways: Gateways) -> None:
-    for number in range(1000):
-        gateways.follow(f"tcp://hint-{number}:1", number * HINT_EVERY_S)
-        gateways.found_silent(number * HINT_EVERY_S)
+def test_a_hint_to_one_that_was_given_and_leads_nowhere_is_followed_less_and_less_often(gateways: Gateways) -> None:
+    followed: list[int] = []
+    for second in range(3000):
+        gateways.follow(L2, float(second))
+        if gateways.current == L2:
+            followed.append(second)
+            gateways.found_silent(second + 0.4)
+            gateways.current = L1
+            gateways.heard()
 
-    assert len(gateways._avoided_until) <= AVOIDED_S + 1
+    assert [later - sooner for sooner, later in pairwise(followed)] == [11, 21, 41, 81, 161, 321, 641, 641, 641]
+
+
+def test_a_word_of_it_makes_hints_to_it_as_good_as_ever(gateways: Gateways) -> None:
+    for _ in range(5):
+        gateways.current = L2
+        gateways.found_silent(0.0)
+    gateways.current = L2
+    gateways.heard()
+    gateways.current = L1
+    gateways.follow(L2, 1.0)
+
+    assert gateways.current == L2
+
+
+def test_why_gateways_cannot_be_reached_is_told_with_their_addresses() -> None:
+    troubles = {L1: "name not found: l1"}
+    gateways = Gateways([L1, L2], troubles)
+    assert str(gateways) == f"{L1} (name not found: l1), {L2}"
+    assert gateways.names_not_found == []
+    troubles[L2] = "name not found: l2"
+
+    assert gateways.names_not_found == ["name not found: l1", "name not found: l2"]

@@ -298,9 +298,9 @@ def test_a_hint_is_followed_and_what_waits_is_sent_there() -> None:
     (first,) = bench.proposals()
     bench.propose(b"b")
     bench.proposals()
-    bench.hear(Applied(7, first.first_seq, 1, 2, 2, "l9:7100"))
+    bench.hear(Applied(7, first.first_seq, 1, 2, 2, "l2:7100"))
 
-    assert bench.session.gateway == "tcp://l9:7100"
+    assert bench.session.gateway == "tcp://l2:7100"
     assert [sending.first_seq for sending in bench.proposals()] == [3]
 
 

@@ -9,7 +9,8 @@ import zmq
 
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.transport.large import LARGE_BYTES_MAX
-from paxosd.transport.zeromq import DRAINED_BYTES_MAX, ZeroMQLink, ZeroMQTransport
+from paxosd.transport.link import ZeroMQLink
+from paxosd.transport.zeromq import DRAINED_BYTES_MAX, ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
 

@@ -1,0 +1,273 @@
+"""The thread of a client: a `Session` and a link that it alone moves, and where callers of other threads wait for it.
+
+Laws:
+1. It knows calls, and not the `Client`: a client that everybody forgot can go, and takes the thread with it. So callers
+   raise copies of what is noted here: an error that was raised holds all their variables.
+2. Whatever ends the thread is told to every call that is under way, and to every later one.
+3. A caller waits for its own call: it is woken by its result and by nothing else. If the thread should fail to give one
+   in time, the caller gives up by itself.
+4. It belongs to the process that made it. A fork has its memory, but not its thread, and its sockets are the parent's:
+   there it is not touched, and every call says so.
+5. No lock is held here that a finalizer could wait for: those run wherever the garbage collector happens to.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from paxosd import native
+from paxosd.client import verdicts
+from paxosd.client.calls import Command, Question
+from paxosd.client.errors import (
+    ClientClosed,
+    ConfigurationError,
+    Outcome,
+    OutOfResources,
+    Overloaded,
+    PaxosError,
+    WrongCluster,
+)
+from paxosd.client.session import Session
+from paxosd.codec import Codec, ForeignFrame, MalformedFrame
+from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.transport.base import ClientLink, TransportError
+
+if TYPE_CHECKING:
+    from _thread import LockType
+
+SUBMITTED_MAX = 16384
+"""How many calls may wait for the thread; those behind wait for room."""
+GRACE_S = 2.0
+"""How much later than its deadline a caller gives up a call that the thread says nothing about."""
+EXIT_S_MAX = 1.0
+"""How long the end of the interpreter waits for the threads of all clients that nobody closed."""
+SHORTAGE_PAUSE_S = 0.1
+"""How long the thread waits after the system had no memory for a frame."""
+
+CLOSED = "the client was closed; make a new one"
+
+
+class Worker:
+    """Moves the calls of one client. `start` begins; whoever makes it must end it with `stop`, or never start it."""
+
+    def __init__(self, session: Session, codec: Codec, link: ClientLink, name: str) -> None:
+        self.session = session
+        self._codec = codec
+        self._link = link
+        self._name = name
+        self._dialed = session.gateway
+        self._submitted: deque[Command | Question] = deque()
+        self._waiting: list[tuple[Command | Question, LockType]] = []
+        self._seeking_room: list[LockType] = []
+        self._stopping = False
+        self._ended: PaxosError | None = None
+        self._process = os.getpid()
+        self._thread: native.NativeThread | None = None
+
+    # ---- its life ----
+
+    def start(self) -> None:
+        """Start the thread; raises `OutOfResources`, with everything released, if none can be started."""
+        _living.add(self)
+        try:
+            self._thread = native.NativeThread(self._run, self._name)
+        except (RuntimeError, MemoryError) as error:
+            _living.discard(self)
+            self._link.close()
+            raise verdicts.no_thread(error) from error
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it came along in a fork."""
+        return self._process != os.getpid()
+
+    def stop(self) -> None:
+        """Let the thread end soon; from any thread, a finalizer or a signal handler."""
+        if not self.is_foreign and not self._stopping:
+            self._stopping = True
+            self._link.wake()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until the thread has ended, unless it is the thread itself that asks."""
+        if not self.is_foreign and self._thread is not None:
+            self._thread.join(timeout_s)
+
+    # ---- for callers ----
+
+    def require_usable(self) -> None:
+        """Raise what there is to say if no call can be made any more."""
+        self._require_own_process("not_applied")
+        if self._ended is not None:
+            raise type(self._ended)(f"not applied: {self._ended}")
+        if self._stopping:
+            raise ClientClosed(f"not applied: {CLOSED}")
+        if self._thread is not None and self._thread.is_current:
+            raise ClientClosed(
+                "not applied: a finalizer that the garbage collector ran in this client's own thread called it, and "
+                "would wait for itself; call it elsewhere"
+            )
+
+    def _require_own_process(self, became: Outcome) -> None:
+        if self.is_foreign:
+            raise ClientClosed(
+                f"{became.replace('_', ' ')}: this client was made before the process forked, and its thread is not in "
+                "this one; make a client after the fork",
+                became,
+            )
+
+    def submit(self, pending: Command | Question) -> None:
+        """Hand a call to the thread."""
+        self._submitted.append(pending)
+        if self._ended is not None:  # maybe after the thread took the last one
+            self._fail_submitted(self._ended)
+        self._link.wake()
+
+    def wait(self, pending: Command | Question, timeout_s: float | None) -> None:
+        """Wait until the call is done, so long at most, and at the longest until the caller must give it up."""
+        if pending.done:
+            return
+        self._require_own_process("unknown")
+        left_s = pending.deadline + GRACE_S - time.monotonic()
+        turnstile = native.allocate_lock()
+        turnstile.acquire()
+        entry = (pending, turnstile)
+        self._waiting.append(entry)
+        try:
+            if not pending.done:  # whoever was done before this line was not seen to wait
+                native.wait(turnstile, left_s if timeout_s is None else min(timeout_s, left_s))
+        finally:  # also after a Ctrl-C
+            self._waiting.remove(entry)
+
+    def await_room(self, deadline: float) -> None:
+        """Wait until one more command may be submitted; raises `Overloaded` when the time is over."""
+        self.require_usable()
+        while self.session.is_full or len(self._submitted) >= SUBMITTED_MAX:
+            self.require_usable()
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise Overloaded(
+                    "not applied: this client has as many commands under way as it may, and the cluster is slower; "
+                    "wait for some results before you propose more"
+                )
+            turnstile = native.allocate_lock()
+            turnstile.acquire()
+            self._seeking_room.append(turnstile)
+            try:
+                native.wait(turnstile, min(left_s, 0.1))
+            finally:  # also after a Ctrl-C
+                self._seeking_room.remove(turnstile)
+
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        end: PaxosError = ClientClosed("this client's thread ended by an error of its own; make a new client")
+        try:
+            while not self._stopping:
+                self._turn()
+            end = ClientClosed(CLOSED)
+        except WrongCluster as error:
+            end = error
+        except TransportError as error:
+            end = ConfigurationError(str(error))
+        except MemoryError:  # in the session, which cannot tell any more where it stood
+            end = OutOfResources("this client's thread found no memory; free some, and make a new client")
+        finally:
+            self._ended = end
+            try:
+                self._link.close()
+            finally:
+                self.session.close(type(end), str(end))
+                self._fail_submitted(end)
+                _living.discard(self)
+
+    def _turn(self) -> None:
+        self._take_submitted()
+        messages = self.session.poll(time.monotonic())
+        gateway = self.session.gateway
+        deadline = self.session.next_deadline()
+        self._wake_waiting()
+        if messages:
+            self._dialed = gateway
+        try:
+            if messages:
+                packed = [self._codec.pack(message) for message in messages]
+                for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES):
+                    self._link.send(gateway, frame)
+            frames = self._link.receive(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except MemoryError:  # frames are lost, as they may be; the session asks again
+            _nobodys.acquire(timeout=SHORTAGE_PAUSE_S)
+            return
+        if frames:
+            self._receive(frames)
+
+    def _take_submitted(self) -> None:
+        while self._submitted:
+            pending = self._submitted.popleft()
+            try:
+                if isinstance(pending, Command):
+                    self.session.propose(pending)
+                else:
+                    self.session.ask(pending)
+            except MemoryError:
+                pending.error = OutOfResources("not applied: this client's thread found no memory")
+                raise
+
+    def _receive(self, frames: Sequence[bytes]) -> None:
+        now = time.monotonic()
+        for frame in frames:
+            try:
+                envelope = self._codec.from_gateway(frame)
+            except ForeignFrame as foreign:
+                self.session.set_aside(self._dialed, str(foreign), now)
+                continue
+            except (MalformedFrame, MemoryError):
+                continue  # whatever it was, the session asks again
+            for message in envelope.messages:
+                self.session.receive(message, now)  # type: ignore[arg-type]
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        for pending, turnstile in self._waiting.copy():
+            if pending.done:
+                _open(turnstile)
+        if self._seeking_room and not self.session.is_full:
+            for turnstile in self._seeking_room.copy():
+                _open(turnstile)
+
+    def _fail_submitted(self, end: PaxosError) -> None:
+        """Of those that the session never had nothing was sent."""
+        with suppress(IndexError):  # another caller may take the last one
+            while True:
+                self._submitted.popleft().error = type(end)(f"not applied; {end}")
+        self._wake_waiting()
+
+
+def _open(turnstile: LockType) -> None:
+    with suppress(RuntimeError):  # it is open already
+        turnstile.release()
+
+
+_nobodys = native.allocate_lock()
+_nobodys.acquire()
+
+_living: set[Worker] = set()
+"""Those whose thread runs."""
+
+
+def _end_all() -> None:
+    """At the end of the interpreter, after which no thread of Python goes on: release what is open."""
+    until = time.monotonic() + EXIT_S_MAX
+    living = _living.copy()
+    for worker in living:
+        worker.stop()
+    for worker in living:
+        worker.join(max(0.0, until - time.monotonic()))
+
+
+atexit.register(_end_all)
