@@ -180,18 +180,20 @@ class LocalCluster:
     def kill(self, node: NodeId) -> None:
         """End a node with SIGKILL, as a power cut would; returns when it is dead."""
         self._require_open()
-        process = self._nodes.pop(node, None)
+        process = self._nodes.get(node)
         if process is not None:
             process.kill()
             self._await_end(process)
+            del self._nodes[node]  # not earlier: whoever is interrupted here closes us
 
     def restart(self, node: NodeId) -> None:
         """Start a node again from what it made durable; one that lives is ended with SIGTERM first."""
         self._require_open()
-        process = self._nodes.pop(node, None)
+        process = self._nodes.get(node)
         if process is not None:
             process.terminate()
             self._await_end(process)
+            del self._nodes[node]
         self._start(node)
 
     def stop(self) -> None:
@@ -225,7 +227,7 @@ class LocalCluster:
             raise ClientClosed("not applied: the cluster was closed; start a new one")
 
     def _start(self, node: NodeId) -> None:
-        with self._lock:
+        with signals_later(), self._lock:
             self._require_open()
             try:
                 ends = self.switchboard.replace(node)
