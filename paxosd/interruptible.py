@@ -36,7 +36,7 @@ class Ending:
 
     came: threading.Event = field(default_factory=threading.Event)
     """Set when a signal came."""
-    told_to_end: Exit = Exit.INTERRUPTED
+    told_to_end: Exit = Exit.TERMINATED
     """The exit code if SIGTERM or SIGHUP ends the command; that of a server is `Exit.OK`."""
 
     def code(self, number: int) -> Exit:
@@ -61,8 +61,7 @@ def run(work: Callable[[Ending], int], clean_up: Callable[[], None]) -> int:
     if came is None:
         signal.set_wakeup_fd(-1)
         return done.result()
-    ending.came.set()
-    _end(done, clean_up, ending.code(came))
+    _end(ending, done, clean_up, ending.code(came))
     raise AssertionError("the process has ended")
 
 
@@ -83,9 +82,10 @@ def _first_signal(reading: int) -> int | None:
             return first[0]
 
 
-def _end(work: Future[int], clean_up: Callable[[], None], code: Exit) -> None:
+def _end(ending: Ending, work: Future[int], clean_up: Callable[[], None], code: Exit) -> None:
     try:
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (what is cut off has nothing to tell)
+        ending.came.set()
         under_way: list[Future[Any]] = [work, ThreadPoolExecutor(1).submit(clean_up)]
         wait(under_way, ENDS_WITHIN_S)
     finally:  # also where no thread can be started. Not sys.exit, which waits for threads, and for who reads stdout

@@ -32,7 +32,7 @@ from paxosd.core.types import NodeId
 from paxosd.exits import Exit
 from paxosd.local_directory import ClusterDirectory
 from paxosd.local_node import NodeProcess
-from paxosd.local_start import Refused, require_system_threads, signals_later
+from paxosd.local_start import Refused, signals_later
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
 from paxosd.transport.queues import URL_SCHEME, Switchboard
@@ -54,7 +54,7 @@ class LocalCluster:
     `data_dir` keeps what the nodes make durable, and their logs; None: the place that the configuration names, or a
     temporary directory. `loss` is the probability that a frame between two nodes is lost, drawn with `seed`. One
     thread uses it, but any thread may close it. Raises `ConfigError`,
-    `StorageError`, `Refused`, or `ConfigurationError` under gevent and eventlet.
+    `StorageError` or `Refused`.
     """
 
     def __init__(self, config: Config, data_dir: Path | None = None, loss: float = 0.0, seed: int = 0) -> None:
@@ -74,7 +74,6 @@ class LocalCluster:
             raise ConfigError((f"drop: {loss} is not a probability from 0 to below 1, such as 0.05",))
         if config.transport != "queue":
             raise ConfigError((f"{config.path}: transport: must be queue for a local cluster, not {config.transport}",))
-        require_system_threads()
         _open.add(self)
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -180,18 +179,20 @@ class LocalCluster:
     def kill(self, node: NodeId) -> None:
         """End a node with SIGKILL, as a power cut would; returns when it is dead."""
         self._require_open()
-        process = self._nodes.pop(node, None)
+        process = self._nodes.get(node)
         if process is not None:
             process.kill()
             self._await_end(process)
+            del self._nodes[node]  # not earlier: whoever is interrupted here closes us
 
     def restart(self, node: NodeId) -> None:
         """Start a node again from what it made durable; one that lives is ended with SIGTERM first."""
         self._require_open()
-        process = self._nodes.pop(node, None)
+        process = self._nodes.get(node)
         if process is not None:
             process.terminate()
             self._await_end(process)
+            del self._nodes[node]
         self._start(node)
 
     def stop(self) -> None:
@@ -225,7 +226,7 @@ class LocalCluster:
             raise ClientClosed("not applied: the cluster was closed; start a new one")
 
     def _start(self, node: NodeId) -> None:
-        with self._lock:
+        with signals_later(), self._lock:
             self._require_open()
             try:
                 ends = self.switchboard.replace(node)

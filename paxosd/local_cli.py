@@ -40,8 +40,8 @@ examples:
   paxosd local --serve --data-dir data                         stay up, serve paxosctl and clients, keep the log
 
 Every node is a process of its own; they are joined by queues, with no network. Exit codes: 0 all learners agree and
-nothing that was acknowledged is missing, 1 they do not, 2 usage, 4 no node leads, 7 configuration, 8 storage,
-9 network address, 130 interrupted.
+nothing that was acknowledged is missing, 1 they do not, or the system gives no processes, threads or file descriptors,
+2 usage, 4 no node leads, 7 configuration, 8 storage, 9 network address, 130 SIGINT, 143 SIGTERM (a cluster that serves: 0).
 """
 
 USUAL_REQUESTS = 1000

@@ -28,7 +28,7 @@ from paxosd.core.types import NodeId
 from paxosd.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
 from paxosd.exits import Exit
 from paxosd.local_directory import ClusterDirectory, unusable
-from paxosd.local_start import Refused, await_end, exit_code, received, signals_later, start
+from paxosd.local_start import Refused, await_end, exit_code, received, start
 from paxosd.signals import Stop
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
@@ -76,7 +76,7 @@ class NodeProcess:
 
     def start(self) -> None:
         """Start the process; returns before it is ready. Raises `Refused` or `StorageError`."""
-        with signals_later(), ExitStack() as stack:
+        with ExitStack() as stack:
             stack.callback(self._ends.given_away)
             try:
                 output = stack.enter_context(self._log.open("ab"))

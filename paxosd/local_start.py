@@ -9,7 +9,6 @@ Laws:
 
 from __future__ import annotations
 
-import _thread
 import errno
 import os
 import signal
@@ -24,10 +23,10 @@ from multiprocessing.popen_spawn_posix import Popen as SpawnPopen
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.spawn import get_executable
 from pathlib import Path
-from types import BuiltinFunctionType, FrameType
+from types import FrameType
 from typing import BinaryIO
 
-from paxosd.client.errors import ConfigurationError, Unavailable
+from paxosd.client.errors import Unavailable
 
 FIRST_DESCRIPTOR = 3
 """What is handed over is above stdin, stdout and stderr; this program may have those closed, and its pipes there."""
@@ -43,15 +42,6 @@ def no_descriptors(error: OSError) -> Refused:
         f"not applied: {error.strerror}: a local cluster needs about four descriptors for each node; raise the limit "
         f"(ulimit -n), or start fewer nodes"
     )
-
-
-def require_system_threads() -> None:
-    """Raise `ConfigurationError` where greenlets stand in the place of threads: one that reads a pipe stops all."""
-    if not isinstance(_thread.start_new_thread, BuiltinFunctionType):
-        raise ConfigurationError(
-            "not applied: gevent or eventlet has put greenlets in the place of threads, and a local cluster needs "
-            "threads; start it in another process, with `paxosd local --serve`, and connect to the addresses it prints"
-        )
 
 
 def start(name: str, code: str, handed: object, output: BinaryIO | int, folder: Path, held: Sequence[int] = ()) -> int:

@@ -28,7 +28,7 @@ def ended(text: str, temporary: Path) -> tuple[int, str, str]:
     [
         (signal.SIGINT, False, 130),
         (signal.SIGINT, True, 130),
-        (signal.SIGTERM, False, 130),
+        (signal.SIGTERM, False, 143),
         (signal.SIGTERM, True, 0),
         (signal.SIGHUP, True, 0),
     ],
@@ -85,7 +85,7 @@ def clean_up():
     os.write(1, b"cleaned up")
 run(work, clean_up)
 """
-    assert ended(text, tmp_path) == (130, "cleaned up", "")
+    assert ended(text, tmp_path) == (143, "cleaned up", "")
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_so(tmp_path: Path) -> None:

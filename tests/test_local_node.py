@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
 import pytest
 
+from paxosd.local import LocalCluster, local_config
+from paxosd.local_node import NodeProcess
 from paxosd.local_start import signals_later
+from tests.processes import children_of
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -53,3 +57,17 @@ def test_a_thread_may_start_nodes_too() -> None:
     thread.join()
 
     assert started == [True]
+
+
+def test_a_ctrl_c_while_nodes_are_started_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = NodeProcess.start
+
+    def interrupted(process: NodeProcess) -> None:
+        start(process)
+        signal.raise_signal(signal.SIGINT)  # before anybody has noted that there is such a process
+
+    monkeypatch.setattr(NodeProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        LocalCluster(local_config(None, None, None, replicas=3))
+
+    assert children_of(os.getpid(), b"paxosd-") == []

@@ -154,18 +154,6 @@ worker.join()
     assert said(tried(tmp_path, sys.executable, "-c", text)) == ("1\n", "")
 
 
-def test_greenlets_in_the_place_of_threads_are_an_error_at_once(tmp_path: Path) -> None:
-    patched = """
-import _thread, threading
-system = _thread.start_new_thread
-_thread.start_new_thread = lambda *arguments: system(*arguments)  # as gevent.monkey and eventlet do
-"""
-    done = tried(tmp_path, sys.executable, "-c", patched + TRY)
-
-    assert done.stdout.startswith("ConfigurationError: not applied: gevent or eventlet")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_signals_that_the_program_blocks_or_ignores_reach_its_nodes(tmp_path: Path) -> None:
     text = """
 import signal, time
