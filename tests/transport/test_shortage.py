@@ -10,7 +10,7 @@ import pytest
 
 from paxosd.native import NativeThread
 from paxosd.transport import shortage
-from paxosd.transport.shortage import Shortage, require_descriptors, require_threads
+from paxosd.transport.shortage import Shortage, require_descriptors, require_threads, room_for
 
 LIMITS = """
 import os, resource, threading
@@ -107,6 +107,22 @@ def test_threads_that_were_started_end_when_one_more_could_not_be(monkeypatch: p
         require_threads(2)
 
     assert started[0].join(10)
+
+
+def test_room_is_counted_on_by_one_thread_at_a_time() -> None:
+    entered: list[str] = []
+
+    def enter() -> None:
+        with room_for(1):
+            entered.append("the second")
+
+    with room_for(1), room_for(1):  # its own thread may come in again
+        second = NativeThread(enter, "second")
+        assert not second.join(0.1)
+        entered.append("the first")
+
+    assert second.join(10)
+    assert entered == ["the first", "the second"]
 
 
 def test_many_threads_that_make_clients_at_once_are_served_or_refused_and_so_is_a_child_that_forks_meanwhile() -> None:
