@@ -10,8 +10,7 @@ Everything that can be imported from here is in `__all__`; other modules may cha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in `typing`, whose import would take longer than all else before a signal is handled
 if TYPE_CHECKING:
     from paxosd.client import Client, Future, Receipt
     from paxosd.client.errors import (

@@ -16,6 +16,7 @@ from paxosd.core.node import Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.types import Instant, NodeId
 from paxosd.driver import Driver
+from paxosd.lives import OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
@@ -33,9 +34,11 @@ def assemble(
     codec: Codec,
     machine: StateMachine | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    life: OwnLife | None = None,
 ) -> Driver:
     """The driver of one node of this cluster, ready for `recover` and then `turn`.
 
+    `life` is the number by which `codec` speaks, where it may have to rise (see `lives.py`).
     `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
     log to; the log itself by default.
     """
@@ -50,6 +53,7 @@ def assemble(
         config.membership.nodes,
         ledger if role in (Role.LEARNER, Role.REPLICA) else None,
         on_event,
+        life,
     )
 
 
@@ -76,10 +80,10 @@ def _agent(config: Config, node_id: NodeId, role: Role, store: Store, ledger: Le
 
     match role:
         case Role.PROPOSER:
-            return Node(node_id, proposer=proposer())
+            return Node(node_id, membership, limits, proposer=proposer())
         case Role.ACCEPTOR:
-            return Node(node_id, acceptor=acceptor())
+            return Node(node_id, membership, limits, acceptor=acceptor())
         case Role.LEARNER:
-            return Node(node_id, learner=learner(), gateway=gateway())
+            return Node(node_id, membership, limits, learner=learner(), gateway=gateway())
         case Role.REPLICA:
-            return Replica(node_id, proposer(), acceptor(), learner(), gateway())
+            return Replica(node_id, membership, limits, proposer(), acceptor(), learner(), gateway())

@@ -1,13 +1,20 @@
-"""`paxosd`: the daemon and what belongs to it. Arguments and exit codes only; the work is elsewhere."""
+"""`paxosd`: the daemon and what belongs to it. Arguments and exit codes only; the work is elsewhere.
+
+All but the handlers of signals is imported by the functions that use it, after those stand.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
 
-from paxosd.exits import Exit
-from paxosd.flags import add_version, data_dir
+from paxosd import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from paxosd.exits import Exit
 
 HELP = """\
 examples:
@@ -19,8 +26,11 @@ examples:
   paxosd sim --seeds 100                                           whole clusters in simulated time, with every fault
   paxosd health --data-dir /var/lib/paxosd/r1                      does the loop of that daemon turn?
 
-exit codes: 0 ok, 1 other error, 2 usage, 5 not healthy, 7 configuration, 8 storage, 9 network address,
-10 broken invariant, 130 interrupted. Environment: PAXOSD_LOG_LEVEL, PAXOSD_STORAGE_DIR, PAXOSD_TIMING_HEARTBEAT, ….
+exit codes: 0 ok, 1 other error, 2 usage, 3 the answer could not be written, 5 not healthy, 7 configuration,
+8 storage, 9 network address, 10 broken invariant, 130 SIGINT, 143 SIGTERM. A daemon that is ended by SIGTERM, SIGINT or
+SIGHUP exits 0; the second signal ends it at once.
+Environment: PAXOSD_LOG_LEVEL (DEBUG, INFO, WARNING, ERROR), PAXOSD_STORAGE_ENGINE and _DIR, PAXOSD_TIMING_HEARTBEAT,
+_ELECTION, _RETRY and _PING; they win over the membership file.
 """
 
 
@@ -40,37 +50,80 @@ Does the loop of a daemon turn?
 examples:
   paxosd health --data-dir /var/lib/paxosd/r1      of the daemon that has its records there
 
-This says nothing of the cluster: for that there is paxosctl status. Exit codes: 0 ok, 2 usage, 5 not healthy.
+This says nothing of the cluster: for that there is paxosctl status. Exit codes: 0 ok, 2 usage, 5 not healthy (the
+reason is told: stopped, dead, starting, standing still).
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `paxosd` with these arguments; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    stop = signals.Stop() if not arguments or arguments[0].startswith("-") else None
+    if stop is None:
+        signals.end_at_once()
+    from paxosd import streams
+
+    streams.prepare()
+    if stop is None:
+        return streams.run("paxosd", lambda: _command(*arguments))
+    stop.watch()
+    stop.exit(streams.run("paxosd", lambda: _daemon(arguments, stop)))
+
+
+def _command(name: str, *arguments: str) -> int:
     commands: dict[str, Callable[[Sequence[str]], int]] = {
         "check-config": _check_config,
         "health": _health,
         "local": _local,
         "sim": _sim,
     }
-    try:
-        if not arguments or arguments[0].startswith("-"):
-            return _run(arguments)
-        command = commands.get(arguments[0])
-        return _unknown(arguments[0], list(commands)) if command is None else command(arguments[1:])
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+    command = commands.get(name)
+    return _unknown(name, list(commands)) if command is None else command(arguments)
 
 
 def _unknown(written: str, commands: list[str]) -> int:
     from paxosd.config_values import meant
+    from paxosd.exits import Exit
 
     near = meant(written, commands)
     advice = f"did you mean {near!r}?" if near else f"there are {', '.join(commands)} (see paxosd --help)"
     return _fail(Exit.USAGE, f"there is no command {written!r}; {advice}")
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _daemon(arguments: Sequence[str], stop: signals.Stop) -> int:
+    chosen = _daemon_parser().parse_args(arguments)
+    from paxosd.config import ConfigError
+    from paxosd.core.agent import InvariantBroken
+    from paxosd.daemon import LOG_WAITS_S_MAX, configure, configure_logging, data_directory, run_daemon
+    from paxosd.exits import Exit
+    from paxosd.storage.base import StorageError
+    from paxosd.transport.base import TransportError
+
+    try:
+        outlet = configure_logging(chosen.id, stop)
+    except ConfigError as error:
+        return _fail(Exit.CONFIGURATION, error)
+    try:
+        config = configure(chosen.config, chosen.id, chosen.role)
+        run_daemon(config, chosen.id, data_directory(config, chosen.id, chosen.data_dir), stop)
+    except ConfigError as error:
+        return _fail(Exit.CONFIGURATION, error)
+    except StorageError as error:
+        return _fail(Exit.STORAGE, error)
+    except TransportError as error:
+        return _fail(Exit.NETWORK, error)
+    except InvariantBroken as error:
+        return _fail(Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
+    finally:
+        outlet.close(LOG_WAITS_S_MAX)
+    return Exit.OK
+
+
+def _daemon_parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from paxosd.flags import add_version, data_dir
+
     parser = argparse.ArgumentParser(
         prog="paxosd",
         usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n"
@@ -83,42 +136,27 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--role", required=True, choices=roles, help="what the membership file says that the node is")
     parser.add_argument("--id", required=True, help="the node's id in the membership file")
     parser.add_argument("--config", required=True, metavar="FILE", help="the membership file, the same on every node")
-    records = "where this node keeps its records (default: storage.dir/ID)"
+    records = "where this node keeps its records (default: storage.dir/ID, beside the membership file)"
     parser.add_argument("--data-dir", metavar="DIR", type=data_dir, help=records)
-    chosen = parser.parse_args(arguments)
-    from paxosd.config import ConfigError
-    from paxosd.core.agent import InvariantBroken
-    from paxosd.daemon import configure, configure_logging, data_directory, run_daemon
-    from paxosd.storage.base import StorageError
-    from paxosd.transport.base import TransportError
-
-    try:
-        configure_logging(chosen.id)
-        config = configure(chosen.config, chosen.id, chosen.role)
-        run_daemon(config, chosen.id, data_directory(config, chosen.id, chosen.data_dir))
-    except ConfigError as error:
-        return _fail(Exit.CONFIGURATION, error)
-    except StorageError as error:
-        return _fail(Exit.STORAGE, error)
-    except TransportError as error:
-        return _fail(Exit.NETWORK, error)
-    except InvariantBroken as error:
-        return _fail(Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
-    return Exit.OK
+    return parser
 
 
 def _check_config(arguments: Sequence[str]) -> int:
     parser = _parser("check-config", CHECK_CONFIG_HELP)
     parser.add_argument("file", metavar="FILE", help="the membership file")
+    import os
+
     from paxosd.config import ConfigError, load
+    from paxosd.exits import Exit
+    from paxosd.streams import complain
 
     try:
-        config = load(parser.parse_args(arguments).file)
+        config = load(parser.parse_args(arguments).file, os.environ)
     except ConfigError as error:  # each with its place first, as editors look for it
-        print(*error.problems, f"{error.count}.", sep="\n", file=sys.stderr)
+        complain("\n".join([*error.problems, f"{error.count}."]))
         return Exit.CONFIGURATION
     for warning in config.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        complain(f"warning: {warning}")
     roles = [role.value for role in config.membership.roles.values()]
     counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
     print(f"{config.path}: ok; cluster {config.cluster}, {counted}, digest {config.digest.hex()}")
@@ -126,6 +164,9 @@ def _check_config(arguments: Sequence[str]) -> int:
 
 
 def _health(arguments: Sequence[str]) -> int:
+    from paxosd.exits import Exit
+    from paxosd.flags import data_dir
+
     parser = _parser("health", HEALTH_HELP)
     parser.add_argument(
         "--data-dir", required=True, metavar="DIR", type=data_dir, help="where the daemon keeps its records"
@@ -137,25 +178,59 @@ def _health(arguments: Sequence[str]) -> int:
 
 
 def _local(arguments: Sequence[str]) -> int:
-    from paxosd.local_cli import main as local_main
+    from paxosd.exits import Exit
+    from paxosd.interruptible import Ending, run
+    from paxosd.streams import Unwritten
 
-    return local_main(arguments)
+    def work(ending: Ending) -> int:
+        from paxosd.local_cli import main as local_main
+
+        return local_main(arguments, ending)
+
+    def clean_up() -> None:
+        from paxosd.local import close_all
+
+        close_all()
+
+    try:
+        return run(work, clean_up)
+    except Unwritten:
+        raise
+    except (OSError, RuntimeError) as error:
+        return _fail(Exit.ERROR, f"{error}; raise the limits of processes and open files (ulimit -u, ulimit -n)")
 
 
 def _sim(arguments: Sequence[str]) -> int:
     from paxosd.sim_cli import main as sim_main
 
-    return sim_main(arguments)
+    return _in_order(sim_main, arguments)
+
+
+def _in_order(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """For commands that start processes of their own, which have to be ended first."""
+    from paxosd.exits import Exit
+
+    try:
+        signals.end_in_order()
+        return command(arguments)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    finally:
+        signals.end_at_once()
 
 
 def _parser(command: str, told: str) -> argparse.ArgumentParser:
+    import argparse
+
     return argparse.ArgumentParser(
         prog=f"paxosd {command}", description=told, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
 def _fail(code: Exit, reason: object) -> int:
-    print(f"paxosd: {reason}", file=sys.stderr)
+    from paxosd.streams import tell
+
+    tell("paxosd", reason)
     return code
 
 

@@ -184,6 +184,7 @@ NUMBERS: dict[int, type[m.Message]] = {
     20: m.ReadIndexReply,
     21: m.Ping,
     22: m.Pong,
+    23: m.Outlived,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,
@@ -225,8 +226,14 @@ class Codec:
 
     def __init__(self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int) -> None:
         self._digest = digest
-        self._frame_bytes_max = frame_bytes_max
-        self._header = _array_header(5) + _pack(VERSION) + _pack(digest) + _pack(sender) + _pack(incarnation)
+        self.frame_bytes_max = frame_bytes_max
+        self._sender = sender
+        self.speak_as(incarnation)
+
+    def speak_as(self, incarnation: int) -> None:
+        """From now on frames are of this life."""
+        parts = _pack(VERSION), _pack(self._digest), _pack(self._sender), _pack(incarnation)
+        self._header = b"".join((_array_header(5), *parts))
 
     # ---- out ----
 
@@ -242,7 +249,7 @@ class Codec:
 
         `frame_bytes_max`: a smaller limit than our own, which only a message that is larger by itself exceeds.
         """
-        room = (frame_bytes_max or self._frame_bytes_max) - HEADER_BYTES_MAX
+        room = (frame_bytes_max or self.frame_bytes_max) - HEADER_BYTES_MAX
         frames: list[bytes] = []
         batch: list[bytes] = []
         size = 0
@@ -274,7 +281,7 @@ class Codec:
 
     def _decode(self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None) -> Envelope:
         """`allowed`: the numbers of this plane. `digests`: whose frames count; None: everybody's."""
-        if len(frame) > self._frame_bytes_max:
+        if len(frame) > self.frame_bytes_max:
             raise MalformedFrame("frame too large", f"{len(frame)} bytes")
         try:
             _walk(frame)

@@ -4,32 +4,37 @@ Laws:
 1. All errors are found and told at once, each with its line, the rule, the value and, where one is near, what was
    probably meant. Nothing starts on a file with an error.
 2. The file is the same on every node; `digest` is over its meaning, and every frame carries it. Timing and storage
-   are a node's own matter: they may differ, and the environment may override them.
+   are a node's own matter: they may differ, and its environment may override them. A client has no use for either, so
+   it reads no environment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import paxosd.config_env as environment
 import paxosd.config_values as values
 from paxosd import addresses
 from paxosd.addresses import Endpoint
 from paxosd.config_section import Findings, Section
 from paxosd.config_yaml import DOCUMENT_BYTES_MAX, Table, YamlError, read
+from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership, Role
 from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Timing
+from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import NodeId
 
 WEIGHT_MAX = 1000
 NODES_MAX = 99
 FRAME_SPARE_BYTES = 64 * 1024
-"""What a frame may hold besides the largest command."""
+"""What a frame may hold besides the largest command: the table of lengths, and all that stands around a value."""
+PAGE_BYTES_MAX = 65536 * ROW_BYTES
+"""A page has no more rows than an array of a message may have items."""
 
 
 class ConfigError(Exception):
@@ -95,7 +100,7 @@ class Config:
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
-    """Read a membership file; raises `ConfigError` with all that is wrong with it."""
+    """Read a membership file; raises `ConfigError` with all that is wrong with it. `env`: what may override it."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)
@@ -123,7 +128,7 @@ def parse(text: str, name: str = "membership", env: Mapping[str, str] | None = N
     if not isinstance(root, Table):
         findings.wrong(1, "the file is empty or not a mapping; see config/cluster.yaml for an example")
         raise ConfigError(findings.told())
-    config = _config(Section(root, 1, "", findings), name, findings, os.environ if env is None else env)
+    config = _config(Section(root, 1, "", findings), name, findings, env or {})
     if config is None or findings:
         raise ConfigError(findings.told())
     return config
@@ -148,6 +153,7 @@ def _config(root: Section, name: str, findings: Findings, env: Mapping[str, str]
     nodes = _nodes(root, transport)
     quorum = _quorum(root, nodes, findings)
     timing, limits, storage = _timing(root, env), _limits(root), _storage(root, env)
+    environment.check(env, {"timing": TIMING_KEYS, "storage": STORAGE_KEYS}, findings)
     if cluster is None or nodes is None or quorum is None:
         return None
     membership = Membership({node.id: node.role for node in nodes.values()}, quorum)
@@ -271,14 +277,19 @@ def _quorum(root: Section, nodes: Mapping[NodeId, NodeConfig] | None, findings: 
 # ---- timing, limits, storage -----------------------------------------------------------------
 
 
+TIMING_KEYS = tuple(field.name.removesuffix("_s") for field in fields(Timing))
+STORAGE_KEYS = ("engine", "dir")
+
+
 def _timing(root: Section, env: Mapping[str, str]) -> Timing:
     section = root.part("timing")
-    keys = {field.name: field.name.removesuffix("_s") for field in fields(Timing)}
-    section.own_only(env, *keys.values())
+    section.only(*TIMING_KEYS)
+
+    def own(key: str, default: float) -> float:
+        return section.own(key, values.duration_s, default, env, environment.variable("timing", key))
+
     default = Timing()
-    timing = Timing(
-        **{name: section.own(key, values.duration_s, getattr(default, name), env) for name, key in keys.items()}
-    )
+    timing = Timing(**{f"{key}_s": own(key, getattr(default, f"{key}_s")) for key in TIMING_KEYS})
     if timing.heartbeat_s * 3 > timing.election_s * (1 + 1e-9):  # 0.2 * 3 is a little more than 0.6
         root.wrong(
             "timing", f"election ({timing.election_s} s) must be at least 3 times heartbeat ({timing.heartbeat_s} s)"
@@ -304,18 +315,26 @@ def _limits(root: Section) -> Limits:
 
 
 def _check_limits(section: Section, limits: Limits) -> None:
+    """Whatever a slot and a page take must fit a frame, or the slot could never be chosen, and the page never sent."""
     frame = limits.frame_bytes_max
     if frame < CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES:
         least = CLIENT_FRAME_BYTES + FRAME_SPARE_BYTES
         return section.wrong("frame_bytes", f"{frame} is too small; at least {least}, to carry what clients send")
-    for key, size, room in (
-        ("command_bytes", limits.command_bytes_max, frame - FRAME_SPARE_BYTES),
-        ("value_bytes", limits.value_bytes_max, frame // 2),
-        ("page_bytes", limits.page_bytes_max, frame // 2),
+    command, value, page = limits.command_bytes_max, limits.value_bytes_max, limits.page_bytes_max
+    for key, size, room, least in (
+        ("command_bytes", command, frame - FRAME_SPARE_BYTES, command + FRAME_SPARE_BYTES),
+        ("value_bytes", value, frame // 2, 2 * value),
+        ("page_bytes", page, frame // 2, 2 * page),
     ):
         if size > room:
-            section.wrong(key, f"{size} must fit a frame: at most {room} with this frame_bytes")
-    command, pending = limits.command_bytes_max, limits.pending_bytes_max
+            rule = f"{size} must fit a frame: at most {room} with this frame_bytes, or frame_bytes of at least {least}"
+            section.wrong(key, rule)
+    if page > PAGE_BYTES_MAX:
+        section.wrong("page_bytes", f"{page} is too large; at most {PAGE_BYTES_MAX}")
+    if limits.window_slots_max > VOTES_ABOVE_WATERMARK_MAX:
+        rule = f"{limits.window_slots_max} is too large; at most {VOTES_ABOVE_WATERMARK_MAX}"
+        section.wrong("window_slots", rule)
+    pending = limits.pending_bytes_max
     if pending < command:
         rule = f"{pending} must take the largest command: at least {command} with this command_bytes"
         section.wrong("pending_bytes", rule)
@@ -323,10 +342,11 @@ def _check_limits(section: Section, limits: Limits) -> None:
 
 def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:
     section = root.part("storage")
-    section.own_only(env, "engine", "dir")
+    section.only(*STORAGE_KEYS)
     default = StorageConfig()
-    engine = section.own("engine", values.choice("sqlite", "memory"), default.engine, env)
-    return StorageConfig(engine, section.own("dir", _path, default.dir, env))
+    engines = values.choice("sqlite", "memory")
+    engine = section.own("engine", engines, default.engine, env, environment.variable("storage", "engine"))
+    return StorageConfig(engine, section.own("dir", _path, default.dir, env, environment.variable("storage", "dir")))
 
 
 def _path(text: str) -> str | None:

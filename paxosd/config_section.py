@@ -77,25 +77,13 @@ class Section:
     def _path(self, key: str) -> str:
         return f"{self._where}.{key}".strip(".")
 
-    def _variable(self, key: str) -> str:
-        return f"PAXOSD_{self._path(key)}".replace(".", "_").upper()
-
     # ---- what stands here ----
 
     def only(self, *known: str) -> None:
         """Note every key that is not one of these."""
         for key in self.keys:
             if key not in known:
-                self.wrong(key, _unknown(key, known))
-
-    def own_only(self, env: Mapping[str, str], *known: str) -> None:
-        """The same for keys that the environment may override, and for the variables that mean none of them."""
-        self.only(*known)
-        prefix = f"{self._variable('')}_"
-        for variable in sorted(env):
-            key = variable.removeprefix(prefix).lower()
-            if variable.startswith(prefix) and key not in known:
-                self._findings.wrong(NO_LINE, f"environment {variable}: {_unknown(key, known)}")
+                self.wrong(key, unknown(key, known))
 
     def section(self, key: str, rule: str = "must be a mapping of keys and values") -> Section | None:
         """The mapping under a key; None if there is none. What is something else breaks the `rule`."""
@@ -128,11 +116,10 @@ class Section:
             self.wrong(key, "is missing")
         return self._checked(key, check)
 
-    def own(self, key: str, check: Callable[[str], T], default: T, env: Mapping[str, str]) -> T:
+    def own(self, key: str, check: Callable[[str], T], default: T, env: Mapping[str, str], variable: str) -> T:
         """A value that is this node's own matter: the environment goes before the file, the file before the default."""
         from_file = self.value(key, check, default)
-        variable = self._variable(key)
-        if variable not in env:
+        if not env.get(variable):
             return from_file
         try:
             return check(env[variable])
@@ -154,6 +141,7 @@ class Section:
             return None
 
 
-def _unknown(key: str, known: Sequence[str]) -> str:
+def unknown(key: str, known: Sequence[str]) -> str:
+    """What to say of a key that means nothing."""
     near = meant(key, known)
     return "unknown key; " + (f"did you mean {near!r}?" if near else f"known are {', '.join(known)}")

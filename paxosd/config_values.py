@@ -105,4 +105,6 @@ def path(text: str) -> str:
     """A path of the file system."""
     if not text or "\0" in text:
         raise ValueError("is not a path")
+    if text.startswith("~"):
+        raise ValueError(f"{text!r} begins with ~, which means nothing here; write the path in full")
     return text

@@ -19,8 +19,9 @@ from typing import Protocol
 
 from paxosd.codec import Codec, Envelope, ForeignFrame, MalformedFrame
 from paxosd.core.agent import Agent, Event, require
-from paxosd.core.messages import Message
+from paxosd.core.messages import Message, Outlived
 from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
 from paxosd.transport.base import Transport
 
@@ -47,8 +48,8 @@ class Applier(Protocol):
 class Driver:
     """Runs one node: an agent between a transport, a store and, on a learner, what the log is applied to.
 
-    `clock` gives seconds that never go back. `members` are the ids whose frames count. `on_event` is told what an
-    operator wants to read, after it happened.
+    `clock` gives seconds that never go back. `members` are the ids whose frames count. `life` is the number by which
+    `codec` speaks. `on_event` is told what an operator wants to read, after it happened.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Driver:
         members: Sequence[NodeId],
         applier: Applier | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
+        life: OwnLife | None = None,
     ) -> None:
         self.agent = agent
         self.dropped: Counter[str] = Counter()
@@ -73,7 +75,8 @@ class Driver:
         self._applier = applier
         self._on_event = on_event
         self._loopback: deque[Message] = deque()
-        self._lives: dict[NodeId, int] = {}  # the highest incarnation seen of each peer
+        self._lives = Lives()
+        self._life = life or OwnLife(0, 0)
         self._warned_at: dict[str, Instant] = {}
 
     # ---- a life ----
@@ -127,25 +130,30 @@ class Driver:
             self._drop("own id", f"another process sends as {sender}: two daemons run with this id", now)
         elif sender not in self._others:
             self._drop("unknown sender", f"dropped a frame from {sender!r}, which is not in the membership file", now)
-        elif not self._is_current_life(sender, envelope.incarnation):
-            self._drop(
-                "old incarnation", f"dropped a frame of an earlier or a second process with the id {sender}", now
-            )
+        elif not self._lives.hears(sender, envelope.incarnation, now):
+            self._drop_life(sender, envelope.incarnation, now)
         else:
+            self._life.meet(now)
             self._receive(sender, envelope, now)
 
     def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
         if envelope.unknown:
             self.dropped["unknown message"] += envelope.unknown
         for message in envelope.messages:
-            self.agent.receive(source, message, now)
+            if isinstance(message, Outlived) and isinstance(source, str):
+                self._on_outlived(source, message.seen, now)
+            else:
+                self.agent.receive(source, message, now)
 
-    def _is_current_life(self, sender: NodeId, incarnation: int) -> bool:
-        """The latest life of a peer counts: incarnations grow, so a late frame of an earlier life cannot seem newer."""
-        if incarnation < self._lives.get(sender, 0):
-            return False
-        self._lives[sender] = incarnation
-        return True
+    def _drop_life(self, sender: NodeId, incarnation: int, now: Instant) -> None:
+        self._drop("old incarnation", f"dropped a frame of an earlier or a second process with the id {sender}", now)
+        seen = self._lives.seen_above(sender, incarnation, now)
+        if seen:
+            self._send([(sender, Outlived(seen))])
+
+    def _on_outlived(self, source: NodeId, seen: int, now: Instant) -> None:
+        if self._life.rise_above(seen, source, now):
+            self._codec.speak_as(self._life.number)
 
     def _drop_foreign(self, foreign: ForeignFrame, client: bytes | None, now: Instant) -> None:
         self._drop(foreign.reason, f"dropped a frame from {foreign.sender!r}: {foreign}", now)
@@ -176,10 +184,22 @@ class Driver:
             self.sent[type(message).__name__] += 1
         for target, messages in for_target.items():
             for frame in self._codec.frames(messages):
-                if isinstance(target, str):
+                if len(frame) > self._codec.frame_bytes_max:
+                    self._drop_own(target, len(frame))
+                elif isinstance(target, str):
                     self._transport.send(target, frame)
                 else:
                     self._transport.reply(target, frame)
+
+    def _drop_own(self, target: Source, size: int) -> None:
+        """No limits that the membership file may have lead here; records of an earlier file with larger ones can."""
+        whom = target if isinstance(target, str) else "a client"
+        self._drop(
+            "own frame too large",
+            f"a message for {whom} was not sent: it takes {size} bytes and limits.frame_bytes is "
+            f"{self._codec.frame_bytes_max}; raise that on every node to what it was before",
+            self._clock(),
+        )
 
     def _apply(self, chosen: Sequence[tuple[Slot, bytes]], now: Instant) -> None:
         if not chosen or self._applier is None:

@@ -12,7 +12,9 @@ class Exit(IntEnum):
     ERROR = 1
     """Something that no other code names; the message says what."""
     USAGE = 2
-    """The command line is wrong."""
+    """The command line is wrong, or what it reads or prints to is closed; nothing was done."""
+    UNWRITTEN = 3
+    """The answer came, but could not be written to stdout; the message says what had been done."""
     UNKNOWN = 4
     """No quorum, or no answer in time; the message says what became of the command."""
     UNHEALTHY = 5
@@ -26,3 +28,6 @@ class Exit(IntEnum):
     BROKEN = 10
     """An invariant of the protocol was found broken; the process stopped before it told anybody anything."""
     INTERRUPTED = 130
+    """SIGINT."""
+    TERMINATED = 143
+    """SIGTERM, of a command that is no daemon."""

@@ -27,7 +27,10 @@ def add_write_out(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def data_dir(text: str) -> Path:
-    """The value of `--data-dir`; an empty one, often an unset variable of a shell, is not the directory at hand."""
+    """The value of `--data-dir`, in full; an empty one, often an unset variable of a shell, is none."""
     if not text:
         raise argparse.ArgumentTypeError("name a directory; the text is empty")
-    return Path(text)
+    try:
+        return Path(text).absolute()
+    except FileNotFoundError:
+        raise argparse.ArgumentTypeError(f"{text!r} is relative to a working directory that is gone") from None

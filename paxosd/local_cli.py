@@ -3,31 +3,31 @@
 Laws:
 1. Data goes to stdout, everything else to stderr.
 2. It exits 0 only if every request was acknowledged and stands in the log of every learner, once, in the same order.
-3. However it ends, no node outlives it.
+3. However it ends, no node outlives it. Signals end it from outside (`interruptible.py`): nothing here expects one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import NoReturn
 
-from paxosd.client.errors import PaxosError
+from paxosd.client.errors import ClientClosed, PaxosError
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.types import NodeId
 from paxosd.daemon import log_level
 from paxosd.exits import Exit
 from paxosd.flags import add_write_out, data_dir
+from paxosd.interruptible import Ending
 from paxosd.local import LocalCluster, local_config
 from paxosd.local_bridge import Bridge
 from paxosd.local_run import Result, run
+from paxosd.local_start import Refused
 from paxosd.storage.base import StorageError
 from paxosd.tables import print_table
 from paxosd.transport.base import TransportError
@@ -53,43 +53,32 @@ BAR_EVERY = 100
 """After how many answers the bar moves."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, ending: Ending | None = None) -> int:
     """Run `paxosd local` with these arguments; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
         config = _config(options, parser)
         log_level()  # each node takes it; here its error can be told
-        ended = Exit.OK if options.serve else Exit.INTERRUPTED  # a server was told to end, an experiment was cut off
-        with _ended_by_signals(ended), LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
-            return _serve(cluster, options) if options.serve else _run(cluster, options)
+        with LocalCluster(config, options.data_dir, options.drop, options.seed) as cluster:
+            return _serve(cluster, options, ending or Ending()) if options.serve else _run(cluster, options)
+    except ClientClosed:  # a signal ended the cluster
+        return Exit.INTERRUPTED
     except ConfigError as error:
         return _fail(Exit.CONFIGURATION, error)
     except StorageError as error:
         return _fail(Exit.STORAGE, error)
     except TransportError as error:
         return _fail(Exit.NETWORK, error)
+    except Refused as error:
+        return _fail(Exit.ERROR, error)
     except PaxosError as error:
         return _fail(Exit.UNKNOWN, error)
 
 
-@contextmanager
-def _ended_by_signals(code: Exit) -> Iterator[None]:
-    """SIGTERM, or a terminal that is closed, ends this block in good order; the process exits with this code."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        sys.exit(code)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _note(text: object) -> None:
-    print(f"paxosd local: {text}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # it may have been closed
+        print(f"paxosd local: {text}", file=sys.stderr, flush=True)
 
 
 def _fail(code: Exit, reason: object) -> int:
@@ -147,7 +136,7 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Con
         parser.error("--config names the nodes: leave out --proposers, --acceptors, --learners and --replicas")
     if options.serve and (options.requests is not None or options.kill_leader):
         parser.error("--serve proposes nothing and kills nobody: leave out --requests and --kill-leader")
-    config = load(options.config) if options.config else local_config(*counts[:3], options.replicas or 0)
+    config = load(options.config, os.environ) if options.config else local_config(*counts[:3], options.replicas or 0)
     for warning in config.warnings:
         _note(f"warning: {warning}")
     if config.storage.engine == "memory" and not options.serve:
@@ -175,8 +164,8 @@ def _run(cluster: LocalCluster, options: argparse.Namespace) -> int:
     with _progress(requests) as progress:
         result = run(cluster, requests, options.kill_leader, _note, progress)
     if options.write_out == "json":
-        print(json.dumps(_report(result)))
-    else:
+        print(json.dumps(_report(result)), flush=True)
+    elif sys.stdout is not None:  # it may have been closed
         _print_result(result)
     for problem in result.problems:
         _note(problem)
@@ -186,7 +175,7 @@ def _run(cluster: LocalCluster, options: argparse.Namespace) -> int:
 @contextmanager
 def _progress(requests: int) -> Iterator[Callable[[int], None]]:
     """What to tell how many requests have an answer: a bar, if the run is long and stderr is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda answered: None
         return
     from rich import console, progress  # noqa: PLC0415 (slow to import, and only terminals need it)
@@ -245,13 +234,14 @@ def _print_result(result: Result) -> None:
     if result.lives_uncounted:
         print("(without those of the killed node's first life, which took its count along)")
     answered = f"{result.acknowledged} of {result.requests} requests acknowledged in {result.seconds:.1f} s"
-    print(f"\n{answered}, {result.acknowledged / result.seconds:.0f} a second")
+    print(f"\n{answered}, {result.acknowledged / result.seconds:.0f} a second", flush=True)
 
 
 # ---- serving ---------------------------------------------------------------------------------
 
 
-def _serve(cluster: LocalCluster, options: argparse.Namespace) -> NoReturn:
+def _serve(cluster: LocalCluster, options: argparse.Namespace, ending: Ending) -> int:
+    ending.told_to_end = Exit.OK
     with ExitStack() as stack:
         endpoints = {gateway: _open_port(cluster, gateway, stack) for gateway in cluster.gateways}
         leader = cluster.leader()
@@ -259,8 +249,8 @@ def _serve(cluster: LocalCluster, options: argparse.Namespace) -> NoReturn:
             print(json.dumps({"endpoints": endpoints, "leader": leader, "data_dir": str(cluster.data_dir)}), flush=True)
         else:
             _print_endpoints(cluster, endpoints, leader)
-        while True:
-            time.sleep(1.0)  # until a signal comes
+        ending.came.wait()
+    return Exit.OK
 
 
 def _open_port(cluster: LocalCluster, gateway: NodeId, stack: ExitStack) -> str:

@@ -2,8 +2,8 @@
 
 Laws:
 1. The process is a fresh interpreter: it shares nothing with its parent but queues, and never runs its program.
-2. Ctrl-C does not reach it; its parent decides when it ends. If the parent dies, in whatever way, so does it.
-3. What it prints, logs or dies of goes to its log file.
+2. Its parent decides when it ends. If the parent ends, in whatever way, so does it.
+3. What it prints, logs or dies of goes to its log file; the reason of its own end, where it knows one, to its parent.
 """
 
 from __future__ import annotations
@@ -16,67 +16,90 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from types import FrameType, ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 from paxosd.config import Config
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
-from paxosd.daemon import configure_logging, open_store, run_node
+from paxosd.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
 from paxosd.exits import Exit
+from paxosd.local_directory import ClusterDirectory, unusable
+from paxosd.local_start import Refused, await_end, exit_code, received, signals_later, start
+from paxosd.signals import Stop
 from paxosd.storage.base import StorageError
+from paxosd.transport.base import TransportError
 from paxosd.transport.queues import QueueEnds, QueueTransport
 
 LOG_TAIL_BYTES = 2000
 """How much of its log is shown of a node that ended by itself."""
 
-log = logging.getLogger("paxosd")
+KILLED_WITHIN_S = 5.0
+"""How long the system may take to end a killed process; one that hangs in a dead disk is not waited for."""
 
-_spawn = get_context("spawn")
-_starting = threading.Lock()
+log = logging.getLogger("paxosd")
 
 
 class NodeProcess:
     """One life of a node.
 
-    `on_fall` is called, from a thread of its own, if the process ends before `terminate` or `kill` was called.
+    `on_unexpected_end` is called, from a thread of its own, if the process ends before `terminate` or `kill` was
+    called.
     """
 
     def __init__(
-        self, config: Config, node: NodeId, data_dir: Path, ends: QueueEnds, on_fall: Callable[[NodeProcess], None]
+        self,
+        config: Config,
+        node: NodeId,
+        directory: ClusterDirectory,
+        ends: QueueEnds,
+        on_unexpected_end: Callable[[NodeProcess], None],
     ) -> None:
         self.node = node
+        self.pid = 0
         self.started_at = 0.0  # monotonic
-        self._log = data_dir / f"{node}.log"
+        self.exit_code: int | None = None
+        """None as long as it lives, and if this program took the code elsewhere."""
+        self._config = config
+        self._directory = directory
+        self._log = directory.path / f"{node}.log"
         self._ends = ends
-        self._on_fall = on_fall
+        self._on_unexpected_end = on_unexpected_end
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._ending = False
-        self._counts, self._counts_end = _spawn.Pipe(duplex=False)
-        arguments = (config, node, data_dir / node, self._log, ends, self._counts_end)
-        self._process = _spawn.Process(target=_live, args=arguments, name=f"paxosd-{node}", daemon=True)
+        self._last: Connection
         self._watcher = threading.Thread(target=self._watch, name=f"paxosd-watch-{node}", daemon=True)
 
     def start(self) -> None:
-        """Start the process; returns before it is ready."""
-        self._log.touch()
-        with _apart_from_this_program():
+        """Start the process; returns before it is ready. Raises `Refused` or `StorageError`."""
+        with signals_later(), ExitStack() as stack:
+            stack.callback(self._ends.given_away)
+            try:
+                output = stack.enter_context(self._log.open("ab"))
+                self._last, last_end = Pipe(duplex=False)
+            except OSError as error:
+                raise unusable(self._log, error) from error
+            stack.callback(last_end.close)
+            unless_started = stack.enter_context(ExitStack())
+            unless_started.callback(self._last.close)
+            handed = (self._config, self.node, self._directory.path / self.node, self._ends, last_end)
             self.started_at = time.monotonic()
-            self._process.start()
-            self._counts_end.close()
-            self._ends.given_away()
-            self._watcher.start()
+            name = f"paxosd-node-{self.node}"
+            self.pid = start(name, _code(), handed, output, self._directory.path, self._directory.hold(stack))
+            self._begin_to_watch()
+            unless_started.pop_all()
 
-    @property
-    def pid(self) -> int:
-        assert self._process.pid is not None
-        return self._process.pid
+    def _begin_to_watch(self) -> None:
+        try:
+            self._watcher.start()
+        except RuntimeError as error:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise Refused(f"not applied: no thread can be started: {error}; raise the limit (ulimit -u)") from error
 
     @property
     def lives(self) -> bool:
@@ -84,118 +107,93 @@ class NodeProcess:
 
     def terminate(self) -> None:
         """Ask it to drain and end."""
-        self._end(self._process.terminate)
+        self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
-        self._end(self._process.kill)
+        self._end(signal.SIGKILL)
 
-    def _end(self, how: Callable[[], None]) -> None:
+    def _end(self, how: signal.Signals) -> None:
         with self._lock:
             self._ending = True
             if self.lives:
-                how()
+                os.kill(self.pid, how)
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end after `terminate` or `kill`; what has not ended in time is killed."""
         if self.lives and not self._ended.wait(timeout_s):
             self.kill()
-            self._ended.wait()
+            self._ended.wait(KILLED_WITHIN_S)
 
     def sent(self) -> Counter[str] | None:
-        """How many messages of each type it sent; None if it was killed and could not tell. Once, after the end."""
-        with self._counts:
-            try:
-                return Counter(json.loads(self._counts.recv_bytes()))
-            except (EOFError, OSError):
-                return None
+        """How many messages of each type it sent; None if it was killed and could not tell. After the end."""
+        sent = self._told().get("sent")
+        return None if sent is None else Counter(sent)
 
-    def epitaph(self) -> str:
-        """How it ended, with the last lines of its log."""
-        tail = self._log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
-        return f"{self.node} ended by itself (exit code {self._process.exitcode}); its log ends:\n{tail}"
+    def how_it_ended(self) -> str:
+        """Why, as far as it could say; otherwise with the last lines of its log."""
+        reason = self._told().get("reason")
+        if reason is not None:
+            return f"{self.node} ended by itself: {reason}"
+        try:
+            tail = self._log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
+        except OSError as error:
+            tail = f"({self._log} cannot be read: {error.strerror})"
+        return f"{self.node} ended by itself (exit code {self.exit_code}); its log ends:\n{tail}"
+
+    def _told(self) -> dict[str, Any]:
+        """The last words of the process, once."""
+        with self._last:
+            try:
+                told: dict[str, Any] = json.loads(self._last.recv_bytes())
+            except (EOFError, OSError):
+                return {}
+        return told
 
     def _watch(self) -> None:
-        wait([self._process.sentinel])
-        with self._lock:
-            self._process.join()
-            fell = not self._ending
-        if fell:
-            self._on_fall(self)
+        ours = await_end(self.pid)
+        with self._lock:  # nobody sends a signal to this id any more
+            self.exit_code = exit_code(self.pid) if ours else None
+            unexpected = not self._ending
+        if unexpected:
+            self._on_unexpected_end(self)
         self._ended.set()
 
 
-@contextmanager
-def _apart_from_this_program() -> Iterator[None]:
-    """A child that is started in this block never sees Ctrl-C, and does not run our main file.
-
-    `spawn` has a child run the file that its parent was started with; a script that starts a cluster outside of
-    `if __name__ == "__main__"` would start another one in each of its nodes. A Ctrl-C for ourselves waits until the
-    block ends: in the middle, it would leave half a child behind.
-    """
-    with _starting, _interrupt_later():
-        program = sys.modules["__main__"]
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it for good
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = program
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _interrupt_later() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread only
-        return
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
+def _code() -> str:
+    return (
+        f"from paxosd.local_lifetime import end_with_parent; end_with_parent({os.getpid()}); "
+        f"from paxosd.local_node import main; main()"
+    )
 
 
 # ---- inside the process ----------------------------------------------------------------------
 
 
-def _live(config: Config, node: NodeId, folder: Path, log_path: Path, ends: QueueEnds, counts: Connection) -> None:
-    threading.Thread(target=_end_with_parent, name="paxosd-parent", daemon=True).start()
-    _print_into(log_path)
-    configure_logging(node)
+def main() -> None:
+    """Run the node that the parent handed over."""
+    config, node, folder, ends, last = cast("tuple[Config, NodeId, Path, QueueEnds, Connection]", received())
+    stop = Stop()
+    stop.watch()
+    outlet = configure_logging(node, stop)
     try:
         with ExitStack() as stack:
-            store, incarnation, beat = open_store(config, node, folder, stack)
+            store, life, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, incarnation, beat)
+            driver = run_node(config, node, store, transport, life, beat, stop)
     except StorageError as error:
-        _exit(Exit.STORAGE, str(error))
+        _exit(last, Exit.STORAGE, str(error))
+    except TransportError as error:
+        _exit(last, Exit.ERROR, str(error))
     except InvariantBroken as error:
-        _exit(Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
-    counts.send_bytes(json.dumps(driver.sent).encode())
+        _exit(last, Exit.BROKEN, f"broken invariant, stopped before anything was sent: {error}")
+    finally:
+        outlet.close(LOG_WAITS_S_MAX)
+    last.send_bytes(json.dumps({"sent": driver.sent}).encode())
 
 
-def _exit(code: Exit, reason: str) -> NoReturn:
+def _exit(last: Connection, code: Exit, reason: str) -> NoReturn:
+    last.send_bytes(json.dumps({"reason": reason}).encode())
     log.error("%s", reason)
     sys.exit(code)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(Exit.ERROR)
-
-
-def _print_into(log_path: Path) -> None:
-    with log_path.open("ab") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)

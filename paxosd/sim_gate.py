@@ -6,7 +6,6 @@ Asked are the figures for ten minutes on two cores. Those that grow with time ar
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from paxosd.sim.planted import BUGS, BY_NAME, Hunt
 from paxosd.sim.scenarios import Row
 from paxosd.sim_explore import visit
 from paxosd.sim_hunt import as_facts, hunt_all
+from paxosd.sim_pool import pool
 from paxosd.sim_scenarios import failures as scenarios_failed
 from paxosd.sim_scenarios import play_all
 from paxosd.sim_seeds import Summary, Wanted, run_seeds
@@ -51,7 +51,7 @@ def main(minutes: float, start: int, jobs: int, as_json: bool) -> int:
     """Do all of it in about so many minutes and print the table; returns the exit code: 1 if a figure is not met."""
     end = time.monotonic() + 60 * minutes
     share = minutes / 10
-    with multiprocessing.get_context("spawn").Pool(1) as beside:
+    with pool(1) as beside:
         exploring = beside.starmap_async(visit, _worlds(share))
         rows = play_all(range(start, start + SCENARIO_SEEDS), max(1, jobs - 1))
         explored = exploring.get()

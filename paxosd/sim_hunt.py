@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from paxosd.exits import Exit
 from paxosd.sim.planted import BUGS, BY_NAME, Hunt, Interleavings, Scenarios, Search, Seeds, hunt
+from paxosd.sim_pool import pool
 
 ROUNDS: tuple[Search, ...] = (
     Seeds(0, 10),
@@ -33,12 +33,12 @@ def hunt_all(jobs: int, until: float = math.inf) -> list[Hunt]:
     hunts = {bug.name: Hunt(bug.name, "", "") for bug in BUGS}
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool,  # a changed module stays changed
+        pool(jobs, tasks_max=1) as processes,  # a changed module stays changed
     ):
         bar = progress.add_task("bugs", total=len(hunts))
         for search in ROUNDS:
             at_large = [(name, search, until) for name, hunted in hunts.items() if not hunted.violation]
-            for hunted in pool.starmap(hunt, at_large, chunksize=1):
+            for hunted in processes.starmap(hunt, at_large, chunksize=1):
                 hunts[hunted.bug] = hunted
                 progress.update(bar, advance=bool(hunted.violation))
     return list(hunts.values())

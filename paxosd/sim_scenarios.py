@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from paxosd.exits import Exit
 from paxosd.sim.scenarios import SCENARIOS, Row, play, stagings, trace
+from paxosd.sim_pool import pool
 from paxosd.sim_seeds import be_quiet
 
 SEEDS = 3
@@ -27,9 +27,9 @@ def play_all(seeds: Iterable[int], jobs: int, names: Sequence[str] = tuple(SCENA
     rows: list[Row] = []
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        multiprocessing.get_context("spawn").Pool(jobs, be_quiet) as pool,
+        pool(jobs, be_quiet) as processes,
     ):
-        waiting = [pool.apply_async(play, (name, layout, tried)) for name, layout in stagings(names)]
+        waiting = [processes.apply_async(play, (name, layout, tried)) for name, layout in stagings(names)]
         bar = progress.add_task("scenarios", total=len(waiting))
         for row in waiting:
             rows.append(row.get())

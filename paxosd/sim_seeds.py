@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import math
-import multiprocessing
 import random
 import sys
 import time
@@ -26,6 +25,7 @@ from paxosd.machine.log import Log
 from paxosd.sim.marks import EXPECTED
 from paxosd.sim.plan import draw
 from paxosd.sim.run import Result, run
+from paxosd.sim_pool import pool
 
 FRESH_FROM = 1_000_000
 SPEED_NODES = 5
@@ -115,10 +115,10 @@ def run_seeds(wanted: Wanted) -> Summary:
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        multiprocessing.get_context("spawn").Pool(wanted.jobs, be_quiet) as pool,
+        pool(wanted.jobs, be_quiet) as processes,
     ):
         bar = progress.add_task("seeds", total=total)
-        for ran in pool.imap_unordered(partial(_run_seed, wanted, end), wanted.seeds(fresh, end)):
+        for ran in processes.imap_unordered(partial(_run_seed, wanted, end), wanted.seeds(fresh, end)):
             if ran is None:
                 continue
             result, processor_s = ran
@@ -126,7 +126,7 @@ def run_seeds(wanted: Wanted) -> Summary:
             progress.update(bar, advance=1)
             if result.violation:
                 print(f"seed {result.plan.seed}: {result.text}", file=sys.stderr)
-        pool.terminate()
+        processes.terminate()
     return summary
 
 

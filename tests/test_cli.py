@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from paxosd.exits import Exit
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite import SQLiteStore
 from tests.help_text import unexplained
-from tests.system.daemons import ROLES, membership_text
+from tests.system.daemons import ROLES, Daemon, membership_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,6 +32,12 @@ def run(*arguments: str, timeout: float = 30, folder: Path | None = None) -> sub
     command = [sys.executable, "-m", "paxosd.cli", *arguments]
     nothing = subprocess.DEVNULL
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=nothing, cwd=folder)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PAXOSD_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -211,7 +218,7 @@ def test_a_data_directory_that_vanishes_ends_its_daemon_with_code_8(config: Path
 
     assert process.returncode == 8
     assert "Traceback" not in written
-    assert f"{tmp_path / 'a1' / 'alive'} could not be touched: No such file or directory" in written
+    assert f"{tmp_path / 'a1'} is gone, or is another directory by now" in written
 
 
 def test_u06_a_damaged_store_is_code_8_and_is_left_as_it_was(config: Path, tmp_path: Path) -> None:
@@ -292,17 +299,107 @@ def test_every_exit_code_is_told(text: str) -> None:
     told = re.search(r"[Ee]xit codes: ([^.]+)\.", text)
 
     assert told is not None
-    numbers = [int(number) for number in re.findall(r"\d+", told[1])]
+    numbers = [int(number) for number in re.findall(r"\b\d+\b", told[1])]
     assert set(numbers) | {Exit.UNKNOWN} == set(Exit)
 
 
-def test_health_is_code_5_without_a_daemon_and_0_while_the_loop_turns(tmp_path: Path) -> None:
-    never = run("health", "--data-dir", str(tmp_path))
-    (tmp_path / "alive").touch()
-    alive = run("health", "--data-dir", str(tmp_path))
-    os.utime(tmp_path / "alive", times=(time.time() - 60, time.time() - 60))
-    stale = run("health", "--data-dir", str(tmp_path))
+# ---- where records are, and for whom -------------------------------------------------------------
 
-    assert (never.returncode, alive.returncode, stale.returncode) == (5, 0, 5)
-    assert "no daemon has run" in never.stderr
-    assert "last turned 60 s ago" in stale.stderr
+
+def test_records_are_beside_the_membership_file_wherever_a_daemon_is_started_from(config: Path, tmp_path: Path) -> None:
+    data = config.parent / "paxosd-data" / "a1"
+    for folder, told in (
+        ("here", f"WARNING made a NEW data directory, {data}, without any records"),
+        ("there", f"INFO data directory {data}"),
+    ):
+        (tmp_path / folder).mkdir()
+        command = [sys.executable, "-m", "paxosd.cli", "--role", "acceptor", "--id", "a1", "--config", str(config)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path / folder) as process:
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            assert any("ready node=a1" in line for line in process.stderr)
+            process.terminate()
+        assert told in first
+        assert (data / STORE_NAME).exists()
+        assert list((tmp_path / folder).iterdir()) == []
+
+
+def test_records_that_an_earlier_version_kept_in_the_working_directory_are_not_forgotten(
+    config: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "work" / "paxosd-data" / "a1"
+    with running(config, old):
+        pass
+    command = ("--role", "acceptor", "--id", "a1", "--config", str(config))
+
+    refused(run(*command, folder=tmp_path / "work"), 7, f"those of this node are in {old}", "give that as --data-dir")
+    assert not (config.parent / "paxosd-data").exists()
+
+
+@pytest.mark.parametrize(("text", "told"), [("~/data", "begins with ~"), ("", "is not a path")])
+def test_a_place_that_means_something_else_is_refused(text: str, told: str, config: Path) -> None:
+    config.write_text(config.read_text() + f'storage: {{dir: "{text}"}}\n')
+
+    refused(daemon(config), 7, told)
+
+
+def test_a_membership_file_without_a_folder_needs_a_data_directory(config: Path) -> None:
+    command = [sys.executable, "-m", "paxosd.cli", "--role", "acceptor", "--id", "a1", "--config", "/dev/stdin"]
+    done = subprocess.run(command, input=config.read_text(), capture_output=True, text=True)
+
+    refused(done, 7, "has no folder to be relative to; give --data-dir")
+
+
+def test_a_working_directory_that_is_gone_is_no_harm_unless_it_is_meant(config: Path, tmp_path: Path) -> None:
+    program = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); from paxosd.cli import main; "
+    program += "sys.argv[1:] = sys.argv[2:]; sys.exit(main())"
+    command = [sys.executable, "-c", program, "paxosd", "--role", "acceptor", "--id", "a1", "--config", str(config)]
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path / "a1")], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        assert process.stderr is not None
+        assert any("ready node=a1" in line for line in process.stderr)
+        process.terminate()
+    relative = subprocess.run([*command, "--data-dir", "a1"], capture_output=True, text=True, cwd=tmp_path)
+
+    assert process.returncode == 0
+    assert relative.returncode == 2
+    assert "'a1' is relative to a working directory that is gone" in relative.stderr
+
+
+def test_a_daemon_that_may_open_too_few_files_says_so_and_opens_nothing(config: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "paxosd.cli", "--role", "acceptor", "--id", "a1", "--config", str(config)]
+    done = subprocess.run(
+        [*command, "--data-dir", str(tmp_path / "a1")],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+    )
+
+    refused(done, 9, "may have 40 files open, and needs at least 60", "ulimit -n")
+    assert not (tmp_path / "a1").exists()
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_what_a_daemon_makes_is_for_its_user_alone_whatever_the_umask_is(
+    umask: int, config: Path, tmp_path: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        with running(config, tmp_path / "a1"):
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a1").iterdir()}
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "a1").stat().st_mode & 0o777 == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_daemon_logs_what_is_odd_about_its_file_and_its_environment(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAXOSD_STORAGE_PORT", "tcp://10.96.0.7:7000")
+    logged = Daemon("a1", "acceptor", config, tmp_path / "a1", tmp_path / "log")
+    logged.await_logged("WARNING .*PAXOSD_STORAGE_PORT: was set for a service")
+
+    assert logged.end(signal.SIGTERM) == 0

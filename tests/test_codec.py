@@ -83,6 +83,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
         m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
         "971601c39207a27031040402",
     ),
+    (m.Outlived(seen=1048576), "9217ce00100000"),
     (m.OpenSession(nonce=4611686018427387904, attempt=1), "9340cf400000000000000001"),
     (m.SessionOpened(nonce=4611686018427387904, session=5, hint="l2:7100"), "9441cf400000000000000005a76c323a37313030"),
     (m.Propose(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97420501020301c404626f6479"),

@@ -308,10 +308,6 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_default() 
     assert [config.storage.engine for config in (default, file, both)] == ["sqlite", "memory", "sqlite"]
 
 
-def test_limits_and_membership_are_not_the_environments_matter() -> None:
-    assert good(PAXOSD_LIMITS_SESSIONS="1", PAXOSD_CLUSTER="other") == good()
-
-
 def test_a_wrong_environment_variable_is_named_and_is_at_no_line_of_the_file() -> None:
     with pytest.raises(ConfigError) as caught:
         good(PAXOSD_TIMING_RETRY="5")

@@ -10,10 +10,11 @@ import pytest
 
 from paxosd.codec import Codec
 from paxosd.core.agent import Agent, Timer
-from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Ping, SessionOpened
+from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
 from paxosd.core.records import Record, Round
 from paxosd.core.types import Ballot, Outcome, Slot, Source, Vote
 from paxosd.driver import Driver
+from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import Inbound
 
@@ -122,7 +123,14 @@ class Bench:
         self.now = 100.0
         self.codec = Codec(DIGEST, "n1", 11, 1_000_000)
         self.driver = Driver(
-            self.agent, self.codec, self.disk, self.wire, lambda: self.now, ["n1", "a2"], Applying(self.journal)
+            self.agent,
+            self.codec,
+            self.disk,
+            self.wire,
+            lambda: self.now,
+            ["n1", "a2"],
+            Applying(self.journal),
+            life=OwnLife(0, 11),
         )
 
     def frame(self, *messages: Message, sender: str = "a2", incarnation: int = 5, digest: bytes = DIGEST) -> bytes:
@@ -174,6 +182,17 @@ def test_messages_to_one_peer_share_a_frame() -> None:
     assert bench.steps() == ["sent"]
 
 
+def test_a_message_that_fits_no_frame_is_not_sent_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.agent.send("a2", Chosen(1, bytes(1_000_000)))
+    bench.agent.send("a2", Fetch(1))
+    bench.driver.turn()
+
+    assert bench.steps() == ["sent"]
+    assert bench.driver.dropped == {"own frame too large": 1}
+    assert "limits.frame_bytes is 1000000" in caplog.text
+
+
 def test_a_message_to_oneself_comes_back_in_the_next_turn_and_never_touches_the_wire() -> None:
     bench = Bench()
     bench.agent.send("n1", Fetch(9))
@@ -218,6 +237,28 @@ def test_d13_once_a_later_life_of_a_peer_was_heard_the_earlier_one_is_not() -> N
 
     assert [message for _, message in bench.agent.given] == [Fetch(1), Fetch(2), Fetch(4)]
     assert bench.driver.dropped["old incarnation"] == 1
+
+
+def test_d13_the_life_that_is_not_heard_is_told_what_is_known() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1), incarnation=6)
+    bench.arrive(Fetch(2), incarnation=5)
+    bench.arrive(Fetch(3), incarnation=5)
+    bench.driver.turn()
+
+    (sent,) = (step for step in bench.journal if step[0] == "sent")
+    assert bench.codec.from_peer(bytes(sent[2])).messages == [Outlived(6)]  # type: ignore[call-overload]
+
+
+def test_a_wiped_node_that_is_told_so_speaks_above_the_life_that_its_peers_remember() -> None:
+    bench = Bench()
+    bench.arrive(Outlived(400 << CHANCE_BITS))
+    bench.agent.send("a2", Fetch(9))
+    bench.driver.turn()
+
+    (sent,) = (step for step in bench.journal if step[0] == "sent")
+    assert bench.codec.from_peer(bytes(sent[2])).incarnation > 400 << CHANCE_BITS  # type: ignore[call-overload]
+    assert bench.agent.given == []  # it is not for the roles
 
 
 def test_n18_a_late_frame_of_a_life_that_was_never_heard_does_not_silence_the_living_one() -> None:

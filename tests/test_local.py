@@ -21,8 +21,8 @@ from paxosd import Client, local_cli
 from paxosd.client.errors import ConfigurationError
 from paxosd.local import LocalCluster, local_config
 from paxosd.local_run import Result
+from tests.processes import WITHIN_S, await_gone, nodes_of
 
-WITHIN_S = 60.0
 SCRIPT = """
 from paxosd import Client
 with Client.local(1, 1, 1) as client:
@@ -42,34 +42,6 @@ def local(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=WITHIN_S, stdin=subprocess.DEVNULL
     )
-
-
-def nodes_of(pid: int) -> list[int]:
-    """The nodes that this process started."""
-    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-    return [int(child) for child in children if b"spawn_main" in command_line(child)]
-
-
-def command_line(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""  # it is gone by now
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs; a dead one that nobody waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def await_gone(pids: list[int], within_s: float = 2.0) -> None:
-    deadline = time.monotonic() + within_s
-    while alive := [pid for pid in pids if lives(pid)]:
-        assert time.monotonic() < deadline, f"{alive} live on"
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -226,7 +198,7 @@ def test_ctrl_c_ends_everything_at_once_without_a_word_too_many(arguments: tuple
         await_gone(nodes)
 
     assert (code, said, len(nodes)) == (130, "", 7)
-    assert took_s < 2.0
+    assert took_s < 10.0  # it gives itself 1.5 s; a machine may be busy
     assert list(tmp_path.iterdir()) == []
 
 

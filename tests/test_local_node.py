@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 
 import pytest
 
-from paxosd.local_node import _apart_from_this_program
+from paxosd.local_start import signals_later
 
 
-def test_a_ctrl_c_while_a_child_is_being_started_comes_when_it_is_started() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_the_program_handles_comes_when_the_step_is_done(number: signal.Signals) -> None:
     steps: list[str] = []
-    with pytest.raises(KeyboardInterrupt), _apart_from_this_program():
+    before = signal.signal(number, lambda *_: steps.append("handled"))
+    try:
+        with signals_later():
+            signal.raise_signal(number)
+            steps.append("went on")
+    finally:
+        signal.signal(number, before)
+
+    assert steps == ["went on", "handled"]
+
+
+def test_a_ctrl_c_in_the_middle_is_a_keyboard_interrupt_at_the_end() -> None:
+    steps: list[str] = []
+    with pytest.raises(KeyboardInterrupt), signals_later():
         signal.raise_signal(signal.SIGINT)
         steps.append("went on")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it may also come to another thread
-        steps.append("to the end")
 
-    assert steps == ["went on", "to the end"]
-
-
-def test_a_child_inherits_that_ctrl_c_is_blocked_and_nothing_of_the_main_file() -> None:
-    with _apart_from_this_program():
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        main_file = getattr(sys.modules["__main__"], "__file__", None)
-
-    assert signal.SIGINT in blocked
-    assert main_file is None
+    assert steps == ["went on"]
 
 
 def test_afterwards_everything_is_as_before() -> None:
-    before = (sys.modules["__main__"], signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-    with _apart_from_this_program():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with signals_later():
         pass
 
-    assert before == (
-        sys.modules["__main__"],
-        signal.getsignal(signal.SIGINT),
-        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
-    )
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
 
 def test_a_thread_may_start_nodes_too() -> None:
     started: list[bool] = []
 
     def start() -> None:
-        with _apart_from_this_program():
+        with signals_later():
             started.append(True)
 
     thread = threading.Thread(target=start)

@@ -19,13 +19,15 @@ class Receipt(NamedTuple):
 class Command:
     """One proposed value on its way. `error` or `receipt` is set once it is done."""
 
-    __slots__ = ("deadline", "error", "receipt", "seq", "settled", "size", "unaccounted", "value")
+    __slots__ = ("deadline", "error", "offset", "receipt", "sent_at", "seq", "settled", "size", "unaccounted", "value")
 
     def __init__(self, value: bytes, deadline: Instant) -> None:
         self.value: bytes | None = value  # None: withdrawn
         self.size = len(value)
         self.deadline = deadline
         self.seq = 0
+        self.offset = 0  # how many bytes were proposed in this session before it
+        self.sent_at: Instant = 0.0  # for the first time, or again after all earlier sendings were refused
         self.settled = False  # the log has its number, whatever the caller was told
         self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
         self.receipt: Receipt | None = None

@@ -7,7 +7,7 @@ Laws:
 3. A command that is given up keeps its number and goes on as a withdrawal: if nothing of it reached the log by
    then, nothing ever will.
 4. Who waits sleeps: after a `poll`, `next_deadline` is later than now. What is sent again in vain is sent less and
-   less often.
+   less often, and less of it (`pacing.py`).
 5. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
    refused by name. Nobody can tell any more what became of the others.
 6. No clock, no chance, no socket: `now` and a `Random` come in.
@@ -26,6 +26,7 @@ from paxosd.client import verdicts
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import PaxosError, WrongCluster
 from paxosd.client.gateways import Gateways
+from paxosd.client.pacing import COMMAND_BYTES, Pacing
 from paxosd.core.messages import (
     Applied,
     FromClient,
@@ -50,8 +51,6 @@ RESEND_FIRST_S = 0.5
 RESEND_MAX_S = 2.0
 SILENCE_S = 0.4
 """How long a gateway may say nothing, while it was asked something, before the next one is tried."""
-BACKOFF_FIRST_S = 0.02
-BACKOFF_MAX_S = 0.3
 
 
 class Session:
@@ -66,6 +65,7 @@ class Session:
         self._attempt = 0
         self._commands: deque[Command] = deque()  # with numbers, in order, the first without a result in front
         self._bytes = 0
+        self._offset = 0  # how many bytes were proposed, each command with what it costs besides
         self._next_seq = 1
         self._send_from = 1  # commands from this number on are to be sent
         self._attempts: OrderedDict[int, list[Command]] = OrderedDict()  # sendings that may still be refused
@@ -73,8 +73,7 @@ class Session:
         self._count = 0
         self._questions: dict[int, Question] = {}
         self._asked: set[int] = set()  # questions that were sent since the last rewind
-        self._not_before: Instant = 0.0
-        self._backoff_s = BACKOFF_FIRST_S
+        self._pacing = Pacing(random)
         self._resend_s = RESEND_FIRST_S
         self._resend_at: Instant | None = None
         self._heard_at: Instant | None = None
@@ -114,11 +113,11 @@ class Session:
         if self._expired and not any(command.unaccounted for command in self._commands):
             self._begin_anew()
         out: list[FromClient] = []
-        if self._has_to_send() and now >= self._not_before:
+        if self._has_to_send() and now >= self._pacing.not_before:
             if self._session == NO_SESSION:
                 self._open(out)
             else:
-                self._send_commands(out)
+                self._send_commands(out, now)
         for request, question in self._questions.items():
             if request not in self._asked and now >= question.not_before:
                 self._asked.add(request)
@@ -140,42 +139,56 @@ class Session:
         if self._resend_at is not None:
             times.append(self._resend_at)
         if self._has_to_send():
-            times.append(self._not_before)
+            times.append(self._pacing.not_before)
         return min(times, default=None)
 
     def _has_to_send(self) -> bool:
         """Whether there are commands that wait for nothing but the end of a back-off."""
         if not self._commands or self._expired:
             return False
-        return not self._nonce if self._session == NO_SESSION else self._send_from < self._next_seq
+        if self._session == NO_SESSION:
+            return not self._nonce
+        first = self._commands[0].seq
+        return self._send_from < self._next_seq and self._has_share(self._commands[max(0, self._send_from - first)])
+
+    def _has_share(self, command: Command) -> bool:
+        """Whether so much may be under way, up to this command."""
+        before = command.offset - self._commands[0].offset
+        return not before or before + command.size <= self._pacing.share_bytes
 
     def _open(self, out: list[FromClient]) -> None:
         self._nonce = self._random.getrandbits(63) | 1
         self._attempt += 1
         out.append(OpenSession(self._nonce, self._attempt))
 
-    def _send_commands(self, out: list[FromClient]) -> None:
+    def _send_commands(self, out: list[FromClient], now: Instant) -> None:
         first = self._commands[0].seq
         self._send_from = max(self._send_from, first)
         batch: list[Command] = []
         size = 0
         for command in islice(self._commands, self._send_from - first, None):
+            if not self._has_share(command):
+                break
+            if not command.unaccounted and not self._pacing.has_time(command.deadline, now):
+                self._fail(command, verdicts.overloaded())
             withdrawn = command.value is None
             grown = size + len(command.value or b"")
             full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
             if batch and (full or withdrawn != (batch[0].value is None)):
-                out.append(self._sending(batch))
+                out.append(self._sending(batch, now))
                 batch, grown = [], len(command.value or b"")
             size = grown
             batch.append(command)
+            self._send_from = command.seq + 1
         if batch:
-            out.append(self._sending(batch))
-        self._send_from = self._next_seq
+            out.append(self._sending(batch, now))
 
-    def _sending(self, batch: list[Command]) -> Propose:
+    def _sending(self, batch: list[Command], now: Instant) -> Propose:
         self._attempt += 1
         self._attempts[self._attempt] = batch
         for command in batch:
+            if not command.unaccounted:
+                command.sent_at = now
             command.unaccounted += 1
         values = [command.value for command in batch if command.value is not None]
         body = encode_body(values) if values else b""
@@ -216,11 +229,15 @@ class Session:
             if not command.done:
                 command.receipt = Receipt(message.revision + offset, message.slot)
             command.settled = True
+        done, sent_at = 0, now
         while self._commands and self._commands[0].settled:
-            self._bytes -= len(self._commands.popleft().value or b"")
+            command = self._commands.popleft()
+            self._bytes -= len(command.value or b"")
+            done, sent_at = done + command.size + COMMAND_BYTES, command.sent_at
+        if done:
+            self._pacing.applied(done, now - sent_at, now)
         while self._attempts and next(iter(self._attempts.values()))[-1].settled:
             self._attempts.popitem(last=False)
-        self._backoff_s = BACKOFF_FIRST_S
         self._refusals = 0
         self._last_refusal = None
         self._progress(now)
@@ -247,7 +264,7 @@ class Session:
                 self._account(message)
             return
         if message.reason is Reason.GAP:
-            if message.session == self._session:
+            if message.session == self._session and self._pacing.may_go_back(now):
                 self._send_from = min(self._send_from, message.expected)
             return
         if message.session == NO_SESSION:
@@ -258,7 +275,9 @@ class Session:
             return
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
             self._last_refusal = message.reason
-        self._back_off(message.reason, now)
+        self._pacing.refused(message.reason, now)
+        if message.reason is not Reason.OVERLOADED:  # all gateways ask the same leader
+            self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
     def _account(self, message: Refused) -> bool:
         """Note that a sending came to nothing; False if it is not known, or was noted before."""
@@ -277,11 +296,6 @@ class Session:
                 if not command.unaccounted:
                     self._fail(command, verdicts.unreadable())
         return True
-
-    def _back_off(self, reason: Reason, now: Instant) -> None:
-        self._not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
-        self._backoff_s = min(self._backoff_s * 1.5, BACKOFF_MAX_S)
-        self._count_refusal(now, at_once=reason is Reason.STOPPING)
 
     def _count_refusal(self, now: Instant, at_once: bool = False) -> None:
         """Every third time, somebody else may know better."""
@@ -311,6 +325,8 @@ class Session:
         assert command.value is not None
         command.seq = self._next_seq
         self._next_seq += 1
+        command.offset = self._offset
+        self._offset += command.size + COMMAND_BYTES
         self._commands.append(command)
         self._bytes += len(command.value)
 
@@ -319,10 +335,11 @@ class Session:
             return self._answer(message.request, message, now)
         question = self._questions.get(message.request)
         if question is not None:
-            self._last_refusal = Reason.NO_LEADER
+            self._last_refusal = verdicts.why_unread(message.refused)
             self._asked.discard(message.request)
             question.not_before = now + self._random.uniform(0.05, 0.15)
-            self._count_refusal(now)
+            if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
+                self._count_refusal(now)
 
     def _answer(self, request: int, answer: LogPage | StatusReport, now: Instant) -> None:
         question = self._questions.pop(request, None)
@@ -373,6 +390,8 @@ class Session:
             patience_s = self._grown_patience_s()
         if self._expired:
             self._begin_anew()
+        if self._commands and self._send_from > self._commands[0].seq:
+            self._pacing.lost()
         self._rewind()
         self._expect_answer(now, patience_s)
 
@@ -389,7 +408,10 @@ class Session:
                 continue
             if isinstance(pending, Command):
                 sent = pending.unaccounted > 0
-                self._fail(pending, verdicts.of_command(self._last_refusal, sent, self._gateways))
+                refusal = self._last_refusal
+                if refusal is None and not sent and self._pacing.is_served(now):  # others are done, it had no turn
+                    refusal = Reason.OVERLOADED
+                self._fail(pending, verdicts.of_command(refusal, sent, self._gateways))
             else:
                 self._questions.pop(pending.message.request, None)
                 self._asked.discard(pending.message.request)
@@ -403,7 +425,6 @@ class Session:
         if command.value is not None:
             self._bytes -= len(command.value)
             command.value = None
-            self._send_from = min(self._send_from, command.seq)
 
     def close(self, kind: type[PaxosError], why: str) -> None:
         """Fail whatever is not done, with an error of this kind."""

@@ -38,20 +38,38 @@ def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosE
     if refusal is None:
         return Unavailable(f"not applied: {_nobody_answers(gateways)}; then propose it again")
     if refusal is Reason.OVERLOADED:
-        return Overloaded(
-            "not applied: the leader holds as many commands as it may (it is slower than its clients, or lacks a "
-            "quorum); propose it again later, or more slowly"
-        )
+        return overloaded()
+    if refusal is Reason.BEHIND:
+        return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
     return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
+
+
+def overloaded() -> PaxosError:
+    """A command that the cluster cannot serve in time."""
+    return Overloaded(
+        "not applied: the leader holds as many commands as it may (slower than its clients, or without a quorum), or "
+        "too many sessions are asked for at once; propose it again later, or more slowly"
+    )
 
 
 def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
     """A read, or a question for the status, whose time is over."""
     if refusal is None:
         return ReadTimeout(f"not answered in time: {_nobody_answers(gateways)}; then ask again")
+    if refusal is Reason.OVERLOADED:
+        return ReadTimeout(
+            "not answered in time: the gateway holds as many reads of this client as it may; ask fewer at once"
+        )
+    if refusal is Reason.BEHIND:
+        return ReadTimeout(f"not answered in time: {_behind(gateways)}; then ask again")
     return NoQuorum(
         f"not answered: {_NOBODY_LEADS}, or read what one gateway has (linearizable=False, `paxosctl log --stale`)"
     )
+
+
+def why_unread(refused: int) -> Reason:
+    """The reason in a page; one that this version does not know counts as one to ask again later for."""
+    return Reason(refused) if refused in Reason.__members__.values() else Reason.OVERLOADED
 
 
 def too_large(size: int, limit: int) -> PaxosError:
@@ -72,8 +90,8 @@ def unreadable() -> PaxosError:
 def expired() -> PaxosError:
     """Of a session that the cluster forgot."""
     return SessionExpired(
-        "unknown: the cluster forgot this client's session, as it does with those unused for the longest time, and "
-        f"with it whether the command was applied; {_READ_FIRST}"
+        "unknown: the cluster does not know this client's session (any more; it forgets those unused for longest), nor "
+        f"whether the command was applied; {_READ_FIRST}"
     )
 
 
@@ -95,7 +113,16 @@ def _why_no_result(refusal: Reason | None, gateways: Gateways) -> str:
         return f"no gateway answered about it ({gateways}): the cluster is slow, stopped or cut off"
     if refusal is Reason.OVERLOADED:
         return "the leader is overloaded"
+    if refusal is Reason.BEHIND:
+        return _behind(gateways)
     return _NOBODY_LEADS
+
+
+def _behind(gateways: Gateways) -> str:
+    return (
+        f"the gateway that answered ({gateways}) is behind what this client has seen: it catches up, or is cut off "
+        "from the other nodes; `paxosctl status` names them"
+    )
 
 
 def _nobody_answers(gateways: Gateways) -> str:

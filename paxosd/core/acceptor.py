@@ -7,6 +7,8 @@ Laws:
 4. Promises and votes are told only after they are on disk: they leave through `send`, never `send_early`.
 5. What it does not hold in memory it reads back from its history; it never answers "no vote" for a slot
    whose record it could not read.
+6. No loop and no table grows with a number that somebody claims: it walks over votes that it has. What asks for a page
+   is answered at the end of the turn, one page for each asker (see `questions.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from paxosd.core.agent import Agent, require
-from paxosd.core.history import ROW_BYTES, History
+from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.history import ROW_BYTES, History, known_slots
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Accept,
@@ -36,6 +38,8 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.options import Limits, Timing
+from paxosd.core.plausible import ROUND_MAX
+from paxosd.core.questions import Questions
 from paxosd.core.records import Promised, Record, Told, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
@@ -43,6 +47,11 @@ VOTES_KEPT_BELOW_WATERMARK = 128
 """How many chosen slots stay in memory; a new leader and a learner beside us rarely ask for older ones."""
 VOTES_KEPT_BYTES_MAX = 16 * 1024 * 1024
 """When all votes in memory hold more than this, no chosen slot stays."""
+
+_UNREACHABLE = (
+    "no leader can have a higher ballot, so this acceptor will never vote again; it still tells its votes to learners; "
+    "an earlier version took the promise from a wrong member"
+)
 
 
 class Acceptor(Agent):
@@ -70,6 +79,8 @@ class Acceptor(Agent):
         self._recorded_this_turn = False
         self._leader: NodeId = ""
         self._leader_heard_at: Instant | None = None
+        self._prepares: Questions[Prepare] = Questions()
+        self._fetches: Questions[FetchVotes] = Questions()
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         for record in records:
@@ -81,9 +92,11 @@ class Acceptor(Agent):
                 case Voted(slot, ballot, value):
                     self._votes[slot] = Vote(slot, ballot, value)
         self._votes_stop = max(self._votes, default=self.watermark - 1) + 1
-        self._votes_bytes = sum(len(vote.value) for vote in self._votes.values())
+        self._votes_bytes = sum(map(_held_bytes, self._votes.values()))
         for vote in self._votes.values():
             require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
+        if self.promised.round > ROUND_MAX:
+            self.report("promise.unreachable", ballot=str(self.promised), advice=_UNREACHABLE)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -125,11 +138,15 @@ class Acceptor(Agent):
         if message.ballot > self.promised:
             self._promise(message.ballot)
         self._hear_leader(source, now)
-        votes, stop = self._votes_in(message.from_slot, max(message.from_slot, self._votes_stop))
+        self._prepares.ask(source, message)
+
+    def _tell_promise(self, proposer: NodeId, asked: Prepare) -> None:
+        if asked.ballot < self.promised:  # another one was promised in the same turn, or while this one waited
+            return self.send(proposer, Nack(asked.ballot, self.promised))
+        votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes_stop))
         end = stop >= self._votes_stop
-        self.send(
-            source, Promise(message.ballot, message.from_slot, stop, end, votes, self.watermark, floor=FIRST_SLOT)
-        )
+        promise = Promise(asked.ballot, asked.from_slot, stop, end, votes, self.watermark, floor=FIRST_SLOT)
+        self.send(proposer, promise)
 
     def _promise(self, ballot: Ballot) -> None:
         require(ballot > self.promised, f"a promise may only grow: {ballot} after {self.promised}")
@@ -142,7 +159,7 @@ class Acceptor(Agent):
     def _on_accept(self, source: NodeId, message: Accept, now: Instant) -> None:
         if not self._speaks_for_leader(source, message.ballot, now):
             return
-        if message.slot >= message.watermark + self._limits.window_slots_max:
+        if not FIRST_SLOT <= message.slot < message.watermark + self._limits.window_slots_max:
             return self.ignore("accept beyond the window")
         vote = self._vote_at(message.slot)
         if vote is None or vote.ballot < message.ballot:
@@ -157,7 +174,7 @@ class Acceptor(Agent):
             self._promise(vote.ballot)
         require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
         old = self._votes.get(vote.slot)
-        self._votes_bytes += len(vote.value) - (0 if old is None else len(old.value))
+        self._votes_bytes += _held_bytes(vote) - (0 if old is None else _held_bytes(old))
         self._votes[vote.slot] = vote
         self._voted_this_turn.add(vote.slot)
         self._recorded_this_turn = True
@@ -169,7 +186,8 @@ class Acceptor(Agent):
     def _on_heartbeat(self, source: NodeId, message: Heartbeat, now: Instant) -> None:
         if self._speaks_for_leader(source, message.ballot, now):
             self._note_watermark(message.ballot, message.watermark)
-            self.send(source, HeartbeatReply(message.ballot, message.sequence))
+            # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
+            self.send_early(source, HeartbeatReply(message.ballot, message.sequence))
 
     def _speaks_for_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> bool:
         """Whether this ballot may still lead here; tells its proposer if not."""
@@ -190,9 +208,9 @@ class Acceptor(Agent):
         if watermark <= self.watermark:
             return
         if self._has_learner and ballot.proposer != self.node_id:  # beside the leader, the leader tells its values
-            for slot in range(max(self.watermark, self._votes_from), min(watermark, self._votes_stop)):
-                vote = self._votes.get(slot)
-                if vote is not None and vote.ballot == ballot:
+            for slot in known_slots(self._votes, max(self.watermark, self._votes_from), watermark):
+                vote = self._votes[slot]
+                if vote.ballot == ballot:
                     self.send_early(self.node_id, Chosen(slot, vote.value))
         self.watermark = watermark
 
@@ -201,8 +219,11 @@ class Acceptor(Agent):
     def _on_fetch_votes(self, source: NodeId, message: FetchVotes) -> None:
         if source not in self._membership.learners:
             return self.ignore("fetch by a node that is no learner")
-        votes, stop = self._votes_in(message.first, message.stop)
-        self.send(source, FetchedVotes(message.first, message.stop, stop, votes, self.watermark))
+        self._fetches.ask(source, message)
+
+    def _tell_votes(self, learner: NodeId, asked: FetchVotes) -> None:
+        votes, stop = self._votes_in(asked.first, asked.stop)
+        self.send(learner, FetchedVotes(asked.first, asked.stop, stop, votes, self.watermark))
 
     def _vote_at(self, slot: Slot) -> Vote | None:
         if slot >= self._votes_from or slot in self._votes:
@@ -211,34 +232,45 @@ class Acceptor(Agent):
 
     def _votes_in(self, first: Slot, stop: Slot) -> tuple[tuple[Vote, ...], Slot]:
         """As many votes of [first, stop) as fit a page, and the slot up to which these are all."""
+        known: dict[Slot, Vote] = {}
         if first < self._votes_from:
             old = self._history.votes(first, min(stop, self._votes_from), self._limits.page_bytes_max)
             if old:
-                old_stop = old[-1].slot + 1
-                known = {vote.slot: vote for vote in old} | self._held(first, old_stop)
-                return tuple(known[slot] for slot in sorted(known)), old_stop
+                stop = old[-1].slot + 1
+            known = {vote.slot: vote for vote in old}
+        known |= {slot: self._votes[slot] for slot in known_slots(self._votes, first, stop)}  # newer than the history
         page: list[Vote] = []
         size = 0
-        for slot, vote in sorted(self._held(first, stop).items()):
-            size += len(vote.value) + ROW_BYTES
+        for slot in sorted(known):
+            size += len(known[slot].value) + ROW_BYTES
             if page and size > self._limits.page_bytes_max:
                 return tuple(page), slot
-            page.append(vote)
+            page.append(known[slot])
         return tuple(page), stop
-
-    def _held(self, first: Slot, stop: Slot) -> dict[Slot, Vote]:
-        return {slot: vote for slot, vote in self._votes.items() if first <= slot < stop}
 
     # ---- the end of a turn ----
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
+        self._answer(now)
         if self._recorded_this_turn and self._watermark_recorded != self.watermark:
             self._watermark_recorded = self.watermark  # along with other records: by itself it is not worth a commit
             self.record(Told(self.watermark))
         self._forget_old_votes()
         self._voted_this_turn.clear()
         self._recorded_this_turn = False
+
+    def _answer(self, now: Instant) -> None:
+        """Pages for those who asked, after all of this turn's promises and votes."""
+        for proposer, prepare in self._prepares.take():
+            self._tell_promise(proposer, prepare)
+        for learner, fetch in self._fetches.take():
+            self._tell_votes(learner, fetch)
+        if self._prepares or self._fetches:
+            self.arm(Timer.ANSWER, now)
+
+    def on_timer(self, timer: Timer, now: Instant) -> None:
+        require(timer is Timer.ANSWER, f"an acceptor armed {timer}")  # the turn that it brings about is all it is for
 
     def _forget_old_votes(self) -> None:
         keep_from = self.watermark - VOTES_KEPT_BELOW_WATERMARK
@@ -247,5 +279,9 @@ class Acceptor(Agent):
         elif keep_from < self._votes_from + VOTES_KEPT_BELOW_WATERMARK:  # now and then is enough
             return
         for old in [slot for slot in self._votes if slot < keep_from and slot not in self._voted_this_turn]:
-            self._votes_bytes -= len(self._votes.pop(old).value)
+            self._votes_bytes -= _held_bytes(self._votes.pop(old))
         self._votes_from = keep_from
+
+
+def _held_bytes(vote: Vote) -> int:
+    return len(vote.value) + ROW_BYTES

@@ -70,8 +70,10 @@ class Timer(Enum):
     HEARTBEAT = auto()
     QUORUM = auto()
     RETRY = auto()
+    FILL = auto()
     FETCH = auto()
     REPLAY = auto()
+    ANSWER = auto()
     STATUS = auto()
     PING = auto()
     READS = auto()
@@ -89,6 +91,7 @@ class Agent(ABC):
         self.ignored: Counter[str] = Counter()
         self._output = Output()
         self._deadlines: dict[Timer, Instant] = {}
+        self._fired: tuple[Timer | None, Instant] = None, 0.0  # the timer that fires now, and when it was due
 
     # ---- what the driver calls ----
 
@@ -107,8 +110,9 @@ class Agent(ABC):
         due = sorted((at, timer.value, timer) for timer, at in self._deadlines.items() if at <= now)
         for _, _, timer in due:
             if self._deadlines.get(timer, math.inf) <= now:
-                del self._deadlines[timer]
+                self._fired = timer, self._deadlines.pop(timer)
                 self.on_timer(timer, now)
+        self._fired = None, 0.0
 
     def next_deadline(self) -> Instant | None:
         """When `tick` has something to do if no message comes before; None: never."""
@@ -139,6 +143,11 @@ class Agent(ABC):
     def on_timer(self, timer: Timer, now: Instant) -> None:
         """A timer that this role armed is due; it is disarmed before the call."""
         raise InvariantBroken(f"{type(self).__name__} armed {timer} and does not handle it")
+
+    def late_s(self, timer: Timer, now: Instant) -> float:
+        """How late this timer, which fires now, is: so long this process did nothing, or something else."""
+        fired, due_at = self._fired
+        return now - due_at if fired is timer else 0.0
 
     def arm(self, timer: Timer, at: Instant) -> None:
         self._deadlines[timer] = at

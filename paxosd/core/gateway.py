@@ -4,16 +4,20 @@ Laws:
 1. It answers `Applied` only for what its own ledger applied, and never decides anything itself.
 2. It keeps no command: the client sends again what was lost. So a refusal says which sending it is about,
    and a client knows whether any sending of a command can still reach the log.
-3. A linearizable read waits for a round of the leader that was started after the read came in.
-4. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer.
+3. It forwards commands only of sessions that its own ledger knows: others would cost a slot and change nothing. It may
+   be behind, so it says that a session is in no log only when a round of the leader proved it (see `strangers.py`).
+4. A linearizable read waits for a round of the leader that was started after the read came in.
+5. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
+   clients share a bound, the one that holds the most is the first to lose.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Protocol, get_args
 
+from paxosd.core.addresses import Addresses
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -39,49 +43,37 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
+from paxosd.core.openings import Openings
 from paxosd.core.options import Limits, Timing
-from paxosd.core.readers import Readers
+from paxosd.core.pages import Pages, ReadableLog
+from paxosd.core.readers import Asked, Readers
 from paxosd.core.records import Record
+from paxosd.core.refusing import Refusing
+from paxosd.core.repetitions import Repetitions
 from paxosd.core.status import StatusBoard
-from paxosd.core.types import (
-    NO_BALLOT,
-    Ballot,
-    ClientAddress,
-    Entry,
-    Instant,
-    NodeId,
-    Outcome,
-    Revision,
-    SessionId,
-    Slot,
-    Source,
-)
+from paxosd.core.strangers import Strangers
+from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, Instant, NodeId, Outcome, SessionId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, MalformedValue, commands
 
 
-class Replicated(Protocol):
+class Replicated(ReadableLog, Protocol):
     """What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
-
-    @property
-    def revision(self) -> Revision:
-        """The latest revision applied; 0: none."""
-        ...
 
     @property
     def next_slot(self) -> Slot:
         """Every slot below is applied."""
         ...
 
-    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
+    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         """The results of these commands; None unless all of them are applied."""
+        ...
+
+    def knows(self, session: SessionId) -> bool:
+        """Whether this session was opened and is remembered."""
         ...
 
     def forgot(self, session: SessionId) -> bool:
         """Whether this session was opened once and is not remembered any more."""
-        ...
-
-    def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
-        """The commands from this revision on, as many as fit."""
         ...
 
 
@@ -110,11 +102,15 @@ class Gateway(Agent):
         self._replicated = replicated
         self._ballot: Ballot = NO_BALLOT
         self._leader_heard_at: Instant | None = None
-        self._clients: OrderedDict[SessionId, ClientAddress] = OrderedDict()
-        self._opening: OrderedDict[int, ClientAddress] = OrderedDict()
+        self._clients = Addresses(limits.sessions_max)  # by session
+        self._openings = Openings(node_id)
+        self._strangers = Strangers()
+        self._repetitions = Repetitions()
         self._readers = Readers()
+        self._refusing = Refusing()
+        self._pages = Pages(replicated, limits.page_bytes_max)
         self._board = StatusBoard(node_id, cluster, membership)
-        self._read_asked_at: Instant | None = None
+        self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
         self._draining = False
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -132,7 +128,7 @@ class Gateway(Agent):
             case ForwardRefused():
                 self._on_forward_refused(message, now)
             case ReadIndexReply(request, applied):
-                self._on_read_index_reply(request, applied)
+                self._on_read_index_reply(source, request, applied)
             case Pong():
                 self._board.hear(source, message, now)
         return None
@@ -144,9 +140,10 @@ class Gateway(Agent):
             case OpenSession():
                 self._on_open_session(client, message, now)
             case ReadLog():
-                self._readers.add(client, message, now)
+                self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
             case GetStatus(request):
-                self._board.ask(client, request)
+                if not self._board.ask(client, request):
+                    self.ignore("status request above its client's share")
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
@@ -157,16 +154,18 @@ class Gateway(Agent):
             case Timer.FAREWELL:
                 pass  # drained
             case Timer.READS:
-                self._read_asked_at = None  # the question or its answer is lost; ask again in this tick
+                self._read_asked_of = None  # the question or its answer is lost; ask again in this tick
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
         self._readers.begin_turn()
+        self._pages.begin_turn()
         self._ask_read_index(now)
         self._answer_reads(now)
         if self._board.asked and Timer.STATUS not in self._deadlines:
             self._ping(now)
             self.arm(Timer.STATUS, now + self._timing.retry_s)
+        self._repetitions.begin_turn()
 
     def drain(self, now: Instant) -> None:
         self._draining = True
@@ -179,7 +178,7 @@ class Gateway(Agent):
     # ---- who leads ----
 
     def _hear_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
-        if source != ballot.proposer or ballot < self._ballot:
+        if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
             return self.ignore("heartbeat of an old leader")
         self._ballot, self._leader_heard_at = ballot, now
 
@@ -187,7 +186,7 @@ class Gateway(Agent):
         """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
         if source == ballot.proposer and ballot == self._ballot:
             self._leader_heard_at = None
-            self._read_asked_at = None
+            self._read_asked_of = None
             self.disarm(Timer.READS)
 
     def _leader(self, now: Instant) -> NodeId | None:
@@ -203,20 +202,27 @@ class Gateway(Agent):
     # ---- commands ----
 
     def _on_open_session(self, client: ClientAddress, message: OpenSession, now: Instant) -> None:
-        forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, b"")
+        forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, self._openings.tag(client))
         if not message.nonce:
             return self._refuse(client, forward, Reason.MALFORMED, now)
-        self._remember(self._opening, message.nonce, client)
+        serves = self._leader(now) is not None and not self._draining
+        if serves and (
+            self._refusing.refuses(NO_SESSION, 0, message.nonce, now)
+            or not self._openings.ask(client, message.nonce, now)
+        ):
+            return self._refuse(client, forward, Reason.OVERLOADED, now)
         return self._forward(client, forward, now)
 
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
         if _is_impossible(message):
             return self._refuse(client, message, Reason.MALFORMED, now)
-        self._remember(self._clients, message.session, client)
-        known = self._replicated.stored(message.session, message.first_seq, message.count)
-        if known is not None:
-            return self._answer(known, now)
-        refused = Reason.SESSION_UNKNOWN if self._replicated.forgot(message.session) else self._objection(message)
+        if not self._replicated.knows(message.session):
+            return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
+        self._clients.note(message.session, client)
+        stored = self._replicated.stored(message.session, message.first_seq, message.count)
+        if stored is not None:
+            return self._repeat(client, message, stored, now)
+        refused = self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
         forward = Forward(
@@ -224,10 +230,32 @@ class Gateway(Agent):
         )
         return self._forward(client, forward, now)
 
-    def _objection(self, message: Propose) -> Reason | None:
-        """Why this can never enter the log: it is the last chance to say so to the one who sent it."""
+    def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
+        """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
+        replicated, strangers = self._replicated, self._strangers
+        if replicated.forgot(session) or strangers.is_of_another_log(client, session, replicated.next_slot):
+            return Reason.SESSION_UNKNOWN
+        if self._leader(now) is None:
+            return Reason.NO_LEADER
+        strangers.name(client, session, self._readers.next_round)
+        return Reason.BEHIND
+
+    def _repeat(self, client: ClientAddress, message: Propose, stored: Iterator[Outcome], now: Instant) -> None:
+        """Tell again what is applied already; what this turn has no room for is refused, to be asked for again."""
+        told = list(islice(stored, self._repetitions.room(client)))
+        self._repetitions.tell(client, len(told))
+        self._answer(told, now)
+        if next(stored, None) is not None:
+            self._refuse(client, message, Reason.OVERLOADED, now)
+
+    def _objection(self, message: Propose, now: Instant) -> Reason | None:
+        """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
+        if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
+            return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
         if not message.body:
             return None  # withdrawn
+        if len(message.body) > self._limits.body_bytes_max:
+            return Reason.TOO_LARGE
         try:
             largest = max(map(len, commands(message.body, message.count)))
         except MalformedValue:
@@ -251,19 +279,14 @@ class Gateway(Agent):
         self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
+        self._refusing.heard(message.reason, message.session, message.first_seq, now)
         if message.session == NO_SESSION:
-            client = self._opening.get(message.first_seq)
+            client = self._openings.asker(message.first_seq)
         else:
-            client = self._clients.get(message.session)
+            client = self._clients.of(message.session)
         if client is None:
             return self.ignore("refusal for a client that is gone")
         self._refuse(client, message, message.reason, now)
-
-    def _remember(self, table: OrderedDict[int, ClientAddress], key: int, client: ClientAddress) -> None:
-        table[key] = client
-        table.move_to_end(key)
-        if len(table) > self._limits.sessions_max:
-            table.popitem(last=False)
 
     # ---- results ----
 
@@ -274,10 +297,10 @@ class Gateway(Agent):
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:
             if outcome.kind == "opened":
-                opener = self._opening.pop(outcome.first_seq, None)
+                opener = self._openings.opened(outcome.first_seq)
                 if opener is not None:
                     self.send(opener, SessionOpened(outcome.first_seq, outcome.session, self._hint(now)))
-            elif (client := self._clients.get(outcome.session)) is not None:
+            elif (client := self._clients.of(outcome.session)) is not None:
                 self.send(client, self._result(outcome, now))
 
     def _result(self, outcome: Outcome, now: Instant) -> Applied | Refused:
@@ -290,31 +313,39 @@ class Gateway(Agent):
     # ---- reads ----
 
     def _ask_read_index(self, now: Instant) -> None:
-        """One question to the leader for all reads that came since the last one."""
-        if self._read_asked_at is not None or not self._readers.unconfirmed:
+        """One question to the leader for all reads, and all that is to be known of strangers, since the last one."""
+        if self._read_asked_of is not None or not (self._readers.unconfirmed or self._strangers.unconfirmed):
             return
         leader = self._leader(now)
         if leader is None:
-            for client, request in self._readers.give_up():
-                self.send_early(client, LogPage(request, (), 0, Reason.NO_LEADER, ""))
-            return
-        self._read_asked_at = now
+            self._strangers.give_up()
+            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER)
+        self._read_asked_of = leader
         self.arm(Timer.READS, now + self._timing.retry_s)
-        self.send_early(leader, ReadIndex(self._readers.start_round()))
+        return self.send_early(leader, ReadIndex(self._readers.start_round(now)))
 
-    def _on_read_index_reply(self, request: int, applied: Slot) -> None:
-        if not self._readers.confirm(request, applied):
+    def _on_read_index_reply(self, source: NodeId, request: int, applied: Slot) -> None:
+        if source != self._read_asked_of or not self._readers.confirm(request, applied):
             return self.ignore("read index that is not awaited")
         if applied:
-            self._read_asked_at = None
+            self._strangers.confirm(request, applied)
+            self._read_asked_of = None
             self.disarm(Timer.READS)
         # otherwise it does not lead: the timer asks again, by then perhaps somebody else
+        return None
 
     def _answer_reads(self, now: Instant) -> None:
         replicated = self._replicated
-        for client, read in self._readers.ready(replicated.next_slot, replicated.revision, now):
-            entries = replicated.entries(read.start, self._limits.page_bytes_max)
+        self._readers.move_on(replicated.next_slot, replicated.revision, now)
+        self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
+        while self._pages.has_room and (taken := self._readers.take()) is not None:
+            client, read = taken
+            entries = self._pages.answer(read.start)
             self.send(client, LogPage(read.request, entries, replicated.revision, 0, self._hint(now)))
+
+    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
+        for client, request in refused:
+            self.send_early(client, LogPage(request, (), 0, reason, ""))
 
     def next_deadline(self) -> Instant | None:
         deadlines = (super().next_deadline(), self._readers.next_deadline())

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from paxosd.core.types import Slot, Vote
 
 ROW_BYTES = 64
 """What a row counts for besides its value, so that a page of tiny values is bounded too."""
+
+
+def known_slots(known: Mapping[Slot, object], first: Slot, stop: Slot) -> list[Slot]:
+    """The known slots of [first, stop), in order, without walking a range that may be much longer: its ends may be
+    what somebody claims."""
+    if stop - first < len(known):
+        return [slot for slot in range(first, stop) if slot in known]
+    return sorted(slot for slot in known if first <= slot < stop)
 
 
 class History(Protocol):

@@ -10,7 +10,9 @@ from collections import deque
 from typing import TypeAlias
 
 from paxosd.core.messages import Forward, Reason
-from paxosd.core.types import NodeId, SessionId, Slot
+from paxosd.core.options import PENDING_LEAST_BYTES
+from paxosd.core.room import Room
+from paxosd.core.types import Instant, NodeId, SessionId, Slot
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
 
 HELD_BYTES = 400
@@ -27,7 +29,7 @@ class Intake:
     """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
 
     def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
-        self._pending_bytes_max = pending_bytes_max
+        self._room = Room(min(PENDING_LEAST_BYTES, pending_bytes_max), pending_bytes_max)
         self._value_bytes_max = value_bytes_max
         self._pending: deque[tuple[NodeId, Forward]] = deque()
         self._pending_bytes = 0
@@ -37,25 +39,26 @@ class Intake:
     def __bool__(self) -> bool:
         return bool(self._pending)
 
-    def add(self, gateway: NodeId, forward: Forward) -> Reason | None:
+    def add(self, gateway: NodeId, forward: Forward, now: Instant) -> Reason | None:
         """Queue a batch, or say why not. A batch that is on its way already is left where it is."""
         name = _name(forward)
         withdraws = not forward.body and forward.session != NO_SESSION  # must not be taken for what it withdraws
         if name in self._on_their_way and not withdraws:
             return None
         size = len(forward.body) + HELD_BYTES
-        if self._pending and self._pending_bytes + size > self._pending_bytes_max:
+        if not self._room.admits(self._pending_bytes, size, now):
             return Reason.OVERLOADED
         self._pending.append((gateway, forward))
         self._pending_bytes += size
         self._on_their_way.add(name)
         return None
 
-    def take(self, slot: Slot) -> list[Batch]:
+    def take(self, slot: Slot, now: Instant) -> list[Batch]:
         """The batches for this slot: in the order they came, up to the cap of a value, at least one."""
         batches: list[Batch] = []
         names: list[_Name] = []
         size = 0
+        waited_bytes = self._pending_bytes
         while self._pending:
             forward = self._pending[0][1]
             size += len(forward.body) + BATCH_BYTES
@@ -66,6 +69,7 @@ class Intake:
             names.append(_name(forward))
             batches.append(Batch(forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body))
         self._in_slot[slot] = names
+        self._room.left(waited_bytes - self._pending_bytes, now)
         return batches
 
     def chosen(self, slot: Slot) -> None:

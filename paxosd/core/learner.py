@@ -1,8 +1,9 @@
 """The learner: collects chosen values and hands them on in slot order.
 
 Laws:
-1. It takes a value as chosen on the word of a leader, of another learner, of the acceptor beside it, or from
-   a prepare quorum of acceptors in a slot that it knows to be chosen (see `catchup.py`). Never from less.
+1. It takes a value as chosen on the word of the latest leader that it hears, of another learner that it asked, of the
+   acceptor beside it, or from a prepare quorum of acceptors in a slot that it knows to be chosen (see `catchup.py`).
+   Never from less. A leader that is silent for an election timeout is the latest no longer, whatever its ballot.
 2. Slots are handed on in order, without a gap, each once per life; a gap is waited for and asked for, never
    skipped.
 3. What it records may be lost: a quorum of acceptors can tell it again.
@@ -30,6 +31,7 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.options import Limits, Timing
+from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 
@@ -60,6 +62,7 @@ class Learner(Agent):
         self._ahead: dict[Slot, bytes] = {}
         self._ahead_bytes = 0
         self._leader_heard_at: Instant | None = None
+        self._fetches: Questions[Slot] = Questions()  # others that ask for slots from this one on
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -71,7 +74,7 @@ class Learner(Agent):
         assert isinstance(source, str)
         match message:
             case Chosen(slot, value):
-                self._learn(slot, value)
+                self._on_chosen(source, slot, value)
             case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
                 self._hear_leader(source, ballot, watermark, now)
             case Fetch(first):
@@ -87,8 +90,22 @@ class Learner(Agent):
                 self._replay(now)
             case Timer.FETCH:
                 self._look_for_gap(now)
+            case Timer.ANSWER:
+                pass  # the turn that it brings about is all it is for
+
+    def tick(self, now: Instant) -> None:
+        super().tick(now)
+        for learner, first in self._fetches.take():
+            self._tell_chosen(learner, first)
+        if self._fetches:
+            self.arm(Timer.ANSWER, now)
 
     # ---- learning ----
+
+    def _on_chosen(self, source: NodeId, slot: Slot, value: bytes) -> None:
+        if source not in (self.node_id, self.ballot.proposer):
+            return self.ignore("chosen value told by a node that does not lead")
+        self._learn(slot, value)
 
     def _learn(self, slot: Slot, value: bytes) -> None:
         if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:
@@ -140,9 +157,13 @@ class Learner(Agent):
     def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, now: Instant) -> None:
         if source != ballot.proposer:
             return self.ignore("message of a foreign ballot")
-        self.ballot = max(self.ballot, ballot)
-        self._leader_heard_at = now
+        if ballot >= self.ballot or self._hears_nobody(now):
+            self.ballot, self._leader_heard_at = ballot, now
         self._note_watermark(watermark, now)
+
+    def _hears_nobody(self, now: Instant) -> bool:
+        heard_at = self._leader_heard_at
+        return heard_at is None or now - heard_at >= self._timing.election_s
 
     def _note_watermark(self, watermark: Slot, now: Instant) -> None:
         self.watermark = max(self.watermark, watermark)
@@ -153,13 +174,12 @@ class Learner(Agent):
 
     def _look_for_gap(self, now: Instant) -> None:
         behind = self.next_slot < self.watermark
-        silent = self._leader_heard_at is None or now - self._leader_heard_at >= self._timing.election_s
         if behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, now)
         elif behind:
             self._ask(self._catchup.next_target(), now)
         else:
-            if silent:  # a learner that hears no leader asks the others how far they are
+            if self._hears_nobody(now):  # a learner that hears no leader asks the others how far they are
                 self._ask(self._catchup.next_target(), now)
             self.arm(Timer.FETCH, now + self._timing.election_s)
 
@@ -205,6 +225,9 @@ class Learner(Agent):
     def _on_fetch(self, source: NodeId, first: Slot) -> None:
         if source not in self._learners or source == self.node_id:
             return self.ignore("fetch by a node that is no learner")
+        self._fetches.ask(source, first)
+
+    def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
         values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
-        self.send(source, Fetched(first, values, self.watermark))
+        self.send(learner, Fetched(first, values, self.watermark))

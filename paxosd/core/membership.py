@@ -32,15 +32,15 @@ class Membership:
 
     @property
     def proposers(self) -> tuple[NodeId, ...]:
-        return self._having(Role.PROPOSER)
+        return self.having(Role.PROPOSER)
 
     @property
     def acceptors(self) -> tuple[NodeId, ...]:
-        return self._having(Role.ACCEPTOR)
+        return self.having(Role.ACCEPTOR)
 
     @property
     def learners(self) -> tuple[NodeId, ...]:
-        return self._having(Role.LEARNER)
+        return self.having(Role.LEARNER)
 
     @property
     def pure_learners(self) -> tuple[NodeId, ...]:
@@ -51,5 +51,6 @@ class Membership:
     def replicas(self) -> tuple[NodeId, ...]:
         return tuple(node for node, role in self.roles.items() if role is Role.REPLICA)
 
-    def _having(self, wanted: Role) -> tuple[NodeId, ...]:
+    def having(self, wanted: Role) -> tuple[NodeId, ...]:
+        """The nodes that do this, replicas among them."""
         return tuple(node for node, role in self.roles.items() if role in (wanted, Role.REPLICA))

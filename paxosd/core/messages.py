@@ -24,7 +24,7 @@
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
       |---GetStatus-->|--Ping-->(every node)                |               |
-      |<-StatusReport-|<--Pong--(every node)                |               |
+      |<-StatusReport-|<--Pong--(every node)  --Outlived-->(an earlier life of a node)
 
 Laws:
 1. Delivery promises nothing: any message may be lost, late, repeated or out of order.
@@ -201,7 +201,7 @@ class FetchedVotes:
 
 
 class Reason(IntEnum):
-    """Why commands were refused. All but the last three mean: this attempt did not reach the log."""
+    """Why a command or a read was refused. All but `GAP` mean of a named attempt: it did not reach the log."""
 
     NO_LEADER = 1
     NOT_LEADER = 2
@@ -212,7 +212,11 @@ class Reason(IntEnum):
     GAP = 7
     """An earlier command of the session is missing; send again from `expected`."""
     SESSION_UNKNOWN = 8
-    """The session was forgotten, with the results that it had: it was unused for longest, or never acknowledged."""
+    """The session is not in the log: it was forgotten with the results that it had, for it was unused for longest or
+    never acknowledged; or it was never opened in this log."""
+    BEHIND = 9
+    """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
+    Ask again, or elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,13 @@ class Pong:
     watermark: Slot
     applied: Slot
     revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Outlived:
+    """Node to node: I hear a later life of yours, with the number `seen` (see `lives.py`)."""
+
+    seen: int
 
 
 # ---- between client and gateway --------------------------------------------------------------
@@ -421,9 +432,10 @@ class StatusReport:
 
 # ---- what each role takes --------------------------------------------------------------------
 
-AcceptorInbound: TypeAlias = PreVote | Prepare | Accept | Heartbeat | Watermark | Resign | FetchVotes
+_LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes
 ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | Heartbeat | HeartbeatReply | Forward | ReadIndex
+    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
@@ -435,7 +447,7 @@ NodeInbound: TypeAlias = Ping
 _Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
 _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
-_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong
+_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
 FromClient: TypeAlias = OpenSession | Propose | ReadLog | GetStatus

@@ -7,17 +7,24 @@ composition of the three roles, and not a fourth protocol.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
 from paxosd.core.acceptor import Acceptor
+from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
 from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
+from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Message, Ping, Pong
+from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
+
+LEADER_TOLD_EVERY_S = 1.0
+"""How often a new leadership is reported at most: whoever claims a higher one all the time must not fill the log."""
 
 
 class Node(Agent):
@@ -26,6 +33,8 @@ class Node(Agent):
     def __init__(
         self,
         node_id: NodeId,
+        membership: Membership,
+        limits: Limits,
         *,
         proposer: Proposer | None = None,
         acceptor: Acceptor | None = None,
@@ -33,6 +42,7 @@ class Node(Agent):
         gateway: Gateway | None = None,
     ) -> None:
         super().__init__(node_id)
+        self._admission = Admission(membership, limits)
         self._proposer, self._acceptor, self._learner = proposer, acceptor, learner
         # A turn goes down this list: what a gateway forwards early is proposed, and what a proposer proposes
         # early is voted for, in the same turn.
@@ -45,7 +55,10 @@ class Node(Agent):
             for message_type in part.inbound:
                 self._takers[message_type].append(part)
         self._early_seen = 0  # early messages of this turn that are known to be for others
-        self._heard: Ballot = NO_BALLOT
+        self._heard: Ballot = NO_BALLOT  # the latest leadership heard of
+        self._told: Ballot = NO_BALLOT  # the latest one that was reported
+        self._told_at: Instant = -math.inf
+        self._pings: dict[Source, int] = {}  # the latest of each node, answered in this turn
         self._revision: Revision = 0
         self._now: Instant = 0.0
 
@@ -53,24 +66,32 @@ class Node(Agent):
         durable = tuple(records)
         for part in self._parts:
             part.restore(durable, now)
+        self._admission.restore(durable, self._watermark)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
+        if isinstance(source, str) and source != self.node_id:
+            refusal = self._admission.refusal(source, message, now)
+            if refusal:
+                return self.ignore(refusal)
         if isinstance(message, Ping):
-            return self.send(source, self._pong(message.sequence))
+            self._pings[source] = message.sequence
+            return None
         if isinstance(message, Heartbeat) and message.ballot > self._heard:
             self._heard = message.ballot
-            self.report("leader.heard", leader=message.ballot.proposer, ballot=str(message.ballot))
         takers = self._takers.get(type(message))
         if takers is None:
             return self.ignore(f"{type(message).__name__} is for another role")
         for part in takers:
             part.receive(source, message, now)
+        return None
 
     def tick(self, now: Instant) -> None:
         self._now = now
         for part in self._parts:
             self._hand_over_early()
             part.tick(now)
+        self._answer_pings()
+        self._report_leader(now)
 
     def next_deadline(self) -> Instant | None:
         return min((at for part in self._parts if (at := part.next_deadline()) is not None), default=None)
@@ -109,6 +130,22 @@ class Node(Agent):
             else:
                 self._early_seen += 1
 
+    def _report_leader(self, now: Instant) -> None:
+        """Once for each leadership, and not more often than every `LEADER_TOLD_EVERY_S`, whatever is claimed."""
+        if self._heard > self._told and now - self._told_at >= LEADER_TOLD_EVERY_S:
+            self._told, self._told_at = self._heard, now
+            self.report("leader.heard", leader=self._heard.proposer, ballot=str(self._heard))
+
+    def _answer_pings(self) -> None:
+        for source, sequence in self._pings.items():
+            self.send(source, self._pong(sequence))
+        self._pings.clear()
+
+    @property
+    def _watermark(self) -> Slot:
+        parts = (self._acceptor, self._proposer, self._learner)
+        return max((part.watermark for part in parts if part is not None), default=FIRST_SLOT)
+
     def _pong(self, sequence: int) -> Pong:
         ballot, watermark, applied = NO_BALLOT, FIRST_SLOT, 0
         if self._acceptor is not None:
@@ -128,9 +165,13 @@ class Replica(Node):
     def __init__(
         self,
         node_id: NodeId,
+        membership: Membership,
+        limits: Limits,
         proposer: Proposer,
         acceptor: Acceptor,
         learner: Learner,
         gateway: Gateway | None = None,
     ) -> None:
-        super().__init__(node_id, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway)
+        super().__init__(
+            node_id, membership, limits, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paxosd.core.values import BATCH_BYTES, STAMP_BYTES
+
 DRAIN_S_MAX = 3.0
 """How long a stopping node waits for what it took; then it stops anyway, and clients send again elsewhere."""
 
@@ -14,8 +16,28 @@ links take at least that."""
 CLIENT_FRAME_SPARE_BYTES = 64 * 1024
 """What a client's frame may hold besides its commands: the envelope and the table of lengths."""
 
+BODY_TABLE_BYTES_MAX = 32 * 1024
+"""What a body may hold besides its commands: the table of their lengths, four bytes for each."""
+
+MESSAGE_BYTES_MAX = 1024
+"""More than a frame ever holds around the one value of a message: the envelope, the ballots and the numbers."""
+
 COMMAND_BYTES_MAX = 1024 * 1024
 """The largest command unless the membership file says otherwise, and for a client that was told of none."""
+
+QUEUE_S = 0.25
+"""How long a command may wait at a leader before it is proposed; what would wait longer is refused at once."""
+
+REFUSES_S = 0.05
+"""How long a gateway that heard of a full leader refuses commands by itself: a small part of `QUEUE_S`, so that the
+leader still has enough to do until it is asked again."""
+
+PENDING_LEAST_BYTES = 2 * 1024 * 1024
+"""How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
+nobody knows yet."""
+
+PROPOSED_PER_TURN_BYTES_MAX = 1024 * 1024
+"""How many bytes of values a leader puts into slots in one turn before it serves its peers again; one always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +62,17 @@ class Limits:
     command_bytes_max: int = COMMAND_BYTES_MAX
     """The largest value of one `propose`."""
     value_bytes_max: int = 1024 * 1024
-    """How many bytes of commands one slot takes (a single larger batch of a client still gets its own)."""
+    """How many bytes of several clients' batches are put into one slot. One batch may be larger, and then has a slot
+    for itself: see `slot_bytes_max`."""
     window_slots_max: int = 64
     """How many slots may be in flight above the watermark (alpha in "Paxos Made Simple", section 3)."""
-    window_bytes_max: int = 16 * 1024 * 1024
+    window_bytes_max: int = 2 * 1024 * 1024
     """How many bytes of values are in flight when no more are proposed."""
-    pending_bytes_max: int = 64 * 1024 * 1024
-    """How many bytes of commands may wait at the leader before it refuses more; at least `command_bytes_max`."""
+    pending_bytes_max: int = 16 * 1024 * 1024
+    """How many bytes of commands may wait at the leader at most, however fast it is (see `QUEUE_S`); at least
+    `command_bytes_max`."""
     sessions_max: int = 65536
-    """How many client sessions are remembered; the longest unused is forgotten first."""
+    """How many client sessions are remembered; the client that has the most loses its longest unused one first."""
     frame_bytes_max: int = 16 * 1024 * 1024
     """The largest frame a node sends or takes from a peer."""
     page_bytes_max: int = 1024 * 1024
@@ -59,3 +83,19 @@ class Limits:
         """The largest frame that a gateway takes from a client, whatever limit that client was told of: a connection
         on which a larger one comes is closed, and the client could only send the same again."""
         return max(self.command_bytes_max, COMMAND_BYTES_MAX) + CLIENT_FRAME_SPARE_BYTES
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body of one sending of a client: one command, or what our client puts into one `Propose`."""
+        return max(self.command_bytes_max, CLIENT_FRAME_BYTES) + BODY_TABLE_BYTES_MAX
+
+    @property
+    def slot_bytes_max(self) -> int:
+        """The largest value that a leader makes (see `values.py` for what stands around a body)."""
+        return STAMP_BYTES + max(self.value_bytes_max, BATCH_BYTES + self.body_bytes_max)
+
+    @property
+    def carried_bytes_max(self) -> int:
+        """The largest value that fits every message that carries one; the membership file sees to it that no slot
+        takes more. A larger one, of a wrong member, is refused: once voted for, it could never be told again."""
+        return self.frame_bytes_max - MESSAGE_BYTES_MAX

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paxosd.core.messages import Promise
+from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
 
@@ -12,7 +13,8 @@ from paxosd.core.types import Ballot, NodeId, Slot, Vote
 class PhaseOne:
     """What the acceptors told about the slots from `from_slot` on, page by page.
 
-    An acceptor counts once it told its last page, under its own name and in this ballot only.
+    An acceptor counts once it told its last page, under its own name and in this ballot only. A page is not taken if
+    it holds a vote that its acceptor cannot have: outside the page, or beyond any window above its own watermark.
     """
 
     def __init__(self, ballot: Ballot, from_slot: Slot, acceptors: Sequence[NodeId], quorum: Quorum) -> None:
@@ -30,6 +32,7 @@ class PhaseOne:
             and source not in self._done
             and self._next_page.get(source) == promise.from_slot
             and promise.stop >= promise.from_slot
+            and all(promise.from_slot <= vote.slot < _stop_of(promise) for vote in promise.votes)
         )
         if not awaited:
             return False
@@ -65,3 +68,7 @@ class PhaseOne:
     def values(self) -> list[bytes]:
         """All values that were told, in no order."""
         return [vote.value for vote in self._highest.values()]
+
+
+def _stop_of(promise: Promise) -> Slot:
+    return min(promise.stop, promise.watermark + VOTES_ABOVE_WATERMARK_MAX)

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import NodeId, Slot
 
+ROUNDS_OPEN_MAX = 64
+"""How many rounds may wait for a quorum; later readers share the next one."""
+
 Reader = tuple[NodeId, int]
 """A gateway and the number of its request."""
 
@@ -30,19 +33,20 @@ class ReadRounds:
 
     def __init__(self, quorum: Quorum) -> None:
         self._quorum = quorum
-        self._waiting: dict[Reader, None] = {}
+        self._waiting: dict[NodeId, int] = {}  # the latest request of each gateway: it asks one at a time
         self._open: deque[_Round] = deque()
 
     @property
     def waiting(self) -> bool:
-        return bool(self._waiting)
+        """Whether a round is to be started: somebody waits, and not too many are open."""
+        return bool(self._waiting) and len(self._open) < ROUNDS_OPEN_MAX
 
     def add(self, gateway: NodeId, request: int) -> None:
-        self._waiting[(gateway, request)] = None
+        self._waiting[gateway] = request
 
     def start(self, sequence: int, watermark: Slot) -> None:
         """All waiting reads share the round that heartbeat `sequence`, sent after this call, confirms."""
-        self._open.append(_Round(sequence, watermark, list(self._waiting)))
+        self._open.append(_Round(sequence, watermark, list(self._waiting.items())))
         self._waiting.clear()
 
     def confirm(self, voter: NodeId, sequence: int) -> list[tuple[Reader, Slot]]:
@@ -58,7 +62,7 @@ class ReadRounds:
 
     def drop_all(self) -> list[Reader]:
         """Every read that has no answer yet."""
-        dropped = list(self._waiting) + [reader for read_round in self._open for reader in read_round.readers]
+        dropped = list(self._waiting.items()) + [reader for read_round in self._open for reader in read_round.readers]
         self._waiting.clear()
         self._open.clear()
         return dropped

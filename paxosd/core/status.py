@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from paxosd.core.membership import Membership
 from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.shares import Shares
 from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
 
-ASKED_MAX = 1024
-"""How many status requests may wait for one round of pings."""
+ASKED_MAX = 256
+"""How many status requests may wait for one round of pings; each is answered with a row for every node."""
+ASKED_PER_CLIENT_MAX = 8
+"""How many of them may be one client's."""
 
 
 class StatusBoard:
@@ -18,19 +21,25 @@ class StatusBoard:
         self._roles = {node: role.value for node, role in membership.roles.items()}
         self.others = tuple(node for node in membership.nodes if node != node_id)
         self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
-        self._asked: list[tuple[ClientAddress, int]] = []
+        self._asked: Shares[ClientAddress, int] = Shares()
         self._sequence = 0
 
     @property
     def asked(self) -> bool:
         return bool(self._asked)
 
-    def ask(self, client: ClientAddress, request: int) -> None:
-        if len(self._asked) < ASKED_MAX:
-            self._asked.append((client, request))
+    def ask(self, client: ClientAddress, request: int) -> bool:
+        """Let a request wait for answers of all nodes. False: one is forgotten, perhaps this one, and asked again."""
+        if self._asked.of(client) >= ASKED_PER_CLIENT_MAX:
+            return False
+        self._asked.use(client, request)
+        if len(self._asked) <= ASKED_MAX:
+            return True
+        self._asked.drop(*self._asked.next_to_go)
+        return False
 
     def take_asked(self) -> list[tuple[ClientAddress, int]]:
-        asked, self._asked = self._asked, []
+        asked, self._asked = list(self._asked), Shares()
         return asked
 
     def next_sequence(self) -> int:

@@ -62,6 +62,14 @@ class Entry(NamedTuple):
     value: bytes
 
 
+class Page(NamedTuple):
+    """Some of the log, and how much of the history was read for it: slots, and bytes in them."""
+
+    entries: tuple[Entry, ...]
+    slots_read: int
+    bytes_read: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What applying one batch of a value did: a run of `count` commands with consecutive numbers.

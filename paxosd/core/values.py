@@ -9,7 +9,8 @@ takes them apart). A *batch* is a run of commands of one session with consecutiv
     body  = length u32 (count times), command bytes    empty: the commands are withdrawn
 
 All numbers are big-endian. The stamp is log time: milliseconds, given by the leader, never going back.
-A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer.
+A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer, and its
+body no command but the tag of whoever it is for (see `openings.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from paxosd.core.types import SessionId
 _STAMP = struct.Struct(">Q")
 _BATCH = struct.Struct(">QQQII")
 
+STAMP_BYTES = _STAMP.size
 BATCH_BYTES = _BATCH.size
 NO_SESSION: SessionId = 0
 COMMANDS_MAX = 2**32 - 1

@@ -140,7 +140,11 @@ class Player:
         return Proposer(self.node, self._membership, timing, self._limits, _NoChance(0))
 
     def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> Driver:
-        node = Node(self.node, proposer=agent) if isinstance(agent, Proposer) else Node(self.node, acceptor=agent)
+        members, node_id = self._membership, self.node
+        if isinstance(agent, Proposer):
+            node = Node(node_id, members, self._limits, proposer=agent)
+        else:
+            node = Node(node_id, members, self._limits, acceptor=agent)
         return Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
 
 

@@ -86,10 +86,11 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
         case "wipe":
             node.end(True, "its directory is wiped")
             node.disk.wipe()
+            node.count = 0
             world.safety.wiped(node.id)
             world.later(fault.for_s, node.start)
         case "roll-back":
-            world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy())
+            world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy(), node.count)
         case "garbage":
             _garble(world, node)
 
@@ -103,11 +104,12 @@ def _start_and_end(world: World, node: SimNode) -> None:
     node.end(False, "killed in its recovery")
 
 
-def _roll_back(world: World, node: SimNode, copy: MemoryStore) -> None:
+def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> None:
     if world.healed:
         return
     node.end(True, "its directory is put back as it was")
     node.disk.put_back(copy)
+    node.count = count
     world.safety.wiped(node.id)
     world.later(world.plan.election_s, node.start)
 

@@ -23,7 +23,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.records import Learned, Promised, Record, Round, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Revision, Slot
-from paxosd.core.values import MalformedValue, batches, commands
+from paxosd.core.values import NO_SESSION, MalformedValue, batches, commands
 from paxosd.storage.memory import MemoryStore
 
 Life: TypeAlias = tuple[NodeId, int]
@@ -125,7 +125,8 @@ class Safety:
 
     def _check_validity(self, value: bytes) -> None:
         try:
-            found = [command for batch in batches(value) if batch.body for command in commands(batch.body, batch.count)]
+            held = [batch for batch in batches(value) if batch.body and batch.session != NO_SESSION]
+            found = [command for batch in held for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
             raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error
         if not self.submitted.issuperset(found):

@@ -67,9 +67,10 @@ class Interleavings:
 Search: TypeAlias = Seeds | Scenarios | Interleavings
 
 
-_RECORDS, _DRIVER = "paxosd.core.records", "paxosd.driver"
+_RECORDS, _DRIVER, _LIVES = "paxosd.core.records", "paxosd.driver", "paxosd.lives"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
-_LEDGER = "paxosd.machine.ledger"
+_LEDGER, _CANDIDATE = "paxosd.machine.ledger", "paxosd.core.candidate"
+_GATEWAY, _STRANGERS, _READERS = "paxosd.core.gateway", "paxosd.core.strangers", "paxosd.core.readers"
 _DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite.py`, which has tests of its own
 
 BUGS: tuple[Bug, ...] = (
@@ -240,12 +241,12 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "proposer retry without backoff",
-        ((_PROPOSER, "self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)", "0.01"),),
+        ((_CANDIDATE, "self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)", "0.01"),),
     ),
     # ---- others of the same kinds ----
     Bug(
         "round not restored",
-        ((_PROPOSER, "                self._round = record.round\n", "                pass\n"),),
+        ((_CANDIDATE, "                self._round = record.round\n", "                pass\n"),),
         listed=False,
     ),
     Bug(
@@ -331,6 +332,52 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a gap in the numbers of a session is applied",
         ((_LEDGER, "        if batch.first_seq > next_seq:\n", "        if False:\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a gateway forwards sessions that it does not know",
+        (
+            (
+                _GATEWAY,
+                "if not self._replicated.knows(message.session):",
+                "if self._replicated.forgot(message.session):",
+            ),
+        ),
+        listed=False,
+    ),
+    Bug(
+        "a gateway that is behind says that a session is in no log",
+        ((_STRANGERS, "        return named == session and ", "        return True or "),),
+        listed=False,
+    ),
+    Bug(
+        "a session goes for those of somebody who has many",
+        ((_LEDGER, "self._forget(self._shares.next_to_go[1])", "self._forget(next(iter(self._sessions)))"),),
+        listed=False,
+    ),
+    Bug(
+        "reads above a client's share are forgotten in silence",
+        ((_READERS, "            return [asked]\n", "            return []\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a number of any height is taken",
+        (("paxosd.core.plausible", "        return claimed <= self._ceiling\n", "        return True\n"),),
+        listed=False,
+    ),
+    Bug(
+        "a value is chosen on anybody's word",
+        ((_LEARNER, "if source not in (self.node_id, self.ballot.proposer):", "if False:"),),
+        listed=False,
+    ),
+    Bug(
+        "a life that is silent for ever is waited for",
+        ((_LIVES, "known is not None and now - known.heard_at < SILENT_S", "known is not None"),),
+        listed=False,
+    ),
+    Bug(
+        "a wiped directory does not count on",
+        ((_LIVES, "newcomer = self._met_at is None or now - self._met_at < NEWCOMER_S", "newcomer = False"),),
         listed=False,
     ),
     Bug(

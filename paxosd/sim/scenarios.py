@@ -10,8 +10,10 @@ from typing import TypeAlias
 from paxosd.sim import scenarios_client as client
 from paxosd.sim import scenarios_crash as crash
 from paxosd.sim import scenarios_disk as disk
+from paxosd.sim import scenarios_greedy as greedy
 from paxosd.sim import scenarios_links as links
 from paxosd.sim import scenarios_network as network
+from paxosd.sim import scenarios_rogue as rogue
 from paxosd.sim.invariants import Violation
 from paxosd.sim.scenarios_props import LAYOUTS, Report
 from paxosd.sim.scenarios_script import RECOVER_T_E, Script
@@ -79,8 +81,16 @@ SCENARIOS: Mapping[str, Scripted] = {
     "N20": Scripted(network.n20_client_sees_few),
     "N* any links": Scripted(links.any_links, is_partial=True),
     "O07": Scripted(partial(network.o07_duel, minutes=SHORT_MINUTES)),
+    "S* forged sessions": Scripted(greedy.forged_sessions),
+    "S* lagging gateway": Scripted(greedy.lagging_gateway),
+    "S* many readers": Scripted(greedy.many_readers),
     "U15": Scripted(client.u15_handing_over),
     "U19": Scripted(client.u19_one_acceptors_vote, ROLES),
+    "W01": Scripted(rogue.w01_highest_numbers),
+    "W02": Scripted(rogue.w02_chosen_by_nobody),
+    "W03": Scripted(rogue.w03_refusals_and_questions),
+    "W04": Scripted(rogue.w04_lives),
+    "W05": Scripted(rogue.w05_climb),
 }
 """By the id of what they play, and where there are several by a word more."""
 

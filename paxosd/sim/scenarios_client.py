@@ -58,9 +58,9 @@ def l01_lost_reply(seed: int, layout: str) -> Report:
 def l02_retry_after_restart(seed: int, layout: str) -> Report:
     """A command is sent again after its leader is gone and every node has restarted: every gateway tells the same."""
     script, leader = begin(seed, layout)
-    session = _open_session(script)
+    session = open_session(script)
     at = script.now
-    propose = _propose(script, session, 1)
+    propose = raw_propose(script, session, 1)
     first = script.call(script.pick(script.learners), propose, Applied)
     script.kill(leader)
     script.recover(script.now)
@@ -70,48 +70,57 @@ def l02_retry_after_restart(seed: int, layout: str) -> Report:
     again = [script.call(gateway, propose, Applied) for gateway in script.learners]
     expect(all((told.revision, told.slot) == (first.revision, first.slot) for told in again), "the results differ")
     script.finish()
-    expect(script.world.order.log.count(_raw_value(1)) == 1, "the command did not happen once")
+    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
     return report(script, at, recovered)
 
 
 def l04_sequence_gap(seed: int, layout: str) -> Report:
     """The second command of a session comes before the first: it is refused by name, and happens second."""
     script, _ = begin(seed, layout)
-    session, gateway = _open_session(script), script.pick(script.learners)
+    session, gateway = open_session(script), script.pick(script.learners)
     at = script.now
-    refused = script.call(gateway, _propose(script, session, 2), Refused)
+    refused = refusal(script, gateway, raw_propose(script, session, 2))
     expect((refused.reason, refused.expected) == (Reason.GAP, 1), f"it was refused as {refused}")
-    expect(_raw_value(2) not in script.world.order.log, "the second command happened first")
-    results = [script.call(gateway, _propose(script, session, seq), Applied) for seq in (1, 2)]
+    expect(raw_value(2) not in script.world.order.log, "the second command happened first")
+    results = [script.call(gateway, raw_propose(script, session, seq), Applied) for seq in (1, 2)]
     expect(results[0].revision < results[1].revision, "the order is not that of the session")
     script.finish()
     return report(script, at, 0.0)
 
 
-def _raw_value(seq: int) -> bytes:
+def raw_value(seq: int) -> bytes:
+    """What the raw client proposes under this number."""
     return b"x1-%d#" % seq
 
 
-def _open_session(script: Script) -> SessionId:
-    gateway = script.pick(script.learners)
-    return script.call(gateway, OpenSession(script.random.getrandbits(62) | 1, 1), SessionOpened).session
+def open_session(script: Script, gateway: NodeId = "") -> SessionId:
+    """Open one at this gateway, or at any."""
+    asked = OpenSession(script.random.getrandbits(62) | 1, 1)
+    return script.call(gateway or script.pick(script.learners), asked, SessionOpened).session
 
 
-def _propose(script: Script, session: SessionId, seq: int, number: int | None = None) -> Propose:
+def refusal(script: Script, gateway: NodeId, propose: Propose) -> Refused:
+    """How it is refused by a gateway that is not behind."""
+    while (refused := script.call(gateway, propose, Refused)).reason is Reason.BEHIND:
+        pass
+    return refused
+
+
+def raw_propose(script: Script, session: SessionId, seq: int, number: int | None = None) -> Propose:
     """Command `seq` of a session; its value has this number, or that of the command."""
-    value = _raw_value(seq if number is None else number)
+    value = raw_value(seq if number is None else number)
     script.world.safety.submitted.add(value)
     return Propose(session, seq, 1, seq, 1, encode_body([value]))
 
 
 def k05_session_expiry(seed: int, layout: str) -> Report:
-    """Clocks drift apart, and more sessions are opened than are kept: every learner forgets the same ones, also after
-    it has made its state anew from its disk."""
+    """Clocks drift apart, and a client opens more sessions than are kept: every learner forgets the same ones, and only
+    those of this client, also after it has made its state anew from its disk."""
     kept = 4
-    script, _ = begin(seed, layout, drift=0.05, sessions=kept)
+    script, _ = begin(seed, layout, drift=0.05, sessions=kept + 2)
     script.rest()
-    at = script.now
-    calls = [_propose(script, _open_session(script), 1, number) for number in range(1, 2 * kept + 1)]
+    at, greedy_at = script.now, script.pick(script.learners)
+    calls = [raw_propose(script, open_session(script, greedy_at), 1, number) for number in range(1, 2 * kept + 1)]
     revisions = [script.call(script.pick(script.learners), call, Applied).revision for call in calls[-kept:]]
     anew = script.pick(script.learners)
     script.kill(anew)
@@ -120,10 +129,14 @@ def k05_session_expiry(seed: int, layout: str) -> Report:
     script.run(RECOVER_T_E)
     for gateway in script.learners:
         for call in calls[:-kept]:
-            reason = script.call(gateway, call, Refused).reason
+            reason = refusal(script, gateway, call).reason
             expect(reason is Reason.SESSION_UNKNOWN, f"{gateway} refused an old session because of {reason.name}")
         again = [script.call(gateway, call, Applied).revision for call in calls[-kept:]]
         expect(again == revisions, f"{gateway} answered {again} instead of {revisions}")
+    own = script.watch(Refused, when=lambda caught: caught.message.reason is Reason.SESSION_UNKNOWN)  # type: ignore[union-attr]
+    last = [script.propose(client) for client in script.clients]
+    script.until(lambda: all(operation.outcome == "acked" for operation in last), 12, "the others are served")
+    expect(not own.found, "the session of a client that had one was forgotten for one that had many")
     script.finish()
     return report(script, at, 0.0)
 
@@ -143,7 +156,7 @@ def l07_read_at_a_new_leader(seed: int, layout: str) -> Report:
     script.until(lambda: script.leader not in ("", leader), RECOVER_T_E, "another one leads")
     script.rest()
     answers = script.watch(ReadIndexReply, when=lambda caught: caught.message.applied > 0)  # type: ignore[union-attr]
-    reads = [_read(script, client, ReadLog(0, 1, True, 0, 0)) for client in script.clients]
+    reads = [ask(script, client, ReadLog(0, 1, True, 0, 0)) for client in script.clients]
     script.run(3)
     expect(not answers.found, "a read was confirmed before a value of the new ballot was chosen")
     expect(all(read.outcome == "" for read in reads), "a read was answered before a value of the new ballot was chosen")
@@ -180,7 +193,7 @@ def l10_follow_the_log(seed: int, layout: str) -> Report:
 
 def _follow(script: Script, client: SimClient, read: ReadLog, seen: list[bytes]) -> LogPage:
     """Read one page, and add its entries to what was seen."""
-    operation = _read(script, client, read)
+    operation = ask(script, client, read)
     script.until(lambda: operation.outcome != "", 15, "a page is read")
     expect(operation.outcome == "acked", f"a page was not read: {operation.pending.error}")
     assert isinstance(operation.pending, Question)
@@ -257,7 +270,8 @@ def l14_stale_read(seed: int, layout: str) -> Report:
     return report(script, at, recovered)
 
 
-def _read(script: Script, client: SimClient, read: ReadLog) -> Operation:
+def ask(script: Script, client: SimClient, read: ReadLog) -> Operation:
+    """Let this client ask for a page now."""
     operation = client.ask(script.now, read)
     client.step(script.now)
     return operation

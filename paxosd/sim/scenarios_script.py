@@ -330,10 +330,10 @@ class Script:
         self.until(lambda: any(self.acked(since)), left, "a command is acknowledged again")
         return (min(operation.ended_s for operation in self.acked(since)) - since) / self.t_e
 
-    def say(self, gateway: NodeId, message: FromClient) -> None:
-        """Let the raw client say this to a gateway."""
+    def say(self, gateway: NodeId, *messages: FromClient) -> None:
+        """Let the raw client say this to a gateway, in one frame."""
         codec = self._codec(RAW_CLIENT, 1)
-        self.nodes[gateway].arrive(RAW_CLIENT.encode(), codec.frames([codec.pack(message)])[0])
+        self.nodes[gateway].arrive(RAW_CLIENT.encode(), codec.frames([codec.pack(message) for message in messages])[0])
 
     def call(self, gateway: NodeId, message: FromClient, wanted: type[T]) -> T:
         """Say this again and again, until a gateway answers with a message of this type."""

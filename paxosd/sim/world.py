@@ -24,6 +24,7 @@ from paxosd.core.messages import Message, Prepare
 from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
+from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.sim.clients import SimClient
@@ -81,6 +82,8 @@ class SimNode:
         self.disk = SimDisk(Random(random.getrandbits(64)), plan.sync_s)
         self.driver: Driver | None = None
         self.life = 0
+        self.count = 0  # what its directory knows of its lives; a wiped one knows of none
+        self.own_life = OwnLife(0, 0)
         self.lost = False  # its directory is damaged for good
         self.paused_until = 0.0
         self.crash_after: int | None = None  # so many effects into the next turns
@@ -107,13 +110,15 @@ class SimNode:
         """Begin a life, unless one goes on or the disk is lost."""
         if self.driver is not None or self.lost:
             return
-        world, self.life = self._world, self.life + 1
+        world, self.life, self.count = self._world, self.life + 1, self.count + 1
         self._moment = max(world.now, self._moment)
         world.safety.recovered_from(self.id, self.disk.written)
         world.note(self.id, "starts life %d", self.life)
         world.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
         self._machine = WitnessedMachine(self.id, world.machine(), world.order)
+        chance = Random(f"chance-{world.plan.seed}-{self.id}-{self.life}").getrandbits(CHANCE_BITS)
+        self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(
             world.config,
             self.id,
@@ -121,12 +126,17 @@ class SimNode:
             self.transport,
             self._clock,
             Random(self._random.getrandbits(64)),
-            WatchedCodec(world.config, self.id, self.life, self._sent),
+            WatchedCodec(world.config, self.id, self.own_life.number, self._sent),
             self._machine,
             self._on_event,
+            self.own_life,
         )
         self.driver = driver
         self._live(driver.recover)
+
+    def _keep_count(self, count: int) -> None:
+        self._world.note(self.id, "counts its lives on to %d", count)
+        self.count = count
 
     def end(self, power: bool, why: str) -> None:
         """The process is gone, and with `power` what was not synced too."""

@@ -4,7 +4,8 @@ Laws:
 1. A directory belongs to one node of one cluster; its identity is written once, durably, before any record.
 2. A foreign, newer, damaged or doubly opened directory is refused, and nothing in it is touched.
 3. Records without an identity are refused too: a directory is never adopted by guessing.
-4. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
+4. It holds files of its own alone, for its user alone: a link, a pipe or a device in the place of one is refused.
+5. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -20,8 +20,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from paxosd.lives import FOLLOWED_COUNT_MAX
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.files import explained, make_folder, write_durably
+from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
 
 FORMAT = 1
 IDENTITY_NAME = "identity.json"
@@ -45,13 +46,14 @@ class Identity:
 class DataDirectory:
     """An open data directory; hold it as long as its store is open.
 
-    `incarnation` is a number for this opening, higher than that of every one before.
+    `count` says how often it was opened, this time included (see `lives.py`). `is_new`: it had no identity.
     """
 
-    def __init__(self, path: Path, identity: Identity, incarnation: int, lock: int) -> None:
+    def __init__(self, path: Path, identity: Identity, count: int, lock: int, is_new: bool) -> None:
         self.path = path
+        self.is_new = is_new
         self.identity = identity
-        self.incarnation = incarnation
+        self.count = count
         self._lock: int | None = lock
 
     @property
@@ -63,7 +65,7 @@ class DataDirectory:
         return self.identity.directory
 
     def require_records(self) -> None:
-        """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 4)."""
+        """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 5)."""
         if (self.path / RECORDS_MADE_NAME).exists() and not self.store_path.exists():
             raise Corrupt(
                 f"{self.store_path} is gone: put the whole data directory back as it was, or keep this node off; only "
@@ -77,6 +79,12 @@ class DataDirectory:
             with _errors(self.path):
                 write_durably(made, "")
 
+    def keep_count(self, count: int) -> None:
+        """Go on counting from here, durably. Raises `StorageError`."""
+        with _errors(self.path):
+            write_durably(self.path / INCARNATION_NAME, f"{count}\n")
+        self.count = count
+
     def close(self) -> None:
         """Let another process open it; safe to call twice."""
         if self._lock is not None:
@@ -88,14 +96,23 @@ def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDir
     """Open this node's directory, making it at first; raises `InUse`, `ForeignDirectory`, `Corrupt`, `StorageError`."""
     with _errors(path):
         make_folder(path)
+        _require_own_files(path)
         with ExitStack() as stack:
-            lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            lock = os.open(path / LOCK_NAME, flags, OURS)
             stack.callback(os.close, lock)
             _lock(path, lock)
+            is_new = not (path / IDENTITY_NAME).exists()
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
-            incarnation = _next_incarnation(path)
+            count = _next_count(path)
             stack.pop_all()
-    return DataDirectory(path, identity, incarnation, lock)
+    return DataDirectory(path, identity, count, lock, is_new)
+
+
+def _require_own_files(path: Path) -> None:
+    kept = (IDENTITY_NAME, INCARNATION_NAME, LOCK_NAME, RECORDS_MADE_NAME)
+    for file in (*(path / name for name in kept), *path.glob(f"{STORE_NAME}*")):
+        require_own_file(file)
 
 
 def _lock(path: Path, lock: int) -> None:
@@ -155,27 +172,30 @@ def _checksum(identity: Identity) -> int:
     return zlib.crc32(json.dumps(asdict(identity), sort_keys=True).encode())
 
 
-def first_incarnation() -> int:
-    """Where a directory without a past begins to count: ahead of what was there before, if the clock is right."""
-    return time.time_ns() // 1_000_000
+def _next_count(path: Path) -> int:
+    """Grows from opening to opening; a directory without a past begins with 1.
 
-
-def _next_incarnation(path: Path) -> int:
-    """Grows from opening to opening, whatever the clock does; peers take the highest one for the living one."""
+    Earlier versions wrote milliseconds since 1970 here: counting goes on from there, unless their clock was so wrong
+    that no peer would believe the number; then it begins anew, as for a directory that was wiped.
+    """
     file = path / INCARNATION_NAME
     try:
         last = int(file.read_text(encoding="utf-8")) if file.exists() else 0
     except ValueError as error:
         raise Corrupt(f"{file} holds no number ({error}): delete that file and start again") from error
-    incarnation = max(last + 1, first_incarnation())
-    write_durably(file, f"{incarnation}\n")
-    return incarnation
+    count = (last if 0 < last < FOLLOWED_COUNT_MAX else 0) + 1
+    write_durably(file, f"{count}\n")
+    return count
 
 
 def durability_warning(path: Path) -> str | None:
     """Why what is synced here may not survive; None if nothing speaks against it."""
     best, kind = "", ""
-    for line in Path("/proc/mounts").read_text().splitlines():
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    for line in mounts.splitlines():
         _, mounted, found, *_ = line.split(" ")
         if Path(path).resolve().is_relative_to(mounted) and len(mounted) >= len(best):
             best, kind = mounted, found

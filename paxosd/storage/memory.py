@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.core.history import ROW_BYTES
+from paxosd.core.history import ROW_BYTES, known_slots
+from paxosd.core.plausible import SLOT_MAX, believed_watermark
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot, Vote
 
@@ -19,8 +20,11 @@ class MemoryStore:
         self._learned_stop = FIRST_SLOT
 
     def records(self) -> Sequence[Record]:
-        votes = [self._votes[slot] for slot in sorted(self._votes) if slot >= self.records_from()]
-        return [*self._latest.values(), *votes]
+        votes = [self._votes[slot] for slot in known_slots(self._votes, self.records_from(), SLOT_MAX + 1)]
+        latest = {**self._latest}
+        if Told in latest:
+            latest[Told] = Told(self.records_from())
+        return [*latest.values(), *votes]
 
     def commit(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -39,7 +43,7 @@ class MemoryStore:
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
         page: list[Vote] = []
-        for slot in _slots(self._votes, first, stop):
+        for slot in known_slots(self._votes, first, stop):
             voted = self._votes[slot]
             bytes_max -= len(voted.value) + ROW_BYTES
             if page and bytes_max < 0:
@@ -49,7 +53,7 @@ class MemoryStore:
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         page: list[tuple[Slot, bytes]] = []
-        for slot in _slots(self._learned, first, stop):
+        for slot in known_slots(self._learned, first, stop):
             value = self._learned[slot].value
             bytes_max -= len(value) + ROW_BYTES
             if page and bytes_max < 0:
@@ -83,7 +87,9 @@ class MemoryStore:
     def records_from(self) -> Slot:
         """`records` gives the votes from this slot on."""
         told = self._latest.get(Told)
-        return told.watermark if isinstance(told, Told) else FIRST_SLOT
+        if not isinstance(told, Told):
+            return FIRST_SLOT
+        return believed_watermark(told.watermark, max((slot for slot in self._votes if slot <= SLOT_MAX), default=0))
 
     def vote(self, slot: Slot) -> Voted | None:
         """The vote on record in this slot."""
@@ -96,10 +102,3 @@ class MemoryStore:
     def learned_slots(self) -> list[Slot]:
         """The slots with a chosen value, in order."""
         return sorted(self._learned)
-
-
-def _slots(known: dict[Slot, Voted] | dict[Slot, Learned], first: Slot, stop: Slot) -> list[Slot]:
-    """The known slots of [first, stop), in order, without walking a range that may be much longer."""
-    if stop - first < len(known):
-        return [slot for slot in range(first, stop) if slot in known]
-    return sorted(slot for slot in known if first <= slot < stop)

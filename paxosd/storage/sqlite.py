@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from paxosd.core.history import ROW_BYTES
+from paxosd.core.plausible import SLOT_MAX, believed_watermark
 from paxosd.core.records import MAY_BE_LOST, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, Slot, Vote
 from paxosd.storage import acknowledged
@@ -32,8 +33,6 @@ CHECKPOINT_BYTES = 16 * 1024 * 1024
 
 COMMIT_BYTES = 16 * 1024
 """About how much a commit writes besides its values."""
-
-SLOT_MAX = 2**63 - 1
 
 
 class SQLiteStore:
@@ -97,10 +96,16 @@ class SQLiteStore:
             kept.append(Round(state[rows.ROUND].round))
         if rows.PROMISED in state:
             kept.append(Promised(state[rows.PROMISED]))
+        watermark = FIRST_SLOT
         if rows.TOLD in state:
-            kept.append(Told(state[rows.TOLD].round))
-        watermark = state[rows.TOLD].round if rows.TOLD in state else FIRST_SLOT
-        return kept + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX, None)]
+            watermark = believed_watermark(state[rows.TOLD].round, self._last_vote())
+            kept.append(Told(watermark))
+        return kept + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
+
+    def _last_vote(self) -> Slot:
+        with errors(self._path, "read"):
+            found = self._db.execute("SELECT max(slot) FROM votes WHERE slot <= ?", (SLOT_MAX,)).fetchone()
+        return int(found[0] or 0)
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
         return self._page("votes", rows.vote_of, first, stop, bytes_max)

@@ -114,12 +114,15 @@ def errors(path: Path, what: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _explained(path, what, error) from error
+    except OverflowError as error:  # a number of more than 64 bits, which no checked message holds
+        raise StorageError(f"{path} could not be {what}: {error}; a number is too large for a row; {_OURS}") from error
     except (Damaged, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text in an error
         raise Corrupt(f"{path} could not be {what}: {error}; {_DAMAGED}") from error
     except OSError as error:
         raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
 
 
+_OURS = "this is an error of paxosd itself: nothing was changed; report it with the log"
 _DAMAGED = (
     "do not delete it: move the whole data directory away for inspection, and keep this node off, or it would vote as "
     "if it had promised nothing"

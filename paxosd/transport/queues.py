@@ -7,11 +7,9 @@
                                   QueueLink  (a client in the switchboard's process)
 
 Laws:
-1. A queue has one writing and one reading process, for one life of a node. `multiprocessing.Queue` guards each end
-   with a lock that all of its users share, and whoever is killed while holding one never gives it back: one inbox
-   that all nodes write to would fall silent for ever with one SIGKILL. So a killed node takes only locks along that
-   nobody else waits for, and its next life gets fresh queues. Python hands a queue to a process only when it starts
-   it; that is why nodes are joined through a switchboard, and not in pairs.
+1. A queue has one writing and one reading process, and one thread at each end, for one life of a node; so it needs no
+   locks that processes share (`two_ends.py`). Python hands a queue to a process only when it starts it; that is why
+   nodes are joined through a switchboard, and not in pairs.
 2. The switchboard closes the ends that the node's process uses. So, where that one is killed, even in the middle of
    a frame, it reads the end of the stream, and writing gives it an error, and not a pipe that stays full.
 3. A node has a thread of its own at the switchboard: one that is stopped in the middle of a frame delays nobody else.
@@ -21,30 +19,39 @@ Laws:
 
 from __future__ import annotations
 
-import queue
 import select
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from multiprocessing.queues import Queue
 from random import Random
 from typing import Any, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
 from paxosd.transport.base import Inbound
+from paxosd.transport.two_ends import (
+    arrived,
+    close_queue,
+    new_queue,
+    no_thread,
+    reading_end,
+    start_thread,
+    writing_end,
+    written,
+)
 from paxosd.transport.waker import Waker, milliseconds
 
 FRAMES_MAX = 1000
-"""Frames on their way in one queue; a frame holds all that a turn has for that node."""
+"""Frames that wait to be written into one queue; a frame holds all that a turn has for that node."""
 BYTES_MAX = 64 * 1024 * 1024
-"""Bytes on their way in one queue; at least one frame always fits."""
+"""Bytes that wait to be written into one queue; at least one frame always fits. Its pipe holds 64 KiB more."""
+
+CLOSED_WITHIN_S = 1.0
+"""How long the threads of a switchboard may take to notice that the nodes are gone, all together."""
 
 URL_SCHEME = "queue://"
-
-_spawn = get_context("spawn")
 
 _Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
 """Takes a frame for a client; False if it was dropped."""
@@ -53,22 +60,30 @@ _Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
 class QueueEnds:
     """What one life of a node needs to know of its queues; an argument for its process.
 
-    `loss` is the probability that a frame to another node is dropped on purpose, drawn with `seed`.
+    `loss` is the probability that a frame to another node is dropped on purpose, drawn with `seed`. Raises
+    `TransportError` if the system has no file descriptors left.
     """
 
     def __init__(self, frame_bytes_max: int, loss: float, seed: str) -> None:
         self.frame_bytes_max = frame_bytes_max
         self.loss = loss
         self.seed = seed
-        self.outbox: Queue[Any] = _queue()  # (node or client, frame); None: goodbye
-        self.peers: Queue[Any] = _queue()  # frame; or a dict: how many frames of yours were dropped, by reason
-        self.clients: Queue[Any] = _queue()  # (client, frame)
+        with ExitStack() as stack:
+            self.outbox = new_queue(FRAMES_MAX, stack)  # (node or client, frame); None: goodbye
+            self.peers = new_queue(FRAMES_MAX, stack)  # frame; or a dict: frames of yours that were dropped, by reason
+            self.clients = new_queue(FRAMES_MAX, stack)  # (client, frame)
+            stack.pop_all()
 
     def given_away(self) -> None:
         """The process of the node has them now: close its ends here (law 2)."""
-        _writing_end(self.outbox).close()
-        _reading_end(self.peers).close()
-        _reading_end(self.clients).close()
+        reading_end(self.peers).close()
+        reading_end(self.clients).close()
+        writing_end(self.outbox).close()  # last: whoever reads this queue to its end closes the others
+
+    def close(self) -> None:
+        """Close all ends: there will be no process."""
+        for each in (self.outbox, self.peers, self.clients):
+            close_queue(each)
 
 
 class QueueTransport:
@@ -83,7 +98,7 @@ class QueueTransport:
         self._peers, self._clients = ends.peers, ends.clients
         self._waker = Waker()
         self._poll = select.poll()
-        for readable in (_reading_end(self._peers), _reading_end(self._clients), self._waker):
+        for readable in (reading_end(self._peers), reading_end(self._clients), self._waker):
             self._poll.register(readable, select.POLLIN)
         self._closed = False
 
@@ -109,12 +124,12 @@ class QueueTransport:
 
     def drain(self, frames_max: int) -> Sequence[Inbound]:
         inbound: list[Inbound] = []
-        for item in _arrived(self._peers, frames_max):
+        for item in arrived(self._peers, frames_max):
             if isinstance(item, bytes):
                 inbound.append(Inbound(None, item))
             else:
                 self.dropped.update(item)
-        inbound += [Inbound(client, frame) for client, frame in _arrived(self._clients, frames_max)]
+        inbound += [Inbound(client, frame) for client, frame in arrived(self._clients, frames_max)]
         return inbound
 
     def wake(self) -> None:
@@ -123,8 +138,8 @@ class QueueTransport:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            _reading_end(self._peers).close()
-            _reading_end(self._clients).close()
+            reading_end(self._peers).close()
+            reading_end(self._clients).close()
             self._outbox.put(None, 0)
             self._waker.close()
 
@@ -145,11 +160,14 @@ class Switchboard:
         self._planes_given = 0
 
     def replace(self, node: NodeId) -> QueueEnds:
-        """Fresh ends for the next life of a node, or its first one."""
+        """Fresh ends for the next life of a node, or its first one. Raises `TransportError`."""
         with self._lock:
             self._lives += 1
-            ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
-            self._lines[node] = _Line(ends, self._from_node)
+            with ExitStack() as stack:
+                ends = QueueEnds(self._frame_bytes_max, self._loss, f"{self._seed}/{node}/{self._lives}")
+                stack.callback(ends.close)
+                self._lines[node] = _Line(ends, self._from_node)
+                stack.pop_all()
         return ends
 
     def link(self) -> QueueLink:
@@ -204,8 +222,9 @@ class Switchboard:
             lines = list(self._lines.values())
             self._lines.clear()
             self._planes.clear()
+        deadline = time.monotonic() + CLOSED_WITHIN_S
         for line in lines:
-            line.join()
+            line.join(deadline)
 
 
 class QueueLink:
@@ -251,13 +270,18 @@ class _Line:
     """The switchboard's side of the queues of one life of a node."""
 
     def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes], str]) -> None:
+        for inbox in (ends.peers, ends.clients):
+            inbox.cancel_join_thread()  # our program may end without waiting for a node that does not read
         self.peers, self.clients = _Writer(ends.peers), _Writer(ends.clients)
         self.up = True
         self._outbox = ends.outbox
         self._carry = carry
         self._untold: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="paxosd-line", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise no_thread(error) from error
 
     def _run(self) -> None:
         """Carry on what the node sends until it says goodbye or is dead."""
@@ -269,7 +293,7 @@ class _Line:
         self.up = False
         self.peers.close()
         self.clients.close()
-        _reading_end(self._outbox).close()
+        reading_end(self._outbox).close()
         self._outbox.close()
 
     def _tell_of_drop(self, reason: str) -> None:
@@ -277,57 +301,41 @@ class _Line:
         if self.peers.put(dict(self._untold), 0):
             self._untold.clear()
 
-    def join(self) -> None:
-        self._thread.join(timeout=1.0)
+    def join(self, deadline: float) -> None:
+        """Wait for the end of the thread until this time, monotonic."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class _Writer:
-    """The writing end of a queue, for any number of threads: it drops rather than waits, and holds a bounded amount."""
+    """The writing end of a queue, for any number of threads: it drops rather than waits, and holds a bounded amount.
+
+    Raises `TransportError` if there is no thread for it.
+    """
 
     def __init__(self, queue_: Queue[Any]) -> None:
         self._queue = queue_
         self._lock = threading.Lock()
-        self._sizes: deque[int] = deque()  # of the frames that are not read yet
+        self._sizes: deque[int] = deque()  # of the frames that are not written yet
         self._bytes = 0
+        self._put = 0
+        start_thread(queue_)  # now, while somebody can be told; the queue itself would wait for the first item
 
     def put(self, item: object, size: int) -> bool:
         """Put an item that holds this many bytes; False if there is no room or nobody to read it."""
         with self._lock:
-            while len(self._sizes) > self._queue.qsize():
+            while len(self._sizes) > self._put - written(self._queue):
                 self._bytes -= self._sizes.popleft()
-            if self._sizes and self._bytes + size > BYTES_MAX:
+            if self._sizes and (len(self._sizes) >= FRAMES_MAX or self._bytes + size > BYTES_MAX):
                 return False
             try:
                 self._queue.put_nowait(item)
-            except (queue.Full, ValueError):  # ValueError: closed
+            except ValueError:  # closed
                 return False
+            self._put += 1
             self._sizes.append(size)
             self._bytes += size
             return True
 
     def close(self) -> None:
+        """Write what waits, from the thread of the queue, and then close the end."""
         self._queue.close()
-
-
-def _queue() -> Queue[Any]:
-    made: Queue[Any] = _spawn.Queue(FRAMES_MAX)
-    made._ignore_epipe = True  # type: ignore[attr-defined]  # as concurrent.futures does: a killed reader is no error
-    return made
-
-
-def _arrived(queue_: Queue[Any], count_max: int) -> Iterator[Any]:
-    """What can be read now, without waiting."""
-    with suppress(queue.Empty, EOFError, OSError):
-        for _ in range(count_max):
-            yield queue_.get_nowait()
-
-
-# A queue keeps the two ends of its pipe to itself; there is no other way to wait for several, or to close one.
-
-
-def _reading_end(queue_: Queue[Any]) -> Connection:
-    return queue_._reader  # type: ignore[attr-defined, no-any-return]
-
-
-def _writing_end(queue_: Queue[Any]) -> Connection:
-    return queue_._writer  # type: ignore[attr-defined, no-any-return]

@@ -37,7 +37,7 @@ log = logging.getLogger("paxosd")
 PEER_FRAMES_MAX = 1000
 """Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
 CLIENT_FRAMES_MAX = 1000
-DRAINED_BYTES_MAX = 16 * 1024 * 1024
+DRAINED_BYTES_MAX = 2 * 1024 * 1024
 """What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
 
 

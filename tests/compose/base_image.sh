@@ -30,8 +30,10 @@ elif timeout 120 docker pull --quiet "$USUAL" >/dev/null 2>&1; then
     exit 0
 fi
 
-command -v debootstrap >/dev/null || fail "$USUAL cannot be pulled, and there is no debootstrap: install it"
-[ "$(id -u)" = 0 ] || fail "$USUAL cannot be pulled, and debootstrap needs root: run this once as root"
+or="or set PYTHON_IMAGE to an image that this machine has, with Python 3.11 or newer, venv and pip"
+command -v debootstrap >/dev/null ||
+    fail "$USUAL cannot be pulled, and there is no debootstrap to make an image with: apt-get install debootstrap, $or"
+[ "$(id -u)" = 0 ] || fail "$USUAL cannot be pulled, and debootstrap needs root: run this once as root, $or"
 certificates=${PIP_CERT:-$BUNDLE}
 [ -f "$certificates" ] || fail "there is no certificate bundle $certificates: install ca-certificates"
 

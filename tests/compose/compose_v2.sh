@@ -1,19 +1,34 @@
 #!/usr/bin/env bash
-# Make `docker compose` (v2) work for this user, where it does not: takes the two CLI plugins, Compose and Buildx,
-# out of packages of Debian trixie. Installs no package and needs no root.
+# Print the DOCKER_CONFIG with which `docker compose` (v2) works: that of this user, if it does; otherwise a directory
+# in the virtual environment of this checkout, with the two CLI plugins, Compose and Buildx, out of packages of Debian
+# trixie, and with links to what else the user has configured. Installs no package, needs no root, and writes nothing
+# into the home of the user.
 set -eu
 . "$(dirname "$0")/debian.sh"
 
-if docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
+usual=${DOCKER_CONFIG:-$HOME/.docker}
+own=$(cd "$(dirname "$0")/../.." && pwd)/.venv/docker
+works() { docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; }
+
+if works; then
+    echo "$usual"
     exit 0
 fi
-plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
+export DOCKER_CONFIG=$own
+if works; then
+    echo "$own"
+    exit 0
+fi
 mirror=$(debian_mirror)
-[ -n "$mirror" ] || fail "this is no Debian with apt sources; install Docker's own compose and buildx plugins"
+[ -n "$mirror" ] || fail "\`docker compose\` does not work, and this is no Debian with apt sources to take it from;" \
+    "install Docker's own compose and buildx plugins"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root" "$plugins"
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root" "$own/cli-plugins"
+for each in "$usual"/*; do
+    [ ! -e "$each" ] || [ "${each##*/}" = cli-plugins ] || ln -sfn "$each" "$own/${each##*/}"
+done
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 echo "deb [signed-by=$keys] $mirror trixie main" >"$work/sources.list"
 
@@ -31,6 +46,7 @@ done
 for plugin in docker-compose docker-buildx; do
     found=$(find root -type f -path "*/cli-plugins/$plugin")
     [ -n "$found" ] || fail "there is no cli-plugins/$plugin in its package; the package has changed"
-    install -m 755 "$found" "$plugins/$plugin"
+    install -m 755 "$found" "$own/cli-plugins/$plugin"
 done
-docker compose version >/dev/null 2>&1 || fail "the plugins are in $plugins, but \`docker compose version\` fails"
+works || fail "the plugins are in $own/cli-plugins, but \`docker compose version\` fails"
+echo "$own"

@@ -144,7 +144,21 @@ def test_d24_a_data_directory_in_the_containers_own_layer_is_warned_about(image:
     assert all("ready node=a1" in told for told in said.values())
     assert "container's own layer" in said["/var/tmp/a1"]
     assert "mount a volume" in said["/var/tmp/a1"]
-    assert "WARNING" not in said["/var/lib/paxosd"]
+    assert "mount a volume" not in said["/var/lib/paxosd"]
+    assert all(f"made a NEW data directory, {place}" in told for place, told in said.items())
+
+
+def test_the_image_runs_as_any_user_of_group_0(image: str) -> None:
+    daemon = "paxosd --role acceptor --id a1 --config /etc/paxosd/cluster.yaml --data-dir /var/lib/paxosd"
+    shell = f"unset HOME; umask 0; {daemon} & sleep 3; paxosd health --data-dir /var/lib/paxosd && echo well; "
+    shell += "kill $!; wait $!; echo code $?; stat -c %a /var/lib/paxosd/*"
+    options = ["--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--user", "12345:0"]
+    mount = ["--volume", f"{ROOT / 'config'}:/etc/paxosd:ro", "--entrypoint", "sh"]
+    said = run("docker", "run", *options, *mount, image, "-c", f"({shell}) 2>&1").splitlines()
+
+    assert any("ready node=a1" in line for line in said), said
+    assert "well" in said
+    assert said[said.index("code 0") + 1 :] == ["600"] * 7
 
 
 @pytest.mark.parametrize("stray", ["a3", "p2"])

@@ -50,7 +50,13 @@ class Member:
         self.learner = Learner(node, members, TIMING, LIMITS, disk, chance) if learns else None
         self.gateway = Gateway(node, "test", members, TIMING, LIMITS, {}, self.ledger) if learns else None
         self.agent = Node(
-            node, proposer=self.proposer, acceptor=self.acceptor, learner=self.learner, gateway=self.gateway
+            node,
+            members,
+            LIMITS,
+            proposer=self.proposer,
+            acceptor=self.acceptor,
+            learner=self.learner,
+            gateway=self.gateway,
         )
         self.agent.restore(disk.records(), self._network.now)
 

@@ -58,7 +58,8 @@ def test_a_lower_prepare_is_refused_with_the_promise_that_stands() -> None:
 
 def test_an_equal_prepare_is_the_same_proposer_asking_again_and_changes_nothing() -> None:
     stage = acceptor(records=[Promised(B3)])
-    stage.deliver("p1", Prepare(B3, 1), Prepare(B3, 1))
+    stage.deliver("p1", Prepare(B3, 1))
+    stage.deliver("p1", Prepare(B3, 1))
 
     stage.expect_sent("p1", promise(B3), promise(B3))
 
@@ -289,11 +290,11 @@ def test_only_the_leader_that_is_heard_can_resign(source: str, ballot: Ballot) -
 # ---- the leader's word -----------------------------------------------------------------------
 
 
-def test_a_heartbeat_is_answered_with_its_own_number_after_the_commit() -> None:
+def test_a_heartbeat_is_answered_with_its_own_number_before_the_commit() -> None:
     stage = acceptor(records=[Promised(B3)])
     stage.deliver("p1", heartbeat(B3, sequence=8), heartbeat(B5, sequence=2))
 
-    stage.expect_sent("p1", HeartbeatReply(B3, 8), HeartbeatReply(B5, 2), early=False)
+    stage.expect_sent("p1", HeartbeatReply(B3, 8), HeartbeatReply(B5, 2), early=True)
     assert stage.agent.promised == B3  # hearing is not promising
 
 

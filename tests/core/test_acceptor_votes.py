@@ -10,13 +10,17 @@ from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Accepted,
+    Chosen,
     FetchedVotes,
     FetchVotes,
+    Nack,
     Prepare,
     Promise,
+    Watermark,
 )
 from paxosd.core.options import Limits
-from paxosd.core.records import Promised, Voted
+from paxosd.core.questions import PAGES_PER_TURN_MAX
+from paxosd.core.records import Promised, Record, Told, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, Slot, Vote
 from tests.core.helpers import REPLICAS, Stage, acceptor, promise
 from tests.core.test_acceptor import B3, B4, B5, accept, vote
@@ -137,10 +141,10 @@ def test_o04_large_votes_leave_memory_as_soon_as_they_are_chosen(monkeypatch: py
     stage = acceptor()
     for slot in range(1, 20):
         vote(stage, B3, slot, value=b"%d" % slot * 300)
-        held = sum(len(vote.value) for vote in stage.agent._votes.values())
+        held = sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes.values())
         assert held == stage.agent._votes_bytes <= 1000 + 600
     vote(stage, B4, 19, value=b"v")
-    assert stage.agent._votes_bytes == sum(len(vote.value) for vote in stage.agent._votes.values())
+    assert stage.agent._votes_bytes == sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes.values())
 
     found = pages(stage, B5, 1)
 
@@ -198,3 +202,87 @@ def test_a_mixed_cluster_tells_its_replicas() -> None:
     stage.deliver("l1", FetchVotes(1, 1))
 
     assert {target for target, _ in stage.take(FetchedVotes)} == {"r1", "l1"}
+
+
+# ---- what wrong members ask for and leave behind ---------------------------------------------
+
+
+def test_o04_a_flood_of_questions_is_answered_with_one_page_for_each_asker_in_a_turn() -> None:
+    stage = acceptor(limits=Limits(page_bytes_max=ROW_BYTES), records=[Promised(B3), Voted(1, B3, b"v")])
+    stage.deliver("p1", *[Prepare(B3, 1)] * 5000)
+    stage.deliver("l1", *[FetchVotes(1, 2**62)] * 5000, FetchVotes(1, 2))
+
+    stage.expect_sent("p1", promise(B3, Vote(1, B3, b"v")))
+    stage.expect_sent("l1", FetchedVotes(1, 2, 2, (Vote(1, B3, b"v"),), 1))
+    stage.expect_silence()
+
+
+def test_more_askers_than_a_turn_answers_are_answered_in_the_next_ones_in_order() -> None:
+    askers = [f"l{number}" for number in range(PAGES_PER_TURN_MAX + 3)]
+    stage = acceptor(roles={"a1": Role.ACCEPTOR, "p1": Role.PROPOSER} | dict.fromkeys(askers, Role.LEARNER))
+    for asker in askers:
+        stage.agent.receive(asker, FetchVotes(1, 2), stage.now)
+    stage.turn()
+    first = [target for target, _ in stage.take(FetchedVotes)]
+    stage.wait(0.0)
+
+    assert first + [target for target, _ in stage.take(FetchedVotes)] == askers
+    assert len(first) == PAGES_PER_TURN_MAX
+
+
+def test_a_prepare_is_answered_by_the_promise_that_stands_at_the_end_of_the_turn() -> None:
+    stage = acceptor()
+    stage.agent.receive("p1", Prepare(B3, 1), stage.now)
+    stage.agent.receive("p2", Prepare(B4, 1), stage.now)
+    stage.turn()
+
+    stage.expect_recorded(Promised(B3), Promised(B4))
+    stage.expect_sent("p1", Nack(B3, B4))
+    stage.expect_sent("p2", promise(B4))
+
+
+def test_o04_many_tiny_votes_leave_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor_module, "VOTES_KEPT_BYTES_MAX", 100 * ROW_BYTES)
+    stage = acceptor()
+    stage.deliver("p1", Watermark(B3, 10_000))
+    for slot in range(1, 300):
+        stage.deliver("p1", accept(B3, slot, b"", 10_000))
+        stage.set_aside()
+        assert len(stage.agent._votes) <= 101
+
+
+def test_a_claimed_slot_and_a_claimed_watermark_make_no_loop() -> None:
+    stage = acceptor("r1", REPLICAS)
+    far = 2**62
+    stage.deliver("r2", accept(Ballot(3, "r2"), far, b"v", far))
+    stage.deliver("r2", Watermark(Ballot(3, "r2"), far + 1), FetchVotes(1, far))
+
+    stage.expect_sent("r1", Chosen(far, b"v"))  # it does not judge what its node has let pass
+    stage.set_aside()
+
+
+def test_a_slot_below_the_first_is_not_voted_for() -> None:
+    stage = acceptor()
+    stage.deliver("p1", accept(B3, 0))
+
+    stage.expect_silence()
+    stage.expect_ignored("accept beyond the window")
+
+
+def test_a_watermark_on_disk_that_cannot_be_true_is_not_told_and_no_vote_is_lost() -> None:
+    honest: list[Record] = [Promised(B3), Voted(1, B3, b"1"), Voted(2, B3, b"2")]
+    stage = acceptor(records=[*honest, Voted(2**62, B3, b"x"), Told(2**63 - 1)])
+    stage.deliver("p2", Prepare(B4, 1))
+
+    stage.expect_sent("p2", promise(B4, Vote(1, B3, b"1"), Vote(2, B3, b"2")))
+    stage.set_aside()
+
+
+def test_a_promise_on_disk_that_no_leader_can_exceed_is_reported_and_its_votes_are_told() -> None:
+    high = Ballot(2**63 - 1, "p1")
+    stage = acceptor(records=[Promised(high), Voted(1, B3, b"1")])
+    stage.deliver("l1", FetchVotes(1, 2))
+
+    stage.expect_sent("l1", FetchedVotes(1, 2, 2, (Vote(1, B3, b"1"),), 1))
+    assert [event.name for event in stage.events] == ["promise.unreachable"]
+    stage.set_aside()

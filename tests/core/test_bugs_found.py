@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paxosd.core.candidate import Phase
 from paxosd.core.messages import (
     Forward,
     Heartbeat,
@@ -10,7 +11,6 @@ from paxosd.core.messages import (
     ReadIndex,
     ReadIndexReply,
 )
-from paxosd.core.proposer import Phase
 from paxosd.core.types import NO_BALLOT, Ballot, Vote
 from tests.core.helpers import (
     canvass,

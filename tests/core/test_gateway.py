@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from paxosd.core import repetitions
 from paxosd.core.gateway import Gateway
 from paxosd.core.messages import (
     Applied,
@@ -27,9 +29,12 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
-from paxosd.core.readers import FORGOTTEN_AFTER_S, HELD_S_MAX
-from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Revision, SessionId, Slot
+from paxosd.core.openings import PER_CLIENT_BURST
+from paxosd.core.pages import BYTES_PER_TURN_MAX, SLOT_BYTES
+from paxosd.core.readers import HELD_S_MAX, REFUSED_AFTER_S
+from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
+from paxosd.machine.ledger import OWNER_BYTES_MAX
 from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership
 
 B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
@@ -46,16 +51,24 @@ class State:
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
     forgotten: set[SessionId] = field(default_factory=set)
+    opened: SessionId = 100  # the latest session
+    pages_made: int = 0
 
-    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
-        return self.results.get((session, first_seq, count))
+    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
+        known = self.results.get((session, first_seq, count))
+        return None if known is None else iter(known)
+
+    def knows(self, session: SessionId) -> bool:
+        return session <= self.opened and session not in self.forgotten
 
     def forgot(self, session: SessionId) -> bool:
         return session in self.forgotten
 
-    def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
+    def page(self, start: Revision, bytes_max: int) -> Page:
         assert bytes_max == LIMITS.page_bytes_max
-        return tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
+        self.pages_made += 1
+        held = tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
+        return Page(held, len(held), sum(len(entry.value) for entry in held))
 
 
 class Desk(Stage[Gateway]):
@@ -238,7 +251,7 @@ def test_m16_a_wish_for_a_session_without_a_name_is_malformed() -> None:
 
 def test_numbers_at_the_end_of_their_range_are_forwarded_like_any_other() -> None:
     desk = Desk()
-    last = 2**63 - 1
+    last = desk.state.opened = 2**63 - 1
     desk.deliver(ME, Propose(last, last, last, last, 1, encode_body([b"a"])), OpenSession(last, last))
 
     assert [forward.first_seq for _, forward in desk.take(Forward)] == [last, last]
@@ -322,6 +335,95 @@ def test_a_session_that_the_log_forgot_is_refused_here_and_takes_no_slot() -> No
     desk.expect_silence()
 
 
+def test_forged_sessions_make_no_slot_and_are_refused_by_name() -> None:
+    desk = Desk()
+    message = propose(b"a", session=desk.state.opened + 1, attempt=9)
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.BEHIND))
+    desk.take_one(ReadIndex, "p1")  # and no Forward
+    desk.expect_silence()
+
+
+def test_a_gateway_that_is_behind_forwards_a_session_once_it_has_applied_its_opening() -> None:
+    desk = Desk()
+    message = propose(b"a", session=desk.state.opened + 1)
+    desk.deliver(ME, message)
+    desk.expect_sent(ME, refusal(message, Reason.BEHIND))
+    desk.set_aside()
+    desk.state.opened += 1
+    desk.deliver(ME, message)
+
+    assert desk.take_one(Forward, "p1").session == message.session
+
+
+def test_a_session_that_a_whole_round_did_not_bring_is_in_no_log() -> None:
+    desk = Desk()
+    message = propose(b"a", session=desk.state.opened + 1)
+    desk.deliver(ME, message)
+    question = desk.take_one(ReadIndex, "p1")
+    desk.deliver("p1", ReadIndexReply(question.request, 5))
+    desk.set_aside()
+    desk.deliver(ME, message)  # nothing is proved before slot 4 is applied here
+    desk.expect_sent(ME, refusal(message, Reason.BEHIND))
+    desk.apply(4)
+    desk.deliver(OTHER, message)  # who names it for the first time now may know it from an opening after that round
+    desk.expect_sent(OTHER, refusal(message, Reason.BEHIND))
+    desk.set_aside()
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.SESSION_UNKNOWN))
+    desk.expect_silence()
+
+
+def test_a_round_that_began_before_a_session_was_named_proves_nothing_about_it() -> None:
+    desk = Desk()
+    desk.deliver(ME, read(1))
+    earlier = desk.take_one(ReadIndex)
+    message = propose(b"a", session=desk.state.opened + 1)
+    desk.deliver(ME, message)
+    desk.deliver("p1", ReadIndexReply(earlier.request, 1))
+    desk.take_one(ReadIndex)  # the next round, for this session
+    desk.set_aside()
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.BEHIND))
+    desk.expect_silence()
+
+
+def test_without_a_leader_an_unknown_session_is_refused_for_that() -> None:
+    desk = Desk(hears=None)
+    message = propose(b"a", session=desk.state.opened + 1)
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.NO_LEADER))
+    desk.expect_silence()
+
+
+def test_sessions_that_are_not_known_take_nobodys_place_among_the_clients() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", session=1))
+    for number in range(1, 10):
+        desk.deliver(OTHER, propose(b"a", session=desk.state.opened + number))
+    desk.set_aside()
+    desk.apply(1, Outcome("applied", 1, 1, 1, revision=1, slot=1))
+
+    assert desk.take(Applied) == [(ME, Applied(1, 1, 1, 1, 1, ""))]
+
+
+def test_what_one_turn_has_no_room_to_repeat_is_refused_to_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repetitions, "PER_CLIENT_MAX", 3)
+    desk = Desk()
+    message = propose(b"a", b"b", attempt=2)
+    desk.state.results[7, 1, 2] = [Outcome("applied", 7, seq, 1, revision=seq, slot=seq) for seq in (1, 2)]
+    desk.deliver(ME, message, message)
+
+    assert [told.first_seq for _, told in desk.take(Applied)] == [1, 2, 1]
+    desk.expect_sent(ME, refusal(message, Reason.OVERLOADED))
+    desk.deliver(ME, message)
+    assert [told.first_seq for _, told in desk.take(Applied)] == [1, 2]
+
+
 def test_results_of_clients_of_other_gateways_are_not_told() -> None:
     desk = Desk()
     desk.apply(1, Outcome("applied", 8, 1, 1, revision=1, slot=1), Outcome("opened", 9, 123, 1, slot=1))
@@ -332,7 +434,8 @@ def test_results_of_clients_of_other_gateways_are_not_told() -> None:
 def test_a_session_is_asked_for_and_told_to_whoever_asked_once() -> None:
     desk = Desk()
     desk.deliver(ME, OpenSession(123, 1))
-    desk.expect_sent("p1", Forward(NO_SESSION, 1, 0, 123, 1, b""))
+    asked = desk.take_one(Forward, "p1")
+    assert asked == Forward(NO_SESSION, 1, 0, 123, 1, asked.body)
     desk.apply(1, Outcome("opened", 9, 123, 1, slot=1))
     desk.expect_sent(ME, SessionOpened(123, 9, ""))
     desk.apply(2, Outcome("opened", 10, 123, 1, slot=2))
@@ -347,6 +450,58 @@ def test_a_wish_for_a_session_is_refused_by_its_nonce_and_sending() -> None:
     desk.deliver("p1", ForwardRefused(NO_SESSION, 6, 123, 1, Reason.NOT_LEADER))
 
     desk.expect_sent(ME, Refused(0, 6, 123, 1, Reason.NOT_LEADER, 0, ""))
+
+
+def test_a_client_that_opens_sessions_too_fast_is_refused_and_others_are_not() -> None:
+    desk = Desk()
+    desk.deliver(ME, *(OpenSession(nonce, nonce) for nonce in range(1, PER_CLIENT_BURST + 2)))
+    desk.deliver(OTHER, OpenSession(99, 1))
+
+    assert [forward.first_seq for _, forward in desk.take(Forward)] == [*range(1, PER_CLIENT_BURST + 1), 99]
+    last = PER_CLIENT_BURST + 1
+    desk.expect_sent(ME, Refused(NO_SESSION, last, last, 1, Reason.OVERLOADED, 0, ""))
+    desk.expect_silence()
+
+
+def test_a_thousand_clients_that_start_together_all_get_a_session() -> None:
+    desk = Desk()
+    for number in range(1, 1001):
+        desk.deliver(b"%d" % number, OpenSession(number, 1))
+
+    assert len(desk.take(Forward)) == 1000
+
+
+def test_while_nobody_leads_wishes_for_a_session_do_not_count() -> None:
+    desk = Desk(hears=None)
+    for nonce in range(1, 3 * PER_CLIENT_BURST):
+        desk.deliver(ME, OpenSession(nonce, 1))
+    assert {refused.reason for _, refused in desk.take(Refused)} == {Reason.NO_LEADER}
+    desk.deliver("p1", heartbeat(B3))
+    desk.deliver(ME, OpenSession(99, 1))
+
+    desk.take_one(Forward, "p1")
+
+
+def test_a_session_is_opened_in_the_name_of_the_connection_that_asked() -> None:
+    one, other = Desk(), Desk(node="l2")
+    for desk in (one, other):
+        for client, nonce in ((ME, 1), (ME, 2), (OTHER, 3)):
+            desk.deliver(client, OpenSession(nonce, 1))
+    owners = [forward.body for desk in (one, other) for _, forward in desk.take(Forward)]
+
+    assert {len(owner) for owner in owners} == {OWNER_BYTES_MAX}
+    assert [owners.index(owner) for owner in owners] == [0, 0, 2, 3, 3, 5]
+
+
+def test_who_uses_many_sessions_loses_its_own_place_first() -> None:
+    desk = Desk()
+    for client, session in ((ME, 1), (OTHER, 2), (OTHER, 3), (OTHER, 4), (OTHER, 5)):
+        desk.deliver(client, propose(b"a", session=session))
+    desk.set_aside()
+    for session in (1, 2, 3, 4, 5):
+        desk.apply(session, Outcome("applied", session, 1, 1, revision=session, slot=session))
+
+    assert [told.session for _, told in desk.take(Applied)] == [1, 4, 5]
 
 
 def test_what_is_remembered_of_clients_is_bounded_and_the_longest_unused_is_forgotten() -> None:
@@ -483,14 +638,17 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
     desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
 
 
-def test_l13_absurd_reads_are_answered_or_forgotten() -> None:
+def test_l13_absurd_reads_are_answered_or_refused() -> None:
     desk = Desk()
     last = 2**63 - 1
     desk.deliver(ME, read(1, start=last, linearizable=False, wait_ms=last), read(2, linearizable=False, seen=last))
     desk.wait(HELD_S_MAX)
     desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
-    desk.wait(FORGOTTEN_AFTER_S)
-    desk.set_aside()
+    desk.take(Ping)
+    desk.expect_silence()
+    desk.wait(REFUSED_AFTER_S - HELD_S_MAX)
+    desk.expect_sent(ME, LogPage(2, (), 0, Reason.BEHIND, ""))
+    desk.take(Ping)
     desk.state.revision = last
     desk.apply(1)
 
@@ -507,6 +665,67 @@ def test_l13_a_read_that_waits_for_apply_does_not_keep_the_gateway_busy() -> Non
     due = desk.agent.next_deadline()
     assert due is not None
     assert due > desk.now
+
+
+def test_reads_above_a_clients_share_are_refused_by_name() -> None:
+    desk = Desk()
+    desk.deliver(ME, *(read(request, start=9, linearizable=False, wait_ms=900) for request in range(1025)))
+
+    desk.expect_sent(ME, LogPage(1024, (), 0, Reason.OVERLOADED, ""))
+    desk.expect_silence()
+
+
+def test_many_reads_of_the_same_page_read_it_once() -> None:
+    desk = Desk()
+    desk.state.log, desk.state.revision = [b"x", b"y"], 2
+    for client in (ME, OTHER, b"third"):
+        desk.agent.receive(client, read(1, linearizable=False), desk.now)
+        desk.agent.receive(client, read(2, start=2, linearizable=False), desk.now)
+    desk.turn()
+
+    assert {len(page.entries) for _, page in desk.take(LogPage)} == {1, 2}
+    assert desk.state.pages_made == 2
+
+
+def test_one_turn_answers_so_many_bytes_and_one_page_of_each_client_in_turn() -> None:
+    desk = Desk()
+    desk.state.log, desk.state.revision = [bytes(BYTES_PER_TURN_MAX // 4)], 1
+    for request in range(1, 6):
+        desk.agent.receive(ME, read(request, linearizable=False), desk.now)
+    desk.agent.receive(OTHER, read(1, linearizable=False), desk.now)
+    turns: list[object] = []
+    for _ in range(2):
+        desk.turn()
+        turns.append([(client, page.request) for client, page in desk.take(LogPage)])
+        turns.append(desk.agent.next_deadline() == desk.now)
+
+    assert turns == [[(ME, 1), (OTHER, 1), (ME, 2)], True, [(ME, 3), (ME, 4), (ME, 5)], False]
+
+
+def test_slots_that_must_be_read_for_a_page_count_however_little_is_in_them() -> None:
+    desk = Desk()
+    desk.state.log = [b""] * (BYTES_PER_TURN_MAX // SLOT_BYTES // 2)
+    desk.state.revision = len(desk.state.log)
+    for start in range(1, 6):
+        desk.agent.receive(ME, read(start, start=start, linearizable=False), desk.now)
+    desk.turn()
+    answered = [page.request for _, page in desk.take(LogPage)]
+
+    assert answered == [1, 2]
+    desk.turn()
+    assert [page.request for _, page in desk.take(LogPage)] == [3, 4]
+    desk.turn()
+    desk.take_one(LogPage)
+
+
+def test_a_read_index_of_a_node_that_was_not_asked_confirms_nobody() -> None:
+    desk = Desk()
+    desk.deliver(ME, read())
+    question = desk.take_one(ReadIndex, "p1")
+    desk.deliver("a1", ReadIndexReply(question.request, 1))
+
+    desk.expect_silence()
+    desk.expect_ignored("read index that is not awaited")
 
 
 # ---- status ----------------------------------------------------------------------------------

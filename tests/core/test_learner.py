@@ -30,12 +30,39 @@ def behind(stage: Stage[Learner], watermark: Slot) -> None:
     stage.wait(SHORT)
 
 
+# ---- whom it believes ------------------------------------------------------------------------
+
+
+def test_a_chosen_value_is_taken_from_the_latest_leader_alone() -> None:
+    stage = learner()
+    stage.deliver("p1", Chosen(*ONE))  # it is no leader that anybody heard
+    stage.deliver("p1", heartbeat(B3))
+    stage.deliver("p2", Chosen(*ONE))
+    stage.deliver("p1", Chosen(*ONE))
+    stage.deliver("p2", heartbeat(B4))
+    stage.deliver("p1", Chosen(*TWO))
+
+    stage.expect_chosen(ONE)
+    stage.expect_ignored("chosen value told by a node that does not lead", times=3)
+    stage.set_aside()
+
+
+def test_a_high_ballot_that_went_silent_does_not_keep_the_leader_out() -> None:
+    stage = learner()
+    stage.deliver("p2", heartbeat(B4))
+    stage.wait(TIMING.election_s)
+    stage.deliver("p1", heartbeat(B3), Chosen(*ONE))
+
+    stage.expect_chosen(ONE)
+    stage.set_aside()
+
+
 # ---- in order, once --------------------------------------------------------------------------
 
 
 def test_values_are_handed_on_in_the_turn_that_makes_them_durable() -> None:
     stage = learner()
-    stage.deliver("p1", Chosen(*ONE), Chosen(*TWO))
+    stage.deliver("l1", Chosen(*ONE), Chosen(*TWO))
 
     stage.expect_recorded(Learned(*ONE), Learned(*TWO))
     stage.expect_chosen(ONE, TWO)
@@ -44,9 +71,9 @@ def test_values_are_handed_on_in_the_turn_that_makes_them_durable() -> None:
 
 def test_a_gap_is_waited_for() -> None:
     stage = learner()
-    stage.deliver("p1", Chosen(*TWO), Chosen(*THREE))
+    stage.deliver("l1", Chosen(*TWO), Chosen(*THREE))
     stage.expect_chosen()
-    stage.deliver("p1", Chosen(*ONE))
+    stage.deliver("l1", Chosen(*ONE))
 
     stage.expect_chosen(ONE, TWO, THREE)
     stage.set_aside()
@@ -54,8 +81,8 @@ def test_a_gap_is_waited_for() -> None:
 
 def test_n08_a_value_that_comes_again_is_handed_on_once() -> None:
     stage = learner()
-    stage.deliver("p1", Chosen(*TWO), Chosen(*TWO), Chosen(*ONE))
-    stage.deliver("p2", Chosen(*ONE), Chosen(*TWO))
+    stage.deliver("l1", Chosen(*TWO), Chosen(*TWO), Chosen(*ONE))
+    stage.deliver("l1", Chosen(*ONE), Chosen(*TWO))
 
     stage.expect_chosen(ONE, TWO)
     stage.expect_recorded(Learned(*TWO), Learned(*ONE))
@@ -64,10 +91,10 @@ def test_n08_a_value_that_comes_again_is_handed_on_once() -> None:
 
 def test_what_is_too_far_ahead_is_left_for_later() -> None:
     stage = learner()
-    stage.deliver("p1", Chosen(SLOTS_AHEAD_MAX + 1, b"far"))
+    stage.deliver("l1", Chosen(SLOTS_AHEAD_MAX + 1, b"far"))
     stage.expect_recorded()
     stage.expect_ignored("chosen value too far ahead")
-    stage.deliver("p1", Chosen(SLOTS_AHEAD_MAX, b"near"))
+    stage.deliver("l1", Chosen(SLOTS_AHEAD_MAX, b"near"))
 
     stage.expect_recorded(Learned(SLOTS_AHEAD_MAX, b"near"))
 
@@ -76,10 +103,10 @@ def test_o04_what_is_held_above_a_gap_is_bounded_in_bytes_too(monkeypatch: pytes
     monkeypatch.setattr(learner_module, "BYTES_AHEAD_MAX", 1000)
     stage = learner()
     for slot in (2, 3, 4):
-        stage.deliver("p1", Chosen(slot, bytes(500)))
+        stage.deliver("l1", Chosen(slot, bytes(500)))
     stage.expect_ignored("chosen value too far ahead")
-    stage.deliver("p1", Chosen(1, bytes(5000)))  # the one that is missed is never too large
-    stage.deliver("p1", Chosen(4, bytes(500)), Chosen(6, bytes(1000)))
+    stage.deliver("l1", Chosen(1, bytes(5000)))  # the one that is missed is never too large
+    stage.deliver("l1", Chosen(4, bytes(500)), Chosen(6, bytes(1000)))
 
     assert [slot for slot, _ in stage.chosen] == [1, 2, 3, 4]
     assert not stage.agent.ignored
@@ -96,7 +123,7 @@ def test_however_values_come_they_are_handed_on_in_order_once_per_life(slots: li
             stage.restart()
             stage.set_aside()
             stage.wait(0.01)
-        stage.deliver("p1", Chosen(slot, b"%d" % slot))
+        stage.deliver("l1", Chosen(slot, b"%d" % slot))
         known.add(slot)
         prefix = next(stop for stop in range(1, 10) if stop not in known)
         # What an earlier life learned above a gap is asked for again; what is below a gap is not.
@@ -125,14 +152,14 @@ def test_a_long_history_is_handed_on_page_by_page_and_what_comes_meanwhile_waits
     stage.turn()
     stage.expect_chosen(ONE, TWO)
     assert stage.agent.next_deadline() == stage.now  # there is more to do at once
-    stage.deliver("p1", Chosen(*FOUR))
+    stage.deliver("l1", Chosen(*FOUR))
     stage.expect_chosen(THREE, FOUR)
     stage.expect_recorded(Learned(*FOUR))
 
 
 def test_what_comes_before_the_history_is_handed_on_waits_for_it() -> None:
     stage = learner(limits=Limits(page_bytes_max=1), records=learned(b"1", b"2", b"3"))
-    stage.deliver("p1", Chosen(*FOUR), Chosen(*TWO))
+    stage.deliver("l1", Chosen(*FOUR), Chosen(*TWO))
     stage.expect_chosen(ONE)
     stage.turn()
     stage.turn()
@@ -172,18 +199,18 @@ def test_what_was_learned_above_a_gap_is_not_handed_on_before_the_gap_is_filled(
     stage = learner(records=[*learned(b"1"), *learned(b"3", first=3)])
     stage.turn()
     stage.expect_chosen(ONE)
-    stage.deliver("p1", Chosen(*TWO))
+    stage.deliver("l1", Chosen(*TWO))
     stage.expect_chosen(TWO)
-    stage.deliver("p1", Chosen(*THREE))
+    stage.deliver("l1", Chosen(*THREE))
     stage.expect_chosen(THREE)
     stage.set_aside()
 
 
 def test_a_value_that_was_not_committed_is_asked_for_again() -> None:
     stage = learner()
-    stage.crash_before_commit("p1", Chosen(*ONE))
+    stage.crash_before_commit("l1", Chosen(*ONE))
     stage.expect_chosen()
-    stage.deliver("p1", Chosen(*ONE))
+    stage.deliver("l1", Chosen(*ONE))
 
     stage.expect_chosen(ONE)
     stage.set_aside()
@@ -204,7 +231,7 @@ def test_what_is_on_its_way_is_not_asked_for() -> None:
     stage = learner()
     stage.deliver("p1", heartbeat(B3, watermark=2))
     stage.wait(SHORT / 2)
-    stage.deliver("p1", Chosen(*ONE))
+    stage.deliver("l1", Chosen(*ONE))
     stage.wait(SHORT)
 
     stage.expect_silence()
@@ -240,7 +267,7 @@ def test_values_that_arrive_all_the_time_do_not_hide_a_gap() -> None:
     stage = learner()
     for slot in range(1, 30):
         if slot != 10:
-            stage.deliver("p1", Chosen(slot, b"v"), Watermark(B3, slot + 1))
+            stage.deliver("p1", Watermark(B3, slot + 1), Chosen(slot, b"v"))
         stage.wait(0.02)
 
     assert stage.take(Fetch)[0] == ("l2", Fetch(10))
@@ -327,7 +354,7 @@ def test_values_that_were_not_asked_for_are_ignored() -> None:
 def test_a_page_that_overlaps_what_came_meanwhile_is_taken_from_there_on() -> None:
     stage = learner()
     behind(stage, watermark=4)
-    stage.deliver("p1", Chosen(*ONE), Chosen(*THREE))
+    stage.deliver("l1", Chosen(*ONE), Chosen(*THREE))
     stage.deliver("l2", Fetched(1, (b"1", b"2", b"3"), 4))
 
     stage.expect_chosen(ONE, TWO, THREE)
@@ -473,9 +500,10 @@ def test_another_learner_gets_a_page_of_what_is_handed_on_and_durable() -> None:
     stage = learner(limits=Limits(page_bytes_max=page), records=learned(b"1", b"2", b"3"))
     stage.turn()
     stage.turn()
-    stage.deliver("p1", Chosen(5, b"5"), heartbeat(B3, 7))
+    stage.deliver("p1", heartbeat(B3, 7), Chosen(5, b"5"))
     stage.set_aside()
-    stage.deliver("l2", Fetch(1), Fetch(2), Fetch(3), Fetch(4), Fetch(5))
+    for asked in (1, 2, 3, 4, 5):
+        stage.deliver("l2", Fetch(asked))
 
     for first, values in ((1, (b"1", b"2")), (2, (b"2", b"3")), (3, (b"3",)), (4, ()), (5, ())):
         stage.expect_sent("l2", Fetched(first, values, 7), early=False)
@@ -494,7 +522,8 @@ def test_a_value_above_a_gap_is_not_given_as_the_one_in_the_gap() -> None:
     stage = learner(records=[*learned(b"1"), *learned(b"3", first=3)])
     stage.turn()
     stage.set_aside()
-    stage.deliver("l2", Fetch(1), Fetch(2), Fetch(0))
+    for asked in (1, 2, 0):
+        stage.deliver("l2", Fetch(asked))
 
     stage.expect_sent("l2", Fetched(1, (b"1",), 2), Fetched(2, (), 2), Fetched(0, (), 2))
 
@@ -513,7 +542,7 @@ def test_who_is_no_other_learner_gets_nothing(stranger: NodeId) -> None:
 def test_two_learners_that_know_different_halves_complete_each_other() -> None:
     one, other = learner("l1"), learner("l2", records=learned(b"1", b"2"))
     other.turn()
-    one.deliver("p1", Chosen(*THREE), heartbeat(B3, 4))
+    one.deliver("p1", heartbeat(B3, 4), Chosen(*THREE))
     one.wait(SHORT)
     other.deliver("l1", one.take_one(Fetch, "l2"))
     one.deliver("l2", other.take_one(Fetched, "l1"))
@@ -521,3 +550,13 @@ def test_two_learners_that_know_different_halves_complete_each_other() -> None:
     one.expect_chosen(ONE, TWO, THREE)
     one.set_aside()
     other.set_aside()
+
+
+def test_o04_a_flood_of_questions_is_answered_with_one_page_each_turn_to_the_latest() -> None:
+    stage = learner(limits=Limits(page_bytes_max=2 * ROW_BYTES), records=learned(b"1", b"2", b"3"))
+    stage.wait(0.1)
+    stage.set_aside()
+    stage.deliver("l2", *map(Fetch, [1, 2] * 5000), Fetch(3))
+
+    stage.expect_sent("l2", Fetched(3, (b"3",), 4))
+    stage.expect_silence()

@@ -32,7 +32,7 @@ from paxosd.core.messages import (
     Resign,
     SessionOpened,
 )
-from paxosd.core.node import Node, Replica
+from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, Outcome
@@ -63,6 +63,8 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
     def build(disk: History) -> Node:
         return Replica(
             "r1",
+            members,
+            LIMITS,
             Proposer("r1", members, TIMING, LIMITS, Random(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
@@ -98,7 +100,7 @@ def test_a_message_reaches_every_role_that_takes_it() -> None:
     stage.expect_sent("r2", HeartbeatReply(B3, 8))  # the acceptor
     stage.deliver("r3", Ping(1))
     stage.expect_sent("r3", Pong(1, False, B3, 4, 1, 0))  # proposer and learner follow
-    stage.deliver(b"client", Propose(7, 1, 1, 1, 1, encode_body([b"a"])))
+    stage.deliver(b"client", OpenSession(7, 1))
     assert stage.take_one(Forward, "r2")  # the gateway knows who leads
     stage.set_aside()
 
@@ -115,10 +117,44 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
 
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
-    stage = Stage(lambda disk: Node("a1", acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk)))
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
     stage.deliver("l1", Fetch(1))
 
     stage.expect_ignored("Fetch is for another role")
+
+
+def test_no_role_sees_what_its_sender_may_not_say_nor_a_number_far_above_what_is_known() -> None:
+    members = membership()
+    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
+    stage.deliver("l1", Prepare(Ballot(1, "l1"), 1))
+    stage.deliver("p1", Prepare(Ballot(2**63 - 1, "p1"), 1))
+    stage.deliver("p1", Heartbeat(Ballot(1, "p1"), 1, 2**63 - 1, 0))
+
+    stage.expect_silence()
+    assert stage.agent.ignored == {
+        "Prepare is not for the sender's role": 1,
+        "round far above what is known": 1,
+        "slot far above what is known": 1,
+    }
+
+
+def test_a_node_believes_itself() -> None:
+    stage = replica()
+    stage.deliver("r1", Chosen(1, noop()))
+
+    stage.expect_chosen((1, noop()))
+    stage.set_aside()
+
+
+def test_a_flood_of_pings_is_answered_once_in_a_turn_and_one_of_ballots_reported_once_in_a_while() -> None:
+    stage = replica()
+    stage.deliver("r2", *map(Ping, range(1000)), *(heartbeat(Ballot(round_, "r2")) for round_ in range(1, 1000)))
+    stage.deliver("r2", *(heartbeat(Ballot(round_, "r2")) for round_ in range(1000, 2000)))
+
+    assert [pong.sequence for _, pong in stage.take(Pong)] == [999]
+    assert [event.fields["ballot"] for event in stage.events] == ["999.r2"]
+    stage.set_aside()
 
 
 def test_what_its_roles_ignore_is_counted_together() -> None:
@@ -131,6 +167,7 @@ def test_what_its_roles_ignore_is_counted_together() -> None:
 def test_a_leader_that_is_new_is_reported_once() -> None:
     stage = replica()
     stage.deliver("r2", heartbeat(B3), heartbeat(B3), heartbeat(Ballot(2, "r3")))
+    stage.wait(LEADER_TOLD_EVERY_S)
     stage.deliver("r3", heartbeat(Ballot(4, "r3")))
 
     assert [(event.name, event.fields["leader"]) for event in stage.events] == [
@@ -152,10 +189,15 @@ def test_every_role_gets_back_what_an_earlier_life_recorded() -> None:
 
 
 def test_a_pong_of_each_role_tells_what_it_has() -> None:
+    members = membership()
+
+    def learn(disk: History) -> Learner:
+        return Learner("l1", members, TIMING, LIMITS, disk, Random(1))
+
     nodes: list[Stage[Node]] = [
-        Stage(lambda disk: Node("a1", acceptor=Acceptor("a1", membership(), TIMING, LIMITS, disk))),
-        Stage(lambda _: Node("p1", proposer=Proposer("p1", membership(), TIMING, LIMITS, Random(1)))),
-        Stage(lambda disk: Node("l1", learner=Learner("l1", membership(), TIMING, LIMITS, disk, Random(1)))),
+        Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
+        Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
+        Stage(lambda disk: Node("l1", members, LIMITS, learner=learn(disk))),
     ]
     pongs = []
     for stage in nodes:
@@ -250,7 +292,7 @@ def test_the_next_deadline_is_the_first_of_any_role() -> None:
     parts = [part.next_deadline() for part in stage.agent._parts]
 
     assert stage.agent.next_deadline() == min(due for due in parts if due is not None)
-    assert Node("x").next_deadline() is None
+    assert Node("x", membership(), LIMITS).next_deadline() is None
 
 
 def test_c21_a_leader_is_drained_when_its_leadership_is_handed_over() -> None:

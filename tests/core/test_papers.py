@@ -16,6 +16,7 @@ from paxosd.core.messages import (
     Chosen,
     FetchedVotes,
     FetchVotes,
+    Heartbeat,
     Message,
     Nack,
     Prepare,
@@ -374,6 +375,7 @@ def test_a_learner_must_find_out_that_a_proposal_has_been_accepted_by_a_majority
     table.vote("p1", "a1")
     assert table.p1.take(Chosen) == []
     table.vote("p1", "a2")
+    table.carry(Heartbeat, "p1", "l1")
     table.carry(Chosen, "p1", "l1")
 
     assert [slot for slot, _ in table.l1.chosen] == [1]
@@ -527,6 +529,7 @@ def test_once_these_noop_commands_have_been_chosen_commands_138_to_140_can_be_ex
     stage = learner(records=learned(*[noop()] * 135))
     stage.turn()
     stage.set_aside()
+    stage.deliver("p1", heartbeat(Ballot(1, "p1"), watermark=136))
     stage.deliver("p1", *[Chosen(slot, value(b"%d" % slot)) for slot in (138, 139, 140)], Chosen(136, noop()))
     assert [slot for slot, _ in stage.chosen] == [136]
     stage.deliver("p1", Chosen(137, noop()))

@@ -275,7 +275,7 @@ def test_the_state_machine_discards_all_responses_for_lower_sequence_numbers() -
         in_the_log(ledger, Batch(opened.session, max(1, seq - 1), seq, 1, encode_body([b"v"])))
 
     assert ledger.results == 2
-    assert ledger.stored(opened.session, 7, 1) == []
+    assert list(ledger.stored(opened.session, 7, 1) or ["unknown"]) == []
     assert [found.first_seq for found in ledger.stored(opened.session, 7, 3) or ()] == [8, 9]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from paxosd.core.messages import Promise
 from paxosd.core.phase1 import PhaseOne
+from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
 from tests.core.helpers import always_the_same, promise
@@ -101,6 +102,22 @@ def test_a_page_that_is_not_awaited_changes_nothing() -> None:
 def test_a_page_that_ends_before_it_begins_is_not_taken() -> None:
     phase1 = phase(from_slot=5)
     assert not phase1.take("a1", page(5, 4))
+
+
+@pytest.mark.parametrize("slot", [0, 4, 2**40])
+def test_a_page_with_a_vote_outside_of_it_is_not_taken(slot: Slot) -> None:
+    phase1 = phase()
+
+    assert not phase1.take("a1", page(1, 4, Vote(slot, B1, b"v"), end=True))
+    assert phase1.stop == 1
+
+
+def test_a_vote_further_above_its_acceptors_watermark_than_any_window_is_not_taken() -> None:
+    far = 10 + VOTES_ABOVE_WATERMARK_MAX
+    phase1 = phase()
+
+    assert not phase1.take("a1", page(1, far + 1, Vote(far, B1, b"v"), end=True, watermark=10))
+    assert phase1.take("a2", page(1, far, Vote(far - 1, B1, b"v"), end=True, watermark=10))
 
 
 def test_the_watermark_is_the_highest_that_was_told() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from paxosd.core.candidate import ELECTION_SPREAD, Phase
 from paxosd.core.messages import (
     Accept,
     Heartbeat,
@@ -17,7 +18,7 @@ from paxosd.core.messages import (
     Promise,
     Resign,
 )
-from paxosd.core.proposer import ELECTION_SPREAD, Phase, Proposer
+from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Round
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Slot, Vote
@@ -462,3 +463,12 @@ def test_its_own_heartbeat_is_no_news() -> None:
 
     assert stage.agent.leading
     assert stage.agent.watermark == FIRST_SLOT
+
+
+def test_a_round_on_disk_above_which_none_fits_is_reported_and_no_campaign_begins() -> None:
+    stage = proposer(records=[Round(2**63 - 1)])
+    stage.wait(10 * TIMING.election_s)
+
+    assert [event.name for event in stage.events] == ["rounds.exhausted"]
+    stage.events.clear()
+    stage.expect_silence()

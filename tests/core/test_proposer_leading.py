@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from paxosd.core.candidate import Phase
 from paxosd.core.messages import (
     Accept,
     Accepted,
@@ -21,7 +22,7 @@ from paxosd.core.messages import (
     Reason,
     Watermark,
 )
-from paxosd.core.proposer import Phase, Proposer
+from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
 from paxosd.core.values import Batch, encode_body, encode_value, is_noop

@@ -21,6 +21,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.plausible import LOG_TIME_MAX_MS
 from paxosd.core.proposer import Proposer
 from paxosd.core.types import Ballot, NodeId, Vote
 from paxosd.core.values import stamp_ms
@@ -132,16 +133,39 @@ def test_l07_a_new_leader_answers_no_read_before_a_value_of_its_own_ballot_is_ch
     stage.set_aside()
 
 
+def test_a_reply_to_a_heartbeat_that_was_not_sent_confirms_nothing() -> None:
+    stage = proposer()
+    ballot = lead(stage)
+    stage.deliver("a1", HeartbeatReply(ballot, 2**40))
+    stage.deliver("a2", HeartbeatReply(ballot, 2**40))
+    stage.deliver("l1", ReadIndex(6))
+
+    assert stage.take(ReadIndexReply) == []
+    stage.expect_ignored("reply to a heartbeat that was not sent", times=2)
+    stage.set_aside()
+
+
 def test_reads_of_one_turn_share_a_round() -> None:
     stage = proposer()
     lead(stage)
-    stage.deliver("l1", ReadIndex(6), ReadIndex(7))
+    stage.deliver("l1", ReadIndex(6))
     assert len(stage.take(Heartbeat, "a1")) == 1
     stage.deliver("l2", ReadIndex(6))
+    stage.deliver("l1", ReadIndex(7))
     answer_heartbeat(stage, "a1", "a2")
 
     stage.expect_sent("l1", ReadIndexReply(6, 2), ReadIndexReply(7, 2))
     stage.expect_sent("l2", ReadIndexReply(6, 2))
+    stage.set_aside()
+
+
+def test_of_the_questions_of_one_gateway_in_a_turn_the_latest_is_answered() -> None:
+    stage = proposer()
+    lead(stage)
+    stage.deliver("l1", *map(ReadIndex, range(1000)))
+    answer_heartbeat(stage, "a1", "a2")
+
+    assert [reply for _, reply in stage.take(ReadIndexReply)] == [ReadIndexReply(999, 2)]
     stage.set_aside()
 
 
@@ -192,6 +216,30 @@ def test_log_time_goes_on_from_the_values_that_a_quorum_told() -> None:
 
     opening = proposed(stage)[-1]
     assert (opening[0], stamp_ms(opening[1])) == (3, 7_000_000)
+
+
+def test_a_log_time_far_above_what_is_known_is_left_out_and_the_heartbeat_counts() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(Ballot(3, "p2"), watermark=5, log_time_ms=2**63 - 1))
+
+    assert (stage.agent.ballot, stage.agent.watermark) == (Ballot(3, "p2"), 5)
+    stage.expect_ignored("log time far above what is known")
+    stage.set_aside()
+
+
+def test_a_stamp_that_a_wrong_member_put_into_the_log_does_not_stop_its_successors_stamps() -> None:
+    stage = proposer()
+    ballot = elect(stage, {"a1": [Vote(1, OLD, noop(stamp_ms=2**64 - 1))], "a2": []})
+    assert stamp_ms(proposed(stage)[-1][1]) <= LOG_TIME_MAX_MS
+    beats = [message for _, message in stage.take(Heartbeat)]
+    choose(stage, ballot, 1, 2)
+    stage.wait(TIMING.heartbeat_s)
+    beats += [message for _, message in stage.take(Heartbeat)]
+
+    assert beats
+    assert all(beat.log_time_ms <= LOG_TIME_MAX_MS for beat in beats)
+    stage.agent.ignored.clear()
+    stage.set_aside()
 
 
 def test_log_time_never_goes_back() -> None:

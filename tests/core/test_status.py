@@ -62,9 +62,20 @@ def test_requests_are_taken_once() -> None:
 
 
 def test_requests_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ASKED_MAX", 2)
+    monkeypatch.setattr(module, "ASKED_MAX", 3)
     noted = board()
-    for request in (1, 2, 3):
-        noted.ask(b"me", request)
+    kept = [noted.ask(client, request) for client, request in ((b"me", 1), (b"me", 2), (b"other", 7), (b"third", 8))]
 
-    assert noted.take_asked() == [(b"me", 1), (b"me", 2)]
+    assert kept == [True, True, True, False]
+    assert noted.take_asked() == [(b"me", 2), (b"other", 7), (b"third", 8)]
+
+
+def test_a_client_that_asks_for_the_status_too_often_loses_its_own_requests_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ASKED_PER_CLIENT_MAX", 2)
+    noted = board()
+
+    assert [noted.ask(b"me", request) for request in (1, 1, 2, 3)] == [True, True, True, False]
+    assert noted.ask(b"other", 1)
+    assert noted.take_asked() == [(b"me", 1), (b"me", 2), (b"other", 1)]

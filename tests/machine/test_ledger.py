@@ -13,9 +13,10 @@ from paxosd.core.records import Learned
 from paxosd.core.types import Entry, Outcome, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
 from paxosd.machine import ledger
-from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, Ledger
+from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, REPEATED_RESULTS_MAX, Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
+from tests.core.counting import operations
 
 PAGE_BYTES = 1 << 20
 
@@ -38,10 +39,14 @@ class Learner:
         self.store.commit([Learned(slot, value)])
         return self.ledger.apply(slot, value)
 
-    def open_session(self, nonce: int = 7) -> SessionId:
-        (outcome,) = self.learn(Batch(NO_SESSION, 0, nonce, 1, b""))
+    def open_session(self, nonce: int = 7, owner: bytes = b"") -> SessionId:
+        (outcome,) = self.learn(Batch(NO_SESSION, 0, nonce, 1, owner))
         assert (outcome.kind, outcome.first_seq) == ("opened", nonce)
         return outcome.session
+
+    def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
+        found = self.ledger.stored(session, first_seq, count)
+        return None if found is None else list(found)
 
     def log(self, start: int = 1, bytes_max: int = PAGE_BYTES) -> list[Entry]:
         """All entries from `start` on, page by page, as a client reads them."""
@@ -197,17 +202,20 @@ def test_acknowledged_results_are_let_go_and_others_kept(learner: Learner) -> No
     learner.learn(batch(session, 2, b"2"))
     learner.learn(batch(session, 3, b"3", acknowledged=2))
 
-    assert learner.ledger.stored(session, 1, 1) == []
-    assert learner.ledger.stored(session, 2, 2) == [applied(session, 2, 1, 2, 3), applied(session, 3, 1, 3, 4)]
+    assert learner.stored(session, 1, 1) == []
+    assert learner.stored(session, 2, 2) == [
+        applied(session, 2, 1, 2, 3),
+        applied(session, 3, 1, 3, 4),
+    ]
 
 
 def test_stored_tells_nothing_until_all_of_the_commands_are_applied(learner: Learner) -> None:
     session = learner.open_session()
     learner.learn(batch(session, 1, b"1", b"2"))
 
-    assert learner.ledger.stored(session, 1, 3) is None
-    assert learner.ledger.stored(session, 2, 1) == [applied(session, 2, 1, 2, 2)]
-    assert learner.ledger.stored(session + 1, 1, 1) is None
+    assert learner.stored(session, 1, 3) is None
+    assert learner.stored(session, 2, 1) == [applied(session, 2, 1, 2, 2)]
+    assert learner.stored(session + 1, 1, 1) is None
 
 
 # ---- sessions ----
@@ -280,6 +288,105 @@ def test_when_all_sessions_together_hold_too_many_results_the_longest_unused_are
     assert learner.ledger.results == 4
     learner.learn(batch(sessions[2], 3, b"x", acknowledged=3))
     assert learner.ledger.results == 3
+
+
+def test_who_opens_too_many_sessions_loses_its_own_and_nobody_elses() -> None:
+    learner = Learner(sessions_max=4)
+    modest = [learner.open_session(owner=owner) for owner in (b"one", b"two")]
+    greedy = [learner.open_session(owner=b"greedy") for _ in range(9)]
+
+    assert [session for session in modest if learner.ledger.knows(session)] == modest
+    assert [session for session in greedy if learner.ledger.knows(session)] == greedy[-2:]
+    assert learner.ledger.sessions == 4
+
+
+def test_the_greedy_owner_loses_the_session_that_it_used_the_longest_ago() -> None:
+    learner = Learner(sessions_max=4)
+    used, unused, _ = (learner.open_session(owner=b"greedy") for _ in range(3))
+    learner.open_session(owner=b"modest")
+    learner.learn(batch(used, 1, b"a"))
+    learner.open_session(owner=b"third")
+
+    assert (learner.ledger.knows(used), learner.ledger.forgot(unused)) == (True, True)
+
+
+def test_of_owners_that_have_equally_many_the_longest_unused_one_loses() -> None:
+    learner = Learner(sessions_max=3)
+    first, second, third = (learner.open_session(owner=owner) for owner in (b"one", b"two", b"three"))
+    learner.learn(batch(first, 1, b"a"))
+    learner.open_session(owner=b"four")
+
+    assert [learner.ledger.knows(session) for session in (first, second, third)] == [True, False, True]
+
+
+def test_who_holds_too_many_results_loses_its_own_sessions_and_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "RESULTS_MAX", 8)
+    learner = Learner()
+    modest = [learner.open_session(owner=b"%d" % number) for number in range(4)]
+    for session in modest:
+        learner.learn(batch(session, 1, b"x"))
+    greedy = [learner.open_session(owner=b"greedy") for _ in range(3)]
+    for session in greedy:
+        for seq in (1, 2):
+            learner.learn(batch(session, seq, b"y"))
+
+    assert all(learner.ledger.knows(session) for session in modest)
+    assert [learner.ledger.knows(session) for session in greedy] == [False, True, True]
+    assert learner.ledger.results == 8
+
+
+def test_what_is_held_of_owners_goes_with_their_sessions() -> None:
+    learner = Learner(sessions_max=2)
+    for number in range(50):
+        session = learner.open_session(owner=b"%d" % number)
+        learner.learn(batch(session, 1, b"x"))
+    held = learner.ledger
+
+    assert (len(held._shares._keys), len(held._results._held), held.results) == (2, 2, 2)
+
+
+def test_a_long_tag_counts_in_its_first_bytes_only() -> None:
+    learner = Learner(sessions_max=2)
+    long = [learner.open_session(owner=b"12345678" + b"%d" % number) for number in range(2)]
+    other = learner.open_session(owner=b"other")
+
+    assert [learner.ledger.knows(session) for session in (*long, other)] == [False, True, True]
+
+
+def test_opening_and_forgetting_cost_the_same_however_many_sessions_there_are() -> None:
+    def one_more(sessions: int) -> int:
+        learner = Learner(sessions_max=sessions)
+        for number in range(sessions):
+            learner.open_session(owner=b"%d" % (number // 2))
+        value = encode_value(1, [Batch(NO_SESSION, 0, 7, 1, b"new")])
+        return operations(lambda: learner.ledger.apply(learner.ledger.next_slot, value))
+
+    assert one_more(2000) == one_more(20)
+
+
+def test_a_repetition_costs_no_more_the_more_results_its_session_holds() -> None:
+    def repeat(results: int) -> tuple[int, int]:
+        learner = Learner()
+        session = learner.open_session()
+        for seq in range(1, results + 1):
+            learner.learn(batch(session, seq, b"x"))
+        value = encode_value(1, [withdrawal(session, 1, results)])
+        told = [Outcome("gap", 0, 0, 0)]
+        steps = operations(lambda: told.extend(learner.ledger.apply(learner.ledger.next_slot, value)))
+        return len(told) - 1, steps // 100
+
+    few, many = REPEATED_RESULTS_MAX, 8 * REPEATED_RESULTS_MAX
+    assert repeat(few)[0] == repeat(many)[0] == REPEATED_RESULTS_MAX
+    assert repeat(many)[1] <= repeat(few)[1] + 1
+
+
+def test_the_results_that_a_repetition_was_not_told_can_be_asked_for(learner: Learner) -> None:
+    session, many = learner.open_session(), REPEATED_RESULTS_MAX + 2
+    for seq in range(1, many + 1):
+        learner.learn(batch(session, seq, b"x"))
+
+    found = learner.stored(session, REPEATED_RESULTS_MAX, 3)
+    assert found == [applied(session, seq, 1, seq, seq + 1) for seq in range(many - 2, many + 1)]
 
 
 def test_no_client_of_ours_has_so_many_results_to_acknowledge() -> None:
@@ -382,3 +489,27 @@ def test_entries_leave_out_repetitions_gaps_and_unknown_sessions(learner: Learne
     learner.learn(batch(session, 5, b"5"))
 
     assert learner.log() == [Entry(1, 2, b"1"), Entry(2, 2, b"2"), Entry(3, 3, b"3"), Entry(4, 5, b"5")]
+
+
+def test_a_page_tells_how_much_was_read_for_it_also_where_nothing_was_applied(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"a"))
+    short = learner.ledger.page(1, PAGE_BYTES)
+    for _ in range(10):
+        learner.learn(batch(session, 1, b"a"), batch(99, 1, b"unknown"))
+    long = learner.ledger.page(1, PAGE_BYTES)
+
+    assert short.entries == long.entries != ()
+    assert (short.slots_read, long.slots_read) == (1, 11)
+    assert long.bytes_read > short.bytes_read > 0
+    assert learner.ledger.page(2, PAGE_BYTES) == ((), 0, 0)
+
+
+def test_slots_in_which_nothing_was_applied_are_not_remembered(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"a"), batch(session, 1, b"a"))
+    for _ in range(10):
+        learner.learn(batch(session, 1, b"a"), batch(99, 1, b"unknown"))
+
+    assert list(learner.ledger._skipped) == [2]
+    assert learner.values() == [b"a"]

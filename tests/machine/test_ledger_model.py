@@ -16,7 +16,7 @@ from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
 
-SESSIONS_MAX = 2
+SESSIONS_MAX = 3
 PAGE_BYTES = 1 << 20
 
 always_the_same = settings(derandomize=True, deadline=None, max_examples=200)
@@ -37,6 +37,7 @@ class Fact(NamedTuple):
 class Known:
     """A session of the model: the result of every command it ever had."""
 
+    owner: bytes
     results: dict[int, tuple[int, int]] = field(default_factory=dict)
     acknowledged: int = 0
 
@@ -48,15 +49,17 @@ class Model:
         self.log: list[Entry] = []
         self.sessions: dict[int, Known] = {}  # the longest unused one first
         self.opened = 0
+        self.touched: list[bytes] = []  # owners whose sessions were opened, used or forgotten, the latest last
 
     def apply(self, slot: int, batch: Batch) -> Iterator[tuple[Fact, bool]]:
         """What becomes of a batch, and whether it must be told: not if the client has it already."""
         if batch.session == NO_SESSION:
-            yield Fact("opened", self._open(), batch.first_seq), True
+            yield Fact("opened", self._open(batch.body[:8]), batch.first_seq), True
         elif batch.session not in self.sessions:
             yield Fact("unknown", batch.session, batch.first_seq), True
         else:
             session = self.sessions[batch.session] = self.sessions.pop(batch.session)
+            self.touched.append(session.owner)
             session.acknowledged = max(session.acknowledged, batch.acknowledged)
             expected = len(session.results) + 1
             if batch.first_seq > expected:
@@ -64,11 +67,16 @@ class Model:
             else:
                 yield from self._apply(slot, batch, session)
 
-    def _open(self) -> int:
+    def _open(self, owner: bytes) -> int:
         self.opened += 1
-        self.sessions[self.opened] = Known()
+        self.sessions[self.opened] = Known(owner)
+        self.touched.append(owner)
         if len(self.sessions) > SESSIONS_MAX:
-            del self.sessions[next(iter(self.sessions))]
+            owners = [known.owner for known in self.sessions.values()]
+            last_touched = {owner: at for at, owner in enumerate(self.touched)}
+            greediest = max(owners, key=lambda owner: (owners.count(owner), -last_touched[owner]))
+            del self.sessions[next(number for number, known in self.sessions.items() if known.owner == greediest)]
+            self.touched.append(greediest)
         return self.opened
 
     def _apply(self, slot: int, batch: Batch, session: Known) -> Iterator[tuple[Fact, bool]]:
@@ -108,9 +116,10 @@ def batches(draw: st.DrawFn) -> Batch:
     """A batch of one of a few sessions; together they repeat, overlap, skip, and withdraw each other."""
     commands = draw(st.lists(st.binary(max_size=2), max_size=4))
     body = encode_body(commands) if draw(st.integers(0, 4)) else b""
-    session = draw(st.sampled_from([1, 1, 1, 1, 2, 2, 2, 2, 3, 4, NO_SESSION]))
+    owner = draw(st.sampled_from([b"", b"", b"me", b"you", b"him"]))
+    session = draw(st.sampled_from([1, 1, 1, 1, 2, 2, 2, 2, 3, 4, NO_SESSION, NO_SESSION]))
     first_seq = draw(st.sampled_from([1, 1, 1, 2, 2, 3, 3, 4, 5, 6]))
-    return Batch(session, draw(st.integers(0, 6)), first_seq, len(commands), body)
+    return Batch(session, draw(st.integers(0, 6)), first_seq, len(commands), body if session else owner)
 
 
 opening = [Batch(NO_SESSION, 0, 1, 1, b""), Batch(NO_SESSION, 0, 2, 1, b"")]

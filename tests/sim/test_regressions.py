@@ -8,7 +8,7 @@ from paxosd.core.messages import Prepare, Promise, ReadLog
 from paxosd.core.options import Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.quorum import Quorum
-from paxosd.core.readers import Readers
+from paxosd.core.readers import REFUSED_AFTER_S, Readers
 from paxosd.core.types import Ballot
 from paxosd.storage.memory import MemoryStore
 
@@ -35,9 +35,8 @@ def test_a_confirmed_read_that_waits_for_apply_keeps_no_node_awake() -> None:
     """Its own deadline was over at once, and so the driver never slept until the learner had caught up."""
     readers = Readers()
     readers.add(b"client", ReadLog(1, 1, linearizable=True, seen=0, wait_ms=0), 5.0)
-    readers.confirm(readers.start_round(), applied=9)
+    readers.confirm(readers.start_round(5.0), applied=9)
+    readers.move_on(next_slot=3, revision=2, now=5.0)
 
-    answered = list(readers.ready(next_slot=3, revision=2, now=5.0))
-
-    assert answered == []
-    assert readers.next_deadline() is None
+    assert readers.take() is None
+    assert readers.next_deadline() == 5.0 + REFUSED_AFTER_S

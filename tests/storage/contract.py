@@ -47,6 +47,15 @@ class StoreContract:
         assert of_kind(again.records(), Voted) == [Voted(1, LOW, b"v")]
         assert list(again.learned(1, 2, MANY)) == [(1, b"v")]
 
+    def test_what_lies_above_every_slot_that_can_be_is_passed_over(self, store: Store) -> None:
+        store.commit([Voted(7, LOW, b"v"), Voted(2**62, LOW, b"x"), Told(2**63 - 1), Learned(2**63 - 1, b"x")])
+        store.close()
+        again = self.reopen()
+
+        assert of_kind(again.records(), Told) == [Told(1)]
+        assert of_kind(again.records(), Voted) == [Voted(7, LOW, b"v")]
+        assert again.learned_stop() == 1
+
     def test_the_latest_record_of_a_key_replaces_the_earlier_ones(self, store: Store) -> None:
         store.commit([Promised(LOW), Voted(1, LOW, b"old"), Promised(HIGH)])
         store.commit([Voted(1, HIGH, b"new"), Round(1), Round(2)])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,10 @@ from paxosd.storage.sqlite import SQLiteStore
 
 
 def opened(path: Path, cluster: str = "demo", node: str = "a1", role: str = "acceptor") -> int:
-    """Open and close it; the incarnation."""
+    """Open and close it; how often it was opened."""
     directory = open_directory(path, cluster, node, role)
     directory.close()
-    return directory.incarnation
+    return directory.count
 
 
 def test_a_directory_is_made_with_an_identity_of_its_own(tmp_path: Path) -> None:
@@ -30,21 +31,41 @@ def test_a_directory_is_made_with_an_identity_of_its_own(tmp_path: Path) -> None
     assert len(identity["directory"]) == 32
 
 
-def test_the_identity_stays_and_the_incarnation_grows_from_life_to_life(tmp_path: Path) -> None:
+def test_the_identity_stays_and_openings_are_counted(tmp_path: Path) -> None:
     first = opened(tmp_path)
     identity = (tmp_path / IDENTITY_NAME).read_bytes()
     lives = [opened(tmp_path) for _ in range(3)]
 
     assert (tmp_path / IDENTITY_NAME).read_bytes() == identity
-    assert [first, *lives] == sorted({first, *lives})
+    assert [first, *lives] == [1, 2, 3, 4]
 
 
-def test_k01_the_incarnation_grows_even_if_the_clock_was_set_back(tmp_path: Path) -> None:
+def test_k01_no_wall_clock_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for clock in (2e9, 1e9, 0.0):
+        monkeypatch.setattr(time, "time", lambda clock=clock: clock)
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: int(clock * 1e9))
+        counts.append(opened(tmp_path))
+
+    assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("found", "count"), [(1_796_000_000_000, 1_796_000_000_001), (10**14, 1), (2**63, 1), (-5, 1)])
+def test_a_directory_of_an_earlier_version_is_counted_on_if_peers_can_believe_it(
+    tmp_path: Path, found: int, count: int
+) -> None:
     opened(tmp_path)
-    far_ahead = 10**14
-    (tmp_path / INCARNATION_NAME).write_text(f"{far_ahead}\n")
+    (tmp_path / INCARNATION_NAME).write_text(f"{found}\n")
 
-    assert opened(tmp_path) == far_ahead + 1
+    assert opened(tmp_path) == count
+
+
+def test_a_count_that_was_raised_is_gone_on_from_in_the_next_life(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path, "demo", "a1", "acceptor")
+    directory.keep_count(70)
+    directory.close()
+
+    assert opened(tmp_path) == 71
 
 
 @pytest.mark.parametrize(
@@ -211,3 +232,87 @@ def test_d24_a_directory_that_a_reboot_empties_is_warned_of(tmp_path: Path) -> N
         pytest.skip("nothing is mounted in memory here")
 
     assert "everything is lost at a reboot" in (durability_warning(volatile[0] / "data") or "")
+
+
+# ---- what stands in the place of our files -------------------------------------------------------
+
+OUR_FILES = ["lock", IDENTITY_NAME, INCARNATION_NAME, "records-made", STORE_NAME, f"{STORE_NAME}-wal"]
+
+
+def foreign(place: Path, kind: str, target: Path) -> None:
+    """Put something that is no file of its own there; `target` is somebody else's file."""
+    place.unlink(missing_ok=True)
+    target.write_text("somebody else's")
+    match kind:
+        case "symbolic link":
+            place.symlink_to(target)
+        case "dangling link":
+            place.symlink_to(target.with_name("nowhere"))
+        case "hard link":
+            place.hardlink_to(target)
+        case "pipe":
+            os.mkfifo(place)
+        case "folder":
+            place.mkdir()
+
+
+@pytest.mark.parametrize("name", OUR_FILES)
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "hard link", "pipe", "folder"])
+def test_what_is_no_file_of_its_own_is_refused_and_nothing_is_written_through_it(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    data, target = tmp_path / "data", tmp_path / "target"
+    opened(data)
+    foreign(data / name, kind, target)
+
+    with pytest.raises(StorageError, match=f"{name} is (a symbolic link|a hard link|not a file)"):
+        open_directory(data, "demo", "a1", "acceptor")
+    assert target.read_text() == "somebody else's"
+    assert not target.with_name("nowhere").exists()
+
+
+@pytest.mark.parametrize("name", ["identity.tmp", "incarnation.tmp", "records-made.tmp"])
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "hard link", "pipe"])
+def test_a_draft_is_never_written_through_a_link(name: str, kind: str, tmp_path: Path) -> None:
+    data, target = tmp_path / "data", tmp_path / "target"
+    data.mkdir()
+    foreign(data / name, kind, target)
+    directory = open_directory(data, "demo", "a1", "acceptor")
+    directory.note_records()
+    directory.close()
+
+    assert target.read_text() == "somebody else's"
+    assert not target.with_name("nowhere").exists()
+
+
+def test_the_directory_itself_may_be_reached_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    opened(tmp_path / "data")
+
+    assert (tmp_path / "disk" / IDENTITY_NAME).exists()
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_what_is_made_is_for_its_user_alone_whatever_the_umask_is(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        directory = open_directory(tmp_path / "deep" / "a1", "demo", "a1", "acceptor")
+        directory.note_records()
+        directory.close()
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "deep").rglob("*")}
+
+    assert modes.pop("a1") == (tmp_path / "deep").stat().st_mode & 0o777 == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_directory_tells_whether_it_is_new(tmp_path: Path) -> None:
+    news = []
+    for _ in range(2):
+        directory = open_directory(tmp_path / "a1", "demo", "a1", "acceptor")
+        directory.close()
+        news.append(directory.is_new)
+
+    assert news == [True, False]

@@ -386,3 +386,12 @@ def test_the_journal_does_not_grow_without_end(tmp_path: Path, monkeypatch: pyte
 
         assert path.with_name("x.sqlite3-wal").stat().st_size < 300_000
         assert path.stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("record", [Voted(2**63, LOW, b"v"), Round(2**64), Told(2**63), Learned(2**70, b"v")], ids=repr)
+def test_a_number_that_fits_no_row_is_a_storage_error_that_says_so(tmp_path: Path, record: Record) -> None:
+    with (
+        closing(SQLiteStore(tmp_path / "records.sqlite3")) as store,
+        pytest.raises(StorageError, match="too large for a row"),
+    ):
+        store.commit([record])

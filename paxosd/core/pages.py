@@ -1,0 +1,66 @@
+"""Pages of the log for clients, within what one turn may read and send; what many ask for is read once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from paxosd.core.types import Entry, Page, Revision
+
+ANSWERED_PER_TURN_MAX = 64
+"""How many reads one turn answers."""
+BYTES_PER_TURN_MAX = 256 * 1024
+"""How much one turn reads of its history for clients and sends to them, and one page more."""
+SLOT_BYTES = 1024
+"""What a slot counts for besides its value: to read an empty one takes as long as to send so much."""
+ENTRY_BYTES = 24
+"""What an entry counts for besides its value."""
+
+
+class ReadableLog(Protocol):
+    """What clients read (see `machine/ledger.py`)."""
+
+    @property
+    def revision(self) -> Revision:
+        """The latest revision applied; 0: none."""
+        ...
+
+    def page(self, start: Revision, bytes_max: int) -> Page:
+        """The commands from this revision on, as many as fit."""
+        ...
+
+
+class Pages:
+    """The pages of one turn."""
+
+    def __init__(self, log: ReadableLog, bytes_max: int) -> None:
+        self._log = log
+        self._bytes_max = bytes_max
+        self._revision: Revision = 0
+        self._read: dict[Revision, tuple[Entry, ...]] = {}  # by where they start, at this revision
+        self._answers_left = ANSWERED_PER_TURN_MAX
+        self._bytes_left = BYTES_PER_TURN_MAX
+
+    def begin_turn(self) -> None:
+        """From now on as much can be answered as in any turn."""
+        self._read.clear()
+        self._answers_left = ANSWERED_PER_TURN_MAX
+        self._bytes_left = BYTES_PER_TURN_MAX
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more answer fits into this turn."""
+        return self._answers_left > 0 and self._bytes_left > 0
+
+    def answer(self, start: Revision) -> tuple[Entry, ...]:
+        """The entries from this revision on, for one more client; counts what it takes to read and to send them."""
+        if self._revision != self._log.revision:
+            self._revision = self._log.revision
+            self._read.clear()
+        if start not in self._read:
+            page = self._log.page(start, self._bytes_max)
+            self._read[start] = page.entries
+            self._bytes_left -= page.bytes_read + page.slots_read * SLOT_BYTES
+        entries = self._read[start]
+        self._answers_left -= 1
+        self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in entries)
+        return entries

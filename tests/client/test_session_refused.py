@@ -1,0 +1,128 @@
+"""A session at gateways that are behind or have no room for it: it gets through elsewhere or later, or says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from paxosd.client.calls import Question
+from paxosd.client.errors import NoQuorum, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
+from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Reason, Refused
+from tests.client.test_session import FAR, GATEWAYS, Bench, opened
+
+
+def test_a_command_that_a_gateway_refuses_because_it_is_behind_is_sent_again_and_then_to_another_one() -> None:
+    bench = opened()
+    before = bench.session.gateway
+    command = bench.propose()
+    refused = 0
+    while bench.session.gateway == before:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.BEHIND)
+            refused += 1
+        assert not bench.poll()
+        assert bench.sleeps()
+        bench.later(0.05)
+        assert bench.now < 2.0
+    (sending,) = bench.proposals()
+    bench.hear(Applied(7, sending.first_seq, 1, 2, 5, ""))
+
+    assert refused == 3
+    assert sending.session == 7
+    assert command.receipt == (2, 5)
+
+
+def test_a_command_that_only_gateways_refused_that_are_behind_is_not_applied_and_that_is_said() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=1.0)
+    while not command.done:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.BEHIND)
+        bench.later(0.05)
+
+    assert isinstance(command.error, Unavailable)
+    assert "is behind" in str(command.error)
+
+
+def test_a_command_that_was_sent_before_a_gateway_was_behind_stays_unknown() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=2.0)
+    bench.proposals()
+    bench.later(0.6)
+    while not command.done:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.BEHIND)
+        bench.later(0.05)
+
+    assert isinstance(command.error, ProposeTimeout)
+    assert "is behind" in str(command.error)
+
+
+def test_u07_a_session_of_an_older_cluster_is_replaced_as_soon_as_a_gateway_is_sure() -> None:
+    bench = opened()
+    command = bench.propose(b"to a new cluster")
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.BEHIND)
+    bench.later(0.05)
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.SESSION_UNKNOWN)
+    bench.open(session=1)
+    (again,) = bench.proposals()
+    bench.hear(Applied(1, again.first_seq, 1, 1, 2, ""))
+
+    assert command.receipt == (1, 2)
+
+
+def test_a_wish_for_a_session_that_is_refused_is_repeated_and_named_if_it_stays_so() -> None:
+    bench = Bench()
+    command = bench.propose(timeout_s=1.0)
+    wishes = 0
+    while not command.done:
+        for message in bench.poll():
+            if isinstance(message, OpenSession):
+                wishes += 1
+                bench.hear(Refused(0, message.attempt, message.nonce, 1, Reason.OVERLOADED, 0, ""))
+        bench.later(0.05)
+
+    assert wishes > 2
+    assert isinstance(command.error, Overloaded)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "words"),
+    [
+        (Reason.OVERLOADED, ReadTimeout, "as many reads"),
+        (Reason.BEHIND, ReadTimeout, "is behind"),
+        (Reason.NO_LEADER, NoQuorum, "nobody leads"),
+        (99, ReadTimeout, "as many reads"),  # of a newer gateway
+    ],
+)
+def test_a_read_that_was_refused_until_its_time_was_over_says_why(
+    reason: int, error: type[Exception], words: str
+) -> None:
+    bench = Bench()
+    question = Question(ReadLog(1, 1, True, 0, 0), 1.0)
+    bench.session.ask(question)
+    while not question.done:
+        for _ in bench.poll():
+            bench.hear(LogPage(1, (), 0, reason, ""))
+        assert question.done or bench.sleeps()
+        bench.later(0.05)
+
+    assert isinstance(question.error, error)
+    assert words in str(question.error)
+
+
+def test_a_read_that_the_gateway_has_no_room_for_is_asked_again_there_and_not_elsewhere() -> None:
+    bench = Bench()
+    question = Question(ReadLog(1, 1, True, 0, 0), FAR)
+    bench.session.ask(question)
+    for _ in range(10):
+        bench.later(0.16)
+        assert len(bench.poll()) == 1
+        bench.hear(LogPage(1, (), 0, Reason.OVERLOADED, ""))
+        assert bench.session.gateway == GATEWAYS[0]
+    bench.later(0.16)
+    bench.poll()
+    bench.hear(LogPage(1, (), 4, 0, ""))
+
+    assert question.answer == LogPage(1, (), 4, 0, "")
