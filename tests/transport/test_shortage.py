@@ -154,3 +154,29 @@ print(len(told), any(told), [os.waitpid(child, 0)[1] for child in children])
 """)
 
     assert told == ["80 True [0, 0, 0, 0, 0]"]
+
+
+def test_a_large_frame_that_cannot_be_tracked_is_dropped_and_the_next_one_is_tried() -> None:
+    told = run("""
+peer, sender = ZeroMQTransport("b", {}, "tcp://127.0.0.1:*", None, 1 << 20, 1 << 20), None
+sender = ZeroMQTransport("a", {"b": peer.listen_url}, "tcp://127.0.0.1:*", None, 1 << 20, 1 << 20)
+def reaches(frame):
+    for _ in range(20):
+        sender.send("b", frame)
+        sender.wait(0.02)
+        peer.wait(0.02)
+        if frame in [inbound.frame for inbound in peer.drain(100)]:
+            return True
+    return False
+while not reaches(b"small"):
+    pass
+descriptors(len(os.listdir("/proc/self/fd")) + 5)
+print(reaches(bytes(100_000)), reaches(b"small"))
+descriptors(1024)
+start, threading.Thread.start = threading.Thread.start, lambda self: (_ for _ in ()).throw(RuntimeError("no thread"))
+print(reaches(bytes(100_000)), reaches(b"small"))
+threading.Thread.start = start
+print(reaches(bytes(100_000)))
+""")
+
+    assert told == ["False True", "False True", "True"]
