@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 
 import zmq
+from zmq.utils.garbage import gc as collector
+
+from paxosd.transport.shortage import CONTEXT_DESCRIPTORS, CONTEXT_THREADS, Shortage, room_for
 
 LARGE_FROM_BYTES = 64 * 1024
 LARGE_BYTES_MAX = 32 * 1024 * 1024
@@ -29,6 +32,8 @@ class LargeFrames:
 
     def send(self, socket: zmq.Socket[bytes], parts: Sequence[bytes]) -> bool:
         """Send the last part as a large frame; False if too much waits. Raises `zmq.ZMQError` as the socket does."""
+        if not _can_track():
+            return False
         self._forget_sent()
         size = len(parts[-1])
         if self._waiting and self._bytes + size > LARGE_BYTES_MAX:
@@ -42,3 +47,15 @@ class LargeFrames:
     def _forget_sent(self) -> None:
         while self._waiting and self._waiting[0][0].done:
             self._bytes -= self._waiting.popleft()[1]
+
+
+def _can_track() -> bool:
+    """Whether the thread of pyzmq runs that is told when a large frame has left; it is started at the first one."""
+    try:
+        if not collector.is_alive():
+            with room_for(CONTEXT_DESCRIPTORS, CONTEXT_THREADS + 1):
+                if not collector.is_alive():
+                    collector.start()
+    except (Shortage, RuntimeError, MemoryError):
+        return False  # as if the receiver were slow; the next frame tries again
+    return True

@@ -167,6 +167,18 @@ took()
     )
 
 
+def test_at_the_exit_everything_is_given_back_and_callers_are_told() -> None:
+    told = run("""
+before = held_by_none()
+clients = [Client([SILENT]) for _ in range(3)]
+future = clients[0].propose_async(b"v", timeout=60)
+atexit._run_exitfuncs()
+tell(outcome(future.result), await_held(before))
+""")
+
+    assert told == ["ClientClosed not_applied True"]
+
+
 def test_a_hook_at_the_exit_can_still_use_a_client() -> None:
     told = run("client = Client([SILENT])\natexit.register(lambda: tell(outcome(lambda: client.propose(b'v', 0.1))))")
 

@@ -10,7 +10,7 @@ import pytest
 
 from paxosd.native import NativeThread
 from paxosd.transport import shortage
-from paxosd.transport.shortage import Shortage, require_descriptors, require_threads
+from paxosd.transport.shortage import Shortage, require_descriptors, require_threads, room_for
 
 LIMITS = """
 import os, resource, threading
@@ -109,6 +109,22 @@ def test_threads_that_were_started_end_when_one_more_could_not_be(monkeypatch: p
     assert started[0].join(10)
 
 
+def test_room_is_counted_on_by_one_thread_at_a_time() -> None:
+    entered: list[str] = []
+
+    def enter() -> None:
+        with room_for(1):
+            entered.append("the second")
+
+    with room_for(1), room_for(1):  # its own thread may come in again
+        second = NativeThread(enter, "second")
+        assert not second.join(0.1)
+        entered.append("the first")
+
+    assert second.join(10)
+    assert entered == ["the first", "the second"]
+
+
 def test_many_threads_that_make_clients_at_once_are_served_or_refused_and_so_is_a_child_that_forks_meanwhile() -> None:
     told = run("""
 descriptors(60)
@@ -138,3 +154,29 @@ print(len(told), any(told), [os.waitpid(child, 0)[1] for child in children])
 """)
 
     assert told == ["80 True [0, 0, 0, 0, 0]"]
+
+
+def test_a_large_frame_that_cannot_be_tracked_is_dropped_and_the_next_one_is_tried() -> None:
+    told = run("""
+peer, sender = ZeroMQTransport("b", {}, "tcp://127.0.0.1:*", None, 1 << 20, 1 << 20), None
+sender = ZeroMQTransport("a", {"b": peer.listen_url}, "tcp://127.0.0.1:*", None, 1 << 20, 1 << 20)
+def reaches(frame):
+    for _ in range(20):
+        sender.send("b", frame)
+        sender.wait(0.02)
+        peer.wait(0.02)
+        if frame in [inbound.frame for inbound in peer.drain(100)]:
+            return True
+    return False
+while not reaches(b"small"):
+    pass
+descriptors(len(os.listdir("/proc/self/fd")) + 5)
+print(reaches(bytes(100_000)), reaches(b"small"))
+descriptors(1024)
+start, threading.Thread.start = threading.Thread.start, lambda self: (_ for _ in ()).throw(RuntimeError("no thread"))
+print(reaches(bytes(100_000)), reaches(b"small"))
+threading.Thread.start = start
+print(reaches(bytes(100_000)))
+""")
+
+    assert told == ["False True", "False True", "True"]
