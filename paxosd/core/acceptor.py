@@ -174,7 +174,7 @@ class Acceptor(Agent):
             self._promise(vote.ballot)
         require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
         old = self._votes.get(vote.slot)
-        self._votes_bytes += _held_bytes(vote) - (0 if old is None else _held_bytes(old))
+        self._votes_bytes += len(vote.value) + (ROW_BYTES if old is None else -len(old.value))
         self._votes[vote.slot] = vote
         self._voted_this_turn.add(vote.slot)
         self._recorded_this_turn = True
@@ -252,7 +252,8 @@ class Acceptor(Agent):
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
-        self._answer(now)
+        if self._prepares or self._fetches:
+            self._answer(now)
         if self._recorded_this_turn and self._watermark_recorded != self.watermark:
             self._watermark_recorded = self.watermark  # along with other records: by itself it is not worth a commit
             self.record(Told(self.watermark))

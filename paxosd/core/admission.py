@@ -11,8 +11,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
@@ -27,7 +26,6 @@ from paxosd.core.messages import (
     ForwardRefused,
     Heartbeat,
     HeartbeatReply,
-    Message,
     Nack,
     Ping,
     Pong,
@@ -44,6 +42,10 @@ from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
 from paxosd.core.types import Instant, NodeId
+
+FAR_ROUND = "round far above what is known"
+FAR_SLOT = "slot far above what is known"
+TOO_LARGE = "value larger than any message carries"
 
 SENDERS: Mapping[type, Role | None] = {
     PreVote: Role.PROPOSER,
@@ -107,26 +109,32 @@ _SLOTS: Mapping[type, tuple[str, ...]] = {
 """Which fields hold rounds (in a ballot) and slots; those of votes are looked at besides."""
 
 
-def _numbers(fields: Mapping[type, tuple[str, ...]], suffix: str) -> dict[type, Any]:
-    """For each message that has such fields: what gives the largest of them."""
+class _Rule(NamedTuple):
+    """What is looked at in one kind of message."""
 
-    def largest_of(names: tuple[str, ...]) -> Any:
-        get = attrgetter(*(name + suffix for name in names))
-        return get if len(names) == 1 else lambda message: max(get(message))
-
-    return {message_type: largest_of(names) for message_type, names in fields.items()}
+    senders: frozenset[NodeId]
+    is_senders_ballot: bool
+    rounds: tuple[str, ...]
+    slots: tuple[str, ...]
+    has_value: bool
+    is_page: bool
 
 
 class Admission:
     """Decides for one node which messages of others its roles see."""
 
     def __init__(self, membership: Membership, limits: Limits) -> None:
-        self._may_send = {
-            message_type: frozenset(membership.nodes if role is None else membership.having(role))
-            for message_type, role in SENDERS.items()
+        self._rules = {
+            kind: _Rule(
+                frozenset(membership.nodes if role is None else membership.having(role)),
+                kind in _OF_THE_SENDER,
+                _ROUNDS.get(kind, ()),
+                _SLOTS.get(kind, ()),
+                kind in (Accept, Chosen),
+                kind in (Promise, Fetched, FetchedVotes),
+            )
+            for kind, role in SENDERS.items()
         }
-        self._round_of = _numbers(_ROUNDS, ".round")
-        self._slot_of = _numbers(_SLOTS, "")
         self._value_bytes_max = limits.carried_bytes_max
         self._rounds = Ceiling(ROUND_REACH, ROUND_MAX)
         self._slots = Ceiling(SLOT_REACH, SLOT_MAX)
@@ -143,32 +151,31 @@ class Admission:
                 case Told(slot) | Voted(slot):
                     self._slots.know(slot)
 
-    def refusal(self, source: NodeId, message: Message, now: Instant) -> str:
+    def refusal(self, source: NodeId, message: Any, now: Instant) -> str:
         """Why no role may see this message of another node; empty if all is well."""
-        kind = type(message)
-        if source not in self._may_send.get(kind, ()):
-            return f"{kind.__name__} is not for the sender's role"
-        if isinstance(message, _OF_THE_SENDER) and message.ballot.proposer != source:
+        rule = self._rules.get(type(message))
+        if rule is None or source not in rule.senders:
+            return f"{type(message).__name__} is not for the sender's role"
+        if rule.is_senders_ballot and message.ballot.proposer != source:
             return "message of a foreign ballot"
-        round_of, slot_of = self._round_of.get(kind), self._slot_of.get(kind)
-        if round_of is not None and not self._rounds.admits(round_of(message), now):
-            return "round far above what is known"
-        if slot_of is not None and not self._slots.admits(slot_of(message), now):
-            return "slot far above what is known"
-        if isinstance(message, Accept | Chosen):
-            return self._refusal_of_size(len(message.value))
-        if isinstance(message, Fetched):
-            return self._refusal_of_size(max(map(len, message.values), default=0))
-        if isinstance(message, Promise | FetchedVotes) and message.votes:
-            return self._refusal_of_votes(message, now)
-        return ""
+        for name in rule.rounds:
+            if not self._rounds.admits(getattr(message, name).round, now):
+                return FAR_ROUND
+        for name in rule.slots:
+            if not self._slots.admits(getattr(message, name), now):
+                return FAR_SLOT
+        if rule.has_value and len(message.value) > self._value_bytes_max:
+            return TOO_LARGE
+        return self._refusal_of_page(message, now) if rule.is_page else ""
 
-    def _refusal_of_size(self, largest: int) -> str:
-        return "value larger than any message carries" if largest > self._value_bytes_max else ""
-
-    def _refusal_of_votes(self, message: Promise | FetchedVotes, now: Instant) -> str:
-        if not self._rounds.admits(max(vote.ballot.round for vote in message.votes), now):
-            return "round far above what is known"
-        if not self._slots.admits(max(vote.slot for vote in message.votes), now):
-            return "slot far above what is known"
-        return self._refusal_of_size(max(len(vote.value) for vote in message.votes))
+    def _refusal_of_page(self, page: Promise | Fetched | FetchedVotes, now: Instant) -> str:
+        values: Iterable[bytes]
+        if isinstance(page, Fetched):
+            values = page.values
+        else:
+            if not self._rounds.admits(max((vote.ballot.round for vote in page.votes), default=0), now):
+                return FAR_ROUND
+            if not self._slots.admits(max((vote.slot for vote in page.votes), default=0), now):
+                return FAR_SLOT
+            values = (vote.value for vote in page.votes)
+        return TOO_LARGE if max(map(len, values), default=0) > self._value_bytes_max else ""

@@ -95,6 +95,10 @@ class Learner(Agent):
 
     def tick(self, now: Instant) -> None:
         super().tick(now)
+        if self._fetches:
+            self._answer(now)
+
+    def _answer(self, now: Instant) -> None:
         for learner, first in self._fetches.take():
             self._tell_chosen(learner, first)
         if self._fetches:

@@ -9,7 +9,7 @@ would leave no higher number for anybody. So a claim is taken up to a ceiling an
    hears that number again and again (heartbeats and pre-votes never end) and follows in n times `RISE_EVERY_S`. What
    wrong members lift in an hour, honest ones follow within an hour; what honest ones do in years is less than one
    `reach`.
-3. So nothing comes near the end of what a message can carry. At `ROUND_REACH` each second that takes 68 years of
+3. So nothing comes near the end of what a message can carry. For rounds that takes 68 years, for slots 8 years of
    uninterrupted lies, and `ROUND_MAX` and `SLOT_MAX` are refused even then, so that adding to a number is safe.
 4. A ceiling is kept in memory alone, and every node judges for itself. Two nodes that judge differently lose
    messages to each other, which is always allowed: a refused message is a lost one. A refusal never changes what a

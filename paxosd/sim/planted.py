@@ -273,7 +273,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a vote of another ballot is taken as chosen",
-        ((_ACCEPTOR, "if vote is not None and vote.ballot == ballot:", "if vote is not None:"),),
+        ((_ACCEPTOR, "if vote.ballot == ballot:", "if True:"),),
         listed=False,
     ),
     Bug(

@@ -133,6 +133,15 @@ def test_a_leader_is_believed_for_an_election_timeout() -> None:
     assert desk.take(Forward)[0][0] == "p1"
 
 
+def test_a_high_ballot_that_went_silent_does_not_keep_the_leader_out() -> None:
+    desk = Desk(hears=Ballot(9, "p2"))
+    desk.wait(T + 0.01)
+    desk.deliver("p1", heartbeat(B3))
+    desk.deliver(ME, propose(b"a"))
+
+    assert desk.take(Forward)[0][0] == "p1"
+
+
 def test_u15_a_leader_that_resigned_is_sent_nothing_more() -> None:
     desk = Desk()
     desk.deliver("p1", Resign(B3))
