@@ -85,7 +85,7 @@ def clean_up():
     os.write(1, b"cleaned up")
 run(work, clean_up)
 """
-    assert ended(text, tmp_path) == (143, "cleaned up", "")
+    assert ended(text, tmp_path) == (130, "cleaned up", "")
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_so(tmp_path: Path) -> None:

@@ -335,6 +335,8 @@ class Gateway(Agent):
         return None
 
     def _answer_reads(self, now: Instant) -> None:
+        if not self._readers:
+            return
         replicated = self._replicated
         self._readers.move_on(replicated.next_slot, replicated.revision, now)
         self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)

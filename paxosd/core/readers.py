@@ -100,6 +100,10 @@ class Readers:
         self._moves_left = MOVED_PER_TURN_MAX
         self._now: Instant = 0.0
 
+    def __bool__(self) -> bool:
+        """Whether any read waits."""
+        return bool(self._waiting)
+
     def begin_turn(self) -> None:
         """From now on as many can move on as in any turn."""
         self._moves_left = MOVED_PER_TURN_MAX
@@ -176,20 +180,15 @@ class Readers:
     def move_on(self, next_slot: Slot, revision: Revision, now: Instant) -> None:
         """See what can be answered now, as far as this turn goes."""
         self._now = now
-        if not self._waiting:
-            return
-        for reader in self._moving(self._next_caught_up, next_slot):
-            self._await_entry(reader, revision, now)
-        for reader in self._moving(self._by_revision.pop, revision):
-            self._be_ready(reader)
-        for reader in self._moving(self._by_deadline.pop, now):
-            self._await_entry(reader, revision, now)
+        self._move(self._next_caught_up, next_slot, revision)
+        self._move(self._by_revision.pop, revision, revision)
+        self._move(self._by_deadline.pop, now, revision)
 
-    def _moving(self, step: Callable[[float], _Reader | None], up_to: float) -> Iterator[_Reader]:
+    def _move(self, step: Callable[[float], _Reader | None], up_to: float, revision: Revision) -> None:
         while self._moves_left and (reader := step(up_to)) is not None:
             self._moves_left -= 1
             if reader.waits and not reader.ready:
-                yield reader
+                self._await_entry(reader, revision)
 
     def _next_caught_up(self, next_slot: float) -> _Reader | None:
         """The next one for which apply got far enough."""
@@ -201,8 +200,8 @@ class Readers:
             heappop(self._applying)
         return reader
 
-    def _await_entry(self, reader: _Reader, revision: Revision, now: Instant) -> None:
-        read, late = reader.read, now >= reader.deadline
+    def _await_entry(self, reader: _Reader, revision: Revision) -> None:
+        read, late = reader.read, self._now >= reader.deadline
         awaited = read.seen if late else max(read.seen, read.start)
         if revision >= awaited:
             return self._be_ready(reader)
@@ -246,9 +245,10 @@ class Readers:
 
     def next_deadline(self) -> Instant | None:
         """When a read moves on, or is refused, if no message comes before."""
+        if not self._waiting:
+            return None
         if self._turns or not self._moves_left:
             return self._now
-        deadlines = [at for at in (self._by_deadline.first,) if at is not None]
-        if self._waiting:
-            deadlines.append(next(iter(self._waiting.values())).came_at + REFUSED_AFTER_S)
-        return min(deadlines, default=None)
+        refused_at = next(iter(self._waiting.values())).came_at + REFUSED_AFTER_S
+        ends_at = self._by_deadline.first
+        return refused_at if ends_at is None else min(refused_at, ends_at)
