@@ -106,7 +106,7 @@ def complaint(directory: Path) -> str | None:
             return f"{path} is of another boot of this machine, or of another machine: no daemon has run here since"
         if state == STOPPED:
             return "the daemon has ended; see the end of its log, and start it again"
-        if namespace == _namespace() and not _lives(int(pid), started):
+        if namespace == _namespace() != "-" and not _lives(int(pid), started):
             return f"the daemon is dead: its process {pid} is gone; see the end of its log, and start it again"
     except (ValueError, OverflowError):
         return f"{path} is not what a daemon of this version writes: no daemon that could be told about runs here"
