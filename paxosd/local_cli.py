@@ -41,7 +41,8 @@ examples:
 
 Every node is a process of its own; they are joined by queues, with no network. Exit codes: 0 all learners agree and
 nothing that was acknowledged is missing, 1 they do not, or the system gives no processes, threads or file descriptors,
-2 usage, 4 no node leads, 7 configuration, 8 storage, 9 network address, 130 SIGINT, 143 SIGTERM (a cluster that serves: 0).
+2 usage, 4 no node leads, 7 configuration, 8 storage, 9 network address, 130 SIGINT, 143 SIGTERM (0 with
+--serve).
 """
 
 USUAL_REQUESTS = 1000
