@@ -35,7 +35,7 @@ from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Learned, Promised, Told, Voted
 from paxosd.core.types import Ballot
-from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
@@ -84,15 +84,21 @@ def sizes(stage: Stage, *kinds: type, sender: str = P) -> list[int]:  # type: ig
     return [len(codec.frames([codec.pack(message)])[0]) for message in found]
 
 
+def gateway_with_a_session(limits: Limits) -> Stage[Gateway]:
+    """One that hears a leader, and whose ledger knows session 1."""
+    ledger = Ledger(MemoryStore(), Log(), 9, limits.page_bytes_max)
+    ledger.apply(1, encode_value(1, [Batch(NO_SESSION, 0, 7, 1, b"")]))
+    gateway = Stage(lambda _: Gateway(L, "demo", MEMBERS, TIMING, limits, {}, ledger))
+    gateway.deliver(P, heartbeat(HIGH))
+    gateway.set_aside()
+    return gateway
+
+
 @given(allowed())
 @few_but_large
 def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> None:
-    gateway = Stage(
-        lambda disk: Gateway(L, "demo", MEMBERS, TIMING, limits, {}, Ledger(disk, Log(), 9, limits.page_bytes_max))
-    )
+    gateway = gateway_with_a_session(limits)
     leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)))
-    gateway.deliver(P, heartbeat(HIGH))
-    gateway.set_aside()
     elect(leader, {A: []})
     leader.set_aside()
     for first_seq, (count, body) in enumerate(bodies(limits), 1):
@@ -178,9 +184,7 @@ def test_a_body_that_fits_a_clients_frame_and_no_slot_is_refused_by_name_at_the_
     limits = Limits(frame_bytes_max=320 * 1024, command_bytes_max=64 * 1024, value_bytes_max=1000, page_bytes_max=1000)
     body = encode_body([bytes(60_000)] * 5)
     assert CLIENT_FRAME_BYTES + BODY_TABLE_BYTES_MAX < len(body) < limits.client_frame_bytes_max
-    gateway = Stage(lambda disk: Gateway(L, "demo", MEMBERS, TIMING, limits, {}, Ledger(disk, Log(), 9, 1000)))
-    gateway.deliver(P, heartbeat(HIGH))
-    gateway.set_aside()
+    gateway = gateway_with_a_session(limits)
     gateway.deliver(b"client", Propose(1, 1, 1, 1, 5, body))
     ((_, refused),) = gateway.take(Refused)
     assert refused.reason is Reason.TOO_LARGE
