@@ -16,7 +16,8 @@ from rich.table import Table
 
 from paxosd.exits import Exit
 from paxosd.sim.explore import Report
-from paxosd.sim.planted import BUGS, BY_NAME, Hunt
+from paxosd.sim.planted import BY_NAME, Hunt
+from paxosd.sim.planted_bugs import BUGS
 from paxosd.sim.scenarios import Row
 from paxosd.sim_explore import visit
 from paxosd.sim_hunt import as_facts, hunt_all

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.exits import Exit
-from paxosd.sim.planted import BUGS, BY_NAME, Hunt, Interleavings, Scenarios, Search, Seeds, hunt
+from paxosd.sim.planted import BY_NAME, Hunt, Interleavings, Scenarios, Search, Seeds, hunt
+from paxosd.sim.planted_bugs import BUGS
 from paxosd.sim_pool import pool
 
 ROUNDS: tuple[Search, ...] = (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from paxosd.sim.planted import BUGS, Bug, Hunt, Seeds, hunt
+from paxosd.sim.planted import Hunt, Seeds, hunt
+from paxosd.sim.planted_bugs import BUGS, Bug
 
 FOUND_AT_ONCE = (
     "skip fsync before p1b",
