@@ -26,7 +26,7 @@ from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import ClientClosed, ConfigurationError, Outcome, Overloaded, PaxosError, WrongCluster
 from paxosd.client.session import Session
-from paxosd.codec import Codec, ForeignFrame, MalformedFrame
+from paxosd.codec import CLIENT_MESSAGES_MAX, Codec, ForeignFrame, MalformedFrame
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
 from paxosd.core.options import CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX
@@ -343,7 +343,9 @@ class Client:
             self._wake_waiting()
         if messages:
             self._dialed = gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
+            for frame in self._codec.frames(
+                [self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX
+            ):
                 self._link.send(gateway, frame)
         wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
         frames = self._link.receive(wait_s)
