@@ -31,6 +31,7 @@ from paxosd.storage.directory import durability_warning, first_incarnation, open
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
 from paxosd.transport.base import Transport
+from paxosd.transport.descriptors import raise_limit
 from paxosd.transport.zeromq import ZeroMQTransport
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -61,6 +62,7 @@ def data_directory(config: Config, node_id: NodeId, flag: Path | None) -> Path:
 
 def run_daemon(config: Config, node_id: NodeId, data_dir: Path) -> None:
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
+    raise_limit()
     with ExitStack() as stack:
         store, incarnation, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)

@@ -28,26 +28,29 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as Pipe
 from multiprocessing.queues import Queue
 from random import Random
 from typing import Any, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Connection, Inbound
+from paxosd.transport.turns import Turns
 from paxosd.transport.waker import Waker, milliseconds
 
 FRAMES_MAX = 1000
 """Frames on their way in one queue; a frame holds all that a turn has for that node."""
 BYTES_MAX = 64 * 1024 * 1024
 """Bytes on their way in one queue; at least one frame always fits."""
+TURNS_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes from clients that a node has taken from its queue, so that each has its turn; at least one frame."""
 
 URL_SCHEME = "queue://"
 
 _spawn = get_context("spawn")
 
-_Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
-"""Takes a frame for a client; False if it was dropped."""
+_Deliver: TypeAlias = Callable[[ClientAddress, bytes | None], bool]
+"""Takes a frame for a client, or None: cut it off; False if it was dropped."""
 
 
 class QueueEnds:
@@ -60,7 +63,7 @@ class QueueEnds:
         self.frame_bytes_max = frame_bytes_max
         self.loss = loss
         self.seed = seed
-        self.outbox: Queue[Any] = _queue()  # (node or client, frame); None: goodbye
+        self.outbox: Queue[Any] = _queue()  # (node or client, frame), None for a frame: hang up; None: goodbye
         self.peers: Queue[Any] = _queue()  # frame; or a dict: how many frames of yours were dropped, by reason
         self.clients: Queue[Any] = _queue()  # (client, frame)
 
@@ -80,6 +83,7 @@ class QueueTransport:
         self._loss = ends.loss
         self._random = Random(ends.seed)
         self._outbox = _Writer(ends.outbox)
+        self._turns = Turns()
         self._peers, self._clients = ends.peers, ends.clients
         self._waker = Waker()
         self._poll = select.poll()
@@ -103,19 +107,40 @@ class QueueTransport:
             self.dropped["switchboard slow"] += 1
 
     def wait(self, timeout_s: float | None) -> None:
-        for ready, _ in self._poll.poll(milliseconds(timeout_s)):
+        for ready, _ in self._poll.poll(0 if self._turns else milliseconds(timeout_s)):
             if ready == self._waker.fileno():
                 self._waker.clear()
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        inbound: list[Inbound] = []
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
         for item in _arrived(self._peers, frames_max):
             if isinstance(item, bytes):
-                inbound.append(Inbound(None, item))
+                yield Inbound(None, item)
             else:
                 self.dropped.update(item)
-        inbound += [Inbound(client, frame) for client, frame in _arrived(self._clients, frames_max)]
-        return inbound
+        self._fill_turns()
+        for _ in range(frames_max):
+            if not self._turns:
+                return
+            client, frame = self._turns.take()
+            yield Inbound(client, frame, client)
+
+    def _fill_turns(self) -> None:
+        for _ in range(FRAMES_MAX - len(self._turns)):
+            if self._turns.bytes >= TURNS_BYTES_MAX:
+                return
+            for client, frame in _arrived(self._clients, 1):
+                self._turns.add(client, frame)
+                break
+            else:
+                return
+
+    def vouch(self, connection: Connection) -> None:
+        """There is no bound on connections, and so nobody to prefer."""
+
+    def hang_up(self, connection: Connection) -> None:
+        assert isinstance(connection, bytes)
+        self._turns.forget(connection)
+        self._outbox.put((connection, None), 0)
 
     def wake(self) -> None:
         self._waker.wake()
@@ -183,7 +208,7 @@ class Switchboard:
         with self._lock:
             self.dropped[reason] += 1
 
-    def _from_node(self, target: NodeId | ClientAddress, frame: bytes) -> str:
+    def _from_node(self, target: NodeId | ClientAddress, frame: bytes | None) -> str:
         """Carry a frame of a node on; returns why it was dropped, or nothing."""
         if isinstance(target, bytes):
             plane, _, client = target.partition(b":")
@@ -191,6 +216,7 @@ class Switchboard:
             if deliver is None:
                 return "client gone"
             return "" if deliver(client, frame) else "client slow"
+        assert frame is not None
         line = self._lines.get(target)
         if line is None:
             return "unknown peer"
@@ -221,7 +247,9 @@ class QueueLink:
     def send(self, gateway: str, frame: bytes) -> None:
         self._switchboard.from_client(self._plane, b"", gateway.removeprefix(URL_SCHEME), frame)
 
-    def _deliver(self, client: ClientAddress, frame: bytes) -> bool:
+    def _deliver(self, client: ClientAddress, frame: bytes | None) -> bool:
+        if frame is None:
+            return True  # it shares this process, and sends again at once: there is no connection to end
         with self._changed:
             if len(self._frames) >= FRAMES_MAX:
                 return False
@@ -249,7 +277,7 @@ class QueueLink:
 class _Line:
     """The switchboard's side of the queues of one life of a node."""
 
-    def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes], str]) -> None:
+    def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes | None], str]) -> None:
         self.peers, self.clients = _Writer(ends.peers), _Writer(ends.clients)
         self.up = True
         self._outbox = ends.outbox
@@ -324,9 +352,9 @@ def _arrived(queue_: Queue[Any], count_max: int) -> Iterator[Any]:
 # A queue keeps the two ends of its pipe to itself; there is no other way to wait for several, or to close one.
 
 
-def _reading_end(queue_: Queue[Any]) -> Connection:
+def _reading_end(queue_: Queue[Any]) -> Pipe:
     return queue_._reader  # type: ignore[attr-defined, no-any-return]
 
 
-def _writing_end(queue_: Queue[Any]) -> Connection:
+def _writing_end(queue_: Queue[Any]) -> Pipe:
     return queue_._writer  # type: ignore[attr-defined, no-any-return]
