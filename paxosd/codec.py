@@ -6,26 +6,36 @@
 Laws:
 1. Fields are only ever appended, and numbers never used again. A decoder ignores fields that it does not know
    and counts messages that it does not know, so that a newer peer can speak to an older one.
-2. Whatever comes in is checked for size before it is decoded and for type and range after: a frame is understood,
-   or it raises `MalformedFrame`, and nothing else.
-3. Values are opaque bytes here too.
+2. Whatever comes in is checked for size and shape before it is decoded and for type and range after: a frame is
+   understood, or it raises `MalformedFrame`, and nothing else. Decoding touches nothing but the frame, so whatever
+   goes wrong in it is the fault of who sent that.
+3. What a complaint quotes of a frame is an excerpt (see `excerpts.py`).
+4. Values are opaque bytes here too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, get_args
 
 import msgpack
 
 import paxosd.core.messages as m
 from paxosd.core.types import Ballot, Entry, NodeId, Vote
+from paxosd.excerpts import excerpt
+from paxosd.frame_shape import require_shallow, require_whole
 
 VERSION = 1
-NODE_ID_CHARS_MAX = 63
+NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""What the membership file takes for an id; clients name themselves by the same rule."""
+TEXT_CHARS_MAX = 255
 INTEGER_MAX = 2**63 - 1
 ARRAY_ITEMS_MAX = 65536
+CLIENT_MESSAGES_MAX = 64
+"""How many messages a gateway takes in one frame of a client: so many can be handled before others have their turn."""
 HEADER_BYTES_MAX = 128
 """More than the envelope around the messages of a frame ever takes."""
 NO_DIGEST = b""
@@ -45,7 +55,7 @@ class ForeignFrame(MalformedFrame):
 
     def __init__(self, reason: str, detail: str, sender: str) -> None:
         super().__init__(reason, detail)
-        self.sender = sender
+        self.sender = sender  # a node id by its form
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +97,21 @@ def _data(value: Any) -> bytes:
 
 
 def _text(value: Any) -> str:
-    if type(value) is not str or len(value) > 255:
-        raise ValueError("not a short text")
+    if type(value) is not str or len(value) > TEXT_CHARS_MAX or not value.isprintable():
+        raise ValueError("not a short text of printable characters")
     return value
 
 
 def _node(value: Any) -> NodeId:
-    if type(value) is not str or not 0 < len(value) <= NODE_ID_CHARS_MAX:
+    if type(value) is not str or not _is_node_id(value):
         raise ValueError("not a node id")
     return value
+
+
+@lru_cache(maxsize=1024)
+def _is_node_id(text: str) -> bool:
+    """Asked for every ballot: nearly always about one of the few ids of the cluster."""
+    return NODE_ID.fullmatch(text) is not None
 
 
 def _ballot(value: Any) -> Ballot:
@@ -244,17 +260,20 @@ class Codec:
         parts += [_plain(getattr(message, name)) for name in _NAMES[message_type]]
         return bytes(_pack(parts))
 
-    def frames(self, packed: Sequence[bytes], frame_bytes_max: int | None = None) -> list[bytes]:
-        """These messages in as few frames as the limit allows; no messages make one empty frame.
+    def frames(
+        self, packed: Sequence[bytes], frame_bytes_max: int | None = None, messages_max: int = ARRAY_ITEMS_MAX
+    ) -> list[bytes]:
+        """These messages in as few frames as the limits allow; no messages make one empty frame.
 
         `frame_bytes_max`: a smaller limit than our own, which only a message that is larger by itself exceeds.
+        `messages_max`: of one frame; `CLIENT_MESSAGES_MAX` for a client.
         """
         room = (frame_bytes_max or self.frame_bytes_max) - HEADER_BYTES_MAX
         frames: list[bytes] = []
         batch: list[bytes] = []
         size = 0
         for message in packed:
-            if batch and (size + len(message) > room or len(batch) == ARRAY_ITEMS_MAX):
+            if batch and (size + len(message) > room or len(batch) == messages_max):
                 frames.append(self._frame(batch))
                 batch, size = [], 0
             batch.append(message)
@@ -269,22 +288,25 @@ class Codec:
 
     def from_peer(self, frame: bytes) -> Envelope:
         """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
-        return self._decode(frame, _FROM_PEER, (self._digest,))
+        return self._decode(frame, _FROM_PEER, (self._digest,), ARRAY_ITEMS_MAX)
 
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""
-        return self._decode(frame, _FROM_CLIENT, (self._digest, NO_DIGEST))
+        return self._decode(frame, _FROM_CLIENT, (self._digest, NO_DIGEST), CLIENT_MESSAGES_MAX)
 
     def from_gateway(self, frame: bytes) -> Envelope:
         """What a gateway sent to us, a client; without a membership file we take any cluster's word."""
-        return self._decode(frame, _TO_CLIENT, (self._digest,) if self._digest != NO_DIGEST else None)
+        digests = (self._digest,) if self._digest != NO_DIGEST else None
+        return self._decode(frame, _TO_CLIENT, digests, ARRAY_ITEMS_MAX)
 
-    def _decode(self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None) -> Envelope:
+    def _decode(
+        self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None, messages_max: int
+    ) -> Envelope:
         """`allowed`: the numbers of this plane. `digests`: whose frames count; None: everybody's."""
         if len(frame) > self.frame_bytes_max:
             raise MalformedFrame("frame too large", f"{len(frame)} bytes")
         try:
-            _walk(frame)
+            require_whole(frame)
             version, digest, sender, incarnation, packed = msgpack.unpackb(
                 frame,
                 use_list=False,
@@ -295,35 +317,48 @@ class Codec:
                 max_ext_len=0,
             )
             _node(sender)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise MalformedFrame("malformed frame", _first_line(error)) from None
+        except _WHATEVER as error:
+            raise MalformedFrame("malformed frame", excerpt(error)) from None
         if version != VERSION:
-            raise ForeignFrame("other wire version", f"{version!r}, we speak {VERSION}", sender)
+            raise ForeignFrame("other wire version", f"{excerpt(version)}, we speak {VERSION}", sender)
         if digests is not None and digest not in digests:
             raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
         try:
-            return Envelope(sender, _number(incarnation), *_messages(packed, allowed))
-        except (ValueError, TypeError, LookupError, OverflowError) as error:
-            raise MalformedFrame("malformed message", _first_line(error)) from None
+            return Envelope(sender, _number(incarnation), *_messages(packed, allowed, messages_max))
+        except _WHATEVER as error:
+            raise MalformedFrame("malformed message", excerpt(error)) from None
 
 
-def _walk(frame: bytes) -> None:
-    """Raise unless the frame is whole. Making its arrays takes memory for as many items as their heads claim, a
-    thousand times over if they are nested; walking through takes none, and after it every claim is true."""
-    unpacker = msgpack.Unpacker(max_buffer_size=len(frame))
-    unpacker.feed(frame)
-    unpacker.skip()
+_WHATEVER = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    LookupError,
+    MemoryError,
+    RuntimeError,  # also RecursionError
+    SystemError,
+    TypeError,
+    ValueError,
+    msgpack.UnpackException,
+)
+"""All that somebody's bytes can make the decoder raise, what nobody thought of too (law 2)."""
 
 
-def _messages(packed: Any, allowed: frozenset[int]) -> tuple[list[m.Message], int]:
+def _messages(packed: Any, allowed: frozenset[int], messages_max: int) -> tuple[list[m.Message], int]:
     if type(packed) is not tuple:
         raise ValueError("the messages are not an array")
+    if len(packed) > messages_max:
+        raise ValueError(f"{len(packed)} messages in one frame, {messages_max} are taken")
     messages: list[m.Message] = []
     unknown = 0
     for item in packed:
+        if type(item) is not tuple:
+            raise ValueError("a message is not an array")
         number = _number(item[0])
         checks = _CHECKS_BY_NUMBER.get(number)
         if checks is None:
+            require_shallow(item)
             unknown += 1
             continue
         if number not in allowed:
@@ -331,13 +366,11 @@ def _messages(packed: Any, allowed: frozenset[int]) -> tuple[list[m.Message], in
         if len(item) <= len(checks):
             raise ValueError(f"{NUMBERS[number].__name__} lacks fields")
         messages.append(NUMBERS[number](*[check(field) for check, field in zip(checks, item[1:], strict=False)]))
+        if len(item) > len(checks) + 1:
+            require_shallow(item[len(checks) + 1 :])
     return messages, unknown
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
 def _digests(theirs: Any, ours: bytes) -> str:
-    shown = theirs.hex() if isinstance(theirs, bytes) else repr(theirs)[:40]
-    return f"its membership file has digest {shown or 'none'}, ours {ours.hex()}; compare the files"
+    shown = "none" if theirs == NO_DIGEST else excerpt(theirs.hex() if isinstance(theirs, bytes) else theirs).strip("'")
+    return f"its membership file has digest {shown}, ours {ours.hex()}; compare the files"

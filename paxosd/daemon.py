@@ -35,6 +35,7 @@ from paxosd.storage.files import explained
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite import SQLiteStore
 from paxosd.transport.base import Transport, TransportError
+from paxosd.transport.descriptors import raise_limit
 from paxosd.transport.zeromq import ZeroMQTransport
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -115,6 +116,7 @@ def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> N
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
     for warning in config.warnings:
         log.warning("%s", warning)
+    raise_limit()
     _require_descriptors(config)
     with ExitStack() as stack:
         store, life, beat = open_store(config, node_id, data_dir, stack)

@@ -5,7 +5,8 @@
 Laws:
 1. Records are durable before any message that claims them leaves: one commit a turn, then the messages.
 2. A value is applied, and its clients answered, after the commit of the turn that handed it on.
-3. Bytes from outside never end the process: they are decoded, or counted and dropped.
+3. Bytes from outside never end the process: they are decoded, or counted and dropped. Who goes on sending what is
+   none is cut off, and no client has more than its share of a turn (`conduct.py`).
 4. A storage error or a broken invariant does: nothing is sent after it.
 5. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
 """
@@ -14,16 +15,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from paxosd.codec import Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.conduct import Shares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
 from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+from paxosd.excerpts import excerpt
 from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
-from paxosd.transport.base import Transport
+from paxosd.transport.base import Connection, Inbound, Transport
 
 log = logging.getLogger("paxosd")
 
@@ -78,6 +81,9 @@ class Driver:
         self._lives = Lives()
         self._life = life or OwnLife(0, 0)
         self._warned_at: dict[str, Instant] = {}
+        self._shares = Shares()
+        self._warnings = Warnings()
+        self._held_over: list[Inbound] = []  # one frame of a client that had its share of the last turn, or none
 
     # ---- a life ----
 
@@ -88,7 +94,7 @@ class Driver:
     def wait(self) -> None:
         """Wait until there is something to do, or for a second."""
         deadline = self.agent.next_deadline()
-        if self._loopback:
+        if self._loopback or self._held_over:
             return
         idle_s = IDLE_S_MAX if deadline is None else min(IDLE_S_MAX, deadline - self._clock())
         if idle_s > 0:
@@ -113,28 +119,65 @@ class Driver:
     def _take_in(self, now: Instant) -> None:
         for _ in range(len(self._loopback)):
             self.agent.receive(self.agent.node_id, self._loopback.popleft(), now)
-        for client, frame in self._transport.drain(FRAMES_PER_TURN_MAX):
-            try:
-                if client is None:
-                    self._receive_peer(self._codec.from_peer(frame), now)
-                else:
-                    self._receive(client, self._codec.from_client(frame), now)
-            except ForeignFrame as foreign:
-                self._drop_foreign(foreign, client, now)
-            except MalformedFrame as malformed:
-                self._drop(malformed.reason, f"dropped a malformed frame: {malformed}", now)
+        self._shares.begin_turn()
+        for inbound in self._arrived():
+            if inbound.client is not None and not self._shares.has_more(inbound.client):
+                self._held_over.append(inbound)
+                return
+            self._take_in_frame(inbound, now)
 
-    def _receive_peer(self, envelope: Envelope, now: Instant) -> None:
+    def _arrived(self) -> Iterator[Inbound]:
+        """What was held over comes after the peers, and before what other clients sent since."""
+        held_over, self._held_over = self._held_over, []
+        for inbound in self._transport.drain(FRAMES_PER_TURN_MAX):
+            if held_over and inbound.client is not None:
+                yield held_over.pop()
+            yield inbound
+        yield from held_over
+
+    def _take_in_frame(self, inbound: Inbound, now: Instant) -> None:
+        client, frame, connection = inbound
+        try:
+            if client is None:
+                valid = self._receive_peer(self._codec.from_peer(frame), now)
+            else:
+                self._shares.take_frame(client, len(frame))
+                envelope = self._codec.from_client(frame)
+                self._shares.take_messages(client, len(envelope.messages) + envelope.unknown)
+                self._receive(client, envelope, now)
+                valid = True
+        except ForeignFrame as foreign:
+            self._drop_foreign(foreign, client, now)
+            valid = False
+        except MalformedFrame as malformed:
+            self._drop(malformed.reason, f"dropped a malformed frame: {malformed}", now)
+            valid = False
+        if connection is not None:
+            self._judge(connection, valid, now)
+
+    def _judge(self, connection: Connection, valid: bool, now: Instant) -> None:
+        if valid:
+            self._transport.vouch(connection)
+        elif self._warnings.warn(connection, now):
+            self._transport.hang_up(connection)
+            self._drop("cut off", "cut off a connection on which frames came again and again that are none for us", now)
+
+    def _receive_peer(self, envelope: Envelope, now: Instant) -> bool:
+        """Whether this came from a member."""
         sender = envelope.sender
         if sender == self.agent.node_id:
             self._drop("own id", f"another process sends as {sender}: two daemons run with this id", now)
         elif sender not in self._others:
-            self._drop("unknown sender", f"dropped a frame from {sender!r}, which is not in the membership file", now)
+            self._drop(
+                "unknown sender", f"dropped a frame from {excerpt(sender)}, which is not in the membership file", now
+            )
+            return False
         elif not self._lives.hears(sender, envelope.incarnation, now):
             self._drop_life(sender, envelope.incarnation, now)
         else:
             self._life.meet(now)
             self._receive(sender, envelope, now)
+        return True
 
     def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
         if envelope.unknown:
@@ -156,7 +199,7 @@ class Driver:
             self._codec.speak_as(self._life.number)
 
     def _drop_foreign(self, foreign: ForeignFrame, client: bytes | None, now: Instant) -> None:
-        self._drop(foreign.reason, f"dropped a frame from {foreign.sender!r}: {foreign}", now)
+        self._drop(foreign.reason, f"dropped a frame from {excerpt(foreign.sender)}: {foreign}", now)
         if client is not None:  # an empty frame of ours tells the client whom it reached
             self._transport.reply(client, self._codec.frames([])[0])
 

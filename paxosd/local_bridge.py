@@ -24,13 +24,13 @@ class Bridge:
         # Of its two planes only that of the clients is used; no peer can reach the other one.
         self._transport = ZeroMQTransport(gateway, {}, "inproc://no-peers", url, frame_bytes_max, frame_bytes_max)
         self.port = int(self._transport.client_url.rpartition(":")[2])
-        self._replies: deque[tuple[ClientAddress, bytes]] = deque()
+        self._replies: deque[tuple[ClientAddress, bytes | None]] = deque()
         self._closing = False
         self._plane = switchboard.attach(self._on_reply)
         self._thread = threading.Thread(target=self._run, name=f"paxosd-bridge-{gateway}", daemon=True)
         self._thread.start()
 
-    def _on_reply(self, client: ClientAddress, frame: bytes) -> bool:
+    def _on_reply(self, client: ClientAddress, frame: bytes | None) -> bool:
         if len(self._replies) >= FRAMES_MAX:
             return False
         self._replies.append((client, frame))
@@ -40,11 +40,15 @@ class Bridge:
     def _run(self) -> None:
         while not self._closing:
             self._transport.wait(None)
-            for client, frame in self._transport.drain(FRAMES_PER_PASS_MAX):
-                if client is not None:
-                    self._switchboard.from_client(self._plane, client, self._gateway, frame)
+            for inbound in self._transport.drain(FRAMES_PER_PASS_MAX):
+                if inbound.client is not None:
+                    self._switchboard.from_client(self._plane, inbound.client, self._gateway, inbound.frame)
             while self._replies:
-                self._transport.reply(*self._replies.popleft())
+                client, frame = self._replies.popleft()
+                if frame is None:
+                    self._transport.hang_up(client)
+                else:
+                    self._transport.reply(client, frame)
         self._transport.close()
 
     def close(self) -> None:

@@ -26,8 +26,11 @@ MAY_IMPORT = {
     "config_section": {"config_values", "config_yaml"},
     "config_values": set(),
     "config_yaml": set(),
-    "codec": {"core.messages", "core.types"},
-    "driver": {"core", "codec", "lives", "storage.base", "transport.base"},
+    "codec": {"core.messages", "core.types", "excerpts", "frame_shape"},
+    "excerpts": set(),
+    "frame_shape": set(),
+    "driver": {"core", "codec", "conduct", "excerpts", "lives", "storage.base", "transport.base"},
+    "conduct": {"core.types"},
     "lives": {"core.types"},
 }  # fmt: skip
 

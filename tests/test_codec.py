@@ -6,6 +6,7 @@ import random
 import time
 import tracemalloc
 from dataclasses import fields
+from itertools import product
 from typing import Any, get_args
 
 import msgpack
@@ -13,7 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.codec import ARRAY_ITEMS_MAX, HEADER_BYTES_MAX, NUMBERS, Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.codec import (
+    ARRAY_ITEMS_MAX,
+    CLIENT_MESSAGES_MAX,
+    HEADER_BYTES_MAX,
+    NODE_ID,
+    NUMBERS,
+    Codec,
+    Envelope,
+    ForeignFrame,
+    MalformedFrame,
+)
+from paxosd.config_values import NAME
 from paxosd.core import messages as m
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Ballot, Entry, Vote
@@ -178,17 +190,18 @@ def test_u05_a_frame_has_the_bytes_it_always_had() -> None:
 
 
 NUMBER = st.integers(0, 2**63 - 1)
-NODE = st.text("abcxyz0123456789-", min_size=1, max_size=63)
+NODE = st.from_regex(NODE_ID, fullmatch=True)
+TEXT = st.text(max_size=50).filter(str.isprintable)
 BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
 VOTE = st.builds(Vote, NUMBER, BALLOT, st.binary(max_size=50))
 ENTRY = st.builds(Entry, NUMBER, NUMBER, st.binary(max_size=50))
 STATUS = st.builds(
-    m.NodeStatus, NODE, st.text(max_size=20), st.booleans(), st.integers(-1, 2**40), st.booleans(), BALLOT, NUMBER,
+    m.NodeStatus, NODE, TEXT, st.booleans(), st.integers(-1, 2**40), st.booleans(), BALLOT, NUMBER,
     NUMBER, NUMBER,
 )  # fmt: skip
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),
-    "bytes": st.binary(max_size=100), "str": st.text(max_size=50), "NodeId": NODE, "Ballot": BALLOT,
+    "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
     "Reason": st.sampled_from(m.Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
     "tuple[Entry, ...]": st.lists(ENTRY, max_size=5).map(tuple),
@@ -316,6 +329,47 @@ def test_m16_a_message_of_another_plane_is_refused(message: m.Message, golden: s
                 getattr(CODEC, plane)(frame_of(bytes.fromhex(golden)))
 
 
+def nested(depth: int) -> bytes:
+    """An array in an array in an array …"""
+    return b"\x91" * depth + b"\x90"
+
+
+def with_item(place: int, item: bytes) -> bytes:
+    """A frame of no messages with this in place of one of its items."""
+    envelope: list[Any] = [1, DIGEST, "a2", 1, []]
+    items = [msgpack.packb(value) for value in envelope]
+    items[place] = item
+    return b"\x95" + b"".join(items)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_m08_a_frame_with_something_nested_deep_in_it_is_one_short_typed_error(place: int) -> None:
+    for plane, depth in product(PLANES, (1, 6, 100, 500, 1000, 1022, 5000)):
+        with pytest.raises(MalformedFrame) as caught:
+            getattr(CODEC, plane)(with_item(place, nested(depth)))
+        assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_m08_what_a_complaint_quotes_is_short_and_printable(place: int) -> None:
+    for item in ("\x1b[2J" * 1000, "x" * 100_000, b"\x1b" * 100_000, 2**64 - 1, -(2**63)):
+        for plane, shape in product(PLANES, (item, [item], [[item]] * 100)):
+            with pytest.raises(MalformedFrame) as caught:
+                getattr(CODEC, plane)(with_item(place, msgpack.packb(shape)))
+            assert len(str(caught.value)) < 200
+            assert str(caught.value).isprintable()
+
+
+def test_m08_what_a_newer_version_appends_may_be_nested_a_little_and_no_more() -> None:
+    newer = [7, [7, "p1"], 3, [[[1]]]]
+
+    assert CODEC.from_peer(raw([newer, [99, [[[1]]]]])).messages == [m.Accepted(Ballot(7, "p1"), 3)]
+    for message in (msgpack.packb([7, [7, "p1"], 3])[1:] + nested(20), b"\x63" + nested(20)):
+        head = b"\x94" if message[0] == 7 else b"\x92"
+        with pytest.raises(MalformedFrame, match="nested too deep"):
+            CODEC.from_peer(with_item(4, b"\x91" + head + message))
+
+
 # ---- what is no frame ------------------------------------------------------------------------
 
 CORPUS: dict[str, bytes] = {
@@ -343,6 +397,7 @@ CORPUS: dict[str, bytes] = {
     "messages are an empty text": raw(""),
     "a message is a number": raw([7]),
     "a message is empty": raw([[]]),
+    "a message is bytes": raw([b"\x0d\x05"]),
     "a message has too few fields": raw([[6, [7, "p1"], 3]]),
     "no sender": raw([], sender=""),
     "a long sender": raw([], sender="x" * 64),
@@ -365,6 +420,16 @@ CORPUS: dict[str, bytes] = {
     "a reason that is none": raw([[18, 5, 1, 3, 1, 99]]),
     "votes that are a number": raw([[4, [7, "p1"], 4, 8, True, 7, 5, 1]]),
     "a message number that is a text": raw([["13", 1]]),
+    "a sender in capitals": raw([], sender="A2"),
+    "a sender that steers terminals": raw([], sender="a2\x1b[2J"),
+    "a sender with a line end": raw([], sender="a2\n"),
+    "a ballot of nobody": raw([[12, [7, ""]]]),
+    "a ballot of who steers terminals": raw([[12, [7, "\x1b[2J"]]]),
+    "a hint that steers terminals": raw([[65, 7, 5, "\x1b]0;owned\x07"]]),
+    "a status of a node that steers terminals": raw(
+        [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["\x1b[2J", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0]]]]
+    ),
+    "a status of a cluster that steers terminals": raw([[72, 1, "\x1b[2J", "l1", "p1", [7, "p1"], 4, 4, 2, []]]),
 }
 
 
@@ -444,6 +509,36 @@ def test_a_client_puts_as_much_into_a_frame_as_every_gateway_takes_and_a_larger_
 
     assert [len(codec.from_client(frame).messages) for frame in frames] == [2, 2, 1, 1]
     assert all(len(frame) <= CLIENT_FRAME_BYTES for frame in frames[:3])
+
+
+def test_the_wire_takes_the_node_ids_that_the_membership_file_takes() -> None:
+    assert NODE_ID.pattern == NAME.pattern
+
+
+def test_m08_a_client_has_so_many_messages_in_a_frame_and_puts_no_more_there_itself() -> None:
+    packed = [CODEC.pack(m.GetStatus(1))] * (CLIENT_MESSAGES_MAX + 1)
+    frames = CODEC.frames(packed, messages_max=CLIENT_MESSAGES_MAX)
+
+    assert [len(CODEC.from_client(frame).messages) for frame in frames] == [CLIENT_MESSAGES_MAX, 1]
+    with pytest.raises(MalformedFrame, match="65 messages in one frame, 64 are taken"):
+        CODEC.from_client(CODEC.frames(packed)[0])
+
+
+def test_m08_ten_thousand_frames_with_bytes_changed_added_and_cut_out_are_understood_or_typed_errors() -> None:
+    draw = random.Random(88)
+    corpus = [frame_of(bytes.fromhex(golden)) for _, golden in GOLDEN]
+    for number in range(10_000):
+        frame = bytearray(corpus[number % len(corpus)])
+        for _ in range(draw.randint(1, 4)):
+            at, length = draw.randrange(len(frame) + 1), draw.randint(0, 8)
+            frame[at : at + draw.choice((0, 1, length))] = draw.choice(
+                (b"", draw.randbytes(length), b"\x91" * draw.randint(1, 2000), b"\xdd\xff\xff\xff\xff", frame[at:])
+            )
+        for plane in PLANES:
+            try:
+                assert isinstance(getattr(CODEC, plane)(bytes(frame)), Envelope)
+            except MalformedFrame as error:
+                assert len(str(error)) < 200
 
 
 def test_a_status_in_which_nobody_leads_reaches_the_client() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgpack
 import pytest
@@ -16,7 +17,7 @@ from paxosd.core.types import Ballot, Outcome, Slot, Source, Vote
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.storage.base import StorageError
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Connection, Inbound
 
 DIGEST = b"12345678"
 BALLOT = Ballot(1, "p1")
@@ -54,6 +55,7 @@ class Wire:
     def __init__(self, journal: Journal) -> None:
         self.dropped: Counter[str] = Counter()
         self.inbound: list[Inbound] = []
+        self.vouched: set[Connection] = set()
         self._journal = journal
 
     def send(self, target: str, frame: bytes) -> None:
@@ -65,9 +67,17 @@ class Wire:
     def wait(self, timeout_s: float | None) -> None:
         self._journal.append(("waited", timeout_s))
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        taken, self.inbound = self.inbound[:frames_max], self.inbound[frames_max:]
-        return taken
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        for _ in range(frames_max):
+            if not self.inbound:
+                return
+            yield self.inbound.pop(0)
+
+    def vouch(self, connection: Connection) -> None:
+        self.vouched.add(connection)
+
+    def hang_up(self, connection: Connection) -> None:
+        self._journal.append(("hung up", connection))
 
     def wake(self) -> None: ...
 
@@ -341,3 +351,121 @@ def test_waiting_ends_at_the_next_deadline_and_lasts_a_second_at_most() -> None:
     bench.driver.wait()
 
     assert bench.journal == [("waited", 1.0), ("waited", 0.25)]
+
+
+# ---- shares, and who is cut off ------------------------------------------------------------------
+
+
+def ask(bench: Bench, client: bytes, first: int, count: int) -> Inbound:
+    """A frame of a client with so many questions."""
+    frame = bench.frame(*(GetStatus(first + number) for number in range(count)), sender="c")
+    return Inbound(client, frame, client)
+
+
+def served(bench: Bench) -> list[Source]:
+    """Who was served since the last time, a name for each message."""
+    sources = [source for source, _ in bench.agent.given]
+    bench.agent.given.clear()
+    return sources
+
+
+def test_a_flood_of_one_client_leaves_others_their_turn_and_nothing_of_it_is_lost() -> None:
+    bench = Bench()
+    for number in range(20):
+        bench.wire.inbound += [ask(bench, b"flood", 64 * number, 64), ask(bench, b"calm", number, 1)]
+    turns: list[list[Source]] = []
+    while bench.wire.inbound or bench.driver._held_over:
+        bench.driver.wait()
+        bench.driver.turn()
+        turns.append(served(bench))
+
+    assert [turn.count(b"flood") for turn in turns] == [128] * 10
+    assert [turn.count(b"calm") for turn in turns] == [2] * 10
+    assert bench.steps() == ["waited"]  # the first time, and never while a frame was held over
+
+
+def test_peers_are_heard_before_the_frame_that_was_held_over() -> None:
+    bench = Bench()
+    bench.wire.inbound += [ask(bench, b"flood", number, 64) for number in range(3)]
+    bench.driver.turn()
+    bench.agent.given.clear()
+    bench.arrive(Fetch(1))
+    bench.driver.turn()
+
+    assert served(bench) == ["a2", *[b"flood"] * 64]
+
+
+def test_a_peer_has_no_share_that_it_could_use_up() -> None:
+    bench = Bench()
+    for slot in range(100):
+        bench.arrive(*[Fetch(slot)] * 100)
+    bench.driver.turn()
+
+    assert len(bench.agent.given) == 10_000
+
+
+@pytest.mark.parametrize("client", [None, b"client"])
+def test_m08_who_goes_on_with_what_is_no_frame_is_cut_off_and_that_is_logged_once(
+    client: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    for _ in range(60):
+        bench.wire.inbound.append(Inbound(client, b"\x1b[2J" * 1000, b"there"))
+        bench.driver.turn()
+
+    assert bench.steps().count("hung up") == bench.driver.dropped["cut off"] == 2
+    assert len([record for record in caplog.records if "cut off" in record.message]) == 1
+    assert all(len(record.message) < 250 and record.message.isprintable() for record in caplog.records)
+
+
+def test_m08_a_mistake_now_and_then_is_forgiven() -> None:
+    bench = Bench()
+    for _ in range(100):
+        bench.wire.inbound.append(Inbound(b"client", b"garbage", b"client"))
+        bench.driver.turn()
+        bench.now += 1.0
+
+    assert bench.steps() == []
+
+
+def test_m21_a_client_of_another_cluster_is_told_a_bounded_number_of_times_and_then_cut_off() -> None:
+    bench = Bench()
+    for _ in range(21):
+        frame = bench.frame(OpenSession(1, 1), sender="c", digest=b"othrothr")
+        bench.wire.inbound.append(Inbound(b"client", frame, b"client"))
+        bench.driver.turn()
+
+    assert bench.steps() == ["replied"] * 21 + ["hung up"]
+
+
+def test_only_who_sent_something_valid_is_vouched_for() -> None:
+    bench = Bench()
+    bench.wire.inbound += [
+        Inbound(None, bench.frame(Fetch(1)), "member"),
+        Inbound(None, bench.frame(Fetch(1), sender="stranger"), "stranger"),
+        Inbound(None, b"garbage", "garbage"),
+        Inbound(b"c", bench.frame(GetStatus(1), sender="c"), "client"),
+    ]
+    bench.driver.turn()
+
+    assert bench.wire.vouched == {"member", "client"}
+
+
+@pytest.mark.parametrize(
+    "item", [b"\x91" * 1000 + b"\x90", msgpack.packb("\x1b[2J" * 4000), msgpack.packb(b"x" * 60_000)]
+)
+@pytest.mark.parametrize("place", range(5))
+def test_m08_whatever_stands_in_a_frame_the_complaint_about_it_is_short_and_nothing_ends(
+    place: int, item: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    envelope: list[Any] = [1, DIGEST, "a2", 1, []]
+    items = [msgpack.packb(value) for value in envelope]
+    items[place] = item
+    for client in (None, b"client"):
+        bench.wire.inbound.append(Inbound(client, b"\x95" + b"".join(items), b"there"))
+    bench.driver.turn()
+
+    assert bench.agent.given == []
+    assert bench.driver.dropped.total() == 2
+    assert all(len(record.message) < 250 and record.message.isprintable() for record in caplog.records)

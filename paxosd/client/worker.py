@@ -34,7 +34,7 @@ from paxosd.client.errors import (
     WrongCluster,
 )
 from paxosd.client.session import Session
-from paxosd.codec import Codec, ForeignFrame, MalformedFrame
+from paxosd.codec import CLIENT_MESSAGES_MAX, Codec, ForeignFrame, MalformedFrame
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.transport.base import ClientLink, TransportError
 
@@ -197,7 +197,7 @@ class Worker:
         try:
             if messages:
                 packed = [self._codec.pack(message) for message in messages]
-                for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES):
+                for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX):
                     self._link.send(gateway, frame)
             frames = self._link.receive(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except MemoryError:  # frames are lost, as they may be; the session asks again

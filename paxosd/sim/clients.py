@@ -9,7 +9,7 @@ from random import Random
 from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError
 from paxosd.client.session import Session
-from paxosd.codec import Codec, MalformedFrame
+from paxosd.codec import CLIENT_MESSAGES_MAX, Codec, MalformedFrame
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
@@ -82,7 +82,9 @@ class SimClient:
         messages = self._session.poll(now)
         if messages:
             gateway = self.gateway
-            for frame in self._codec.frames([self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES):
+            for frame in self._codec.frames(
+                [self._codec.pack(message) for message in messages], CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX
+            ):
                 self._send(self.name, gateway, frame)
         self._settle(now)
         times = [self._next_call_s] if self.working else []

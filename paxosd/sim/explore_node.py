@@ -14,7 +14,7 @@ Laws:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -33,7 +33,7 @@ from paxosd.core.types import Instant, NodeId, Slot, Vote
 from paxosd.driver import Driver
 from paxosd.sim.explore_values import fork, frozen
 from paxosd.storage.memory import MemoryStore
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Connection, Inbound
 
 PATIENCE_S = 1.0
 _NEVER: Instant = inf
@@ -183,8 +183,12 @@ class _Wire:
 
     def wait(self, timeout_s: float | None) -> None: ...
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        return self._inbound
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        return iter(self._inbound)
+
+    def vouch(self, connection: Connection) -> None: ...
+
+    def hang_up(self, connection: Connection) -> None: ...
 
     def wake(self) -> None: ...
 

@@ -10,13 +10,13 @@ Laws:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
 from paxosd.sim.plan import Plan
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Connection, Inbound
 
 Name: TypeAlias = str
 """A node or a client."""
@@ -135,7 +135,7 @@ class SimTransport:
         queue = self._from_peers if client is None else self._from_clients
         if len(queue) >= INBOX_FRAMES_MAX:
             return False
-        queue.append(Inbound(client, frame))
+        queue.append(Inbound(client, frame, client))
         return True
 
     @property
@@ -154,12 +154,21 @@ class SimTransport:
         """Only notes how long the driver would wait; the world wakes the node then, or when a frame comes."""
         self.idle_s = FOREVER if timeout_s is None else timeout_s
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        return [
-            queue.popleft()
-            for queue in (self._from_peers, self._from_clients)
-            for _ in range(min(frames_max, len(queue)))
-        ]
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        for queue in (self._from_peers, self._from_clients):
+            for _ in range(frames_max):
+                if not queue:
+                    break
+                yield queue.popleft()
+
+    def vouch(self, connection: Connection) -> None:
+        """The simulator bounds no connections."""
+
+    def hang_up(self, connection: Connection) -> None:
+        """What this client has sent is gone with its connection."""
+        kept = [inbound for inbound in self._from_clients if inbound.connection != connection]
+        self._from_clients.clear()
+        self._from_clients.extend(kept)
 
     def wake(self) -> None:
         self.idle_s = 0.0

@@ -8,24 +8,32 @@
 5. A peer that restarts is found again without help.
 6. Peers and clients come in on separate planes, and peers are drained first, so that a flood of clients
    delays no ballot.
+7. Frames of clients are handed out in turns, one of each that has some: who sends many waits longest.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
 
 NAME_NOT_FOUND = "name not found"
 
+Connection: TypeAlias = Hashable
+"""Names a connection to this node for as long as it lives; opaque."""
+
 
 class Inbound(NamedTuple):
-    """A frame that came in. `client` is None on the peer plane; who sent it, the frame itself says."""
+    """A frame that came in. `client` is None on the peer plane; who sent it, the frame itself says.
+
+    `connection` is what it came on; None where the transport knows its senders.
+    """
 
     client: ClientAddress | None
     frame: bytes
+    connection: Connection | None = None
 
 
 class TransportError(Exception):
@@ -50,8 +58,17 @@ class Transport(Protocol):
         """Return when a frame can be drained, when `wake` was called or when the time is over; None: no limit."""
         ...
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        """Up to this many frames of each plane that have arrived, peers first; never waits."""
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        """Up to this many frames of each plane that have arrived, peers first; never waits. A frame leaves the
+        transport when it is taken from the iterator; those that are not taken stay for the next time."""
+        ...
+
+    def vouch(self, connection: Connection) -> None:
+        """What came on this connection was valid: when there are too many, those that said nothing valid go first."""
+        ...
+
+    def hang_up(self, connection: Connection) -> None:
+        """Cut this connection off; whoever is there may connect again."""
         ...
 
     def wake(self) -> None:

@@ -16,12 +16,15 @@ from paxosd.transport.shortage import CONTEXT_DESCRIPTORS, CONTEXT_THREADS, Shor
 LARGE_FROM_BYTES = 64 * 1024
 LARGE_BYTES_MAX = 32 * 1024 * 1024
 """How much may wait for one receiver in large frames; one of any size always may."""
+CLIENT_LARGE_BYTES_MAX = 8 * 1024 * 1024
+"""Likewise for a client: it asks for one page after the other, and there may be thousands of clients."""
 
 
 class LargeFrames:
     """Those that libzmq still holds for one receiver, and their sizes."""
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int = LARGE_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self._waiting: deque[tuple[zmq.MessageTracker, int]] = deque()
         self._bytes = 0
 
@@ -36,7 +39,7 @@ class LargeFrames:
             return False
         self._forget_sent()
         size = len(parts[-1])
-        if self._waiting and self._bytes + size > LARGE_BYTES_MAX:
+        if self._waiting and self._bytes + size > self._bytes_max:
             return False
         tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
         assert tracker is not None

@@ -23,14 +23,15 @@ import select
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.queues import Queue
 from random import Random
 from typing import Any, TypeAlias
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import Inbound
+from paxosd.transport.base import Connection, Inbound
+from paxosd.transport.turns import Turns
 from paxosd.transport.two_ends import (
     arrived,
     close_queue,
@@ -48,13 +49,16 @@ FRAMES_MAX = 1000
 BYTES_MAX = 64 * 1024 * 1024
 """Bytes that wait to be written into one queue; at least one frame always fits. Its pipe holds 64 KiB more."""
 
+TURNS_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes from clients that a node has taken from its queue, so that each has its turn; at least one frame."""
+
 CLOSED_WITHIN_S = 1.0
 """How long the threads of a switchboard may take to notice that the nodes are gone, all together."""
 
 URL_SCHEME = "queue://"
 
-_Deliver: TypeAlias = Callable[[ClientAddress, bytes], bool]
-"""Takes a frame for a client; False if it was dropped."""
+_Deliver: TypeAlias = Callable[[ClientAddress, bytes | None], bool]
+"""Takes a frame for a client, or None: cut it off; False if it was dropped."""
 
 
 class QueueEnds:
@@ -69,7 +73,7 @@ class QueueEnds:
         self.loss = loss
         self.seed = seed
         with ExitStack() as stack:
-            self.outbox = new_queue(FRAMES_MAX, stack)  # (node or client, frame); None: goodbye
+            self.outbox = new_queue(FRAMES_MAX, stack)  # (node or client, frame; None: hang up); None: goodbye
             self.peers = new_queue(FRAMES_MAX, stack)  # frame; or a dict: frames of yours that were dropped, by reason
             self.clients = new_queue(FRAMES_MAX, stack)  # (client, frame)
             stack.pop_all()
@@ -95,6 +99,7 @@ class QueueTransport:
         self._loss = ends.loss
         self._random = Random(ends.seed)
         self._outbox = _Writer(ends.outbox)
+        self._turns = Turns()
         self._peers, self._clients = ends.peers, ends.clients
         self._waker = Waker()
         self._poll = select.poll()
@@ -118,19 +123,40 @@ class QueueTransport:
             self.dropped["switchboard slow"] += 1
 
     def wait(self, timeout_s: float | None) -> None:
-        for ready, _ in self._poll.poll(milliseconds(timeout_s)):
+        for ready, _ in self._poll.poll(0 if self._turns else milliseconds(timeout_s)):
             if ready == self._waker.fileno():
                 self._waker.clear()
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        inbound: list[Inbound] = []
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
         for item in arrived(self._peers, frames_max):
             if isinstance(item, bytes):
-                inbound.append(Inbound(None, item))
+                yield Inbound(None, item)
             else:
                 self.dropped.update(item)
-        inbound += [Inbound(client, frame) for client, frame in arrived(self._clients, frames_max)]
-        return inbound
+        self._fill_turns()
+        for _ in range(frames_max):
+            if not self._turns:
+                return
+            client, frame = self._turns.take()
+            yield Inbound(client, frame, client)
+
+    def _fill_turns(self) -> None:
+        for _ in range(FRAMES_MAX - len(self._turns)):
+            if self._turns.bytes >= TURNS_BYTES_MAX:
+                return
+            for client, frame in arrived(self._clients, 1):
+                self._turns.add(client, frame)
+                break
+            else:
+                return
+
+    def vouch(self, connection: Connection) -> None:
+        """There is no bound on connections, and so nobody to prefer."""
+
+    def hang_up(self, connection: Connection) -> None:
+        assert isinstance(connection, bytes)
+        self._turns.forget(connection)
+        self._outbox.put((connection, None), 0)
 
     def wake(self) -> None:
         self._waker.wake()
@@ -201,7 +227,7 @@ class Switchboard:
         with self._lock:
             self.dropped[reason] += 1
 
-    def _from_node(self, target: NodeId | ClientAddress, frame: bytes) -> str:
+    def _from_node(self, target: NodeId | ClientAddress, frame: bytes | None) -> str:
         """Carry a frame of a node on; returns why it was dropped, or nothing."""
         if isinstance(target, bytes):
             plane, _, client = target.partition(b":")
@@ -209,6 +235,7 @@ class Switchboard:
             if deliver is None:
                 return "client gone"
             return "" if deliver(client, frame) else "client slow"
+        assert frame is not None
         line = self._lines.get(target)
         if line is None:
             return "unknown peer"
@@ -241,7 +268,9 @@ class QueueLink:
     def send(self, gateway: str, frame: bytes) -> None:
         self._switchboard.from_client(self._plane, b"", gateway.removeprefix(URL_SCHEME), frame)
 
-    def _deliver(self, client: ClientAddress, frame: bytes) -> bool:
+    def _deliver(self, client: ClientAddress, frame: bytes | None) -> bool:
+        if frame is None:
+            return True  # it shares this process, and sends again at once: there is no connection to end
         with self._changed:
             if len(self._frames) >= FRAMES_MAX:
                 return False
@@ -269,7 +298,7 @@ class QueueLink:
 class _Line:
     """The switchboard's side of the queues of one life of a node."""
 
-    def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes], str]) -> None:
+    def __init__(self, ends: QueueEnds, carry: Callable[[NodeId | ClientAddress, bytes | None], str]) -> None:
         for inbox in (ends.peers, ends.clients):
             inbox.cancel_join_thread()  # our program may end without waiting for a node that does not read
         self.peers, self.clients = _Writer(ends.peers), _Writer(ends.clients)

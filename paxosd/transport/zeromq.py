@@ -12,6 +12,8 @@ Laws:
    (containers that are started again swap theirs), and such a link would stay. So a node that gets what is meant for
    another says so with an empty message, and whoever hears that looks the name up and connects anew.
 6. libzmq is given numbers only, never a name (`names.py` says why).
+7. What waits to be read waits in the kernel, where it is bounded in bytes and holds up its sender; libzmq reads a few
+   messages ahead. What that does not bound, `guard.py` does.
 """
 
 from __future__ import annotations
@@ -19,15 +21,20 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import zmq
 
 from paxosd.core.types import ClientAddress, NodeId
-from paxosd.transport.base import NAME_NOT_FOUND, Inbound, TransportError
+from paxosd.transport.base import NAME_NOT_FOUND, Connection, Inbound, TransportError
+from paxosd.transport.connections import Plane
 from paxosd.transport.dealer import Dealer
-from paxosd.transport.large import LARGE_FROM_BYTES, LargeFrames
+from paxosd.transport.descriptors import limit, shares
+from paxosd.transport.guard import Guard
+from paxosd.transport.large import CLIENT_LARGE_BYTES_MAX, LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.names import AGAIN_AFTER_S, Names
+from paxosd.transport.receiver import Receiver
 from paxosd.transport.shortage import open_context
 from paxosd.transport.tuning import tune
 from paxosd.transport.waker import Waker, milliseconds
@@ -35,10 +42,17 @@ from paxosd.transport.waker import Waker, milliseconds
 log = logging.getLogger("paxosd")
 
 PEER_FRAMES_MAX = 1000
-"""Frames queued to or from one peer; a frame holds all that a turn has for that peer."""
+"""Frames queued to one peer; a frame holds all that a turn has for that peer."""
 CLIENT_FRAMES_MAX = 1000
-DRAINED_BYTES_MAX = 2 * 1024 * 1024
-"""What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
+"""Frames queued to one client, or from a client to its gateway."""
+UNREAD_MESSAGES_MAX = 128
+"""How many messages of one connection libzmq reads ahead, so that a turn finds many (law 7)."""
+PEER_HELD_BYTES_MAX = 128 * 1024 * 1024
+"""What all connections of the peers' port may make us hold."""
+CLIENT_HELD_BYTES_MAX = 64 * 1024 * 1024
+"""What all connections of the clients' port may make us hold, unread or unsent."""
+BACKLOG = 1024
+"""How many connections may wait in the kernel until they are accepted."""
 
 
 class ZeroMQTransport:
@@ -70,23 +84,29 @@ class ZeroMQTransport:
         self._large_replies: dict[ClientAddress, LargeFrames] = {}
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
+        of_peers, of_clients = shares(len(peers), limit())
+        self._planes: list[Plane] = []
+        self._guard: Guard | None = None
+        self._clients: Receiver | None = None
         try:
-            self._peers = self._bind(listen, frame_bytes_max, PEER_FRAMES_MAX * max(1, len(peers)))
-            self._clients = None
+            self._peers = self._bind(listen, frame_bytes_max, of_peers, PEER_HELD_BYTES_MAX)
             if client_listen is not None:
-                self._clients = self._bind(client_listen, client_frame_bytes_max, CLIENT_FRAMES_MAX)
-                self._clients.set(zmq.ROUTER_MANDATORY, 1)
+                self._clients = self._bind(client_listen, client_frame_bytes_max, of_clients, CLIENT_HELD_BYTES_MAX)
+                self._clients.socket.set(zmq.ROUTER_MANDATORY, 1)
         except TransportError:
             self.close()
             raise
+        self._guard = Guard(self._planes)
+        self._guard.start()
         for peer, url in peers.items():
             self.connect(peer, url)
 
-    def _bind(self, url: str, frame_bytes_max: int, frames_max: int) -> zmq.Socket[bytes]:
+    def _bind(self, url: str, frame_bytes_max: int, connections_max: int, held_bytes_max: int) -> Receiver:
         router = self._context.socket(zmq.ROUTER)
-        router.set(zmq.RCVHWM, frames_max)
+        router.set(zmq.RCVHWM, UNREAD_MESSAGES_MAX)
         router.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)
         router.set(zmq.MAXMSGSIZE, frame_bytes_max)
+        router.set(zmq.BACKLOG, BACKLOG)
         tune(router)
         try:
             router.bind(url)
@@ -94,7 +114,12 @@ class ZeroMQTransport:
             router.close()
             raise _bind_error(url, error) from error
         self._poller.register(router, zmq.POLLIN)
-        return router
+        scheme, _, port = router.get_string(zmq.LAST_ENDPOINT).rpartition(":")
+        if not scheme.startswith("tcp:"):
+            return Receiver(router, None)
+        plane = Plane(int(port), connections_max, held_bytes_max)
+        self._planes.append(plane)
+        return Receiver(router, plane)
 
     def connect(self, peer: NodeId, url: str) -> None:
         """Reach this peer at this address from now on."""
@@ -115,12 +140,12 @@ class ZeroMQTransport:
     @property
     def listen_url(self) -> str:
         """Where peers can connect: the bound address, with the port that was given out for "*"."""
-        return self._peers.get_string(zmq.LAST_ENDPOINT)
+        return self._peers.socket.get_string(zmq.LAST_ENDPOINT)
 
     @property
     def client_url(self) -> str:
         """Where clients can connect; empty if none can."""
-        return "" if self._clients is None else self._clients.get_string(zmq.LAST_ENDPOINT)
+        return "" if self._clients is None else self._clients.socket.get_string(zmq.LAST_ENDPOINT)
 
     # ---- the contract ----
 
@@ -139,9 +164,11 @@ class ZeroMQTransport:
             return
         try:
             if len(frame) < LARGE_FROM_BYTES:
-                self._clients.send_multipart((client, frame), zmq.DONTWAIT)
-            elif not self._large_replies_to(client).send(self._clients, (client, frame)):
+                self._clients.socket.send_multipart((client, frame), zmq.DONTWAIT)
+            elif not self._large_replies_to(client).send(self._clients.socket, (client, frame)):
                 self.dropped["client slow"] += 1
+                return
+            self._clients.note_given(client, frame)
         except zmq.Again:
             self.dropped["client slow"] += 1
         except zmq.ZMQError as error:
@@ -153,14 +180,14 @@ class ZeroMQTransport:
         found = self._large_replies.get(client)
         if found is None:
             self._large_replies = {name: large for name, large in self._large_replies.items() if not large.none_waits}
-            found = self._large_replies[client] = LargeFrames()
+            found = self._large_replies[client] = LargeFrames(CLIENT_LARGE_BYTES_MAX)
         return found
 
     def wait(self, timeout_s: float | None) -> None:
         for ready, _ in self._poller.poll(milliseconds(self._names.wait_s(timeout_s))):
             if ready == self._waker.fileno():
                 self._waker.clear()
-            elif ready is not self._peers and ready is not self._clients:
+            elif ready is not self._peers.socket and (self._clients is None or ready is not self._clients.socket):
                 self._attend(ready)
         self._take_answers()
 
@@ -184,26 +211,55 @@ class ZeroMQTransport:
                 dealer.misled()
                 return
 
-    def drain(self, frames_max: int) -> Sequence[Inbound]:
-        inbound: list[Inbound] = []
-        for parts in _received(self._peers, frames_max):
-            if len(parts) != 3:
-                self.dropped["foreign shape"] += 1
-            elif parts[1] != self._name:
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        self._count_cut_off()
+        for name, parts in self._peers.messages(frames_max):
+            connection = _PeerConnection(name)
+            if not parts:
+                self.dropped["of an old protocol"] += 1
+            elif len(parts) != 2:
+                yield self._of_foreign_shape(None, connection)
+            elif parts[0] != self._name:
                 self.dropped["meant for another node"] += 1
-                self._say_wrong_node(parts[0])
+                self._say_wrong_node(name)
             else:
-                inbound.append(Inbound(None, parts[2]))
-        for parts in _received(self._clients, frames_max) if self._clients is not None else ():
-            if len(parts) != 2:
-                self.dropped["foreign shape"] += 1
+                yield Inbound(None, parts[1], connection)
+        for name, parts in self._clients.messages(frames_max) if self._clients is not None else ():
+            if not parts:
+                self.dropped["of an old protocol"] += 1
             else:
-                inbound.append(Inbound(parts[0], parts[1]))
-        return inbound
+                yield Inbound(name, parts[0], name) if len(parts) == 1 else self._of_foreign_shape(name, name)
+
+    def _of_foreign_shape(self, client: ClientAddress | None, connection: Connection) -> Inbound:
+        """Handed on as nothing at all, which is no frame: so it is judged like any other that is none."""
+        self.dropped["foreign shape"] += 1
+        return Inbound(client, b"", connection)
+
+    def _count_cut_off(self) -> None:
+        if self._guard is not None:
+            self._guard.stand_in()
+            while self._guard.cut_off:
+                self.dropped[f"cut off: {self._guard.cut_off.popleft()}"] += 1
+
+    def vouch(self, connection: Connection) -> None:
+        end, name = self._end_of(connection)
+        if end is not None and end.plane is not None:
+            end.plane.vouch(name)
+
+    def hang_up(self, connection: Connection) -> None:
+        end, name = self._end_of(connection)
+        if end is not None and end.plane is not None:
+            end.plane.hang_up(name)
+
+    def _end_of(self, connection: Connection) -> tuple[Receiver | None, bytes]:
+        if isinstance(connection, _PeerConnection):
+            return self._peers, connection.name
+        assert isinstance(connection, bytes)
+        return self._clients, connection
 
     def _say_wrong_node(self, sender: bytes) -> None:
         try:
-            self._peers.send_multipart((sender, b""), zmq.DONTWAIT)
+            self._peers.socket.send_multipart((sender, b""), zmq.DONTWAIT)
         except zmq.Again:
             return  # it will send again, and be told again
 
@@ -212,22 +268,19 @@ class ZeroMQTransport:
 
     def close(self) -> None:
         if not self._context.closed:
+            if self._guard is not None:
+                self._guard.close()
+            for plane in self._planes:
+                plane.close()
             self._names.close()
             self._context.destroy(linger=0)
             self._waker.close()
 
 
-def _received(router: zmq.Socket[bytes], messages_max: int) -> Iterator[list[bytes]]:
-    size = 0
-    for _ in range(messages_max):
-        try:
-            parts = router.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return
-        yield parts
-        size += len(parts[-1])
-        if size >= DRAINED_BYTES_MAX:
-            return
+class _PeerConnection(NamedTuple):
+    """Routing ids of the two ports may be the same."""
+
+    name: bytes
 
 
 def _bind_error(url: str, error: zmq.ZMQError) -> TransportError:

@@ -204,9 +204,9 @@ def test_o02_what_waits_for_one_node_is_bounded_in_bytes(net: QueueNet) -> None:
         for _ in range(100):
             net.a.send("b", bytes(FRAME_BYTES_MAX))
         net.a.wait(0.05)
-        net.a.drain(1000)
+        list(net.a.drain(1000))
     arrived: list[bytes] = []
-    while new := net.b.drain(1000):
+    while new := list(net.b.drain(1000)):
         arrived += [inbound.frame for inbound in new]
         net.b.wait(0.2)
 

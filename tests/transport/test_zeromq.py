@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 import pytest
 import zmq
 
 from paxosd.transport.base import ClientLink, TransportError
-from paxosd.transport.large import LARGE_BYTES_MAX
+from paxosd.transport.large import CLIENT_LARGE_BYTES_MAX, LARGE_BYTES_MAX
 from paxosd.transport.link import ZeroMQLink
-from paxosd.transport.zeromq import DRAINED_BYTES_MAX, ZeroMQTransport
+from paxosd.transport.receiver import DRAINED_BYTES_MAX
+from paxosd.transport.zeromq import ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, Net, TransportContract, await_dropped, gather
 
@@ -83,6 +85,18 @@ def test_m13_a_message_of_another_shape_is_dropped_and_counted(plane: str) -> No
         net.close()
 
 
+@pytest.mark.parametrize("plane", ["peers", "clients"])
+def test_m13_a_message_of_a_protocol_that_names_no_connection_is_dropped_and_counted(plane: str) -> None:
+    net = ZeroMQNet()
+    url = net.gateway if plane == "clients" else net.b.listen_url
+    try:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5) as connection:
+            connection.sendall(b"\x01\x00" + b"\x06\x00hello" * 3)  # ZMTP 1: no name, three messages
+            await_dropped(net.b, 3, "of an old protocol")
+    finally:
+        net.close()
+
+
 def test_o02_large_frames_that_a_peer_does_not_read_are_bounded_in_bytes() -> None:
     context = zmq.Context()
     (port,) = free_ports(1)
@@ -124,12 +138,12 @@ def test_o02_pages_that_a_client_does_not_read_are_bounded_in_bytes_and_others_g
         addresses: dict[bytes, bytes] = {}
         while len(addresses) < 2:
             net.wait(5)
-            addresses |= {frame: client for client, frame in net.drain(10) if client is not None}
+            addresses |= {frame: client for client, frame, _ in net.drain(10) if client is not None}
         page = bytes(1 << 20)
         for _ in range(200):
             net.reply(addresses[b"idle"], page)
         kept = 200 - net.dropped["client slow"]
-        assert LARGE_BYTES_MAX >> 20 <= kept <= (LARGE_BYTES_MAX >> 20) + 32  # some are in the kernel
+        assert CLIENT_LARGE_BYTES_MAX >> 20 <= kept <= (CLIENT_LARGE_BYTES_MAX >> 20) + 32  # some are in the kernel
         net.reply(addresses[b"busy"], page)
         net.reply(addresses[b"idle"], b"an answer")
         assert net.dropped["client slow"] == 200 - kept
@@ -148,7 +162,7 @@ def test_o02_pages_that_a_client_does_not_read_are_bounded_in_bytes_and_others_g
 def test_o04_one_turn_takes_in_no_more_bytes_than_it_can_hold_and_the_next_one_the_rest() -> None:
     frame, net = bytes(1 << 20), ZeroMQNet(frame_bytes_max=1 << 21)
     try:
-        while not net.b.drain(1):
+        while not list(net.b.drain(1)):
             net.a.send("b", b"hello")
             net.b.wait(0.05)
         dropped = net.a.dropped.total()

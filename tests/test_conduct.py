@@ -1,0 +1,74 @@
+"""No client has more than its share of a turn, and who goes on after warnings is cut off."""
+
+from __future__ import annotations
+
+from paxosd.conduct import (
+    BYTES_PER_UNIT,
+    CLIENT_WORK_PER_TURN_MAX,
+    WARNED_MAX,
+    WARNINGS_MAX,
+    WORK_PER_TURN_MAX,
+    Shares,
+    Warnings,
+)
+
+
+def test_a_client_that_had_its_share_has_no_more_of_this_turn_and_others_have() -> None:
+    shares = Shares()
+    shares.begin_turn()
+    shares.take_messages(b"busy", CLIENT_WORK_PER_TURN_MAX + 1)
+
+    assert not shares.has_more(b"busy")
+    assert shares.has_more(b"other")
+    shares.begin_turn()
+    assert shares.has_more(b"busy")
+
+
+def test_bytes_are_work_as_messages_are() -> None:
+    shares = Shares()
+    shares.begin_turn()
+    shares.take_frame(b"a", BYTES_PER_UNIT * CLIENT_WORK_PER_TURN_MAX)
+    for _ in range(CLIENT_WORK_PER_TURN_MAX):
+        assert shares.has_more(b"b")
+        shares.take_frame(b"b", 0)
+
+    assert not shares.has_more(b"a")
+    assert not shares.has_more(b"b")
+
+
+def test_all_clients_together_have_a_bounded_part_of_a_turn() -> None:
+    shares = Shares()
+    shares.begin_turn()
+    served = 0
+    while shares.has_more(b"%d" % served):
+        shares.take_messages(b"%d" % served, CLIENT_WORK_PER_TURN_MAX + 1)
+        served += 1
+
+    assert served == WORK_PER_TURN_MAX // CLIENT_WORK_PER_TURN_MAX
+
+
+def test_one_warning_too_many_is_told_once_and_then_all_are_forgotten() -> None:
+    warnings = Warnings()
+    told = [warnings.warn("c", 5.0) for _ in range(2 * WARNINGS_MAX + 2)]
+
+    assert [place for place, one in enumerate(told) if one] == [WARNINGS_MAX, 2 * WARNINGS_MAX + 1]
+
+
+def test_warnings_fade_so_that_a_mistake_now_and_then_is_forgiven() -> None:
+    warnings = Warnings()
+
+    assert not any(warnings.warn("c", float(second)) for second in range(1000))
+
+
+def test_who_is_warned_faster_than_it_fades_is_cut_off_in_the_end() -> None:
+    warnings = Warnings()
+
+    assert any(warnings.warn("c", number * 0.5) for number in range(2 * WARNINGS_MAX + 2))
+
+
+def test_a_bounded_number_of_connections_is_remembered() -> None:
+    warnings = Warnings()
+    for number in range(3 * WARNED_MAX):
+        warnings.warn(number, 5.0)
+
+    assert len(warnings._fade_at) == WARNED_MAX
