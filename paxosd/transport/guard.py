@@ -35,7 +35,7 @@ FIND_EVERY_S = 0.1
 """How often open descriptors are listed and connections counted."""
 VERIFY_EVERY_S = 1.0
 """How often the far end of every connection is asked for; in between only of those on new descriptors."""
-TRIM_EVERY_S, TRIM_FOR_S = 0.5, 3.0
+TRIM_EVERY_S, TRIM_FOR_S = 0.2, 3.0
 """How often freed memory is given back to the system, and for how long after somebody was cut off."""
 GROWTH_BYTES = 32 * 1024 * 1024
 """How much the process may grow before all connections are looked at."""

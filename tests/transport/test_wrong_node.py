@@ -62,7 +62,7 @@ def test_n15_a_link_that_reached_another_node_is_dialled_anew() -> None:
     with (
         closing(Relay(target=ports[2])) as relay,
         closing(node("b", ports[1], {})) as b,
-        closing(node("c", ports[2], {})) as c,
+        closing(node("c", ports[2], {})) as c,  # before a, whose relay connects to it only once
         closing(node("a", ports[0], {"b": relay.url})) as a,
     ):
         for _ in range(100):
