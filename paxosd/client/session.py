@@ -276,6 +276,8 @@ class Session:
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
             self._last_refusal = message.reason
         self._pacing.refused(message.reason, now)
+        if not self._attempts and not self._asked:
+            self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason is not Reason.OVERLOADED:  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
