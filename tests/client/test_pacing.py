@@ -6,7 +6,7 @@ from random import Random
 
 from paxosd.client.pacing import (
     OVERLOADED_BACKOFF_MAX_S,
-    OVERLOADED_FOR_S,
+    SERVED_MOST_S,
     SHARE_FIRST_BYTES,
     SHARE_LEAST_BYTES,
     SHARE_MOST_BYTES,
@@ -73,25 +73,32 @@ def test_clients_with_unlike_shares_come_to_have_alike_ones() -> None:
 
 def test_a_result_that_took_long_counts_like_a_refusal_once_for_all_that_was_under_way() -> None:
     paced = pacing()
+    paced.applied(0, QUICK_S, now=0.0)
     for now in (1.0, 1.1, 1.2):
-        paced.applied(1000, 2 * SLOW_S, now)
+        paced.applied(1000, 3 * SLOW_S, now)
     assert paced.share_bytes == SHARE_FIRST_BYTES // 2
 
-    paced.applied(1000, 2 * SLOW_S, now=1.0 + 2 * SLOW_S)
+    paced.applied(1000, 3 * SLOW_S, now=1.0 + 3 * SLOW_S)
     assert paced.share_bytes == SHARE_FIRST_BYTES // 4
 
 
-def test_an_overloaded_cluster_is_sent_only_what_it_can_do_in_time() -> None:
+def test_a_path_that_is_slow_by_itself_is_not_taken_for_a_queue() -> None:
     paced = pacing()
-    assert paced.has_time(deadline=0.001, now=0.0)  # nobody said that it has too much to do
-    paced.refused(Reason.OVERLOADED, now=0.0)
+    for number in range(300):
+        paced.applied(paced.share_bytes, 1.0, now=float(number))
 
+    assert paced.share_bytes > SHARE_FIRST_BYTES
+
+
+def test_whether_there_is_time_is_told_by_what_others_took() -> None:
+    paced = pacing()
     assert not paced.has_time(deadline=0.4, now=0.0)
     assert paced.has_time(deadline=0.6, now=0.0)
     for _ in range(10):
         paced.applied(1000, 0.9, now=0.0)
+
     assert not paced.has_time(deadline=1.5, now=0.0)
-    assert paced.has_time(deadline=OVERLOADED_FOR_S + 0.1, now=OVERLOADED_FOR_S)
+    assert paced.has_time(deadline=SERVED_MOST_S, now=0.0)
 
 
 def test_a_gap_is_answered_once_in_a_moment() -> None:
