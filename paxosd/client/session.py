@@ -23,6 +23,7 @@ from itertools import islice
 from random import Random
 
 from paxosd.client import verdicts
+from paxosd.client.batching import batches
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import PaxosError, WrongCluster
 from paxosd.client.gateways import Gateways
@@ -39,12 +40,9 @@ from paxosd.core.messages import (
     StatusReport,
     ToClient,
 )
-from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
 
-BATCH_COMMANDS_MAX = 4096
-BATCH_BYTES_MAX = CLIENT_FRAME_BYTES
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
 RESEND_FIRST_S = 0.5
@@ -121,7 +119,7 @@ class Session:
             if self._session == NO_SESSION:
                 self._open(out)
             else:
-                self._send_commands(out, now)
+                out += [self._sending(batch, now) for batch in batches(self._sendable(now))]
         for request, question in self._questions.items():
             if request not in self._asked and now >= question.not_before:
                 self._asked.add(request)
@@ -169,21 +167,6 @@ class Session:
         self._attempt += 1
         out.append(OpenSession(self._nonce, self._attempt))
 
-    def _send_commands(self, out: list[FromClient], now: Instant) -> None:
-        batch: list[Command] = []
-        size = 0
-        for command in self._sendable(now):
-            withdrawn = command.value is None
-            grown = size + len(command.value or b"")
-            full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
-            if batch and (full or withdrawn != (batch[0].value is None)):
-                out.append(self._sending(batch, now))
-                batch, grown = [], len(command.value or b"")
-            size = grown
-            batch.append(command)
-        if batch:
-            out.append(self._sending(batch, now))
-
     def _sendable(self, now: Instant) -> Iterator[Command]:
         """What may be sent now: again what has a number, then what waits, which gets its number here."""
         first = self._commands[0].seq if self._commands else self._next_seq
@@ -195,18 +178,24 @@ class Session:
                 self._fail_if_too_late(command, now)
             self._send_from = command.seq + 1
             yield command
-        while self._waiting:
-            command = self._waiting[0]
+        waiting, numbered = self._waiting, self._commands
+        begin = numbered[0].offset if numbered else self._offset
+        stop = begin + self._pacing.share_bytes
+        while waiting:
+            command = waiting[0]
             if self._held_back:
                 self._fail_if_too_late(command, now)
-            if not command.done and not self._has_share(self._offset, command):
-                self._held_back = len(self._waiting)
+            if command.error is None and begin < self._offset > stop - command.size:
+                self._held_back = len(waiting)
                 return
-            self._waiting.popleft()
-            self._held_back = max(0, self._held_back - 1)
-            if not command.done:
-                self._number(command)
-                self._send_from = self._next_seq
+            waiting.popleft()
+            if self._held_back:
+                self._held_back -= 1
+            if command.error is None:
+                command.seq, command.offset = self._next_seq, self._offset
+                self._next_seq = self._send_from = command.seq + 1
+                self._offset += command.size + COMMAND_BYTES
+                numbered.append(command)
                 yield command
 
     def _fail_if_too_late(self, command: Command, now: Instant) -> None:
@@ -214,12 +203,6 @@ class Session:
         is_full = self._last_refusal in (None, Reason.OVERLOADED) and self._pacing.is_served(now)
         if is_full and not self._pacing.has_time(command.deadline, now):
             self._fail(command, verdicts.overloaded())
-
-    def _number(self, command: Command) -> None:
-        command.seq, command.offset = self._next_seq, self._offset
-        self._next_seq += 1
-        self._offset += command.size + COMMAND_BYTES
-        self._commands.append(command)
 
     def _sending(self, batch: list[Command], now: Instant) -> Propose:
         self._attempt += 1
@@ -266,13 +249,12 @@ class Session:
             if not command.done:
                 command.receipt = Receipt(message.revision + offset, message.slot)
             command.settled = True
-        done, sent_at = 0, now
+        begin, last = self._commands[0].offset, None
         while self._commands and self._commands[0].settled:
-            command = self._commands.popleft()
-            self._bytes -= len(command.value or b"")
-            done, sent_at = done + command.size + COMMAND_BYTES, command.sent_at
-        if done:
-            self._pacing.applied(done, now - sent_at, now)
+            last = self._commands.popleft()
+            self._bytes -= len(last.value or b"")
+        if last is not None:
+            self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
         while self._attempts and next(iter(self._attempts.values()))[-1].settled:
             self._attempts.popitem(last=False)
         self._refusals = 0
