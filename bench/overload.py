@@ -32,8 +32,10 @@ from paxosd.core.messages import Applied, OpenSession, Propose, Refused, Session
 from paxosd.core.values import encode_body
 from tests.system.daemons import DaemonCluster
 
-SESSIONS = 2000
+SESSIONS = 400
 """How many batches of one process may wait for their answer; an open loop that finds none free says so."""
+SESSIONS_PER_CONNECTION = 8
+"""As many as a gateway gives to one connection at once."""
 PEAK_UNDER_WAY = 100
 """How many batches of one process are under way while the peak is measured."""
 UNANSWERED_AFTER_S = 5.0
@@ -65,14 +67,13 @@ class Tally:
 
 
 class Sessions:
-    """Many sessions over one connection, each with one batch under way at most."""
+    """Many sessions over many connections, each with one batch under way at most."""
 
     def __init__(self, url: str, digest: bytes, name: str, batch: int, value_bytes: int) -> None:
         self._codec = Codec(digest, name, 1, 1 << 24)
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.set(zmq.SNDHWM, 0)
-        self._socket.connect(url)
+        self._poller = zmq.Poller()
+        self._sockets = [self._connect(url) for _ in range(SESSIONS // SESSIONS_PER_CONNECTION)]
+        self._socket_of: dict[int, zmq.Socket[bytes]] = {}
         self._batch = batch
         self._body = encode_body([bytes(value_bytes)] * batch)
         self._next_seq: dict[int, int] = {}
@@ -81,37 +82,49 @@ class Sessions:
         self.waiting: dict[int, float] = {}
         self.tally = Tally()
 
-    def open(self, many: int) -> None:
-        """Open so many sessions; a wish that was refused or lost is told again."""
-        while len(self.free) < many:
-            for _ in range(min(many - len(self.free), 50)):
-                self._attempt += 1
-                self._send(OpenSession(time.monotonic_ns() | 1, self._attempt))
-            self.take(0.05)
+    def _connect(self, url: str) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        socket.set(zmq.LINGER, 0)
+        socket.set(zmq.SNDHWM, 0)
+        socket.connect(url)
+        self._poller.register(socket, zmq.POLLIN)
+        return socket
+
+    def open(self) -> None:
+        """Open all sessions; what a gateway refuses is asked for again."""
+        while len(self.free) < SESSIONS:
+            for socket in self._sockets:
+                for _ in range(SESSIONS_PER_CONNECTION - sum(known is socket for known in self._socket_of.values())):
+                    self._attempt += 1
+                    self._send(socket, OpenSession(time.monotonic_ns() | 1, self._attempt))
+            until = time.monotonic() + 1
+            while time.monotonic() < until and len(self.free) < SESSIONS:
+                self.take(0.05)
 
     def propose(self, now: float) -> None:
         session = self.free.popleft()
         self._attempt += 1
         first = self._next_seq[session]
-        self._send(Propose(session, self._attempt, first, first, self._batch, self._body))
+        self._send(self._socket_of[session], Propose(session, self._attempt, first, first, self._batch, self._body))
         self.waiting[session] = now
         self.tally.offered += 1
 
-    def _send(self, message: OpenSession | Propose) -> None:
-        self._socket.send(self._codec.frames([self._codec.pack(message)])[0])
+    def _send(self, socket: zmq.Socket[bytes], message: OpenSession | Propose) -> None:
+        socket.send(self._codec.frames([self._codec.pack(message)])[0])
 
     def take(self, wait_s: float) -> None:
         """Take what has come, after waiting so long for the first of it."""
-        if not self._socket.poll(int(wait_s * 1000)):
-            return
-        now = time.monotonic()
-        while True:
-            try:
-                frame = self._socket.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            for message in self._codec.from_gateway(frame).messages:
-                self._take(message, now)
+        for socket, _ in self._poller.poll(int(wait_s * 1000)):
+            now = time.monotonic()
+            while True:
+                try:
+                    frame = socket.recv(zmq.DONTWAIT)
+                except zmq.Again:
+                    break
+                for message in self._codec.from_gateway(frame).messages:
+                    if isinstance(message, SessionOpened):
+                        self._socket_of[message.session] = socket
+                    self._take(message, now)
 
     def _take(self, message: object, now: float) -> None:
         tally = self.tally
@@ -142,7 +155,7 @@ def wire_load(
 ) -> None:
     """One process. `phases` gives (seconds, batches a second; 0: as fast as they are answered), then None."""
     sessions = Sessions(url, digest, f"load-{number}", *shape)
-    sessions.open(SESSIONS)
+    sessions.open()
     results.put(Tally())
     while (phase := phases.get()) is not None:
         seconds, rate = phase

@@ -27,7 +27,7 @@ class Command:
         self.deadline = deadline
         self.seq = 0
         self.offset = 0  # how many bytes were proposed in this session before it
-        self.sent_at: Instant = 0.0  # for the first time, or again after all earlier sendings were refused
+        self.sent_at: Instant = 0.0  # the last time
         self.settled = False  # the log has its number, whatever the caller was told
         self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
         self.receipt: Receipt | None = None

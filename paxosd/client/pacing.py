@@ -7,8 +7,9 @@ has more under way again. (That is how TCP shares a line: Jacobson, "Congestion 
 Laws:
 1. However small the share, one batch may be under way.
 2. One refusal of many sendings that left together counts once. A result that took long counts like a refusal.
-3. Without a refusal the share doubles with each answer, up to everything; after one it grows by a frame for each share
+3. Without a refusal the share doubles with each answer, up to everything; after one it grows by a step for each share
    that is applied, so that clients come to have alike shares.
+4. What waits for its turn while others are served fails before its time is over, and unsent, if it would be late.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ BACKOFF_MAX_S = 0.3
 OVERLOADED_BACKOFF_MAX_S = 1.0
 GAP_EVERY_S = 0.1
 """How often a gap is answered by sending again."""
-OVERLOADED_FOR_S = 2.0
-"""For how long after its last refusal a cluster counts as overloaded."""
-SLOW_S = 0.4
-"""What takes longer stood in a queue: so much under way helps nobody."""
+SERVED_FOR_S = 2.0
+"""For how long after a result, or after a leader said that it is full, a cluster counts as one that works."""
+SLOW_S = 0.3
+"""What takes so much longer than twice the quickest stood in a queue: so much under way helps nobody."""
+FORGETS = 1.01
+"""How much longer the quickest seems with each answer, for a cluster may become slower."""
 SERVED_FIRST_S = 0.25
-"""What an overloaded cluster needs for a command, as long as it has not shown it."""
+"""How long a command takes, as long as none has shown it."""
 SERVED_MOST_S = 2.0
 """With so much time left a command is sent, however slow others were."""
 RISES, FALLS = 0.5, 0.05
@@ -53,32 +56,30 @@ class Pacing:
         """How many bytes may be under way."""
         self.served_s = SERVED_FIRST_S
         """How long commands took of late, from sending to result."""
+        self.quickest_s = SLOW_S / 2
+        """How long those took that had to wait for nobody."""
         self._random = random
         self._limited = False  # by a refusal or a loss, since the share was everything
         self._backoff_s = BACKOFF_FIRST_S
-        self._overloaded_until: Instant = 0.0
         self._served_until: Instant = 0.0
         self._slowed_until: Instant = 0.0  # what was sent before the share was halved is not news
         self._went_back_at: Instant = float("-inf")
 
-    def is_overloaded(self, now: Instant) -> bool:
-        """Whether the leader said lately that it has more to do than it can."""
-        return now < self._overloaded_until
-
     def is_served(self, now: Instant) -> bool:
         """Whether the cluster works lately, so that what is still not sent waits for its turn."""
-        return now < max(self._served_until, self._overloaded_until)
+        return now < self._served_until
 
     def has_time(self, deadline: Instant, now: Instant) -> bool:
         """Whether what is sent now can be done in time, as far as is known."""
-        return not self.is_overloaded(now) or deadline - now >= min(2 * self.served_s, SERVED_MOST_S)
+        return deadline - now >= min(2 * self.served_s, SERVED_MOST_S)
 
     def applied(self, size: int, took_s: float, now: Instant) -> None:
         """So many bytes are done; the last of them took so long."""
         self.served_s += (took_s - self.served_s) * (RISES if took_s > self.served_s else FALLS)
-        self._served_until = now + OVERLOADED_FOR_S
+        self.quickest_s = min(took_s, self.quickest_s * FORGETS)
+        self._served_until = now + SERVED_FOR_S
         self._backoff_s = BACKOFF_FIRST_S
-        if took_s > SLOW_S:
+        if took_s > SLOW_S + 2 * self.quickest_s:
             if now >= self._slowed_until:
                 self._slowed_until = now + took_s
                 self._halve()
@@ -89,7 +90,7 @@ class Pacing:
     def refused(self, reason: Reason, now: Instant) -> None:
         """A sending was refused."""
         if reason is Reason.OVERLOADED:
-            self._overloaded_until = now + OVERLOADED_FOR_S
+            self._served_until = now + SERVED_FOR_S
         if now < self.not_before:
             return
         self.not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s

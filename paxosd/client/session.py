@@ -1,11 +1,11 @@
 """What a client does, as a pure machine: commands in, messages out, answers in, results out.
 
 Laws:
-1. Commands are numbered 1, 2, 3 … and always sent in that order; whatever is sent again is sent from the first
-   one without a result. The cluster applies each number once, so sending again is always safe.
+1. Commands are numbered 1, 2, 3 … when they are first sent, and always sent in that order; whatever is sent again is
+   sent from the first one without a result. The cluster applies each number once, so sending again is always safe.
 2. A command counts as "not applied" only if every sending of it was refused by name (`attempt`), or there was none.
-3. A command that is given up keeps its number and goes on as a withdrawal: if nothing of it reached the log by
-   then, nothing ever will.
+3. A command that is given up after it was sent keeps its number and goes on as a withdrawal: if nothing of it reached
+   the log by then, nothing ever will.
 4. Who waits sleeps: after a `poll`, `next_deadline` is later than now. What is sent again in vain is sent less and
    less often, and less of it (`pacing.py`).
 5. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
@@ -23,6 +23,7 @@ from itertools import islice
 from random import Random
 
 from paxosd.client import verdicts
+from paxosd.client.batching import batches
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import PaxosError, WrongCluster
 from paxosd.client.gateways import Gateways
@@ -39,12 +40,9 @@ from paxosd.core.messages import (
     StatusReport,
     ToClient,
 )
-from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
 
-BATCH_COMMANDS_MAX = 4096
-BATCH_BYTES_MAX = CLIENT_FRAME_BYTES
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
 RESEND_FIRST_S = 0.5
@@ -64,8 +62,10 @@ class Session:
         self._nonce = 0
         self._attempt = 0
         self._commands: deque[Command] = deque()  # with numbers, in order, the first without a result in front
+        self._waiting: deque[Command] = deque()  # that were never sent, and have no numbers yet
+        self._held_back = 0  # so many of these, from the first one on, found no room when they could have been sent
         self._bytes = 0
-        self._offset = 0  # how many bytes were proposed, each command with what it costs besides
+        self._offset = 0  # how many bytes were ever numbered, each command with what it costs besides
         self._next_seq = 1
         self._send_from = 1  # commands from this number on are to be sent
         self._attempts: OrderedDict[int, list[Command]] = OrderedDict()  # sendings that may still be refused
@@ -89,11 +89,13 @@ class Session:
 
     @property
     def is_full(self) -> bool:
-        return len(self._commands) >= WINDOW_COMMANDS_MAX or self._bytes >= WINDOW_BYTES_MAX
+        return len(self._commands) + len(self._waiting) >= WINDOW_COMMANDS_MAX or self._bytes >= WINDOW_BYTES_MAX
 
     def propose(self, command: Command) -> None:
-        """Number a command; `poll` sends it."""
-        self._append(command)
+        """Take a command; `poll` sends it when its turn comes."""
+        assert command.value is not None
+        self._waiting.append(command)
+        self._bytes += len(command.value)
         self._expect(command)
 
     def ask(self, question: Question) -> None:
@@ -117,7 +119,7 @@ class Session:
             if self._session == NO_SESSION:
                 self._open(out)
             else:
-                self._send_commands(out, now)
+                out += [self._sending(batch, now) for batch in batches(self._sendable(now))]
         for request, question in self._questions.items():
             if request not in self._asked and now >= question.not_before:
                 self._asked.add(request)
@@ -144,16 +146,20 @@ class Session:
 
     def _has_to_send(self) -> bool:
         """Whether there are commands that wait for nothing but the end of a back-off."""
-        if not self._commands or self._expired:
+        while self._waiting and self._waiting[0].done:
+            self._waiting.popleft()
+        if self._expired:
             return False
         if self._session == NO_SESSION:
-            return not self._nonce
-        first = self._commands[0].seq
-        return self._send_from < self._next_seq and self._has_share(self._commands[max(0, self._send_from - first)])
+            return bool(self._waiting) and not self._nonce
+        if self._commands and self._send_from < self._next_seq:
+            command = self._commands[max(0, self._send_from - self._commands[0].seq)]
+            return self._has_share(command.offset, command)
+        return bool(self._waiting) and self._has_share(self._offset, self._waiting[0])
 
-    def _has_share(self, command: Command) -> bool:
+    def _has_share(self, offset: int, command: Command) -> bool:
         """Whether so much may be under way, up to this command."""
-        before = command.offset - self._commands[0].offset
+        before = offset - self._commands[0].offset if self._commands else 0
         return not before or before + command.size <= self._pacing.share_bytes
 
     def _open(self, out: list[FromClient]) -> None:
@@ -161,34 +167,48 @@ class Session:
         self._attempt += 1
         out.append(OpenSession(self._nonce, self._attempt))
 
-    def _send_commands(self, out: list[FromClient], now: Instant) -> None:
-        first = self._commands[0].seq
+    def _sendable(self, now: Instant) -> Iterator[Command]:
+        """What may be sent now: again what has a number, then what waits, which gets its number here."""
+        first = self._commands[0].seq if self._commands else self._next_seq
         self._send_from = max(self._send_from, first)
-        batch: list[Command] = []
-        size = 0
         for command in islice(self._commands, self._send_from - first, None):
-            if not self._has_share(command):
-                break
-            if not command.unaccounted and not self._pacing.has_time(command.deadline, now):
-                self._fail(command, verdicts.overloaded())
-            withdrawn = command.value is None
-            grown = size + len(command.value or b"")
-            full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
-            if batch and (full or withdrawn != (batch[0].value is None)):
-                out.append(self._sending(batch, now))
-                batch, grown = [], len(command.value or b"")
-            size = grown
-            batch.append(command)
+            if not self._has_share(command.offset, command):
+                return
+            if not command.unaccounted:
+                self._fail_if_too_late(command, now)
             self._send_from = command.seq + 1
-        if batch:
-            out.append(self._sending(batch, now))
+            yield command
+        waiting, numbered = self._waiting, self._commands
+        begin = numbered[0].offset if numbered else self._offset
+        stop = begin + self._pacing.share_bytes
+        while waiting:
+            command = waiting[0]
+            if self._held_back:
+                self._fail_if_too_late(command, now)
+            if command.error is None and begin < self._offset > stop - command.size:
+                self._held_back = len(waiting)
+                return
+            waiting.popleft()
+            if self._held_back:
+                self._held_back -= 1
+            if command.error is None:
+                command.seq, command.offset = self._next_seq, self._offset
+                self._next_seq = self._send_from = command.seq + 1
+                self._offset += command.size + COMMAND_BYTES
+                numbered.append(command)
+                yield command
+
+    def _fail_if_too_late(self, command: Command, now: Instant) -> None:
+        """What a full cluster refused, or had no turn for, is not sent if it would not be done in time."""
+        is_full = self._last_refusal in (None, Reason.OVERLOADED) and self._pacing.is_served(now)
+        if is_full and not self._pacing.has_time(command.deadline, now):
+            self._fail(command, verdicts.overloaded())
 
     def _sending(self, batch: list[Command], now: Instant) -> Propose:
         self._attempt += 1
         self._attempts[self._attempt] = batch
         for command in batch:
-            if not command.unaccounted:
-                command.sent_at = now
+            command.sent_at = now
             command.unaccounted += 1
         values = [command.value for command in batch if command.value is not None]
         body = encode_body(values) if values else b""
@@ -229,13 +249,12 @@ class Session:
             if not command.done:
                 command.receipt = Receipt(message.revision + offset, message.slot)
             command.settled = True
-        done, sent_at = 0, now
+        begin, last = self._commands[0].offset, None
         while self._commands and self._commands[0].settled:
-            command = self._commands.popleft()
-            self._bytes -= len(command.value or b"")
-            done, sent_at = done + command.size + COMMAND_BYTES, command.sent_at
-        if done:
-            self._pacing.applied(done, now - sent_at, now)
+            last = self._commands.popleft()
+            self._bytes -= len(last.value or b"")
+        if last is not None:
+            self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
         while self._attempts and next(iter(self._attempts.values()))[-1].settled:
             self._attempts.popitem(last=False)
         self._refusals = 0
@@ -243,17 +262,17 @@ class Session:
         self._progress(now)
 
     def _progress(self, now: Instant) -> None:
-        self._resend_s = RESEND_FIRST_S
+        self._resend_s = min(max(RESEND_FIRST_S, 3 * self._pacing.quickest_s), RESEND_MAX_S)
         self._expect_answer(now, self._resend_s)
 
     def _expect_answer(self, now: Instant, within_s: float) -> None:
         """If anything is asked, ask it again unless there is an answer by then."""
-        waiting = self._commands or self._questions
+        waiting = self._commands or self._nonce or self._questions
         self._resend_at = now + within_s + self._held_s() if waiting else None
 
     def _held_s(self) -> float:
         """How long silence means nothing, because gateways hold our questions until there is something new."""
-        if self._commands:
+        if self._commands or self._nonce:
             return 0.0
         return min((question.held_s for question in self._questions.values()), default=0.0)
 
@@ -276,6 +295,8 @@ class Session:
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
             self._last_refusal = message.reason
         self._pacing.refused(message.reason, now)
+        if not self._attempts and not self._asked:
+            self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason is not Reason.OVERLOADED:  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
@@ -310,25 +331,10 @@ class Session:
             if command.unaccounted:
                 self._fail(command, verdicts.expired())
         self._session, self._expired = NO_SESSION, False
-        self._renumber()
-
-    def _renumber(self) -> None:
-        """Without a session no number was used: count from 1 again, without what was withdrawn."""
-        kept = [command for command in self._commands if command.value is not None]
+        self._waiting.extendleft(reversed([command for command in self._commands if not command.done]))
         self._commands.clear()
         self._attempts.clear()
-        self._bytes, self._next_seq, self._send_from = 0, 1, 1
-        for command in kept:
-            self._append(command)
-
-    def _append(self, command: Command) -> None:
-        assert command.value is not None
-        command.seq = self._next_seq
-        self._next_seq += 1
-        command.offset = self._offset
-        self._offset += command.size + COMMAND_BYTES
-        self._commands.append(command)
-        self._bytes += len(command.value)
+        self._next_seq, self._send_from, self._held_back = 1, 1, 0
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
         if not message.refused:
@@ -416,8 +422,6 @@ class Session:
                 self._questions.pop(pending.message.request, None)
                 self._asked.discard(pending.message.request)
                 pending.error = verdicts.of_question(self._last_refusal, self._gateways)
-        if self._session == NO_SESSION and any(command.value is None for command in self._commands):
-            self._renumber()
 
     def _fail(self, command: Command, error: PaxosError) -> None:
         if not command.done:
@@ -428,7 +432,7 @@ class Session:
 
     def close(self, kind: type[PaxosError], why: str) -> None:
         """Fail whatever is not done, with an error of this kind."""
-        for command in self._commands:
+        for command in (*self._commands, *self._waiting):
             if not command.done:
                 became = "unknown: it may have been applied, or not" if command.unaccounted else "not applied"
                 command.error = kind(f"{became}; {why}")

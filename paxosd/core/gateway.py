@@ -102,6 +102,7 @@ class Gateway(Agent):
         self._replicated = replicated
         self._ballot: Ballot = NO_BALLOT
         self._leader_heard_at: Instant | None = None
+        self._listened_at: Instant = 0.0  # by then, all that had come was taken in
         self._clients = Addresses(limits.sessions_max)  # by session
         self._openings = Openings(node_id)
         self._strangers = Strangers()
@@ -157,6 +158,7 @@ class Gateway(Agent):
                 self._read_asked_of = None  # the question or its answer is lost; ask again in this tick
 
     def tick(self, now: Instant) -> None:
+        self._listened_at = now
         super().tick(now)
         self._readers.begin_turn()
         self._pages.begin_turn()
@@ -192,7 +194,9 @@ class Gateway(Agent):
     def _leader(self, now: Instant) -> NodeId | None:
         """Who leads, as far as is known here; None: nobody was heard for an election timeout."""
         heard_at = self._leader_heard_at
-        return None if heard_at is None or now - heard_at > self._timing.election_s else self._ballot.proposer
+        # What the leader said during a long turn of ours is taken in with this turn, maybe behind this very frame.
+        is_silent = heard_at is None or self._listened_at - heard_at > self._timing.election_s
+        return None if is_silent else self._ballot.proposer
 
     def _hint(self, now: Instant) -> str:
         """Where a client would be beside the leader; empty if it is, or if the leader serves no clients."""

@@ -36,7 +36,7 @@ PENDING_LEAST_BYTES = 2 * 1024 * 1024
 """How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
 nobody knows yet."""
 
-PROPOSED_PER_TURN_BYTES_MAX = 1024 * 1024
+PROPOSED_PER_TURN_BYTES_MAX = 512 * 1024
 """How many bytes of values a leader puts into slots in one turn before it serves its peers again; one always."""
 
 

@@ -58,7 +58,7 @@ class Proposer(Candidate):
         self._limits = limits
         self._phase2: PhaseTwo | None = None
         self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
-        self._intake = Intake(limits.pending_bytes_max, limits.value_bytes_max)
+        self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
         self._reads = ReadRounds(self._quorum)
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
         self._sequence = 0

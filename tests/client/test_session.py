@@ -697,3 +697,68 @@ def test_l12_whatever_is_lost_late_or_refused_every_verdict_is_true(seed: int, s
             assert log[command.receipt.revision - 1] == value
         elif command.error is not None and command.error.outcome == "not_applied":
             assert value not in log
+
+
+# ---- a full cluster --------------------------------------------------------------------------
+
+
+def refused_by_a_full_leader(bench: Bench) -> list[Propose]:
+    """What it sends next, all of which is refused."""
+    sent = bench.proposals()
+    for sending in sent:
+        bench.refuse(sending, Reason.OVERLOADED)
+    return sent
+
+
+def test_o01_a_full_cluster_is_sent_less_and_less_and_nobody_is_left_for_it() -> None:
+    bench = opened()
+    for _ in range(200):
+        bench.propose(bytes(10_000))
+    before = bench.session.gateway
+    sizes = []
+    for _ in range(20):
+        sizes.append(sum(len(sending.body) for sending in refused_by_a_full_leader(bench)))
+        bench.later(1.1)
+
+    assert sizes[0] > 10 * sizes[-1]
+    assert 0 < sizes[-1] < 20_000
+    assert bench.session.gateway == before  # all gateways ask the same leader
+
+
+def test_o01_what_is_given_up_does_not_send_everything_behind_it_again() -> None:
+    bench = opened()
+    for number in range(100):
+        bench.propose(timeout_s=0.1 + number / 1000)
+    for _ in range(50):
+        bench.propose()
+    bench.proposals()
+    sent = 0
+    for _ in range(200):
+        bench.later(0.001)
+        sent += len(bench.proposals())
+
+    assert sent == 0  # it is on its way; if it was lost, so was what is behind it, and that is noticed
+
+
+def test_o01_with_too_little_time_left_a_full_cluster_is_not_asked_once_more() -> None:
+    bench = opened()
+    late, patient = bench.propose(timeout_s=0.3), bench.propose()
+    refused_by_a_full_leader(bench)
+    bench.later(0.05)
+    (withdrawal, sending) = bench.proposals()
+
+    assert isinstance(late.error, Overloaded)
+    assert late.error.outcome == "not_applied"
+    assert (withdrawal.body, sending.first_seq) == (b"", withdrawal.first_seq + 1)
+    assert not patient.done
+
+
+def test_what_had_no_turn_in_time_while_others_were_served_is_overloaded() -> None:
+    bench = opened()
+    bench.propose(bytes(600_000))
+    waits = bench.propose(bytes(600_000), timeout_s=0.3)
+    assert len(bench.proposals()) == 1  # the share is used up
+    bench.later(0.31)
+    bench.poll()
+
+    assert isinstance(waits.error, Overloaded)

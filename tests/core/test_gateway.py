@@ -794,3 +794,14 @@ def test_a_status_without_a_leader_names_none() -> None:
 
     assert desk.take_one(StatusReport).leader == ""
     desk.set_aside()
+
+
+def test_after_a_long_turn_of_its_own_a_gateway_does_not_take_the_leader_for_silent() -> None:
+    desk = Desk()
+    desk.now += 3 * T
+    desk.deliver(ME, propose(b"a"))  # the leader's heartbeats are behind it, in the same turn
+
+    assert len(desk.take(Forward)) == 1
+    desk.deliver(ME, propose(b"b", seq=2))
+    desk.expect_sent(ME, refusal(propose(b"b", seq=2), Reason.NO_LEADER))
+    desk.expect_silence()

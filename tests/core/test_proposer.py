@@ -17,6 +17,7 @@ from paxosd.core.messages import (
     PreVoteReply,
     Promise,
     Resign,
+    Watermark,
 )
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
@@ -472,3 +473,65 @@ def test_a_round_on_disk_above_which_none_fits_is_reported_and_no_campaign_begin
     assert [event.name for event in stage.events] == ["rounds.exhausted"]
     stage.events.clear()
     stage.expect_silence()
+
+
+# ---- our own pauses --------------------------------------------------------------------------
+
+
+def pause(stage: Stage[Proposer], seconds: float) -> None:
+    """The process stands still; what came meanwhile waits."""
+    stage.now += seconds
+
+
+def test_what_a_leader_tells_the_acceptor_beside_us_shows_that_it_leads() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(THEIRS))
+    for slot in range(1, 50):
+        stage.wait(T * 0.9)
+        stage.deliver("p2", Accept(THEIRS, slot, noop(), slot), Watermark(THEIRS, slot))
+
+    stage.expect_silence()
+    assert phase(stage) is Phase.FOLLOWING
+
+
+def test_the_word_of_somebody_who_does_not_lead_is_no_sign_of_life() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(THEIRS))
+    stage.wait(T * 0.9)
+    stage.deliver("p3", Accept(Ballot(4, "p3"), 1, noop(), 1), Accept(THEIRS, 1, noop(), 1))
+    stage.wait(T * 0.61)
+
+    assert stage.take(PreVote)
+
+
+def test_after_a_pause_of_its_own_it_listens_before_it_campaigns() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(THEIRS))
+    pause(stage, 3 * T)
+    stage.turn()
+    stage.expect_silence()  # the leader's word may be the next frame
+    stage.deliver("p2", heartbeat(THEIRS))
+    stage.wait(T * 0.9)
+
+    stage.expect_silence()
+    assert phase(stage) is Phase.FOLLOWING
+
+
+def test_after_a_pause_of_its_own_it_campaigns_if_there_is_nothing_to_hear() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(THEIRS))
+    pause(stage, 3 * T)
+    stage.turn()
+    stage.wait(2 * TIMING.heartbeat_s)
+
+    assert len(stage.take(PreVote)) == 3
+
+
+def test_pauses_again_and_again_do_not_keep_it_from_campaigning() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(THEIRS))
+    for _ in range(2):
+        pause(stage, 3 * T)
+        stage.turn()
+
+    assert len(stage.take(PreVote)) == 3

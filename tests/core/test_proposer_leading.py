@@ -22,6 +22,7 @@ from paxosd.core.messages import (
     Reason,
     Watermark,
 )
+from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
@@ -430,3 +431,40 @@ def test_a_pre_vote_that_comes_while_it_leads_does_not_move_its_watermark() -> N
 
     assert stage.agent.watermark == FIRST_SLOT
     assert stage.take(PreVote) == []
+
+
+# ---- our own pauses, and long turns ----------------------------------------------------------
+
+
+def test_a_leader_that_stood_still_hears_its_quorum_before_it_judges_it() -> None:
+    stage = proposer()
+    ballot = lead(stage)
+    stage.now += 3 * T
+    stage.turn()
+    assert stage.agent.leading
+    for acceptor in ("a1", "a2"):
+        stage.deliver(acceptor, HeartbeatReply(ballot, stage.agent._sequence))
+    stage.wait(T * 0.9)
+    assert stage.agent.leading
+
+    stage.now += 3 * T
+    stage.turn()
+    stage.wait(2 * TIMING.heartbeat_s)
+    assert not stage.agent.leading
+    stage.set_aside()
+
+
+def test_a_turn_proposes_so_many_bytes_and_the_next_one_goes_on() -> None:
+    megabyte = 1024 * 1024
+    limits = Limits(value_bytes_max=megabyte // 2, window_bytes_max=8 * megabyte)
+    stage = proposer(limits=limits)
+    lead(stage)
+    for seq in range(1, 7):
+        stage.agent.receive("l1", forward(seq, size=400_000), stage.now)
+    stage.turn()
+
+    assert len(stage.take(Accept, "a1")) == 2
+    assert stage.agent.next_deadline() == stage.now
+    stage.turn()
+    assert len(stage.take(Accept, "a1")) > 0
+    stage.set_aside()
