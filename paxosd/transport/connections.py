@@ -14,8 +14,10 @@ Laws:
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +70,10 @@ class Handle:
 
     @contextmanager
     def _on(self, fd: int) -> Iterator[socket.socket]:
+        # Only sockets are duplicated: closing any duplicate of a file gives up all locks that this process holds on it
+        # (fcntl(2)), and those on the database must stay.
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
         try:
             os.dup2(fd, self._socket.fileno(), inheritable=False)
             yield self._socket
