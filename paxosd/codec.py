@@ -24,6 +24,7 @@ from typing import Any, get_args
 import msgpack
 
 import paxosd.core.messages as m
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, NodeId, Vote
 from paxosd.excerpts import excerpt
 from paxosd.frame_shape import require_shallow, require_whole
@@ -131,8 +132,8 @@ def _entry(value: Any) -> Entry:
     return Entry(_number(revision), _number(slot), _data(held))
 
 
-def _reason(value: Any) -> m.Reason:
-    return m.Reason(_number(value))
+def _reason(value: Any) -> Reason:
+    return Reason(_number(value))
 
 
 def _many(check: Check) -> Check:

@@ -28,6 +28,7 @@ from paxosd.codec import (
 from paxosd.config_values import NAME
 from paxosd.core import messages as m
 from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Vote
 
 DIGEST = b"12345678"
@@ -87,7 +88,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
         "96100105049193039207a27031c4017609",
     ),
     (m.Forward(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97110501020301c404626f6479"),
-    (m.ForwardRefused(session=5, attempt=1, first_seq=3, count=1, reason=m.Reason.NOT_LEADER), "96120501030102"),
+    (m.ForwardRefused(session=5, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), "96120501030102"),
     (m.ReadIndex(request=6), "921306"),
     (m.ReadIndexReply(request=6, applied=0), "93140600"),
     (m.Ping(sequence=1), "921501"),
@@ -101,7 +102,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.Propose(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97420501020301c404626f6479"),
     (m.Applied(session=5, first_seq=3, count=1, revision=9, slot=4, hint=""), "97430503010904a0"),
     (
-        m.Refused(session=5, attempt=1, first_seq=3, count=1, reason=m.Reason.GAP, expected=2, hint=""),
+        m.Refused(session=5, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
         "9844050103010702a0",
     ),
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
@@ -202,7 +203,7 @@ STATUS = st.builds(
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
-    "Reason": st.sampled_from(m.Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
+    "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
     "tuple[Entry, ...]": st.lists(ENTRY, max_size=5).map(tuple),
     "tuple[NodeStatus, ...]": st.lists(STATUS, max_size=5).map(tuple),

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from random import Random
 
-from paxosd.core.messages import Reason
 from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant
 
 SHARE_FIRST_BYTES = 2 * CLIENT_FRAME_BYTES

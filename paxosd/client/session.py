@@ -34,12 +34,12 @@ from paxosd.core.messages import (
     LogPage,
     OpenSession,
     Propose,
-    Reason,
     Refused,
     SessionOpened,
     StatusReport,
     ToClient,
 )
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
 

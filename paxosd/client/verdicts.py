@@ -18,7 +18,7 @@ from paxosd.client.errors import (
     Unavailable,
 )
 from paxosd.client.gateways import Gateways
-from paxosd.core.messages import Reason
+from paxosd.core.reasons import Reason
 from paxosd.transport.shortage import thread_shortage
 
 _NOBODY_LEADS = (

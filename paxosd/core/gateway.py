@@ -37,7 +37,6 @@ from paxosd.core.messages import (
     ReadIndex,
     ReadIndexReply,
     ReadLog,
-    Reason,
     Refused,
     Resign,
     SessionOpened,
@@ -47,6 +46,7 @@ from paxosd.core.openings import Openings
 from paxosd.core.options import Limits, Timing
 from paxosd.core.pages import Pages, ReadableLog
 from paxosd.core.readers import Asked, Readers
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
 from paxosd.core.refusing import Refusing
 from paxosd.core.repetitions import Repetitions

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeAlias
 
-from paxosd.core.messages import Forward, Reason
+from paxosd.core.messages import Forward
 from paxosd.core.options import PENDING_LEAST_BYTES
+from paxosd.core.reasons import Reason
 from paxosd.core.room import Room
 from paxosd.core.types import Instant, NodeId, SessionId, Slot
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch

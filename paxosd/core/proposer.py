@@ -32,7 +32,6 @@ from paxosd.core.messages import (
     ProposerInbound,
     ReadIndex,
     ReadIndexReply,
-    Reason,
     Resign,
     Watermark,
 )
@@ -40,6 +39,7 @@ from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
+from paxosd.core.reasons import Reason
 from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
 

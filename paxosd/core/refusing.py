@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from paxosd.core.messages import Reason
 from paxosd.core.options import REFUSES_S
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION
 

@@ -21,10 +21,10 @@ from paxosd.core.messages import (
     Prepare,
     Promise,
     ReadIndexReply,
-    Reason,
     Refused,
     Resign,
 )
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Record, Voted
 from paxosd.core.types import Ballot, NodeId, SessionId, Slot
 from paxosd.core.values import is_noop

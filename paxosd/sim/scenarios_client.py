@@ -17,10 +17,10 @@ from paxosd.core.messages import (
     Propose,
     ReadIndexReply,
     ReadLog,
-    Reason,
     Refused,
     SessionOpened,
 )
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned
 from paxosd.core.types import NodeId, SessionId
 from paxosd.core.values import encode_body

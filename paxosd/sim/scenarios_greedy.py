@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from paxosd.core.messages import (
-    Accept,
-    Applied,
-    Chosen,
-    Fetched,
-    FetchedVotes,
-    Forward,
-    LogPage,
-    ReadLog,
-    Reason,
-    Refused,
-)
+from paxosd.core.messages import Accept, Applied, Chosen, Fetched, FetchedVotes, Forward, LogPage, ReadLog, Refused
 from paxosd.core.readers import READERS_PER_CLIENT_MAX
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Revision
 from paxosd.sim.scenarios_client import ask, open_session, raw_propose, raw_value, refusal
 from paxosd.sim.scenarios_props import Report

@@ -15,9 +15,9 @@ from paxosd.core.messages import (
     PreVoteReply,
     Promise,
     Propose,
-    Reason,
     Refused,
 )
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Voted
 from paxosd.core.types import Ballot
 from paxosd.sim.scenarios_props import Catch, Caught, Report

@@ -14,9 +14,10 @@ import pytest
 from paxosd.client.calls import Command
 from paxosd.client.session import Session
 from paxosd.core.intake import Intake
-from paxosd.core.messages import Applied, Forward, FromClient, OpenSession, Propose, Reason, Refused, SessionOpened
+from paxosd.core.messages import Applied, Forward, FromClient, OpenSession, Propose, Refused, SessionOpened
 from paxosd.core.messages import ToClient as Answer
 from paxosd.core.options import Limits
+from paxosd.core.reasons import Reason
 from paxosd.core.refusing import Refusing
 from paxosd.core.values import Batch
 

@@ -13,7 +13,7 @@ from paxosd.client.pacing import (
     SLOW_S,
     Pacing,
 )
-from paxosd.core.messages import Reason
+from paxosd.core.reasons import Reason
 
 QUICK_S = 0.01
 

@@ -30,11 +30,11 @@ from paxosd.core.messages import (
     OpenSession,
     Propose,
     ReadLog,
-    Reason,
     Refused,
     SessionOpened,
     ToClient,
 )
+from paxosd.core.reasons import Reason
 from paxosd.core.values import Batch, encode_value
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log

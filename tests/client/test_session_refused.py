@@ -6,7 +6,8 @@ import pytest
 
 from paxosd.client.calls import Question
 from paxosd.client.errors import NoQuorum, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
-from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Reason, Refused
+from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Refused
+from paxosd.core.reasons import Reason
 from tests.client.test_session import FAR, GATEWAYS, Bench, opened
 
 

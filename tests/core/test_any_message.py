@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from paxosd.core import messages
 from paxosd.core.messages import FromClient, FromPeer, Message
+from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_BALLOT, Ballot, Source, Vote
 from paxosd.core.values import encode_body
 from tests.core.helpers import REPLICAS, always_the_same, noop, value
@@ -25,7 +26,7 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.sampled_from(sorted(REPLICAS)),
     bytes: st.one_of(values, st.sampled_from([b"", encode_body([b"a"]), encode_body([b"a", b"b"]), b"nonsense"])),
     Ballot: ballots,
-    messages.Reason: st.sampled_from(list(messages.Reason)),
+    Reason: st.sampled_from(list(Reason)),
     tuple[bytes, ...]: st.lists(values, max_size=3).map(tuple),
     tuple[Vote, ...]: st.lists(votes, max_size=3).map(tuple),
 }

@@ -18,21 +18,11 @@ from paxosd.core.acceptor import Acceptor
 from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
-from paxosd.core.messages import (
-    Accept,
-    Chosen,
-    FetchVotes,
-    Forward,
-    LogPage,
-    Message,
-    Prepare,
-    Propose,
-    Reason,
-    Refused,
-)
+from paxosd.core.messages import Accept, Chosen, FetchVotes, Forward, LogPage, Message, Prepare, Propose, Refused
 from paxosd.core.options import BODY_TABLE_BYTES_MAX, CLIENT_FRAME_BYTES, Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Promised, Told, Voted
 from paxosd.core.types import Ballot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value

@@ -23,7 +23,6 @@ from paxosd.core.messages import (
     ReadIndex,
     ReadIndexReply,
     ReadLog,
-    Reason,
     Refused,
     Resign,
     SessionOpened,
@@ -32,6 +31,7 @@ from paxosd.core.messages import (
 from paxosd.core.openings import PER_CLIENT_BURST
 from paxosd.core.pages import BYTES_PER_TURN_MAX, SLOT_BYTES
 from paxosd.core.readers import HELD_S_MAX, REFUSED_AFTER_S
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
 from paxosd.machine.ledger import OWNER_BYTES_MAX

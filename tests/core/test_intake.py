@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paxosd.core.intake import HELD_BYTES, Intake
-from paxosd.core.messages import Forward, Reason
+from paxosd.core.messages import Forward
+from paxosd.core.reasons import Reason
 from paxosd.core.types import SessionId
 from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
 from tests.core.helpers import NOON as NOW

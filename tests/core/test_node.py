@@ -27,13 +27,13 @@ from paxosd.core.messages import (
     PreVote,
     PreVoteReply,
     Propose,
-    Reason,
     Refused,
     Resign,
     SessionOpened,
 )
 from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, Outcome
 from paxosd.core.values import encode_body

@@ -18,9 +18,9 @@ from paxosd.core.messages import (
     PreVoteReply,
     ReadIndex,
     ReadIndexReply,
-    Reason,
 )
 from paxosd.core.quorum import Quorum
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Outcome
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
 from paxosd.machine.ledger import Ledger

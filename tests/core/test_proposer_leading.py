@@ -19,12 +19,12 @@ from paxosd.core.messages import (
     Nack,
     PreVote,
     PreVoteReply,
-    Reason,
     Watermark,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
+from paxosd.core.reasons import Reason
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
 from paxosd.core.values import Batch, encode_body, encode_value, is_noop
 from tests.core.helpers import (

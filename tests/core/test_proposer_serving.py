@@ -17,12 +17,12 @@ from paxosd.core.messages import (
     Nack,
     ReadIndex,
     ReadIndexReply,
-    Reason,
     Resign,
     Watermark,
 )
 from paxosd.core.plausible import LOG_TIME_MAX_MS
 from paxosd.core.proposer import Proposer
+from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, NodeId, Vote
 from paxosd.core.values import stamp_ms
 from tests.core.helpers import (

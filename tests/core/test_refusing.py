@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from paxosd.core.messages import Reason
 from paxosd.core.options import REFUSES_S
+from paxosd.core.reasons import Reason
 from paxosd.core.refusing import REMEMBERED_S, SESSIONS_MAX, Refusing
 from paxosd.core.values import NO_SESSION
 

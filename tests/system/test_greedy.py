@@ -9,8 +9,9 @@ from pathlib import Path
 import zmq
 
 from paxosd.codec import NO_DIGEST, Codec
-from paxosd.core.messages import FromClient, Message, OpenSession, Propose, Reason, Refused, SessionOpened
+from paxosd.core.messages import FromClient, Message, OpenSession, Propose, Refused, SessionOpened
 from paxosd.core.openings import PER_CLIENT_BURST
+from paxosd.core.reasons import Reason
 from paxosd.core.values import encode_body
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite import SQLiteStore

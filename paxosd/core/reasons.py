@@ -1,0 +1,24 @@
+"""Why something was refused: the words that nodes and clients tell each other instead of a result."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """Why a command or a read was refused. All but `GAP` mean of a named attempt: it did not reach the log."""
+
+    NO_LEADER = 1
+    NOT_LEADER = 2
+    OVERLOADED = 3
+    TOO_LARGE = 4
+    MALFORMED = 5
+    STOPPING = 6
+    GAP = 7
+    """An earlier command of the session is missing; send again from `expected`."""
+    SESSION_UNKNOWN = 8
+    """The session is not in the log: it was forgotten with the results that it had, for it was unused for longest or
+    never acknowledged; or it was never opened in this log."""
+    BEHIND = 9
+    """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
+    Ask again, or elsewhere."""
