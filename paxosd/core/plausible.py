@@ -7,10 +7,10 @@ would leave no higher number for anybody. So a claim is taken up to a ceiling an
    `RISE_EVERY_S`, and is then looked at again. It never falls.
 2. So nobody honest is locked out for ever. Whoever was down, or is new, while the others went on to n times `reach`
    hears that number again and again (heartbeats and pre-votes never end) and follows in n times `RISE_EVERY_S`. What
-   wrong members lift in an hour, honest ones follow within an hour; what honest ones do in years is less than one
-   `reach`.
-3. So nothing comes near the end of what a message can carry. For rounds that takes 68 years, for slots 8 years of
-   uninterrupted lies, and `ROUND_MAX` and `SLOT_MAX` are refused even then, so that adding to a number is safe.
+   wrong members lift in an hour, honest ones follow within an hour, and what honest ones did in an hour takes a
+   minute.
+3. So nothing comes near the end of what a message can carry. That would take thousands of years of uninterrupted
+   lies, and `ROUND_MAX` and `SLOT_MAX` are refused even then, so that adding to a number is safe.
 4. A ceiling is kept in memory alone, and every node judges for itself. Two nodes that judge differently lose
    messages to each other, which is always allowed: a refused message is a lost one. A refusal never changes what a
    node promised or voted for.
@@ -33,18 +33,18 @@ from paxosd.core.types import FIRST_SLOT, Instant, Slot
 RISE_EVERY_S = 1.0
 """How often a ceiling may rise. One step is far more than honest nodes need in this time."""
 
-ROUND_REACH = 2**32
-"""Rounds. With two elections a second it lasts for 68 years."""
+ROUND_REACH = 2**16
+"""Rounds. Two elections a second take nine hours for so many."""
 ROUND_MAX = 2**63 - 2**32
 """No round above is taken, so that the next ones still fit a message and a row of the store."""
 
-SLOT_REACH = 2**32
-"""Slots. A node that was down for a day at 40,000 slots a second lacks fewer."""
+SLOT_REACH = 2**19
+"""Slots. Whoever was down for an hour at 5,000 slots a second hears of the others after 35 seconds."""
 SLOT_MAX = 2**60
 """No slot above is taken, and what the own disk holds above is passed over."""
 
-LOG_TIME_REACH_MS = 2**36
-"""Milliseconds: two years. Log time goes on while a cluster works, and a node may be down for long."""
+LOG_TIME_REACH_MS = 2**32
+"""Milliseconds: seven weeks. Log time goes on while a cluster works, and a node may be down for long."""
 LOG_TIME_MAX_MS = 2**53
 """No stamp that is taken for true is above this, so that adding to it never leaves what a message can carry."""
 
