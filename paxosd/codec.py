@@ -37,6 +37,8 @@ INTEGER_MAX = 2**63 - 1
 ARRAY_ITEMS_MAX = 65536
 CLIENT_MESSAGES_MAX = 64
 """How many messages a gateway takes in one frame of a client: so many can be handled before others have their turn."""
+PEER_MESSAGES_MAX = 1024
+"""How many messages one frame between nodes holds: 5 ms of work. There may be 65,536 rows in each."""
 HEADER_BYTES_MAX = 128
 """More than the envelope around the messages of a frame ever takes."""
 NO_DIGEST = b""
@@ -267,7 +269,7 @@ class Codec:
         """These messages in as few frames as the limits allow; no messages make one empty frame.
 
         `frame_bytes_max`: a smaller limit than our own, which only a message that is larger by itself exceeds.
-        `messages_max`: of one frame; `CLIENT_MESSAGES_MAX` for a client.
+        `messages_max`: of one frame; `CLIENT_MESSAGES_MAX` from a client, `PEER_MESSAGES_MAX` between nodes.
         """
         room = (frame_bytes_max or self.frame_bytes_max) - HEADER_BYTES_MAX
         frames: list[bytes] = []
@@ -289,7 +291,7 @@ class Codec:
 
     def from_peer(self, frame: bytes) -> Envelope:
         """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
-        return self._decode(frame, _FROM_PEER, (self._digest,), ARRAY_ITEMS_MAX)
+        return self._decode(frame, _FROM_PEER, (self._digest,), PEER_MESSAGES_MAX)
 
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""

@@ -7,12 +7,15 @@ Laws:
    comes after all others had theirs.
 2. Warnings fade. One mistake costs nothing; who goes on is cut off.
 3. What is remembered about strangers is bounded; forgetting one of them forgives it.
+4. A peer's connection has a share of a turn, too, far above what an honest one sends. What comes beyond it is dropped,
+   not left to wait: peers expect losses, and heartbeats of others must not queue behind a flood.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence, Sized
 
+from paxosd.core.messages import Fetched, FetchedVotes, Message, Promise
 from paxosd.core.types import ClientAddress, Instant
 
 CLIENT_WORK_PER_TURN_MAX = 128
@@ -22,6 +25,9 @@ WORK_PER_TURN_MAX = 1024
 """How many units a turn does for all clients: about 15 ms, so that peers and timers do not wait longer."""
 BYTES_PER_UNIT = 8 * 1024
 """A frame is one unit of work, and so is each message after its first, and so are so many of its bytes."""
+PEER_WORK_PER_TURN_MAX = 4096
+"""How many messages, and rows of pages, a turn takes in from one connection of a peer: about 20 ms. A gateway forwards
+a few hundred in a turn of its own."""
 
 WARNINGS_MAX = 20
 """Who was warned more often, and as fast as this fades, is cut off."""
@@ -29,6 +35,32 @@ WARNING_FADES_S = 1.0
 """How long it takes until one warning is forgotten."""
 WARNED_MAX = 4096
 """How many connections with warnings are remembered."""
+
+
+_PAGES = (Fetched, FetchedVotes, Promise)
+
+
+def _rows_of(page: Fetched | FetchedVotes | Promise) -> Sized:
+    return page.values if isinstance(page, Fetched) else page.votes
+
+
+class PeerShares:
+    """What connections of peers have had of this turn, in messages and rows."""
+
+    def __init__(self) -> None:
+        self._had: dict[Hashable, int] = {}
+
+    def begin_turn(self) -> None:
+        self._had.clear()
+
+    def has_more(self, connection: Hashable) -> bool:
+        """Whether this turn takes in one more frame of this connection; at least one."""
+        return self._had.get(connection, 0) < PEER_WORK_PER_TURN_MAX
+
+    def take(self, connection: Hashable, messages: Sequence[Message], unknown: int = 0) -> None:
+        """These came in one frame, and so many that this version does not know."""
+        rows = sum(len(_rows_of(message)) for message in messages if isinstance(message, _PAGES))
+        self._had[connection] = self._had.get(connection, 0) + len(messages) + unknown + rows
 
 
 class Shares:

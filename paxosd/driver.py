@@ -6,7 +6,7 @@ Laws:
 1. Records are durable before any message that claims them leaves: one commit a turn, then the messages.
 2. A value is applied, and its clients answered, after the commit of the turn that handed it on.
 3. Bytes from outside never end the process: they are decoded, or counted and dropped. Who goes on sending what is
-   none is cut off, and no client has more than its share of a turn (`conduct.py`).
+   none is cut off, and nobody has more than a share of a turn (`conduct.py`).
 4. A storage error or a broken invariant does: nothing is sent after it.
 5. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
 """
@@ -18,8 +18,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from paxosd.codec import Codec, Envelope, ForeignFrame, MalformedFrame
-from paxosd.conduct import Shares, Warnings
+from paxosd.codec import PEER_MESSAGES_MAX, Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.conduct import PeerShares, Shares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
 from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
@@ -82,6 +82,7 @@ class Driver:
         self._life = life or OwnLife(0, 0)
         self._warned_at: dict[str, Instant] = {}
         self._shares = Shares()
+        self._peer_shares = PeerShares()
         self._warnings = Warnings()
         self._held_over: list[Inbound] = []  # one frame of a client that had its share of the last turn, or none
 
@@ -120,11 +121,15 @@ class Driver:
         for _ in range(len(self._loopback)):
             self.agent.receive(self.agent.node_id, self._loopback.popleft(), now)
         self._shares.begin_turn()
+        self._peer_shares.begin_turn()
         for inbound in self._arrived():
             if inbound.client is not None and not self._shares.has_more(inbound.client):
                 self._held_over.append(inbound)
                 return
-            self._take_in_frame(inbound, now)
+            if inbound.client is None and not self._peer_shares.has_more(inbound.connection):
+                self._drop("more than a share", "dropped frames of a peer that sends more than a turn takes in", now)
+            else:
+                self._take_in_frame(inbound, now)
 
     def _arrived(self) -> Iterator[Inbound]:
         """What was held over comes after the peers, and before what other clients sent since."""
@@ -139,7 +144,10 @@ class Driver:
         client, frame, connection = inbound
         try:
             if client is None:
-                valid = self._receive_peer(self._codec.from_peer(frame), now)
+                envelope = self._codec.from_peer(frame)
+                if connection is not None:
+                    self._peer_shares.take(connection, envelope.messages, envelope.unknown)
+                valid = self._receive_peer(envelope, now)
             else:
                 self._shares.take_frame(client, len(frame))
                 envelope = self._codec.from_client(frame)
@@ -226,7 +234,7 @@ class Driver:
             for_target.setdefault(target, []).append(packed[id(message)])
             self.sent[type(message).__name__] += 1
         for target, messages in for_target.items():
-            for frame in self._codec.frames(messages):
+            for frame in self._codec.frames(messages, messages_max=PEER_MESSAGES_MAX):
                 if len(frame) > self._codec.frame_bytes_max:
                     self._drop_own(target, len(frame))
                 elif isinstance(target, str):

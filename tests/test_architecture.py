@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "excerpts": set(),
     "frame_shape": set(),
     "driver": {"core", "codec", "conduct", "excerpts", "lives", "storage.base", "transport.base"},
-    "conduct": {"core.types"},
+    "conduct": {"core.messages", "core.types"},
     "lives": {"core.types"},
 }  # fmt: skip
 

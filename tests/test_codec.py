@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paxosd.codec import (
-    ARRAY_ITEMS_MAX,
     CLIENT_MESSAGES_MAX,
     HEADER_BYTES_MAX,
     NODE_ID,
     NUMBERS,
+    PEER_MESSAGES_MAX,
     Codec,
     Envelope,
     ForeignFrame,
@@ -253,9 +253,11 @@ def test_no_messages_make_one_empty_frame() -> None:
 
 
 def test_a_frame_holds_no_more_messages_than_its_reader_takes() -> None:
-    frames = CODEC.frames([CODEC.pack(m.Ping(1))] * (ARRAY_ITEMS_MAX + 1))
+    frames = CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1), messages_max=PEER_MESSAGES_MAX)
 
-    assert [len(CODEC.from_peer(frame).messages) for frame in frames] == [ARRAY_ITEMS_MAX, 1]
+    assert [len(CODEC.from_peer(frame).messages) for frame in frames] == [PEER_MESSAGES_MAX, 1]
+    with pytest.raises(MalformedFrame, match="1025 messages in one frame"):
+        CODEC.from_peer(CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1))[0])
 
 
 def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> None:

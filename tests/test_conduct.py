@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
 from paxosd.conduct import (
     BYTES_PER_UNIT,
     CLIENT_WORK_PER_TURN_MAX,
+    PEER_WORK_PER_TURN_MAX,
     WARNED_MAX,
     WARNINGS_MAX,
     WORK_PER_TURN_MAX,
+    PeerShares,
     Shares,
     Warnings,
 )
+from paxosd.core.messages import Fetched, FetchedVotes, Message, Ping
+from paxosd.core.types import NO_BALLOT, Vote
 
 
 def test_a_client_that_had_its_share_has_no_more_of_this_turn_and_others_have() -> None:
@@ -72,3 +78,21 @@ def test_a_bounded_number_of_connections_is_remembered() -> None:
         warnings.warn(number, 5.0)
 
     assert len(warnings._fade_at) == WARNED_MAX
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Fetched(1, (b"",) * PEER_WORK_PER_TURN_MAX, 1),
+        FetchedVotes(1, 1, 1, (Vote(1, NO_BALLOT, b""),) * PEER_WORK_PER_TURN_MAX, 1),
+    ],
+)
+def test_rows_of_a_page_are_work_as_messages_are(page: Message) -> None:
+    shares = PeerShares()
+    shares.begin_turn()
+    shares.take("flood", [Ping(1)] * (PEER_WORK_PER_TURN_MAX - 1))
+    assert shares.has_more("flood")
+    shares.take("pages", [page])
+
+    assert not shares.has_more("pages")
+    assert shares.has_more("other")

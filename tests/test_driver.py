@@ -9,7 +9,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from paxosd.codec import Codec
+from paxosd.codec import PEER_MESSAGES_MAX, Codec
+from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
 from paxosd.core.records import Record, Round
@@ -123,7 +124,7 @@ class Applying:
 
 
 class Bench:
-    """A driver of node n1 with everything around it faked; a2 is its peer."""
+    """A driver of node n1 with everything around it faked; a2 and a3 are its peers."""
 
     def __init__(self) -> None:
         self.journal = Journal()
@@ -138,7 +139,7 @@ class Bench:
             self.disk,
             self.wire,
             lambda: self.now,
-            ["n1", "a2"],
+            ["n1", "a2", "a3"],
             Applying(self.journal),
             life=OwnLife(0, 11),
         )
@@ -395,13 +396,37 @@ def test_peers_are_heard_before_the_frame_that_was_held_over() -> None:
     assert served(bench) == ["a2", *[b"flood"] * 64]
 
 
-def test_a_peer_has_no_share_that_it_could_use_up() -> None:
+def test_a_flood_of_one_peer_costs_a_turn_its_share_and_what_others_say_is_heard() -> None:
+    bench = Bench()
+    for number in range(40):
+        bench.wire.inbound.append(Inbound(None, bench.frame(*[Ping(number)] * PEER_MESSAGES_MAX), "flood"))
+        bench.wire.inbound.append(Inbound(None, bench.frame(Fetch(number), sender="a3"), "calm"))
+    bench.driver.turn()
+
+    assert Counter(served(bench)) == {"a2": PEER_WORK_PER_TURN_MAX, "a3": 40}
+    assert bench.driver.dropped["more than a share"] == 40 - PEER_WORK_PER_TURN_MAX // PEER_MESSAGES_MAX
+    bench.wire.inbound.append(Inbound(None, bench.frame(Ping(1)), "flood"))
+    bench.driver.turn()
+    assert served(bench) == ["a2"]
+
+
+def test_peers_without_connections_have_no_share_that_they_could_use_up() -> None:
     bench = Bench()
     for slot in range(100):
         bench.arrive(*[Fetch(slot)] * 100)
     bench.driver.turn()
 
     assert len(bench.agent.given) == 10_000
+
+
+def test_many_messages_to_one_peer_leave_in_frames_that_it_takes() -> None:
+    bench = Bench()
+    for slot in range(PEER_MESSAGES_MAX + 1):
+        bench.agent.send_early("a2", Fetch(slot))
+    bench.driver.turn()
+
+    sent: list[Any] = [step[2] for step in bench.journal if step[0] == "sent"]
+    assert [len(bench.codec.from_peer(frame).messages) for frame in sent] == [PEER_MESSAGES_MAX, 1]
 
 
 @pytest.mark.parametrize("client", [None, b"client"])

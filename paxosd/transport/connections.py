@@ -10,10 +10,13 @@ Laws:
    read of a connection or done to it, both are compared, on a duplicate that cannot be closed in between.
 2. Only the kernel ends a connection (`cut`); libzmq notices that and forgets it, with all that it held.
 3. The loop and the guard's thread share this: the loop adds to the counts of one connection, the guard reads them.
+4. libzmq keeps whole messages of a connection that ended until the loop takes them or looks. So where the loop stands
+   still cutting off frees nothing, and only a port that is shut bounds what comes.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import socket
@@ -29,6 +32,11 @@ FarEnd: TypeAlias = tuple[object, ...]
 _ACKED_AT = 120
 """Where `tcpi_bytes_acked` stands in Linux's `struct tcp_info`; `tcpi_bytes_received` follows."""
 _INFO_BYTES = 136
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_TAKE_NOTHING = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))  # one instruction: return 0 bytes
+_FILTER = struct.pack("@HP", 1, ctypes.addressof(_TAKE_NOTHING))
+"""Linux's `struct sock_fprog` (packet(7), bpf(4)): with it a socket that listens hears no knocking."""
 
 _SHORT_PART_BYTES = 255
 _SHORT_HEAD_BYTES, _LONG_HEAD_BYTES = 2, 9
@@ -104,6 +112,16 @@ class Handle:
                 return True
         return False
 
+    def shut(self, fd: int, port: int, shut: bool) -> bool:
+        """Let nobody new in at this port, or again; False if this is not the descriptor that listens there. Whoever
+        dials in between goes on dialling: the kernel answers when the port is open again."""
+        with suppress(OSError), self._on(fd) as held:
+            if held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and held.getsockname()[1] == port:
+                how: tuple[int, int | bytes] = (_SO_ATTACH_FILTER, _FILTER) if shut else (_SO_DETACH_FILTER, 0)
+                held.setsockopt(socket.SOL_SOCKET, *how)
+                return True
+        return False
+
     def close(self) -> None:
         self._socket.close()
         self._nothing.close()
@@ -117,6 +135,8 @@ class Plane:
         self.connections_max = connections_max
         self.held_bytes_max = held_bytes_max
         self.by_fd: dict[int, Connection] = {}
+        self.turns = 0
+        """How often the loop has begun to take messages."""
         self.emptied = 0
         """How often the loop has taken everything that was whole."""
         self._by_name: dict[bytes, Connection] = {}

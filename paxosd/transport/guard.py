@@ -13,6 +13,8 @@ Laws:
 5. Over the number of connections, the one that was silent longest goes first of those that never said anything valid,
    whether they shook hands or not. A quarter of the room is theirs alone: if more than the rest has spoken, the one of
    those that was silent longest goes. So there is always room for a peer that comes back.
+6. While the loop stands still libzmq keeps what it has of those that were cut off. So once more than the bound was cut
+   off, nobody new is let in until the loop turns: it could not serve them anyway.
 """
 
 from __future__ import annotations
@@ -56,6 +58,15 @@ class _Seen:
     emptied: int = 0  # likewise
 
 
+@dataclass(slots=True)
+class _CutOff:
+    """What connections held that were cut off since the loop turned last."""
+
+    turns: int
+    held: int = 0
+    shut: int | None = None  # the descriptor that listens, if nobody new is let in
+
+
 @dataclass(frozen=True, slots=True)
 class _Weighed:
     fd: int
@@ -88,6 +99,7 @@ class Guard:
         self._handle = Handle()
         self._seen: dict[int, _Seen] = {}
         self._others: set[int] = set()  # open, and no connection of a plane
+        self._cut_since: dict[int, _CutOff] = {}  # by port
         self._find_at = self._verify_at = now()
         self._calm_bytes = self._resident_bytes()
         self._trim_at = self._trim_until = now()
@@ -128,6 +140,7 @@ class Guard:
     def look(self) -> None:
         """Once: cut off whoever is too many or too much."""
         now = self._now()
+        self._let_in_again()
         size = self._resident_bytes()
         self._calm_bytes = min(self._calm_bytes, size)
         has_grown = size - self._calm_bytes > GROWTH_BYTES
@@ -203,6 +216,7 @@ class Guard:
                 if held > plane.held_bytes_max and one.held > HANDSHAKE_BYTES_MAX:
                     held -= one.held
                     self._cut(one.fd, one.far_end, "too many bytes unread")
+                    self._note_cut_off(plane, one.held)
                 elif one.unfinished:
                     unfinished.append(one)
         if growth > explained + GROWTH_BYTES // 2:
@@ -221,6 +235,19 @@ class Guard:
         seen.taken, seen.emptied = taken, emptied
         unfinished = unread > HANDSHAKE_BYTES_MAX and (stands or not valid)
         return _Weighed(fd, seen.far_end, valid, unread + max(0, given - traffic.acknowledged), unfinished)
+
+    def _note_cut_off(self, plane: Plane, held: int) -> None:
+        noted = self._cut_since.setdefault(plane.port, _CutOff(plane.turns))
+        noted.held += held
+        if noted.held > plane.held_bytes_max and noted.shut is None:
+            noted.shut = next((fd for fd in _open_descriptors() if self._handle.shut(fd, plane.port, shut=True)), None)
+
+    def _let_in_again(self) -> None:
+        for port, noted in list(self._cut_since.items()):
+            if noted.turns != self._planes[port].turns:
+                del self._cut_since[port]
+                if noted.shut is not None:
+                    self._handle.shut(noted.shut, port, shut=False)
 
     def _cut(self, fd: int, far_end: FarEnd, why: str) -> None:
         self._seen[fd].cut = True

@@ -31,6 +31,8 @@ class Receiver:
         by chance. libzmq does not tell which connection that is, so nothing of it is taken.
         """
         size = 0
+        if self.plane is not None:
+            self.plane.turns += 1
         for _ in range(messages_max):
             try:
                 name = self.socket.recv(zmq.DONTWAIT)

@@ -179,6 +179,19 @@ def test_o02_a_process_that_grows_by_itself_cuts_off_nobody_who_is_read_whole(po
     assert not any(peer.is_cut_off(0.02) for peer in peers)
 
 
+def test_o02_while_the_loop_stands_still_nobody_comes_again_with_more(port: Port) -> None:
+    greedy = port.connect()
+    send_until_stuck(greedy, message(bytes(512 * 1024)))
+    port.size += 2 * GROWTH_BYTES
+    port.guard.look()
+    assert greedy.is_cut_off(WITHIN_S)
+    with pytest.raises(TimeoutError):
+        socket.create_connection(port.address, timeout=0.2).close()
+
+    port.look()  # the loop goes on
+    port.connect(b"served")
+
+
 def test_answers_that_nobody_reads_count_as_what_is_held(port: Port) -> None:
     deaf, hearing = port.connect(b"hello", b"deaf"), port.connect(b"hello", b"hearing")
     for _ in range(64):
