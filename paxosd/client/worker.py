@@ -63,6 +63,7 @@ class Worker:
         self._link = link
         self._name = name
         self._dialed = session.gateway
+        self._ways = 0
         self._submitted: deque[Command | Question] = deque()
         self._submitted_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
         self._waiting: list[tuple[Command | Question, LockType]] = []
@@ -203,6 +204,9 @@ class Worker:
         if messages:
             self._dialed = gateway
         try:
+            if self._ways != self.session.gateways.ways:
+                self._ways = self.session.gateways.ways
+                self._link.leave(gateway)
             if messages:
                 packed = [self._codec.pack(message) for message in messages]
                 for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX):
