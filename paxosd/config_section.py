@@ -16,6 +16,9 @@ from paxosd.config_yaml import Items, Table, Text
 
 T = TypeVar("T")
 
+PROBLEM_CHARS_MAX = 1000
+"""How long one complaint is: it quotes what was written, and a file may hold anything. Names of hosts are shorter."""
+
 NO_LINE = 0
 """Stands for a problem that is not in the file."""
 
@@ -32,7 +35,7 @@ class Findings:
         return len(self._problems)
 
     def wrong(self, line: int, what: str) -> None:
-        self._problems.append((line, what))
+        self._problems.append((line, _cut(what)))
 
     def odd(self, what: str) -> None:
         self.warnings.append(f"{self._name}: {what}")
@@ -139,6 +142,12 @@ class Section:
         except ValueError as error:
             self._findings.wrong(value.line, f"{self._path(key)}: {error}")
             return None
+
+
+def _cut(what: str) -> str:
+    """Without the middle of what is long: the key stands in front, and the advice at the end."""
+    half = PROBLEM_CHARS_MAX // 2
+    return what if len(what) <= PROBLEM_CHARS_MAX else f"{what[:half]} ... {what[-half:]}"
 
 
 def unknown(key: str, known: Sequence[str]) -> str:

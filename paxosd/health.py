@@ -3,7 +3,7 @@
 Laws:
 1. This is liveness only, and never a matter of quorum: a node that is cut off is not helped by a restart.
 2. No wall clock: times are of the kernel's monotonic clock, and count for the boot in which they were taken. Containers
-   share both with their host.
+   share both with their host; what a time namespace adds is taken off.
 3. What is not understood is no sign of life. Whoever looks changes nothing.
 4. Saying that one lives must not end a life: only a data directory that is gone does; all else is tried again.
 
@@ -22,6 +22,8 @@ BEAT_EVERY_S = 1.0
 STALE_AFTER_S = 10.0
 LINE_BYTES = 120
 """Each line has this length, so that a new one covers the old one as a whole."""
+
+_OFFSETS = Path("/proc/self/timens_offsets")
 
 STARTING, TURNING, STOPPED = "starting", "turning", "stopped"
 
@@ -135,7 +137,17 @@ def _identity(directory: Path) -> tuple[int, int]:
 
 
 def _monotonic_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    return time.monotonic_ns() // 1_000_000 - _added_ms()
+
+
+def _added_ms() -> int:
+    """What the time namespace of this process, such as that of a container which was moved, adds to the clock."""
+    try:
+        (line,) = (line for line in _OFFSETS.read_text().splitlines() if line.startswith("monotonic"))
+        _, seconds, nanoseconds = line.split()
+        return int(seconds) * 1000 + int(nanoseconds) // 1_000_000
+    except (OSError, ValueError):
+        return 0  # a kernel without them
 
 
 # ---- what the kernel says of processes; "-" where it says nothing ------------------------------

@@ -47,6 +47,12 @@ def end_at_once() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
+    _let_them_come()
+
+
+def _let_them_come() -> None:
+    """A thread that keeps signals away from itself keeps them away from what it starts, too."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NAMES)
 
 
 def _leave(number: int, frame: object) -> None:
@@ -65,6 +71,7 @@ def end_in_order() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, leave)):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
+    _let_them_come()
 
 
 class Stop:
@@ -84,6 +91,7 @@ class Stop:
         for number in NAMES:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
+        _let_them_come()
 
     def ready(self, wake: Callable[[], object], drains_within_s: float) -> None:
         """From now on a signal sets `name` and calls `wake`, from any thread; the process has so long to end."""

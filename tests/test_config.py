@@ -210,6 +210,14 @@ storage: [sqlite]
     ]
 
 
+def test_a_complaint_about_what_is_long_is_short_and_has_the_key_and_the_advice() -> None:
+    (told,) = problems(changed("cluster: demo", f"cluster: {'9' * 50_000}"))
+
+    assert len(told) < 1100
+    assert "cluster: '999" in told
+    assert told.endswith("use a-z, 0-9 and -, at most 63 characters")
+
+
 def test_nothing_is_concluded_from_nodes_that_cannot_be_read() -> None:
     text = GOOD.replace("role: learner", "role: lerner").replace("majority", "{prepare: 2, accept: 2}")
 

@@ -67,6 +67,19 @@ def test_the_time_of_the_file_means_nothing(beat: Beat, tmp_path: Path) -> None:
         assert complaint(tmp_path) is None
 
 
+def test_a_daemon_whose_time_namespace_adds_years_is_well_for_whoever_looks_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, offsets = time.monotonic_ns, tmp_path / "offsets"
+    with monkeypatch.context() as inside:
+        inside.setattr(time, "monotonic_ns", lambda: ours() + 100_000_000 * 10**9)
+        inside.setattr(health, "_OFFSETS", offsets)
+        offsets.write_text("monotonic   100000000         0\nboottime   100000000         0\n")
+        Beat(tmp_path).touch(100.0)
+
+    assert complaint(tmp_path) is None
+
+
 @pytest.mark.parametrize(
     ("position", "other", "why"),
     [

@@ -91,6 +91,22 @@ def test_a_daemon_that_starts_ends_at_once_with_0(number: signal.Signals, tmp_pa
     assert "Traceback" not in ended.told
 
 
+@pytest.mark.parametrize(
+    ("begin", "code"),
+    [("end_at_once()", 143), ("end_in_order()", 143), ("stop = Stop(); stop.watch(); stop.ready(lambda: 0, 0.5)", 0)],
+)
+def test_whoever_starts_it_with_the_signals_blocked_can_end_it_all_the_same(begin: str, code: int) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        with program(begin, "print('stands', flush=True)", "while True: time.sleep(0.1)") as end:
+            ended = end(signal.SIGTERM)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    assert ended.code == code
+    assert ended.took_s < AT_ONCE_S + 0.5
+
+
 def test_as_process_1_it_ends_too(tmp_path: Path) -> None:
     alone = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*alone, "true"], capture_output=True).returncode:

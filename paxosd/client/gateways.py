@@ -8,6 +8,8 @@ Laws:
 4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
    nowhere from here (published ports, a tunnel, address translation); if a given one does so, hints to it are followed
    less and less often.
+5. Where there is nobody to turn to, another way to the same address is wanted now and then: a name may stand for many
+   gateways, or for another one than it did.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
 HINT_AVOIDED_S_MAX = 640.0
 """How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
+STAYS_MAX = 2
+"""How often nobody else is found before another way to this one is wanted."""
 HINT_EVERY_S = 1.0
 """How often a hint is followed: gateways that disagree about the leader may not send a client to and fro."""
 
@@ -33,6 +37,8 @@ class Gateways:
 
     def __init__(self, addresses: Sequence[str], troubles: Mapping[str, str] | None = None) -> None:
         self.current = addresses[0]
+        self.ways = 0
+        """How often another way to the current one was wanted."""
         self._known = list(dict.fromkeys(addresses))
         self._troubles = {} if troubles is None else troubles
         self._avoided_until: dict[str, Instant] = {}
@@ -40,6 +46,7 @@ class Gateways:
         self._silences: dict[str, int] = {}  # in a row
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
+        self._stays = 0
 
     def __str__(self) -> str:
         """For a person: the addresses, and why some cannot be reached or are set aside."""
@@ -89,6 +96,7 @@ class Gateways:
 
     def turn(self, now: Instant) -> None:
         """Turn to the next one; stay where all others are avoided, unless this one is, too."""
+        before = self.current
         at = self._known.index(self.current) + 1
         in_turn = [known for known in self._known[at:] + self._known[:at] if known not in self._foreign]
         trusted = [known for known in in_turn if not self.avoids(known, now)]
@@ -96,6 +104,9 @@ class Gateways:
             self.current = trusted[0]
         elif in_turn and self.avoids(self.current, now):
             self.current = min(in_turn, key=lambda known: self._avoided_until[known])
+        self._stays = self._stays + 1 if self.current == before else 0
+        if self._stays == STAYS_MAX:
+            self.ways, self._stays = self.ways + 1, 0
 
     def follow(self, hint: str, now: Instant) -> None:
         """Turn to this one, which is said to be beside the leader, if it was given and is not avoided."""

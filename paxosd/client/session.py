@@ -55,7 +55,7 @@ class Session:
     """One client's session with a cluster of gateways, whose addresses it tries in turn. `troubles`: as of its link."""
 
     def __init__(self, endpoints: Sequence[str], random: Random, troubles: Mapping[str, str] | None = None) -> None:
-        self._gateways = Gateways(endpoints, troubles)
+        self.gateways = Gateways(endpoints, troubles)
         self._random = random
         self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
@@ -83,7 +83,7 @@ class Session:
     @property
     def gateway(self) -> str:
         """The address to send to."""
-        return self._gateways.current
+        return self.gateways.current
 
     # ---- in: what the user asks ----
 
@@ -219,7 +219,7 @@ class Session:
     def receive(self, message: ToClient, now: Instant) -> None:
         """Take an answer; what is settled by it is done afterwards."""
         self._heard_at = now
-        self._gateways.heard()
+        self.gateways.heard()
         match message:
             case Applied():
                 self._on_applied(message, now)
@@ -323,7 +323,7 @@ class Session:
         self._refusals += 1
         if at_once or self._refusals % 3 == 0:
             with self._turning():
-                self._gateways.turn(now)
+                self.gateways.turn(now)
 
     def _begin_anew(self) -> None:
         """Ask for a new session, for what certainly did not happen in the old one (law 5)."""
@@ -359,14 +359,14 @@ class Session:
     def set_aside(self, gateway: str, why: str, now: Instant) -> None:
         """This one is of another cluster. Raises `WrongCluster` if no other gateway is left."""
         with self._turning():
-            self._gateways.set_aside(gateway, why, now)
-        if self._gateways.none_left:
-            raise WrongCluster(f"no gateway is of this client's cluster: {self._gateways}")
+            self.gateways.set_aside(gateway, why, now)
+        if self.gateways.none_left:
+            raise WrongCluster(f"no gateway is of this client's cluster: {self.gateways}")
 
     def _follow_hint(self, hint: str, now: Instant) -> None:
         if hint:
             with self._turning():
-                self._gateways.follow(hint if "://" in hint else f"tcp://{hint}", now)
+                self.gateways.follow(hint if "://" in hint else f"tcp://{hint}", now)
 
     @contextmanager
     def _turning(self) -> Iterator[None]:
@@ -388,8 +388,8 @@ class Session:
         patience_s = SILENCE_S
         if self._heard_at is None or now - self._heard_at >= SILENCE_S:
             self._heard_at = now
-            self._gateways.found_silent(now)
-            if self._gateways.avoids(self.gateway, now):  # all are silent
+            self.gateways.found_silent(now)
+            if self.gateways.avoids(self.gateway, now):  # all are silent
                 self._last_refusal = None
                 patience_s = self._grown_patience_s()
         else:
@@ -417,11 +417,11 @@ class Session:
                 refusal = self._last_refusal
                 if refusal is None and not sent and self._pacing.is_served(now):  # others are done, it had no turn
                     refusal = Reason.OVERLOADED
-                self._fail(pending, verdicts.of_command(refusal, sent, self._gateways))
+                self._fail(pending, verdicts.of_command(refusal, sent, self.gateways))
             else:
                 self._questions.pop(pending.message.request, None)
                 self._asked.discard(pending.message.request)
-                pending.error = verdicts.of_question(self._last_refusal, self._gateways)
+                pending.error = verdicts.of_question(self._last_refusal, self.gateways)
 
     def _fail(self, command: Command, error: PaxosError) -> None:
         if not command.done:

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from _thread import LockType
 
 SUBMITTED_MAX = 16384
-"""How many calls may wait for the thread; those behind wait for room."""
+SUBMITTED_BYTES_MAX = 16 * 1024 * 1024
+"""How much may wait for the thread, besides one command of each caller; those behind wait for room."""
 GRACE_S = 2.0
 """How much later than its deadline a caller gives up a call that the thread says nothing about."""
 EXIT_S_MAX = 1.0
@@ -62,7 +63,9 @@ class Worker:
         self._link = link
         self._name = name
         self._dialed = session.gateway
+        self._ways = 0
         self._submitted: deque[Command | Question] = deque()
+        self._submitted_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
         self._waiting: list[tuple[Command | Question, LockType]] = []
         self._seeking_room: list[LockType] = []
         self._stopping = False
@@ -123,6 +126,8 @@ class Worker:
 
     def submit(self, pending: Command | Question) -> None:
         """Hand a call to the thread."""
+        if isinstance(pending, Command):
+            self._submitted_bytes += pending.size
         self._submitted.append(pending)
         if self._ended is not None:  # maybe after the thread took the last one
             self._fail_submitted(self._ended)
@@ -147,7 +152,7 @@ class Worker:
     def await_room(self, deadline: float) -> None:
         """Wait until one more command may be submitted; raises `Overloaded` when the time is over."""
         self.require_usable()
-        while self.session.is_full or len(self._submitted) >= SUBMITTED_MAX:
+        while self.session.is_full or self._is_full:
             self.require_usable()
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -162,6 +167,10 @@ class Worker:
                 native.wait(turnstile, min(left_s, 0.1))
             finally:  # also after a Ctrl-C
                 self._seeking_room.remove(turnstile)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._submitted) >= SUBMITTED_MAX or self._submitted_bytes >= SUBMITTED_BYTES_MAX
 
     # ---- the thread ----
 
@@ -195,6 +204,9 @@ class Worker:
         if messages:
             self._dialed = gateway
         try:
+            if self._ways != self.session.gateways.ways:
+                self._ways = self.session.gateways.ways
+                self._link.leave(gateway)
             if messages:
                 packed = [self._codec.pack(message) for message in messages]
                 for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX):
@@ -207,6 +219,7 @@ class Worker:
             self._receive(frames)
 
     def _take_submitted(self) -> None:
+        self._submitted_bytes = 0
         while self._submitted:
             pending = self._submitted.popleft()
             try:

@@ -98,6 +98,10 @@ class ClientLink(Protocol):
         """
         ...
 
+    def leave(self, gateway: str) -> None:
+        """Who answers at this address does not serve us: take another way there, if its name stands for one."""
+        ...
+
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
         """The frames that have come, from any gateway; waits up to the timeout for the first one or for `wake`."""
         ...

@@ -170,6 +170,11 @@ class Dealer:
         self._route.misleads(self._number)
         self.dial()
 
+    def leave(self) -> None:
+        """Who answers does not serve us: dial anew if the name may stand for somebody else."""
+        if self.reached and self._has_name:
+            self.misled()
+
     def give_up(self) -> None:
         """Whoever waited for this link waits no longer; the next one to this address begins where it stopped."""
         if self._number and not self.reached:

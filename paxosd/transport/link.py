@@ -59,6 +59,11 @@ class ZeroMQLink:
             self._unsent_bytes += len(frame)
         self._send_unsent()
 
+    def leave(self, gateway: str) -> None:
+        if self._dealer is not None and self._dealer.url == gateway:
+            self._dealer.leave()
+            self._note_trouble()
+
     def _turn_to(self, gateway: str) -> None:
         if self._dealer is not None:
             self._dealer.give_up()

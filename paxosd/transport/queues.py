@@ -268,6 +268,9 @@ class QueueLink:
     def send(self, gateway: str, frame: bytes) -> None:
         self._switchboard.from_client(self._plane, b"", gateway.removeprefix(URL_SCHEME), frame)
 
+    def leave(self, gateway: str) -> None:
+        pass  # an address is one gateway here
+
     def _deliver(self, client: ClientAddress, frame: bytes | None) -> bool:
         if frame is None:
             return True  # it shares this process, and sends again at once: there is no connection to end

@@ -497,6 +497,8 @@ class Recorder:
                 answer = Applied(7, message.first_seq, message.count, self._revision, self._revision, "")
                 self._frames += codec.frames([codec.pack(answer)])
 
+    def leave(self, gateway: str) -> None: ...
+
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
         self.waits.append(timeout_s)
         if not self._frames:

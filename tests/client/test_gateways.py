@@ -72,6 +72,26 @@ def test_a_single_gateway_is_asked_again_however_silent() -> None:
     assert gateways.current == L1
 
 
+def test_where_there_is_nobody_to_turn_to_another_way_to_the_same_one_is_wanted() -> None:
+    gateways = Gateways([L1])
+    gateways.found_silent(0.0)
+    assert gateways.ways == 0
+    gateways.found_silent(1.0)
+    assert gateways.ways == 1
+    gateways.heard()
+    gateways.turn(2.0)
+    gateways.turn(3.0)
+
+    assert gateways.ways == 2
+
+
+def test_while_there_are_others_to_turn_to_no_other_way_is_wanted(gateways: Gateways) -> None:
+    for now in range(20):
+        gateways.found_silent(now)
+
+    assert gateways.ways == 0
+
+
 def test_a_hint_to_an_address_that_was_not_given_is_not_followed(gateways: Gateways) -> None:
     gateways.follow(HINTED, 0.0)
 

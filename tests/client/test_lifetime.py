@@ -341,6 +341,27 @@ hang.set()
     assert told == ["ProposeTimeout unknown ReadTimeout not_applied"]
 
 
+def test_o02_what_waits_for_a_thread_that_hangs_is_bounded_in_bytes() -> None:
+    told = run("""
+client = Client([SILENT])
+hang = threading.Event()
+take = client._worker._take_submitted
+client._worker._take_submitted = lambda: (hang.wait(), take())
+client._worker._link.wake()
+taken = 0
+try:
+    while taken < 40:
+        client.propose_async(bytes(1 << 20), timeout=0.1)
+        taken += 1
+except PaxosError as error:
+    tell(taken, type(error).__name__, error.outcome)
+hang.set()
+tell(outcome(lambda: client.propose(b"v", timeout=0.5)))
+""")
+
+    assert told == ["16 Overloaded not_applied", "Unavailable not_applied"]
+
+
 def test_memory_that_is_short_for_a_frame_loses_the_frame_and_in_the_session_it_ends_the_client() -> None:
     told = run("""
 def short(*_):

@@ -187,6 +187,23 @@ def test_a_dead_first_address_costs_each_gateway_once_also_if_the_client_turns_a
         assert link.troubles == {urls[2]: link.troubles[urls[2]]} if urls[2] in link.troubles else not link.troubles
 
 
+def test_a_gateway_that_does_not_serve_is_left_for_another_one_behind_the_same_name(names: NameServer) -> None:
+    port = free_ports(1)[0]
+    url = f"tcp://gw:{port}"
+    names.numbers["gw"] = ["127.0.0.2", "127.0.0.1"]
+    with (
+        closing(listener("127.0.0.2", f"tcp://127.0.0.2:{port}")) as a,
+        closing(listener("127.0.0.1", f"tcp://127.0.0.1:{port}")) as b,
+        closing(ZeroMQLink(FRAME_BYTES_MAX)) as link,
+    ):
+        link.send(url, b"a question")
+        assert [inbound.frame for inbound in gather(a, 1, lambda: pump(link))] == [b"a question"]
+        link.leave(url)
+        link.send(url, b"asked again")
+
+        assert [inbound.frame for inbound in gather(b, 1, lambda: pump(link))] == [b"asked again"]
+
+
 def test_a_single_gateway_is_tried_at_its_next_address_and_what_waits_goes_there(names: NameServer) -> None:
     port = free_ports(1)[0]
     names.numbers["gw"] = ["127.0.0.2", "127.0.0.1"]
