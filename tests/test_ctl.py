@@ -309,6 +309,10 @@ def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
         (("propose", "v", "--timeout", "nan"), "'nan' is not a number of seconds above 0"),
         (("propose", "v", "--timeout", "inf"), "'inf' is not a number of seconds above 0"),
         (("propose", "v", "--timeout", "soon"), "'soon' is not a number of seconds above 0"),
+        (
+            ("propose", "v", "--timeout", "9999999"),
+            "'9999999' is not a number of seconds above 0, such as 2.5, and at most 1e+06",
+        ),
         (("log", "--start", "0"), "'0' is not a revision: they count 1, 2, 3"),
         (("log", "--start", "first"), "'first' is not a revision"),
         (("log", "--start", "1.5"), "'1.5' is not a revision"),
