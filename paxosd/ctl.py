@@ -2,7 +2,8 @@
 
 Laws:
 1. Data goes to stdout, everything else to stderr. Nothing is sent if it is known that no answer can be printed.
-2. Nothing waits longer than `--timeout`, except for `log --follow` while the cluster is well.
+2. Nothing waits longer than `--timeout`, except for stdin, and for `log --follow` while the cluster is well. Of stdin
+   no more is read than the cluster takes.
 3. An error says what became of the command and what to do next, and its exit code says which kind it is.
 
 All but the handlers of signals is imported by the functions that use it, after those stand.
@@ -34,7 +35,6 @@ def main() -> int:
 def command(arguments: Sequence[str], connected: Callable[[Options], Client]) -> int:
     """Do what these arguments ask for; returns the exit code. `connected` makes the client from the options."""
     from paxosd.client.errors import PaxosError
-    from paxosd.ctl_answers import run
     from paxosd.ctl_options import options_of
     from paxosd.exits import Exit
     from paxosd.streams import stdout_is_open, tell
@@ -44,16 +44,24 @@ def command(arguments: Sequence[str], connected: Callable[[Options], Client]) ->
         tell("paxosctl", "stdout is closed, so no answer could be printed: nothing was sent")
         return Exit.USAGE
     try:
+        return _ask(options, connected)
+    except PaxosError as error:
+        tell("paxosctl", error)
+        return _exit_code(error)
+
+
+def _ask(options: Options, connected: Callable[[Options], Client]) -> int:
+    from paxosd.ctl_answers import run
+    from paxosd.exits import Exit
+    from paxosd.streams import tell
+
+    try:
         value = _value(options)
     except OSError as error:
         tell("paxosctl", f"the value could not be read from stdin: {error.strerror}; nothing was proposed")
         return Exit.USAGE
-    try:
-        with connected(options) as client:
-            return run(client, options, value)
-    except PaxosError as error:
-        tell("paxosctl", error)
-        return _exit_code(error)
+    with connected(options) as client:
+        return run(client, options, value)
 
 
 def _exit_code(error: Exception) -> int:
@@ -71,7 +79,29 @@ def _value(options: Options) -> bytes | None:
 
     if options.command != "propose":
         return None
-    return sys.stdin.buffer.read() if options.value == "-" else os.fsencode(options.value)
+    return _from_stdin(_bytes_max(options)) if options.value == "-" else os.fsencode(options.value)
+
+
+def _from_stdin(bytes_max: int) -> bytes:
+    """All that stdin holds; what has no end is read until it is known to be too much."""
+    from paxosd.client.verdicts import too_large
+
+    value = sys.stdin.buffer.read(bytes_max + 1)
+    if len(value) > bytes_max:
+        raise too_large(len(value), bytes_max, or_more=True)
+    return value
+
+
+def _bytes_max(options: Options) -> int:
+    """The largest command that the cluster takes, as far as that is known before it is asked."""
+    from paxosd.client.errors import ConfigurationError
+    from paxosd.config import ConfigError, load
+    from paxosd.core.options import COMMAND_BYTES_MAX
+
+    try:
+        return load(options.config).limits.command_bytes_max if options.config else COMMAND_BYTES_MAX
+    except ConfigError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def connect(options: Options) -> Client:

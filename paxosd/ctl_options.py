@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from paxosd.client.arguments import revision, seconds
+from paxosd.client.arguments import SECONDS_MAX, revision, seconds
 from paxosd.flags import add_version, add_write_out
 
 DEFAULT_CONFIG = "config/cluster.yaml"
@@ -125,7 +125,8 @@ def _seconds(text: str) -> float:
     try:
         return seconds(float(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, such as 2.5") from None
+        rule = f"a number of seconds above 0, such as 2.5, and at most {SECONDS_MAX:g}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {rule}") from None
 
 
 def _revision(text: str) -> int:

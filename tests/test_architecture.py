@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,18 @@ def test_every_message_stands_in_the_lanes_of_the_messages_file() -> None:
         node.name
         for node in tree.body
         if isinstance(node, ast.ClassDef) and node.name not in nested and node.name not in lanes
+    ]
+
+    assert missing == []
+
+
+def test_every_module_stands_in_the_map() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    told = {name.rsplit("/", 1)[-1] for name in re.findall(r"`([\w/*]+\.py)`", text)}
+    missing = [
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        if not path.name.startswith("__") and not any(fnmatch(path.name, name) for name in told)
     ]
 
     assert missing == []

@@ -119,6 +119,34 @@ def test_a_value_from_stdin_is_taken_to_the_last_byte(monkeypatch: pytest.Monkey
     assert client.asked == [("propose", b"\x00\xff line\n", 5.0)]
 
 
+class EndlessBytes(io.RawIOBase):
+    """A stdin without an end, as that of `yes | paxosctl propose -`; it counts what is read."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        self.taken += len(room)
+        assert self.taken < 16 << 20, "read on and on"
+        return len(room)
+
+
+@pytest.mark.parametrize("cluster_of", [(), ("--config", "config/cluster.yaml")], ids=["addresses", "file"])
+def test_of_a_stdin_without_an_end_no_more_is_read_than_the_cluster_takes(
+    cluster_of: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endless = EndlessBytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(endless)))
+    client = Played()
+
+    assert main([*(cluster_of or ("--endpoints", "l1:7100")), "propose", "-"], client) == 1
+    assert endless.taken <= 2 << 20
+    assert client.asked == []
+    assert re.search(r"not applied: .* 1048577 bytes or more, .*takes 1048576", capsys.readouterr().err)
+
+
 # ---- log -----------------------------------------------------------------------------------------
 
 
@@ -255,7 +283,7 @@ def test_an_error_is_told_on_stderr_in_its_own_words_with_a_code_of_its_kind(
 def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse() -> bytes:
+    def refuse(_: int) -> bytes:
         raise IsADirectoryError(errno.EISDIR, "Is a directory")
 
     client = Played()
@@ -281,6 +309,10 @@ def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
         (("propose", "v", "--timeout", "nan"), "'nan' is not a number of seconds above 0"),
         (("propose", "v", "--timeout", "inf"), "'inf' is not a number of seconds above 0"),
         (("propose", "v", "--timeout", "soon"), "'soon' is not a number of seconds above 0"),
+        (
+            ("propose", "v", "--timeout", "9999999"),
+            "'9999999' is not a number of seconds above 0, such as 2.5, and at most 1e+06",
+        ),
         (("log", "--start", "0"), "'0' is not a revision: they count 1, 2, 3"),
         (("log", "--start", "first"), "'first' is not a revision"),
         (("log", "--start", "1.5"), "'1.5' is not a revision"),

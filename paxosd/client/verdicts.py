@@ -72,10 +72,11 @@ def why_unread(refused: int) -> Reason:
     return Reason(refused) if refused in Reason.__members__.values() else Reason.OVERLOADED
 
 
-def too_large(size: int, limit: int) -> PaxosError:
-    """Both in bytes."""
+def too_large(size: int, limit: int, or_more: bool = False) -> PaxosError:
+    """Both in bytes; `or_more`: nobody looked how many more."""
+    has = f"{size} bytes or more" if or_more else f"{size} bytes"
     return TooLarge(
-        f"not applied: the value has {size} bytes, and the cluster takes {limit} (limits.command_bytes); propose a "
+        f"not applied: the value has {has}, and the cluster takes {limit} (limits.command_bytes); propose a "
         "smaller one, or raise the limit in the membership file of all nodes"
     )
 
