@@ -59,7 +59,8 @@ def assemble(
 
 def codec_of(config: Config, node_id: NodeId, incarnation: int) -> Codec:
     """How this life of a node speaks; `incarnation` is higher than that of every life before."""
-    return Codec(config.digest, node_id, incarnation, config.limits.frame_bytes_max)
+    limits = config.limits
+    return Codec(config.digest, node_id, incarnation, limits.frame_bytes_max, limits.client_frame_bytes_max)
 
 
 def _agent(config: Config, node_id: NodeId, role: Role, store: Store, ledger: Ledger, random: Random) -> Node:

@@ -241,11 +241,18 @@ _STATUS_NAMES = tuple(field.name for field in fields(m.NodeStatus))
 
 
 class Codec:
-    """Speaks for one node, or one client, of one cluster. `digest` is of its membership file, or `NO_DIGEST`."""
+    """Speaks for one node, or one client, of one cluster. `digest` is of its membership file, or `NO_DIGEST`.
 
-    def __init__(self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int) -> None:
+    `client_frame_bytes_max`: what a gateway reads, which may be more than it sends to anybody: a client that was told
+    of no limit must hear that its value is too large.
+    """
+
+    def __init__(
+        self, digest: bytes, sender: str, incarnation: int, frame_bytes_max: int, client_frame_bytes_max: int = 0
+    ) -> None:
         self._digest = digest
         self.frame_bytes_max = frame_bytes_max
+        self._client_frame_bytes_max = client_frame_bytes_max or frame_bytes_max
         self._sender = sender
         self.speak_as(incarnation)
 
@@ -291,14 +298,17 @@ class Codec:
 
     def from_peer(self, frame: bytes) -> Envelope:
         """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
+        _require_small(frame, self.frame_bytes_max)
         return self._decode(frame, _FROM_PEER, (self._digest,), PEER_MESSAGES_MAX)
 
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""
+        _require_small(frame, self._client_frame_bytes_max)
         return self._decode(frame, _FROM_CLIENT, (self._digest, NO_DIGEST), CLIENT_MESSAGES_MAX)
 
     def from_gateway(self, frame: bytes) -> Envelope:
         """What a gateway sent to us, a client; without a membership file we take any cluster's word."""
+        _require_small(frame, self.frame_bytes_max)
         digests = (self._digest,) if self._digest != NO_DIGEST else None
         return self._decode(frame, _TO_CLIENT, digests, ARRAY_ITEMS_MAX)
 
@@ -306,8 +316,6 @@ class Codec:
         self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None, messages_max: int
     ) -> Envelope:
         """`allowed`: the numbers of this plane. `digests`: whose frames count; None: everybody's."""
-        if len(frame) > self.frame_bytes_max:
-            raise MalformedFrame("frame too large", f"{len(frame)} bytes")
         try:
             require_whole(frame)
             version, digest, sender, incarnation, packed = msgpack.unpackb(
@@ -330,6 +338,11 @@ class Codec:
             return Envelope(sender, _number(incarnation), *_messages(packed, allowed, messages_max))
         except _WHATEVER as error:
             raise MalformedFrame("malformed message", excerpt(error)) from None
+
+
+def _require_small(frame: bytes, bytes_max: int) -> None:
+    if len(frame) > bytes_max:
+        raise MalformedFrame("frame too large", f"{len(frame)} bytes")
 
 
 _WHATEVER = (

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.codec import Codec
+from paxosd.assembly import codec_of
+from paxosd.codec import NO_DIGEST, Codec, MalformedFrame
 from paxosd.config import ConfigError, parse
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import Accept, Chosen, FetchVotes, Forward, LogPage, Message, Prepare, Propose, Refused
-from paxosd.core.options import BODY_TABLE_BYTES_MAX, CLIENT_FRAME_BYTES, Limits
+from paxosd.core.options import BODY_TABLE_BYTES_MAX, CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX, Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
@@ -185,6 +186,17 @@ def test_a_body_that_fits_a_clients_frame_and_no_slot_is_refused_by_name_at_the_
     leader.deliver(L, Forward(1, 1, 1, 1, 5, body))
     assert leader.take(Accept) == []
     leader.set_aside()
+
+
+def test_a_client_that_was_told_of_no_limit_is_read_where_frames_are_small() -> None:
+    text = "cluster: demo\ntransport: queue\nnodes:\n  r1: {role: replica}\n"
+    text += "limits: {frame_bytes: 320KiB, command_bytes: 64KiB, value_bytes: 1KiB, page_bytes: 1KiB}\n"
+    node = codec_of(parse(text, "f.yaml", {}), "r1", 1)
+    client = Codec(NO_DIGEST, "client", 1, 16 << 20)
+    large = Propose(1, 1, 1, 1, 1, encode_body([bytes(COMMAND_BYTES_MAX)]))
+    assert node.from_client(client.frames([client.pack(large)])[0]).messages == [large]
+    with pytest.raises(MalformedFrame, match="frame too large"):
+        node.from_client(client.frames([client.pack(large)] * 2)[0])
 
 
 @pytest.mark.parametrize(
