@@ -17,8 +17,11 @@ would leave no higher number for anybody. So a claim is taken up to a ceiling an
 5. Two leaders: neither can keep the other out, for each hears the other's round in a refusal (`Nack`) or in a
    pre-vote's answer, and climbs above it in the way of law 2.
 
-What this cannot do: a member that keeps its role and lies within reach (a leader that says "chosen" about what is
-not) is believed. Nothing but signatures or more acceptors would help against that.
+What this cannot do: a member that keeps its role and lies within reach is believed. A leader that says "chosen" about
+what is not undoes agreement, and a watermark that is too high makes new leaders begin above slots that nobody voted
+for: learners then wait below them. A leader may not simply fill such slots where no vote is told. That is safe only as
+long as no acceptor lost its disk: those who lost theirs tell no votes either, and a no-op would come into a slot that
+was chosen. Nothing but authentication, and knowing whose disk is lost, would help against that.
 
 The numbers of a value (log time) are bounded by the same rule, at the proposer: what is too high is left out there
 and the message counts all the same, because an older leader may have put such a stamp into the log for good.
@@ -38,8 +41,8 @@ ROUND_REACH = 2**16
 ROUND_MAX = 2**63 - 2**32
 """No round above is taken, so that the next ones still fit a message and a row of the store."""
 
-SLOT_REACH = 2**19
-"""Slots. Whoever was down for an hour at 5,000 slots a second hears of the others after 35 seconds."""
+SLOT_REACH = 2**17
+"""Slots. Whoever was down for an hour at 1,000 slots a second hears of the others after 30 seconds."""
 SLOT_MAX = 2**60
 """No slot above is taken, and what the own disk holds above is passed over."""
 
