@@ -34,11 +34,11 @@ NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What the membership file takes for an id; clients name themselves by the same rule."""
 TEXT_CHARS_MAX = 255
 INTEGER_MAX = 2**63 - 1
-ARRAY_ITEMS_MAX = 65536
+ARRAY_ITEMS_MAX = 16384
 CLIENT_MESSAGES_MAX = 64
 """How many messages a gateway takes in one frame of a client: so many can be handled before others have their turn."""
 PEER_MESSAGES_MAX = 1024
-"""How many messages one frame between nodes holds: 5 ms of work. There may be 65,536 rows in each."""
+"""How many messages one frame between nodes holds: 5 ms of work. There may be 16,384 rows in each."""
 HEADER_BYTES_MAX = 128
 """More than the envelope around the messages of a frame ever takes."""
 NO_DIGEST = b""

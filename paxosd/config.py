@@ -33,7 +33,7 @@ WEIGHT_MAX = 1000
 NODES_MAX = 99
 FRAME_SPARE_BYTES = 64 * 1024
 """What a frame may hold besides the largest command: the table of lengths, and all that stands around a value."""
-PAGE_BYTES_MAX = 65536 * ROW_BYTES
+PAGE_BYTES_MAX = 16384 * ROW_BYTES
 """A page has no more rows than an array of a message may have items."""
 
 

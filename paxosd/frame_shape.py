@@ -13,7 +13,7 @@ import msgpack
 
 COUNTED_FROM_BYTES = 2 * 1024 * 1024
 """A frame of this size and more has its items counted; of a smaller one at most 80 MB is made, for a moment."""
-ITEMS_MAX = 1 << 20
+ITEMS_MAX = 1 << 18
 """How many items one frame may hold, over all its arrays."""
 DEPTH_MAX = 6
 """A frame, its messages, their fields, the items of a field, and a ballot in each of those."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paxosd import frame_shape
+from paxosd.codec import ARRAY_ITEMS_MAX
 from paxosd.frame_shape import COUNTED_FROM_BYTES, DEPTH_MAX, ITEMS_MAX, require_shallow, require_whole
 
 LARGE = b"\xc6" + COUNTED_FROM_BYTES.to_bytes(4, "big") + bytes(COUNTED_FROM_BYTES)
@@ -77,11 +78,11 @@ def test_m08_of_16_megabytes_of_tiny_items_nothing_is_made(bomb: bytes, monkeypa
 
 
 def test_a_large_frame_of_as_many_items_as_nodes_send_is_whole() -> None:
-    votes = [[slot, [7, "p1"], b"v"] for slot in range(65536)]
-    frame = msgpack.packb([1, b"12345678", "a1", 1, [[4, [7, "p1"], 1, 65537, True, votes, 1, 1]], bytes(1 << 21)])
+    votes = [[slot, [7, "p1"], b"v"] for slot in range(ARRAY_ITEMS_MAX)]
+    frame = msgpack.packb([1, b"12345678", "a1", 1, [[4, [7, "p1"], 1, 65537, True, votes, 1, 1]] * 2, bytes(1 << 21)])
     require_whole(frame)
 
-    assert ITEMS_MAX > 65536 * 6
+    assert ITEMS_MAX > 2 * ARRAY_ITEMS_MAX * 6
 
 
 def test_m08_of_a_frame_that_is_not_counted_a_bounded_amount_is_made() -> None:

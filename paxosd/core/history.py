@@ -7,7 +7,7 @@ from typing import Protocol
 
 from paxosd.core.types import Slot, Vote
 
-ROW_BYTES = 64
+ROW_BYTES = 256
 """What a row counts for besides its value, so that a page of tiny values is bounded too."""
 
 

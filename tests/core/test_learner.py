@@ -467,8 +467,9 @@ def votes_of(voter: NodeId, slots: list[Told]) -> list[Record]:
 def test_u19_whatever_answers_of_acceptors_are_lost_repeated_late_or_mixed_only_what_is_chosen_is_learned(
     data: st.DataObject,
 ) -> None:
+    Stage.on_stage.clear()  # one that Hypothesis gave up in the middle is not looked at
     slots = [Told(slot, data) for slot in (1, 2, 3)]
-    small = Limits(page_bytes_max=data.draw(st.sampled_from((1, 200, 10_000))))
+    small = Limits(page_bytes_max=data.draw(st.sampled_from((1, 600, 10_000))))
     voters = {voter: acceptor(voter, ALONE, small, votes_of(voter, slots)) for voter in VOTERS}
     stage = learner(roles=ALONE)
     stage.deliver("p1", heartbeat(Ballot(3, "p1"), data.draw(st.integers(2, 4))))
