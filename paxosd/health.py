@@ -161,11 +161,20 @@ def _boot() -> str:
 
 
 def _namespace() -> str:
-    """In which process ids count. They mean nothing elsewhere, as in another container with the same volume."""
+    """In which process ids count, and the times when processes were started. They mean nothing elsewhere, as in another
+    container with the same volume.
+    """
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        return str(Path("/proc/self/ns/pid").readlink()) + _time_namespace()
     except OSError:
         return "-"
+
+
+def _time_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/time").readlink()).removeprefix("time:")
+    except OSError:
+        return ""  # a kernel without them
 
 
 def _started(pid: int) -> str:

@@ -262,7 +262,9 @@ class QueueLink:
         self._switchboard = switchboard
         self._plane = switchboard.attach(self._deliver)
         self._frames: deque[bytes] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        """Entered as it is, not through `_changed`: that is Python, in which a Ctrl-C can raise with the lock taken."""
+        self._changed = threading.Condition(self._lock)
         self._awake = False
 
     def send(self, gateway: str, frame: bytes) -> None:
@@ -274,7 +276,7 @@ class QueueLink:
     def _deliver(self, client: ClientAddress, frame: bytes | None) -> bool:
         if frame is None:
             return True  # it shares this process, and sends again at once: there is no connection to end
-        with self._changed:
+        with self._lock:
             if len(self._frames) >= FRAMES_MAX:
                 return False
             self._frames.append(frame)
@@ -282,7 +284,7 @@ class QueueLink:
         return True
 
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._frames or self._awake, timeout_s)
             self._awake = False
             frames = list(self._frames)
@@ -290,7 +292,7 @@ class QueueLink:
         return frames
 
     def wake(self) -> None:
-        with self._changed:
+        with self._lock:
             self._awake = True
             self._changed.notify()
 

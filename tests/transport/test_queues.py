@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,33 @@ from tests.transport import queue_process
 from tests.transport.contract import FRAME_BYTES_MAX, WITHIN_S, Net, TransportContract, await_dropped, gather
 
 Target = Callable[[QueueEnds, Connection], None]
+
+
+class Interruption(Exception):
+    """What a signal handler, such as that of Ctrl-C, raises."""
+
+
+def interrupted_at(step: int, call: Callable[[], None]) -> bool:
+    """Whether the call had so many steps; one that had is interrupted there. A step is the begin or the end of a function
+    in Python: in between, and while a lock is taken or given back, no handler runs.
+    """
+    left = step
+
+    def trace(frame: object, event: str, given: object) -> object:
+        nonlocal left
+        left -= event in ("call", "return")
+        if left == 0:
+            raise Interruption
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except Interruption:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
 
 
 class QueueNet:
@@ -262,3 +290,18 @@ def test_m10_an_answer_over_the_limit_is_dropped_and_counted(net: QueueNet) -> N
     net.b.reply(b"1:", bytes(FRAME_BYTES_MAX + 1))
 
     assert net.b.dropped == {"frame too large": 1}
+
+
+def test_a_wake_that_is_interrupted_at_any_point_leaves_nobody_waiting_for_its_lock() -> None:
+    switchboard = Switchboard(FRAME_BYTES_MAX)
+    link = switchboard.link()
+    step = 1
+    while interrupted_at(step, link.wake):
+        other = threading.Thread(target=link.wake, daemon=True)
+        other.start()
+        other.join(WITHIN_S)
+        assert not other.is_alive(), f"interrupted at step {step}"
+        step += 1
+    switchboard.close()
+
+    assert step > 3
