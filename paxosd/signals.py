@@ -2,7 +2,8 @@
 
 Laws:
 1. Handlers stand before anything slow is imported. Earlier is only the start of the interpreter itself (some 30 ms):
-   a signal then ends the process as the kernel does it, or, if it is process 1 of a container, is lost.
+   a signal then ends the process as the kernel does it, or, if it is process 1 of a container, is lost. What was
+   blocked by whoever started us waits instead: it is let in when the handlers stand.
 2. What is on disk is whole at every instant, for a kill may come at any. So who has nothing to finish ends at once,
    wherever it stands: no traceback, no wait.
 3. A daemon that is ready drains. A second signal ends it at once, and so does a drain that takes too long.
@@ -47,6 +48,11 @@ def end_at_once() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
+    _let_in()
+
+
+def _let_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NAMES)
 
 
 def _leave(number: int, frame: object) -> None:
@@ -84,6 +90,7 @@ class Stop:
         for number in NAMES:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
+        _let_in()
 
     def ready(self, wake: Callable[[], object], drains_within_s: float) -> None:
         """From now on a signal sets `name` and calls `wake`, from any thread; the process has so long to end."""
