@@ -30,9 +30,10 @@ ENV PATH=/opt/paxosd/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /var/lib/paxosd
 VOLUME /var/lib/paxosd
-# No shell in between: the daemon is process 1 and gets the signals, from its first tens of milliseconds on.
+# No shell in between: the daemon is process 1 and gets the signals. The kernel drops those that process 1 has no handler
+# for yet, but not blocked ones: `env` blocks them and becomes the daemon, which lets them in when its handlers stand.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["paxosd"]
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "paxosd"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["paxosd", "health", "--data-dir", "/var/lib/paxosd"]

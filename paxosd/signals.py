@@ -2,7 +2,8 @@
 
 Laws:
 1. Handlers stand before anything slow is imported. Earlier is only the start of the interpreter itself (some 30 ms):
-   a signal then ends the process as the kernel does it, or, if it is process 1 of a container, is lost.
+   a signal then ends the process as the kernel does it, or, if it is process 1 of a container, is lost. What was
+   blocked by whoever started us, as in our image, waits instead: it is let in when the handlers stand.
 2. What is on disk is whole at every instant, for a kill may come at any. So who has nothing to finish ends at once,
    wherever it stands: no traceback, no wait.
 3. A daemon that is ready drains. A second signal ends it at once, and so does a drain that takes too long.

@@ -123,6 +123,32 @@ def test_as_process_1_it_ends_too(tmp_path: Path) -> None:
     assert (parent.returncode, "Traceback" in told) == (0, False)
 
 
+@pytest.mark.parametrize("command", ["paxosd.cli --role replica --id r1 --config", "paxosd.ctl propose - --config"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_was_blocked_until_the_handlers_stand_is_not_lost(
+    number: signal.Signals, command: str, tmp_path: Path
+) -> None:
+    """A program that starts us may leave signals blocked; the image does so on purpose, for process 1."""
+    file = tmp_path / "cluster.yaml"
+    file.write_text(membership_text({"r1": "replica"}))
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-m", *command.split(), str(file)]
+    with subprocess.Popen(words, stdin=pipe, stderr=pipe, text=True, preexec_fn=block) as process:
+        process.send_signal(number)  # before Python itself has started
+        try:
+            process.wait(timeout=10)
+        finally:
+            process.kill()
+        told = process.stderr.read() if process.stderr else ""
+
+    assert process.returncode == (0 if "cli" in command else 128 + number)
+    assert "Traceback" not in told
+
+
 def test_nothing_that_is_slow_to_import_comes_before_the_handlers() -> None:
     show = "import sys; from paxosd import cli, ctl; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-S", "-c", show], cwd=Path(__file__).parent.parent, text=True)

@@ -311,11 +311,6 @@ BUGS: tuple[Bug, ...] = (
         listed=False,
     ),
     Bug(
-        "learners wait for ever for slots that nobody voted for",
-        ((_LEARNER, "if not found and self.ballot != NO_BALLOT:", "if False:"),),
-        listed=False,
-    ),
-    Bug(
         "a number of any height is taken",
         (("paxosd.core.plausible", "        return claimed <= self._ceiling\n", "        return True\n"),),
         listed=False,

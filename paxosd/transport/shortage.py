@@ -8,9 +8,12 @@ Laws:
 
 from __future__ import annotations
 
+import _thread
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import zmq
 
@@ -22,6 +25,8 @@ CONTEXT_DESCRIPTORS = 20
 LINK_DESCRIPTORS = 10
 """What a socket, its monitor and its connection need (4), and some to spare."""
 CONTEXT_THREADS = 2
+FORGOTTEN_WITHIN_S = 1.0
+"""How long to wait for the end of threads that were tried; then their room is counted on all the same."""
 
 
 class Shortage(TransportError):
@@ -60,8 +65,10 @@ def require_threads(count: int) -> None:
     """Raise `Shortage` unless so many threads can run at once now."""
     gate = allocate_lock()
     gate.acquire()
+    numbers: list[int] = []
 
     def pass_through() -> None:
+        numbers.append(_thread.get_native_id())
         with gate:
             pass
 
@@ -75,6 +82,14 @@ def require_threads(count: int) -> None:
         gate.release()
         for thread in started:
             thread.join()
+        _await_gone(numbers)
+
+
+def _await_gone(numbers: Sequence[int]) -> None:
+    """The system counts a thread until it has forgotten it, which is a moment after its work ended."""
+    end = time.monotonic() + FORGOTTEN_WITHIN_S
+    while any(Path(f"/proc/self/task/{number}").exists() for number in numbers) and time.monotonic() < end:
+        time.sleep(0.0005)
 
 
 def thread_shortage(error: BaseException) -> Shortage:

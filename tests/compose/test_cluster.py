@@ -161,6 +161,18 @@ def test_the_image_runs_as_any_user_of_group_0(image: str) -> None:
     assert said[said.index("code 0") + 1 :] == ["600"] * 7
 
 
+def test_a_container_that_is_told_to_end_as_soon_as_it_is_started_ends_with_0(image: str) -> None:
+    mount = ["--volume", f"{ROOT / 'config'}:/etc/paxosd:ro", "--network", "none"]
+    node = ["--role", "acceptor", "--id", "a1", "--config", "/etc/paxosd/cluster.yaml", "--data-dir", "/var/lib/paxosd"]
+    name = run("docker", "create", *mount, image, *node).strip()
+    try:
+        for _ in range(5):
+            run("sh", "-c", f"docker start {name} && docker kill --signal TERM {name}")
+            assert run("timeout", "20", "docker", "wait", name).strip() == "0"
+    finally:
+        run("docker", "rm", "--force", "--volumes", name)
+
+
 @pytest.mark.parametrize("stray", ["a3", "p2"])
 def test_u07_a_node_with_another_membership_file_is_refused_and_says_so(image: str, tmp_path: Path, stray: str) -> None:
     other = (ROOT / "config" / "cluster.yaml").read_text().replace("a1:7000", "a1:7777")

@@ -92,6 +92,15 @@ def test_what_was_tried_out_is_given_back() -> None:
     assert opened() == before
 
 
+def test_threads_of_a_trial_count_no_more_when_it_is_over() -> None:
+    """The system counts a thread until it has forgotten it, which is a moment after its work ended."""
+    before = set(Path("/proc/self/task").iterdir())
+    for _ in range(200):
+        require_threads(4)
+
+        assert set(Path("/proc/self/task").iterdir()) <= before
+
+
 def test_threads_that_were_started_end_when_one_more_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[NativeThread] = []
 
