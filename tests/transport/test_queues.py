@@ -25,8 +25,10 @@ class Interruption(Exception):
 
 
 def interrupted_at(step: int, call: Callable[[], None]) -> bool:
-    """Whether the call had so many steps; one that had is interrupted there. A step is the begin or the end of a function
-    in Python: in between, and while a lock is taken or given back, no handler runs.
+    """Whether the call had so many steps; one that had is interrupted there.
+
+    A step is the begin or the end of a function in Python: in between, and while a lock is taken or given back, no
+    handler runs.
     """
     left = step
 
