@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ def interrupted_at(step: int, call: Callable[[], None]) -> bool:
     """
     left = step
 
-    def trace(frame: object, event: str, given: object) -> object:
+    def trace(frame: FrameType, event: str, given: Any) -> Any:
         nonlocal left
         left -= event in ("call", "return")
         if left == 0:
