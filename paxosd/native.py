@@ -70,6 +70,7 @@ class NativeThread:
         self._name = name
         self._running = allocate_lock()
         self._ident = 0
+        self._ended = False
         self._running.acquire()
         if is_patched():
             _start_new_thread(self._main, ())
@@ -82,6 +83,7 @@ class NativeThread:
         try:
             run()
         finally:
+            self._ended = True
             self._running.release()
 
     @property
@@ -93,6 +95,8 @@ class NativeThread:
         """Wait for its end; False if the time is over, or if it is this thread that asks."""
         if self.is_current:
             return False
+        if self._ended:  # also if an earlier wait took the lock, and a Ctrl-C came before it gave it back
+            return True
         if wait(self._running, timeout_s):
             self._running.release()
             return True

@@ -71,9 +71,8 @@ def test_a_daemon_in_a_real_time_namespace_is_well_for_whoever_looks_from_outsid
     inside = ["unshare", "--time", "--monotonic", "90000", "--boottime", "1000", "--fork"]
     if subprocess.run([*inside, "true"], capture_output=True).returncode:
         pytest.skip("no process may have a time namespace of its own here")
-    program = (
-        f"from paxosd.health import Beat; from pathlib import Path; Beat(Path({str(tmp_path)!r})).touch(1e9); input()"
-    )
+    beat = f"Beat(Path({str(tmp_path)!r}))"
+    program = f"from paxosd.health import Beat; from pathlib import Path; {beat}.touch(1e9); input()"
     with subprocess.Popen([*inside, sys.executable, "-c", program], stdin=subprocess.PIPE) as daemon:
         deadline = time.monotonic() + 30
         while complaint(tmp_path) is not None and time.monotonic() < deadline:

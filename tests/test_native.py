@@ -45,6 +45,13 @@ def test_a_thread_runs_beside_and_can_be_waited_for() -> None:
     assert not thread.is_current
 
 
+def test_a_wait_that_was_interrupted_with_the_lock_in_its_hands_holds_up_no_later_one() -> None:
+    thread = native.NativeThread(lambda: None, "ended")
+    assert native.wait(thread._running, 5.0)  # and then a Ctrl-C
+
+    assert thread.join(5.0)
+
+
 def test_a_thread_that_would_wait_for_itself_does_not() -> None:
     joined: list[bool] = []
     made = threading.Event()

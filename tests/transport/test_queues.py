@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -25,12 +27,14 @@ class Interruption(Exception):
 
 
 def interrupted_at(step: int, call: Callable[[], None]) -> bool:
-    """Whether the call had so many steps; one that had is interrupted there. A step is the begin or the end of a function
-    in Python: in between, and while a lock is taken or given back, no handler runs.
+    """Whether the call had so many steps; one that had is interrupted there.
+
+    A step is the begin or the end of a function in Python: in between, and while a lock is taken or given back, no
+    handler runs.
     """
     left = step
 
-    def trace(frame: object, event: str, given: object) -> object:
+    def trace(frame: FrameType, event: str, given: Any) -> Any:
         nonlocal left
         left -= event in ("call", "return")
         if left == 0:
