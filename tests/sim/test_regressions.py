@@ -24,6 +24,7 @@ def test_the_promise_of_an_acceptor_that_lags_behind_the_watermark_counts() -> N
     phase1 = PhaseOne(ballot, 147, MEMBERSHIP.acceptors, MEMBERSHIP.quorum)
 
     acceptor.receive("p1", Prepare(ballot, 147), 0.0)
+    acceptor.tick(0.0)  # pages are answered at the end of a turn
     (_, promise), *_ = acceptor.take_output().messages
 
     assert isinstance(promise, Promise)
