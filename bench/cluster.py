@@ -31,6 +31,10 @@ def summary_ms(durations_s: Sequence[float]) -> dict[str, float]:
     }
 
 
+NO_TERMINAL_COLUMNS = 400
+"""How wide a table may be in a file or a pipe, where 80 columns would cut its figures off."""
+
+
 def show(title: str, rows: Sequence[dict[str, object]], as_json: bool) -> None:
     """Print the rows as a table for people, or one JSON object per line."""
     machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
@@ -43,4 +47,7 @@ def show(title: str, rows: Sequence[dict[str, object]], as_json: bool) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = NO_TERMINAL_COLUMNS
+    console.print(table)
