@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from paxosd.exits import Exit
 from paxosd.local_start import start
 from paxosd.transport.queues import Switchboard
 from tests.processes import WITHIN_S
@@ -124,8 +125,10 @@ def test_modules_of_the_working_directory_do_not_get_into_the_nodes(tmp_path: Pa
     assert said(done) == ("1\n", "")
 
 
-@pytest.mark.parametrize("closed", [[2], [0, 1, 2]])
-def test_standard_streams_that_are_closed_are_not_needed(closed: list[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("closed", "code"), [([2], Exit.OK), ([0, 1, 2], Exit.UNWRITTEN)])
+def test_standard_streams_that_are_closed_are_not_needed_but_for_an_answer(
+    closed: list[int], code: Exit, tmp_path: Path
+) -> None:
     text = f"""
 from paxosd import Client
 with Client.local(replicas=1) as client, open({str(tmp_path / "said")!r}, "w") as file:
@@ -139,7 +142,7 @@ with Client.local(replicas=1) as client, open({str(tmp_path / "said")!r}, "w") a
     program = tried(tmp_path, sys.executable, "-c", text, before=close)
     command = tried(tmp_path, *LOCAL, before=close)
 
-    assert (program.returncode, command.returncode) == (0, 0)
+    assert (program.returncode, command.returncode) == (0, code)
     assert (tmp_path / "said").read_text() == "1"
 
 

@@ -16,6 +16,11 @@ PROGRAMS = {"paxosd": "paxosd.cli", "paxosctl": "paxosd.ctl"}
 SHELL = 'exec "$@"'
 
 
+def own_environment() -> dict[str, str]:
+    """Without variables that daemons and commands have something to say about."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PAXOSD_", "PAXOSCTL_"))}
+
+
 def sh(redirection: str, *command: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
     """A command of ours, started by a shell with these redirections."""
     program, *arguments = command
@@ -24,7 +29,7 @@ def sh(redirection: str, *command: str, stdin: bytes = b"", **env: str) -> subpr
         ["sh", "-c", f"{SHELL} {redirection}", "sh", *line],
         input=stdin,
         capture_output=True,
-        env={**os.environ, **env},
+        env={**own_environment(), **env},
         timeout=60,
     )
 
@@ -86,7 +91,7 @@ def test_an_answer_of_which_the_reader_has_enough_is_code_0(command: tuple[str, 
     reading, writing = os.pipe()
     os.close(reading)
     line = [sys.executable, "-m", PROGRAMS[program], *arguments]
-    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE)
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, env=own_environment())
     os.close(writing)
 
     assert (done.returncode, done.stderr) == (0, b"")

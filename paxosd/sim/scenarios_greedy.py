@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paxosd.codec import CLIENT_MESSAGES_MAX
 from paxosd.core.messages import Accept, Applied, Chosen, Fetched, FetchedVotes, Forward, LogPage, ReadLog, Refused
 from paxosd.core.readers import READERS_PER_CLIENT_MAX
 from paxosd.core.reasons import Reason
@@ -66,8 +67,8 @@ def many_readers(seed: int, layout: str) -> Report:
     script.rest()
     script.run(2)
     at, gateway, asked = script.now, script.pick(script.learners), READERS_PER_CLIENT_MAX + 200
-    for first in range(0, asked, 100):
-        numbers = range(first, min(first + 100, asked))
+    for first in range(0, asked, CLIENT_MESSAGES_MAX):
+        numbers = range(first, min(first + CLIENT_MESSAGES_MAX, asked))
         script.say(gateway, *(ReadLog(number, FAR, False, 0, HELD_MS) for number in numbers))
         script.run(0.01)
     _expect_refused(script, asked - READERS_PER_CLIENT_MAX)

@@ -14,7 +14,7 @@ Laws:
    whether they shook hands or not. A quarter of the room is theirs alone: if more than the rest has spoken, the one of
    those that was silent longest goes. So there is always room for a peer that comes back.
 6. While the loop stands still libzmq keeps what it has of those that were cut off. So once more than the bound was cut
-   off, nobody new is let in until the loop turns: it could not serve them anyway.
+   off, nobody new is let in, and no stranger may hold anything, until the loop turns: it could not serve them anyway.
 """
 
 from __future__ import annotations
@@ -213,7 +213,8 @@ class Guard:
             held = sum(one.held for one in weighed)
             explained += held
             for one in weighed:
-                if held > plane.held_bytes_max and one.held > HANDSHAKE_BYTES_MAX:
+                too_much = held > plane.held_bytes_max or (self._is_shut(plane) and not one.valid)
+                if too_much and one.held > HANDSHAKE_BYTES_MAX:
                     held -= one.held
                     self._cut(one.fd, one.far_end, "too many bytes unread")
                     self._note_cut_off(plane, one.held)
@@ -241,6 +242,10 @@ class Guard:
         noted.held += held
         if noted.held > plane.held_bytes_max and noted.shut is None:
             noted.shut = next((fd for fd in _open_descriptors() if self._handle.shut(fd, plane.port, shut=True)), None)
+
+    def _is_shut(self, plane: Plane) -> bool:
+        noted = self._cut_since.get(plane.port)
+        return noted is not None and noted.shut is not None
 
     def _let_in_again(self) -> None:
         for port, noted in list(self._cut_since.items()):

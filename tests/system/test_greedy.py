@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zmq
 
-from paxosd.codec import NO_DIGEST, Codec
+from paxosd.codec import CLIENT_MESSAGES_MAX, NO_DIGEST, Codec
 from paxosd.core.messages import FromClient, Message, OpenSession, Propose, Refused, SessionOpened
 from paxosd.core.openings import PER_CLIENT_BURST
 from paxosd.core.reasons import Reason
@@ -28,9 +28,10 @@ class Rogue:
         self._codec = Codec(NO_DIGEST, "rogue", 1, 16 * 1024 * 1024)
 
     def say(self, messages: Sequence[FromClient]) -> list[Message]:
-        """Send these in one frame; the answers, one for each."""
-        (frame,) = self._codec.frames([self._codec.pack(message) for message in messages])
-        self._dealer.send(frame)
+        """Send these in as few frames as may be; the answers, one for each."""
+        packed = [self._codec.pack(message) for message in messages]
+        for frame in self._codec.frames(packed, messages_max=CLIENT_MESSAGES_MAX):
+            self._dealer.send(frame)
         answers: list[Message] = []
         while len(answers) < len(messages):
             assert self._dealer.poll(ANSWER_MS), f"{len(messages) - len(answers)} messages were not answered"
