@@ -26,10 +26,10 @@ import zmq
 
 from bench.cluster import LAYOUTS, percentile, show
 from paxosd import Client, PaxosError
-from paxosd.codec import Codec
 from paxosd.config import load as load_config
 from paxosd.core.messages import Applied, OpenSession, Propose, Refused, SessionOpened
 from paxosd.core.values import encode_body
+from paxosd.wire.frames import Codec
 from tests.system.daemons import DaemonCluster
 
 SESSIONS = 400

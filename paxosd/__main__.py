@@ -2,7 +2,7 @@
 
 import sys
 
-from paxosd.cli import main
+from paxosd.commands.paxosd import main
 
 if __name__ == "__main__":  # spawned processes import this file again
     sys.exit(main())

@@ -18,7 +18,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from paxosd.codec import PEER_MESSAGES_MAX, Codec, Envelope, ForeignFrame, MalformedFrame
 from paxosd.conduct import PeerShares, Shares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
@@ -27,6 +26,7 @@ from paxosd.excerpts import excerpt
 from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
 from paxosd.transport.base import Connection, Inbound, Transport
+from paxosd.wire.frames import PEER_MESSAGES_MAX, Codec, Envelope, ForeignFrame, MalformedFrame
 
 log = logging.getLogger("paxosd")
 

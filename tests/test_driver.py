@@ -9,7 +9,6 @@ from typing import Any
 import msgpack
 import pytest
 
-from paxosd.codec import PEER_MESSAGES_MAX, Codec
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
@@ -19,6 +18,7 @@ from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import Connection, Inbound
+from paxosd.wire.frames import PEER_MESSAGES_MAX, Codec
 
 DIGEST = b"12345678"
 BALLOT = Ballot(1, "p1")

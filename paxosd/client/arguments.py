@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from paxosd.addresses import dialled
 from paxosd.client import verdicts
 from paxosd.client.errors import ConfigurationError
 from paxosd.core.types import Revision
+from paxosd.transport.addresses import dialled
 
 SECONDS_MAX = 1e6
 """Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""

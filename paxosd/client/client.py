@@ -21,7 +21,6 @@ from random import Random
 from types import TracebackType
 from typing import Any, NoReturn
 
-from paxosd import native
 from paxosd.client import arguments, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt
@@ -29,14 +28,15 @@ from paxosd.client.errors import ConfigurationError, OutOfResources
 from paxosd.client.future import Future
 from paxosd.client.session import Session
 from paxosd.client.worker import Worker
-from paxosd.codec import Codec
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
 from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision
+from paxosd.process import native
 from paxosd.transport.base import ClientLink
-from paxosd.transport.link import ZeroMQLink
 from paxosd.transport.shortage import Shortage
+from paxosd.transport.zeromq.link import ZeroMQLink
+from paxosd.wire.frames import Codec
 
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_WAIT_MS = 1000
@@ -123,7 +123,7 @@ class Client:
 
         Raises `ConfigurationError`, `TypeError` or `ValueError`, or `Unavailable` if no node leads in half a minute.
         """
-        from paxosd.local import local_client, local_config  # noqa: PLC0415 (which imports this module)
+        from paxosd.local.cluster import local_client, local_config  # noqa: PLC0415 (which imports this module)
 
         if native.is_patched():
             raise ConfigurationError(

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from paxosd import native
 from paxosd.client import verdicts
 from paxosd.client.calls import Command, Question
 from paxosd.client.errors import (
@@ -34,9 +33,10 @@ from paxosd.client.errors import (
     WrongCluster,
 )
 from paxosd.client.session import Session
-from paxosd.codec import CLIENT_MESSAGES_MAX, Codec, ForeignFrame, MalformedFrame
 from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.process import native
 from paxosd.transport.base import ClientLink, TransportError
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec, ForeignFrame, MalformedFrame
 
 if TYPE_CHECKING:
     from _thread import LockType

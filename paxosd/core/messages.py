@@ -29,7 +29,7 @@
 Laws:
 1. Delivery promises nothing: any message may be lost, late, repeated or out of order.
 2. A message is a value: immutable, comparable, and without reference to its sender's state.
-3. Fields are append-only on the wire (see `codec.py`); a new meaning is a new message.
+3. Fields are append-only on the wire (see `wire/frames.py`); a new meaning is a new message.
 """
 
 from __future__ import annotations

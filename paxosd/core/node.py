@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
-from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Message, Ping, Pong
@@ -39,7 +38,7 @@ class Node(Agent):
         proposer: Proposer | None = None,
         acceptor: Acceptor | None = None,
         learner: Learner | None = None,
-        gateway: Gateway | None = None,
+        gateway: Agent | None = None,
     ) -> None:
         super().__init__(node_id)
         self._admission = Admission(membership, limits)
@@ -170,7 +169,7 @@ class Replica(Node):
         proposer: Proposer,
         acceptor: Acceptor,
         learner: Learner,
-        gateway: Gateway | None = None,
+        gateway: Agent | None = None,
     ) -> None:
         super().__init__(
             node_id, membership, limits, proposer=proposer, acceptor=acceptor, learner=learner, gateway=gateway

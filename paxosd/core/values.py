@@ -10,7 +10,7 @@ takes them apart). A *batch* is a run of commands of one session with consecutiv
 
 All numbers are big-endian. The stamp is log time: milliseconds, given by the leader, never going back.
 A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer, and its
-body no command but the tag of whoever it is for (see `openings.py`).
+body no command but the tag of whoever it is for (see `gateway/openings.py`).
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from random import Random
 from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError
 from paxosd.client.session import Session
-from paxosd.codec import CLIENT_MESSAGES_MAX, Codec, MalformedFrame
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
-from paxosd.sim.invariants import Order, ensure
+from paxosd.sim.check.invariants import Order, ensure
 from paxosd.sim.plan import Plan
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec, MalformedFrame
 
 SMALLEST_WAIT_S = 0.001
 UNDER_WAY_MAX = 16

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from paxosd.core.types import NodeId
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
+from paxosd.sim.check.invariants import Violation, ensure
 from paxosd.sim.clients import check_ends
 from paxosd.sim.faults import schedule_faults
-from paxosd.sim.invariants import Violation, ensure
 from paxosd.sim.network import FOREVER
 from paxosd.sim.plan import Plan
 from paxosd.sim.world import World

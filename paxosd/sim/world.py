@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from random import Random
 
-from paxosd.assembly import assemble
-from paxosd.codec import Codec
 from paxosd.config import Config, parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Message, Prepare
@@ -27,13 +25,15 @@ from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
+from paxosd.server.assembly import assemble
+from paxosd.sim.check.invariants import Order, Safety, Violation
+from paxosd.sim.check.marks import Marks
 from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import SimDisk, SimStore
-from paxosd.sim.invariants import Order, Safety, Violation
-from paxosd.sim.marks import Marks
 from paxosd.sim.network import Network, SimTransport
 from paxosd.sim.plan import VOTING, Plan
 from paxosd.storage.base import StorageError
+from paxosd.wire.frames import Codec
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""

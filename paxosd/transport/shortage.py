@@ -17,7 +17,7 @@ from pathlib import Path
 
 import zmq
 
-from paxosd.native import NativeThread, allocate_lock, allocate_rlock
+from paxosd.process.native import NativeThread, allocate_lock, allocate_rlock
 from paxosd.transport.base import TransportError
 
 CONTEXT_DESCRIPTORS = 20

@@ -6,7 +6,7 @@ import math
 import os
 from contextlib import suppress
 
-from paxosd.native import allocate_rlock
+from paxosd.process.native import allocate_rlock
 from paxosd.transport.shortage import Shortage
 
 

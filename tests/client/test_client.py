@@ -32,8 +32,8 @@ from paxosd import (
     WrongCluster,
 )
 from paxosd.client.session import WINDOW_COMMANDS_MAX
-from paxosd.codec import Codec
 from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
+from paxosd.wire.frames import Codec
 from tests.system.daemons import REPLICAS, DaemonCluster, free_ports
 
 COMMAND_BYTES_MAX = 10_000
@@ -552,7 +552,7 @@ def test_a_name_that_is_not_found_is_what_the_error_says_and_not_that_nobody_ans
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr("paxosd.transport.names.socket.getaddrinfo", unknown)
+    monkeypatch.setattr("paxosd.transport.zeromq.names.socket.getaddrinfo", unknown)
     with Client(["gw1.invalid:7100", "gw2.invalid:7100"], timeout=3) as client:
         proposing = within(3, lambda: client.propose(b"v"))
         reading = within(1, lambda: client.status(timeout=1))
@@ -572,7 +572,7 @@ def test_a_name_that_is_not_found_is_what_the_error_says_and_not_that_nobody_ans
 
 def test_a_name_server_that_is_silent_is_what_the_error_says(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = threading.Event()
-    monkeypatch.setattr("paxosd.transport.names.socket.getaddrinfo", lambda *_, **__: answer.wait() and [])
+    monkeypatch.setattr("paxosd.transport.zeromq.names.socket.getaddrinfo", lambda *_, **__: answer.wait() and [])
     with Client(["gw1.example:7100"], timeout=0.2) as client:
         error = within(0.2, lambda: client.propose(b"v"))
     answer.set()

@@ -18,8 +18,8 @@ from paxosd.core.messages import Applied, Forward, FromClient, OpenSession, Prop
 from paxosd.core.messages import ToClient as Answer
 from paxosd.core.options import Limits
 from paxosd.core.reasons import Reason
-from paxosd.core.refusing import Refusing
 from paxosd.core.values import Batch
+from paxosd.gateway.refusing import Refusing
 
 LIMITS = Limits()
 TURN_S = 0.005

@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.core.leftovers import nothing_is_left_over
 
-import pytest
-
-pytest.register_assert_rewrite("tests.core.helpers")
-
-from tests.core.helpers import Stage  # noqa: E402 (after its assertions are registered)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_over() -> Iterator[None]:
-    Stage.on_stage.clear()
-    yield
-    left = [(type(stage.agent).__name__, stage.leftovers()) for stage in Stage.on_stage if stage.leftovers()]
-    Stage.on_stage.clear()
-    assert left == []
+__all__ = ["nothing_is_left_over"]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import Message, OpenSession, Propose, SessionOpened
@@ -22,6 +21,7 @@ from paxosd.core.quorum import Quorum
 from paxosd.core.records import Record, Voted
 from paxosd.core.types import Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import encode_body
+from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore

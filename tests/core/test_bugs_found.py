@@ -21,8 +21,8 @@ from tests.core.helpers import (
     promise,
     proposer,
 )
-from tests.core.test_gateway import B3, ME, Desk, read
 from tests.core.test_proposer import canvassing, granted
+from tests.gateway.test_gateway import B3, ME, Desk, read
 
 OLD, THEIRS = Ballot(0, "p2"), Ballot(50, "p2")
 

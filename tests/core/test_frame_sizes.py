@@ -12,11 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.assembly import codec_of
-from paxosd.codec import NO_DIGEST, Codec, MalformedFrame
 from paxosd.config import ConfigError, parse
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.gateway import Gateway
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import Accept, Chosen, FetchVotes, Forward, LogPage, Message, Prepare, Propose, Refused
@@ -27,9 +24,12 @@ from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Promised, Told, Voted
 from paxosd.core.types import Ballot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
+from paxosd.server.assembly import codec_of
 from paxosd.storage.memory import MemoryStore
+from paxosd.wire.frames import NO_DIGEST, Codec, MalformedFrame
 from tests.core.helpers import TIMING, Stage, elect, heartbeat
 
 P, A, L, M = ("".join((letter, "x" * 62)) for letter in "palm")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from random import Random
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.gateway import Gateway
 from paxosd.core.history import History
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
@@ -37,6 +36,7 @@ from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, Outcome
 from paxosd.core.values import encode_body
+from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from tests.core.helpers import (

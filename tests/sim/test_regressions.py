@@ -8,8 +8,8 @@ from paxosd.core.messages import Prepare, Promise, ReadLog
 from paxosd.core.options import Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.quorum import Quorum
-from paxosd.core.readers import REFUSED_AFTER_S, Readers
 from paxosd.core.types import Ballot
+from paxosd.gateway.readers import REFUSED_AFTER_S, Readers
 from paxosd.storage.memory import MemoryStore
 
 ROLES = {"p1": Role.PROPOSER, "a1": Role.ACCEPTOR, "a2": Role.ACCEPTOR, "a3": Role.ACCEPTOR, "l1": Role.LEARNER}

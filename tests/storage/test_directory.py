@@ -13,7 +13,7 @@ import pytest
 
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.directory import IDENTITY_NAME, INCARNATION_NAME, STORE_NAME, durability_warning, open_directory
-from paxosd.storage.sqlite import SQLiteStore
+from paxosd.storage.sqlite.store import SQLiteStore
 
 
 def opened(path: Path, cluster: str = "demo", node: str = "a1", role: str = "acceptor") -> int:

@@ -22,8 +22,8 @@ from paxosd import Client
 from paxosd.client.errors import PaxosError
 from paxosd.core.options import Timing
 from paxosd.core.types import Entry
-from paxosd.sim.linearizability import UNKNOWN, Operation
-from paxosd.sim.objects import Append, LogCall, LogResult, ReadFrom, check_log
+from paxosd.sim.check.linearizability import UNKNOWN, Operation
+from paxosd.sim.check.objects import Append, LogCall, LogResult, ReadFrom, check_log
 from tests.system.daemons import DaemonCluster
 from tests.system.faults import Fault
 from tests.system.load import Attempt, Load, attempt, check, longest_gap_s

@@ -67,7 +67,7 @@ class Daemon:
         self.log = log
         with log.open("ab") as stderr:
             self._log_start = stderr.tell()
-            command = [sys.executable, "-m", "paxosd.cli", "--role", role, "--id", node]
+            command = [sys.executable, "-m", "paxosd", "--role", role, "--id", node]
             command += ["--config", str(config), "--data-dir", str(data_dir)]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import zmq
 
-from paxosd.codec import CLIENT_MESSAGES_MAX, NO_DIGEST, Codec
 from paxosd.core.messages import FromClient, Message, OpenSession, Propose, Refused, SessionOpened
-from paxosd.core.openings import PER_CLIENT_BURST
 from paxosd.core.reasons import Reason
 from paxosd.core.values import encode_body
+from paxosd.gateway.openings import PER_CLIENT_BURST
 from paxosd.storage.directory import STORE_NAME
-from paxosd.storage.sqlite import SQLiteStore
+from paxosd.storage.sqlite.store import SQLiteStore
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, NO_DIGEST, Codec
 from tests.system.daemons import REPLICAS, DaemonCluster
 
 ANSWER_MS = 10_000

@@ -21,7 +21,7 @@ from paxosd import Client
 from paxosd.config import load
 from tests.system.daemons import READY_WITHIN_S, REPLICAS, DaemonCluster
 from tests.system.raw_zmtp import GREETING, RawPeer, message, part, ready
-from tests.test_codec import GOLDEN
+from tests.wire.test_frames import GOLDEN
 
 MIB = 1 << 20
 GROWN_MAX = 400 * MIB
@@ -108,7 +108,7 @@ def test_o02_a_message_whose_parts_never_end_costs_a_bounded_amount(
 
 STAND_STILL = """
 import sys, time
-from paxosd.transport.zeromq import ZeroMQTransport
+from paxosd.transport.zeromq.node import ZeroMQTransport
 transport = ZeroMQTransport("a", {}, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", 1 << 24, 1 << 24)
 print(transport.listen_url, transport.client_url, flush=True)
 sys.stdin.read()

@@ -3,7 +3,7 @@
 A cut link gives no sign, so each cut is a half-open connection too, until it is healed or reset (`relay.py`).
 The simulator holds the exact bounds of these scenarios over thousands of seeds; here real sockets, kernels and threads
 have to meet them too, some doubled, because everything shares one machine. Names of scenarios are explained there, in
-`paxosd/sim/scenarios_links.py` and `scenarios_network.py`.
+`paxosd/sim/scenarios/links.py` and `sim/scenarios/network.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 import msgpack
 import pytest
 
-from paxosd.transport.zeromq import ZeroMQTransport
+from paxosd.transport.zeromq.node import ZeroMQTransport
 from tests.system.daemons import free_ports
 from tests.system.relay import Connection, Door, Relay, both_ways, handshake_end, sender_of
 from tests.transport.contract import FRAME_BYTES_MAX, WITHIN_S

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import zmq
 
-from paxosd.codec import Codec
 from paxosd.config import Config, load
 from paxosd.core.messages import (
     Accept,
@@ -25,6 +24,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId
 from paxosd.lives import CHANCE_BITS
+from paxosd.wire.frames import Codec
 from tests.system.daemons import REPLICAS, DaemonCluster
 
 FAR = 2**63 - 1

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from paxosd.native import NativeThread
+from paxosd.process.native import NativeThread
 from paxosd.transport import shortage
 from paxosd.transport.shortage import Shortage, require_descriptors, require_threads, room_for
 
 LIMITS = """
 import os, resource, threading
 from paxosd.transport.shortage import Shortage, open_context
-from paxosd.transport.zeromq import ZeroMQTransport
-from paxosd.transport.link import ZeroMQLink
+from paxosd.transport.zeromq.node import ZeroMQTransport
+from paxosd.transport.zeromq.link import ZeroMQLink
 
 def descriptors(count):
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, 1024))

@@ -1,0 +1,1 @@
+"""The programs `paxosd` and `paxosctl`: one file for each command."""

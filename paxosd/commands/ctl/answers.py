@@ -1,0 +1,161 @@
+"""What `paxosctl` prints: for people, or as JSON for programs.
+
+Laws:
+1. JSON is one object a line, and ASCII; bytes that are no text are in base64.
+2. What was done before an answer could not be written is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from paxosd.commands.tables import Cell, escaped, print_table, shown
+from paxosd.process import signals
+from paxosd.process.exits import Exit
+from paxosd.process.streams import Unwritten, tell
+
+if TYPE_CHECKING:
+    from paxosd.client import Client
+    from paxosd.core.messages import NodeStatus, StatusReport
+    from paxosd.core.types import Ballot, Entry
+
+
+def run(client: Client, options: argparse.Namespace, value: bytes | None) -> int:
+    """Ask the cluster what the options say, and print its answer; returns the exit code."""
+    as_json = options.write_out == "json"
+    if value is not None:
+        return _propose(client, value, options.timeout, as_json)
+    if options.command == "log":
+        return _log(client, options, as_json)
+    return _status(client.status(timeout=options.timeout), as_json)
+
+
+def _propose(client: Client, value: bytes, timeout_s: float, as_json: bool) -> int:
+    signals.last_words = b"paxosctl: ended while the value was on its way: read the log before you propose it again\n"
+    receipt = client.propose(value, timeout=timeout_s)
+    signals.last_words = b""
+    try:
+        if as_json:
+            _print_json({"revision": receipt.revision, "slot": receipt.slot})
+        else:
+            print(f"revision {receipt.revision}, slot {receipt.slot}")
+        sys.stdout.flush()
+    except Unwritten as error:
+        error.became = f"the value was applied, at revision {receipt.revision} (do not propose it again)"
+        raise
+    return Exit.OK
+
+
+def _log(client: Client, options: argparse.Namespace, as_json: bool) -> int:
+    if not as_json:
+        print("REVISION      SLOT  VALUE", flush=options.follow)
+    entries = client.log(options.start, options.follow, options.timeout, linearizable=not options.stale)
+    for entry in entries:
+        if as_json:
+            _print_json(_entry(entry), flush=options.follow)
+        else:
+            print(f"{entry.revision:8}  {entry.slot:8}  {shown(entry.value)}", flush=options.follow)
+    return Exit.OK
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    where: dict[str, object] = {"revision": entry.revision, "slot": entry.slot}
+    try:
+        return where | {"value": entry.value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return where | {"value_b64": base64.b64encode(entry.value).decode("ascii")}
+
+
+def _status(report: StatusReport, as_json: bool) -> int:
+    if as_json:
+        _print_json(_report(report))
+    else:
+        _print_status(report)
+    if report.leader:
+        return Exit.OK
+    tell(
+        "paxosctl",
+        f"{report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; look at the "
+        "nodes that are not reachable",
+    )
+    return Exit.UNHEALTHY
+
+
+def _print_status(report: StatusReport) -> None:
+    facts = {
+        "cluster": report.cluster,
+        "leader": report.leader or "none",
+        "ballot": _ballot(report.ballot) or "none",
+        "watermark": report.watermark,
+        "revision": report.revision,
+        "seen from": report.gateway,
+    }
+    print(escaped(", ".join(f"{name} {fact}" for name, fact in facts.items())))
+    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION")
+    print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
+
+
+def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
+    state = "reachable" if node.reachable else _silence(node.silent_ms)
+    ballot = _ballot(node.ballot) or "-"
+    leads = "yes" if node.leading else "-"
+    if not _applies(node):
+        return node.node, node.role, state, leads, ballot, "-", "-", "-"
+    return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision
+
+
+def _ballot(ballot: Ballot) -> str | None:
+    return str(ballot) if ballot.round else None
+
+
+def _silence(silent_ms: int) -> str:
+    if silent_ms < 0:
+        return "never heard"
+    seconds = silent_ms / 1000
+    return f"silent for {seconds:.1f} s" if seconds < 60 else f"silent for {seconds / 60:.0f} min"
+
+
+def _applies(node: NodeStatus) -> bool:
+    return node.role in ("learner", "replica") and node.silent_ms >= 0
+
+
+def _lag(node: NodeStatus, watermark: int) -> int:
+    """How many chosen slots the node had not applied when it was last heard."""
+    return max(0, watermark - node.applied)
+
+
+def _report(report: StatusReport) -> dict[str, object]:
+    return {
+        "cluster": report.cluster,
+        "gateway": report.gateway,
+        "leader": report.leader or None,
+        "ballot": _ballot(report.ballot),
+        "watermark": report.watermark,
+        "applied": report.applied,
+        "revision": report.revision,
+        "nodes": [_node(node, report.watermark) for node in report.nodes],
+    }
+
+
+def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
+    applies = _applies(node)
+    return {
+        "node": node.node,
+        "role": node.role,
+        "reachable": node.reachable,
+        "silent_ms": node.silent_ms if node.silent_ms >= 0 else None,
+        "leading": node.leading,
+        "ballot": _ballot(node.ballot),
+        "watermark": node.watermark,
+        "applied": node.applied if applies else None,
+        "lag": _lag(node, watermark) if applies else None,
+        "revision": node.revision if applies else None,
+    }
+
+
+def _print_json(fields: dict[str, object], flush: bool = False) -> None:
+    print(json.dumps(fields), flush=flush)

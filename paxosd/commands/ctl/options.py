@@ -1,0 +1,161 @@
+"""The command line of `paxosctl`, with what the environment says instead of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from paxosd.client.arguments import SECONDS_MAX, revision, seconds
+from paxosd.commands.flags import add_version, add_write_out
+
+DEFAULT_CONFIG = "config/cluster.yaml"
+DEFAULT_TIMEOUT_S = 5.0
+
+HELP = f"""\
+examples:
+  paxosctl propose hello                              to the cluster of {DEFAULT_CONFIG}
+  printf 'hello' | paxosctl propose -                 the value from stdin, every byte of it
+  paxosctl --config config/replicas.yaml log          the whole log
+  paxosctl --endpoints l1:7100,l2:7100 log --start 100 --follow
+  paxosctl log --stale                                what one node has, also while there is no quorum
+  paxosctl status                                     who leads, and how is every node
+  paxosctl status -w json                             the same for programs, and so for every command
+
+The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
+PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok (also if whoever reads the answer has enough of it, as head has),
+1 other error, 2 usage, 3 the answer came but could not be written (the message says what had been done), 4 no quorum or
+no answer in time (the message says what became of the command), 5 no node leads, 7 configuration, 130 SIGINT,
+143 SIGTERM.
+"""
+
+PROPOSE_HELP = """\
+Put a value into the log, and print where it stands.
+
+examples:
+  paxosctl propose hello
+  printf 'hello' | paxosctl propose -
+  paxosctl propose -- -5                              a value that looks like a flag
+"""
+
+LOG_HELP = """\
+Print the log, with all that was acknowledged.
+
+examples:
+  paxosctl log --start 100
+  paxosctl log --follow -w json                       one object a line, as values come
+  paxosctl log --stale                                what one node has, also while there is no quorum
+"""
+
+STATUS_HELP = """\
+Print who leads, and how every node is.
+
+examples:
+  paxosctl status
+  paxosctl status -w json
+"""
+
+Options: TypeAlias = argparse.Namespace
+
+
+def options_of(arguments: Sequence[str]) -> Options:
+    """What these arguments ask for; ends the process with a message if they make no sense."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.config and options.endpoints:
+        parser.error("--config and --endpoints both name a cluster: give one of them")
+    if not options.config and not options.endpoints:
+        _take_cluster_from_environment(options, parser)
+    if options.timeout is None:
+        options.timeout = _timeout_from_environment(parser)
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    flags = _flags(argparse.ArgumentParser(add_help=False), default=None)
+    # Without defaults of its own, a command does not overwrite what stood before it.
+    same_flags = _flags(argparse.ArgumentParser(add_help=False), default=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="paxosctl",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[flags],
+    )
+    add_version(parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status")
+
+    def add(command: str, short: str, told: str) -> argparse.ArgumentParser:
+        raw = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(command, parents=[same_flags], help=short, description=told, formatter_class=raw)
+
+    propose = add("propose", "put a value into the log", PROPOSE_HELP)
+    propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
+    log = add("log", "print the log, with all that was acknowledged", LOG_HELP)
+    log.add_argument("--start", metavar="N", type=_revision, default=1, help="from revision N on (default: 1)")
+    log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
+    log.add_argument(
+        "--stale",
+        action="store_true",
+        help="what the node at hand has: needs no quorum, and may lack the latest that was acknowledged",
+    )
+    add("status", "who leads, and how is every node", STATUS_HELP)
+    return parser
+
+
+def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.ArgumentParser:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=default,
+        help=f"the membership file of the cluster (default: {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        "--endpoints", metavar="HOST:PORT,...", default=default, help="where its gateways listen, instead of --config"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=_seconds, default=default, help="how many seconds to wait (default: 5)"
+    )
+    add_write_out(parser, default or "table")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds(float(text))
+    except ValueError:
+        rule = f"a number of seconds above 0, such as 2.5, and at most {SECONDS_MAX:g}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {rule}") from None
+
+
+def _revision(text: str) -> int:
+    try:
+        return revision(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a revision: they count 1, 2, 3 ...") from None
+
+
+def _take_cluster_from_environment(options: Options, parser: argparse.ArgumentParser) -> None:
+    options.config = os.environ.get("PAXOSCTL_CONFIG")
+    options.endpoints = os.environ.get("PAXOSCTL_ENDPOINTS")
+    if options.config and options.endpoints:
+        parser.error("PAXOSCTL_CONFIG and PAXOSCTL_ENDPOINTS both name a cluster: unset one, or give a flag")
+    if options.config or options.endpoints:
+        return
+    if not Path(DEFAULT_CONFIG).exists():
+        parser.error(
+            f"which cluster? There is no {DEFAULT_CONFIG} here: give --config FILE or --endpoints HOST:PORT,... "
+            "(or set PAXOSCTL_CONFIG or PAXOSCTL_ENDPOINTS)"
+        )
+    options.config = DEFAULT_CONFIG
+
+
+def _timeout_from_environment(parser: argparse.ArgumentParser) -> float:
+    text = os.environ.get("PAXOSCTL_TIMEOUT")
+    if not text:
+        return DEFAULT_TIMEOUT_S
+    try:
+        return _seconds(text)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"PAXOSCTL_TIMEOUT: {error}")

@@ -1,0 +1,1 @@
+"""`paxosd sim`: what it can be asked for, and what it prints."""

@@ -1,0 +1,1 @@
+"""Serving clients, pure: commands, reads, status, and who leads, as one learner's process tells it."""

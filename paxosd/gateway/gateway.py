@@ -1,0 +1,394 @@
+"""The gateway: what a learner does for clients. It forwards, waits for apply, and answers from its own state.
+
+Laws:
+1. It answers `Applied` only for what its own ledger applied, and never decides anything itself.
+2. It keeps no command: the client sends again what was lost. So a refusal says which sending it is about,
+   and a client knows whether any sending of a command can still reach the log.
+3. It forwards commands only of sessions that its own ledger knows: others would cost a slot and change nothing. It may
+   be behind, so it says that a session is in no log only when a round of the leader proved it (see `strangers.py`).
+4. A linearizable read waits for a round of the leader that was started after the read came in.
+5. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
+   clients share a bound, the one that holds the most is the first to lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Protocol, get_args
+
+from paxosd.core.agent import Agent, Timer
+from paxosd.core.membership import Membership
+from paxosd.core.messages import (
+    Applied,
+    Forward,
+    ForwardRefused,
+    FromClient,
+    GatewayInbound,
+    GetStatus,
+    Heartbeat,
+    LogPage,
+    Message,
+    OpenSession,
+    Ping,
+    Pong,
+    Propose,
+    ReadIndex,
+    ReadIndexReply,
+    ReadLog,
+    Refused,
+    Resign,
+    SessionOpened,
+    StatusReport,
+)
+from paxosd.core.options import Limits, Timing
+from paxosd.core.reasons import Reason
+from paxosd.core.records import Record
+from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, Instant, NodeId, Outcome, SessionId, Slot, Source
+from paxosd.core.values import COMMANDS_MAX, NO_SESSION, MalformedValue, commands
+from paxosd.gateway.addresses import Addresses
+from paxosd.gateway.openings import Openings
+from paxosd.gateway.pages import Pages, ReadableLog
+from paxosd.gateway.readers import Asked, Readers
+from paxosd.gateway.refusing import Refusing
+from paxosd.gateway.repetitions import Repetitions
+from paxosd.gateway.status import StatusBoard
+from paxosd.gateway.strangers import Strangers
+
+
+class Replicated(ReadableLog, Protocol):
+    """What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
+
+    @property
+    def next_slot(self) -> Slot:
+        """Every slot below is applied."""
+        ...
+
+    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
+        """The results of these commands; None unless all of them are applied."""
+        ...
+
+    def knows(self, session: SessionId) -> bool:
+        """Whether this session was opened and is remembered."""
+        ...
+
+    def forgot(self, session: SessionId) -> bool:
+        """Whether this session was opened once and is not remembered any more."""
+        ...
+
+
+class Gateway(Agent):
+    """Serves the clients of one node.
+
+    `endpoints` maps the nodes that serve clients to the address that clients dial.
+    """
+
+    inbound = get_args(GatewayInbound)
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        cluster: str,
+        membership: Membership,
+        timing: Timing,
+        limits: Limits,
+        endpoints: Mapping[NodeId, str],
+        replicated: Replicated,
+    ) -> None:
+        super().__init__(node_id)
+        self._timing = timing
+        self._limits = limits
+        self._endpoints = endpoints
+        self._replicated = replicated
+        self._ballot: Ballot = NO_BALLOT
+        self._leader_heard_at: Instant | None = None
+        self._listened_at: Instant = 0.0  # by then, all that had come was taken in
+        self._clients = Addresses(limits.sessions_max)  # by session
+        self._openings = Openings(node_id)
+        self._strangers = Strangers()
+        self._repetitions = Repetitions()
+        self._readers = Readers()
+        self._refusing = Refusing()
+        self._pages = Pages(replicated, limits.page_bytes_max)
+        self._board = StatusBoard(node_id, cluster, membership)
+        self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
+        self._draining = False
+
+    def restore(self, records: Iterable[Record], now: Instant) -> None:
+        self.arm(Timer.PING, now)
+
+    def receive(self, source: Source, message: Message, now: Instant) -> None:
+        if isinstance(source, bytes):
+            assert isinstance(message, FromClient)
+            return self._receive_client(source, message, now)
+        match message:
+            case Heartbeat(ballot):
+                self._hear_leader(source, ballot, now)
+            case Resign(ballot):
+                self._on_resign(source, ballot)
+            case ForwardRefused():
+                self._on_forward_refused(message, now)
+            case ReadIndexReply(request, applied):
+                self._on_read_index_reply(source, request, applied)
+            case Pong():
+                self._board.hear(source, message, now)
+        return None
+
+    def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
+        match message:
+            case Propose():
+                self._on_propose(client, message, now)
+            case OpenSession():
+                self._on_open_session(client, message, now)
+            case ReadLog():
+                self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
+            case GetStatus(request):
+                if not self._board.ask(client, request):
+                    self.ignore("status request above its client's share")
+
+    def on_timer(self, timer: Timer, now: Instant) -> None:
+        match timer:
+            case Timer.PING:
+                self._ping(now)
+            case Timer.STATUS:
+                self._report_status(now)
+            case Timer.FAREWELL:
+                pass  # drained
+            case Timer.READS:
+                self._read_asked_of = None  # the question or its answer is lost; ask again in this tick
+
+    def tick(self, now: Instant) -> None:
+        self._listened_at = now
+        super().tick(now)
+        self._readers.begin_turn()
+        self._pages.begin_turn()
+        self._ask_read_index(now)
+        self._answer_reads(now)
+        if self._board.asked and Timer.STATUS not in self._deadlines:
+            self._ping(now)
+            self.arm(Timer.STATUS, now + self._timing.retry_s)
+        self._repetitions.begin_turn()
+
+    def drain(self, now: Instant) -> None:
+        self._draining = True
+        self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # for the results of what it forwarded
+
+    @property
+    def drained(self) -> bool:
+        return self._draining and Timer.FAREWELL not in self._deadlines
+
+    # ---- who leads ----
+
+    def _hear_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
+        if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
+            return self.ignore("heartbeat of an old leader")
+        self._ballot, self._leader_heard_at = ballot, now
+
+    def _on_resign(self, source: NodeId, ballot: Ballot) -> None:
+        """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
+        if source == ballot.proposer and ballot == self._ballot:
+            self._leader_heard_at = None
+            self._read_asked_of = None
+            self.disarm(Timer.READS)
+
+    def _leader(self, now: Instant) -> NodeId | None:
+        """Who leads, as far as is known here; None: nobody was heard for an election timeout."""
+        heard_at = self._leader_heard_at
+        # What the leader said during a long turn of ours is taken in with this turn, maybe behind this very frame.
+        is_silent = heard_at is None or self._listened_at - heard_at > self._timing.election_s
+        return None if is_silent else self._ballot.proposer
+
+    def _hint(self, now: Instant) -> str:
+        """Where a client would be beside the leader; empty if it is, or if the leader serves no clients."""
+        leader = self._leader(now)
+        return "" if leader is None or leader == self.node_id else self._endpoints.get(leader, "")
+
+    # ---- commands ----
+
+    def _on_open_session(self, client: ClientAddress, message: OpenSession, now: Instant) -> None:
+        forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, self._openings.tag(client))
+        if not message.nonce:
+            return self._refuse(client, forward, Reason.MALFORMED, now)
+        serves = self._leader(now) is not None and not self._draining
+        if serves and (
+            self._refusing.refuses(NO_SESSION, 0, message.nonce, now)
+            or not self._openings.ask(client, message.nonce, now)
+        ):
+            return self._refuse(client, forward, Reason.OVERLOADED, now)
+        return self._forward(client, forward, now)
+
+    def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
+        if _is_impossible(message):
+            return self._refuse(client, message, Reason.MALFORMED, now)
+        if not self._replicated.knows(message.session):
+            return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
+        self._clients.note(message.session, client)
+        stored = self._replicated.stored(message.session, message.first_seq, message.count)
+        if stored is not None:
+            return self._repeat(client, message, stored, now)
+        refused = self._objection(message, now)
+        if refused is not None:
+            return self._refuse(client, message, refused, now)
+        forward = Forward(
+            message.session, message.attempt, message.acknowledged, message.first_seq, message.count, message.body
+        )
+        return self._forward(client, forward, now)
+
+    def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
+        """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
+        replicated, strangers = self._replicated, self._strangers
+        if replicated.forgot(session) or strangers.is_of_another_log(client, session, replicated.next_slot):
+            return Reason.SESSION_UNKNOWN
+        if self._leader(now) is None:
+            return Reason.NO_LEADER
+        strangers.name(client, session, self._readers.next_round)
+        return Reason.BEHIND
+
+    def _repeat(self, client: ClientAddress, message: Propose, stored: Iterator[Outcome], now: Instant) -> None:
+        """Tell again what is applied already; what this turn has no room for is refused, to be asked for again."""
+        told = list(islice(stored, self._repetitions.room(client)))
+        self._repetitions.tell(client, len(told))
+        self._answer(told, now)
+        if next(stored, None) is not None:
+            self._refuse(client, message, Reason.OVERLOADED, now)
+
+    def _objection(self, message: Propose, now: Instant) -> Reason | None:
+        """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
+        if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
+            return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
+        if not message.body:
+            return None  # withdrawn
+        if len(message.body) > self._limits.body_bytes_max:
+            return Reason.TOO_LARGE
+        try:
+            largest = max(map(len, commands(message.body, message.count)))
+        except MalformedValue:
+            return Reason.MALFORMED
+        return Reason.TOO_LARGE if largest > self._limits.command_bytes_max else None
+
+    def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
+        leader = self._leader(now)
+        if self._draining:
+            self._refuse(client, forward, Reason.STOPPING, now)
+        elif leader is None:
+            self._refuse(client, forward, Reason.NO_LEADER, now)
+        else:
+            self.send_early(leader, forward)
+
+    def _refuse(
+        self, client: ClientAddress, message: Propose | Forward | ForwardRefused, reason: Reason, now: Instant
+    ) -> None:
+        expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
+        about = message.session, message.attempt, message.first_seq, message.count
+        self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
+
+    def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
+        self._refusing.heard(message.reason, message.session, message.first_seq, now)
+        if message.session == NO_SESSION:
+            client = self._openings.asker(message.first_seq)
+        else:
+            client = self._clients.of(message.session)
+        if client is None:
+            return self.ignore("refusal for a client that is gone")
+        self._refuse(client, message, message.reason, now)
+
+    # ---- results ----
+
+    def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        self._answer(outcomes, now)
+        self._answer_reads(now)
+
+    def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
+        for outcome in outcomes:
+            if outcome.kind == "opened":
+                opener = self._openings.opened(outcome.first_seq)
+                if opener is not None:
+                    self.send(opener, SessionOpened(outcome.first_seq, outcome.session, self._hint(now)))
+            elif (client := self._clients.of(outcome.session)) is not None:
+                self.send(client, self._result(outcome, now))
+
+    def _result(self, outcome: Outcome, now: Instant) -> Applied | Refused:
+        session, first_seq, count = outcome.session, outcome.first_seq, outcome.count
+        if outcome.kind == "applied":
+            return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._hint(now))
+        reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
+        return Refused(session, 0, first_seq, count, reason, outcome.expected, self._hint(now))
+
+    # ---- reads ----
+
+    def _ask_read_index(self, now: Instant) -> None:
+        """One question to the leader for all reads, and all that is to be known of strangers, since the last one."""
+        if self._read_asked_of is not None or not (self._readers.unconfirmed or self._strangers.unconfirmed):
+            return
+        leader = self._leader(now)
+        if leader is None:
+            self._strangers.give_up()
+            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER)
+        self._read_asked_of = leader
+        self.arm(Timer.READS, now + self._timing.retry_s)
+        return self.send_early(leader, ReadIndex(self._readers.start_round(now)))
+
+    def _on_read_index_reply(self, source: NodeId, request: int, applied: Slot) -> None:
+        if source != self._read_asked_of or not self._readers.confirm(request, applied):
+            return self.ignore("read index that is not awaited")
+        if applied:
+            self._strangers.confirm(request, applied)
+            self._read_asked_of = None
+            self.disarm(Timer.READS)
+        # otherwise it does not lead: the timer asks again, by then perhaps somebody else
+        return None
+
+    def _answer_reads(self, now: Instant) -> None:
+        if not self._readers:
+            return
+        replicated = self._replicated
+        self._readers.move_on(replicated.next_slot, replicated.revision, now)
+        self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
+        while self._pages.has_room and (taken := self._readers.take()) is not None:
+            client, read = taken
+            entries = self._pages.answer(read.start)
+            self.send(client, LogPage(read.request, entries, replicated.revision, 0, self._hint(now)))
+
+    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
+        for client, request in refused:
+            self.send_early(client, LogPage(request, (), 0, reason, ""))
+
+    def next_deadline(self) -> Instant | None:
+        deadlines = (super().next_deadline(), self._readers.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    # ---- status ----
+
+    def _ping(self, now: Instant) -> None:
+        for node in self._board.others:
+            self.send_early(node, Ping(self._board.next_sequence()))
+        self.send_early(self.node_id, Ping(self._board.next_sequence()))
+        self.arm(Timer.PING, now + self._timing.ping_s)
+
+    def _report_status(self, now: Instant) -> None:
+        leader = self._leader(now) or ""
+        # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
+        rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
+        mine = next(row for row in rows if row.node == self.node_id)
+        watermark = max(row.watermark for row in rows)
+        for client, request in self._board.take_asked():
+            self.send(
+                client,
+                StatusReport(
+                    request,
+                    self._board.cluster,
+                    self.node_id,
+                    leader,
+                    self._ballot,
+                    watermark,
+                    mine.applied,
+                    self._replicated.revision,
+                    rows,
+                ),
+            )
+
+
+def _is_impossible(message: Propose) -> bool:
+    """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
+    numbered = message.session != NO_SESSION and 0 < message.count <= COMMANDS_MAX
+    return not numbered or not message.first_seq or message.acknowledged > message.first_seq

@@ -1,0 +1,1 @@
+"""A cluster of processes on one machine, and experiments on it."""

@@ -1,0 +1,98 @@
+"""What every learner of a stopped cluster has, held against what its clients were told.
+
+Laws:
+1. It is read from the learner's own file, and made anew from slot 1 on by the code that applies it in a node. What
+   a node says of itself counts for nothing here.
+2. An acknowledged value must stand at the revision of its receipt; found anywhere else, it is missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from paxosd.config import Config
+from paxosd.core.options import Limits
+from paxosd.core.types import Entry, NodeId, Revision
+from paxosd.core.values import is_noop
+from paxosd.machine.ledger import Ledger
+from paxosd.machine.log import Log
+from paxosd.storage.base import Store
+from paxosd.storage.directory import STORE_NAME
+from paxosd.storage.sqlite.store import SQLiteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one learner has.
+
+    `values`: how many commands it applied. `missing`: how many acknowledged values it does not have at their revision.
+    `doubled`: how many of the proposed values it applied more than once. `noops`: slots that hold no command.
+    `digest`: of all its values in their order. `agrees`: whether that is the one of the longest log.
+    """
+
+    learner: NodeId
+    values: int
+    missing: int
+    doubled: int
+    noops: int
+    digest: bytes
+    agrees: bool = True
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with it; empty if nothing is."""
+        wrong = []
+        if self.missing:
+            wrong.append(f"lacks {self.missing} acknowledged values")
+        if self.doubled:
+            wrong.append(f"applied {self.doubled} values more than once")
+        if not self.agrees:
+            wrong.append("has another log than the others")
+        return f"{self.learner} {' and '.join(wrong)}" if wrong else ""
+
+
+def audit(
+    config: Config, data_dir: Path, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
+) -> list[Learned]:
+    """What every learner has; all `proposed` values differ. Raises `StorageError` if a file cannot be read."""
+    found = []
+    for learner in config.membership.learners:
+        with closing(SQLiteStore(data_dir / learner / STORE_NAME)) as store:
+            found.append(_learned(learner, store, config.limits, proposed, acknowledged))
+    longest = max(found, key=lambda learned: learned.values)
+    return [replace(learned, agrees=learned.digest == longest.digest) for learned in found]
+
+
+def _learned(
+    learner: NodeId, store: Store, limits: Limits, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
+) -> Learned:
+    ledger = Ledger(store, Log(), limits.sessions_max, limits.page_bytes_max)
+    noops = _replay(store, ledger, limits.page_bytes_max)
+    kept = 0
+    times: Counter[bytes] = Counter()
+    for entry in _entries(ledger, limits.page_bytes_max):
+        kept += acknowledged.get(entry.value) == entry.revision
+        times[entry.value] += entry.value in proposed
+    doubled = sum(count > 1 for count in times.values())
+    return Learned(learner, ledger.revision, len(acknowledged) - kept, doubled, noops, ledger.digest())
+
+
+def _replay(store: Store, ledger: Ledger, page_bytes_max: int) -> int:
+    """Apply all that was learned; returns how many no-ops that were."""
+    noops = 0
+    while ledger.next_slot < store.learned_stop():
+        for slot, value in store.learned(ledger.next_slot, store.learned_stop(), page_bytes_max):
+            ledger.apply(slot, value)
+            noops += is_noop(value)
+    return noops
+
+
+def _entries(ledger: Ledger, page_bytes_max: int) -> Iterator[Entry]:
+    revision = 1
+    while page := ledger.entries(revision, page_bytes_max):
+        yield from page
+        revision = page[-1].revision + 1

@@ -1,0 +1,1 @@
+"""A node as a process: put together, run and ended, and whether it is alive."""

@@ -1,0 +1,1 @@
+"""Every interleaving of a small world, each state held against the laws."""

@@ -1,0 +1,225 @@
+"""One node of an explored world: a real agent and its records, moved by the production driver.
+
+Laws:
+1. Every step is a `Driver.turn` of a real role over a `MemoryStore`: received frames are decoded, messages leave as
+   frames, and what left before the commit is told apart from what left after it.
+2. A state is a value: a turn works on a fork of it, and states of equal identity do the same in every turn.
+3. Time stands still; what is due is a choice. Exactly the timer that is named fires, however early or late that is.
+   Each proposer stands at an instant of its own, so that two leaders stamp different no-ops.
+4. Where time decides, more is allowed than a real cluster can do: an acceptor's patience is zero, so it never refuses
+   a pre-vote because it hears another leader; a leader whose quorum timer fires finds its quorum silent; and a value
+   in flight is always due to be sent again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from random import Random
+from typing import NamedTuple, TypeAlias
+
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.agent import Timer, require
+from paxosd.core.membership import Membership, Role
+from paxosd.core.messages import Message
+from paxosd.core.node import Node
+from paxosd.core.options import Limits, Timing
+from paxosd.core.proposer import Proposer
+from paxosd.core.records import Record
+from paxosd.core.types import Instant, NodeId, Slot, Vote
+from paxosd.driver import Driver
+from paxosd.sim.explore.values import fork, frozen
+from paxosd.storage.memory import MemoryStore
+from paxosd.transport.base import Connection, Inbound
+from paxosd.wire.frames import Codec
+
+PATIENCE_S = 1.0
+_NEVER: Instant = inf
+_DIGEST = b"explored"
+_FRAME_BYTES_MAX = 1_000_000
+
+Agent: TypeAlias = Acceptor | Proposer
+
+
+class Letter(NamedTuple):
+    """A message on its way to a node."""
+
+    target: NodeId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A node between two turns. Nobody changes it."""
+
+    agent: Agent
+    disk: MemoryStore
+    identity: object
+
+
+class Turn(NamedTuple):
+    """What a turn did, in this order, and the state that it left."""
+
+    early: tuple[Letter, ...]
+    records: tuple[Record, ...]
+    late: tuple[Letter, ...]
+    state: State
+
+
+class Post:
+    """Letters to frames and back, for all nodes."""
+
+    def __init__(self, nodes: Iterable[NodeId]) -> None:
+        self.codecs = {node: Codec(_DIGEST, node, 0, _FRAME_BYTES_MAX) for node in nodes}
+        self._opened: dict[bytes, list[Message]] = {}
+
+    def frame(self, sender: NodeId, message: Message) -> bytes:
+        """A frame that holds this message alone."""
+        codec = self.codecs[sender]
+        return codec.frames([codec.pack(message)])[0]
+
+    def open(self, sender: NodeId, sent: Iterable[tuple[NodeId, bytes]]) -> tuple[Letter, ...]:
+        """What a node sent, message by message."""
+        return tuple(Letter(target, message) for target, frame in sent for message in self._messages(sender, frame))
+
+    def _messages(self, sender: NodeId, frame: bytes) -> list[Message]:
+        if frame not in self._opened:
+            self._opened[frame] = self.codecs[sender].from_peer(frame).messages
+        return self._opened[frame]
+
+
+class Player:
+    """Takes the turns of one node, whatever state it is in; a proposer takes them at the instant `now`."""
+
+    def __init__(self, node: NodeId, membership: Membership, limits: Limits, now: Instant, post: Post) -> None:
+        self.node = node
+        self.acceptors = membership.acceptors
+        self._membership = membership
+        self._limits = limits
+        self._now = now
+        self._post = post
+
+    def start(self, disk: MemoryStore) -> State:
+        """A new life over what earlier ones made durable."""
+        disk = fork(disk, {})
+        agent = self._agent(disk)
+        wire = _Wire(())
+        self._driver(agent, _Disk(disk, wire), wire, 0.0).recover()
+        return _settled(agent, disk)
+
+    def receive(self, state: State, *frames: bytes) -> Turn:
+        """A turn that takes in these frames."""
+        return self._turn(state, frames, None)
+
+    def fire(self, state: State, timer: Timer) -> Turn:
+        """A turn in which this timer is due, and no other."""
+        return self._turn(state, (), timer)
+
+    def _turn(self, state: State, frames: Sequence[bytes], timer: Timer | None) -> Turn:
+        agent, memory = fork([state.agent, state.disk], {})
+        wire = _Wire(frames)
+        disk = _Disk(memory, wire)
+        if timer is not None:
+            agent.arm(timer, self._now)
+        now = self._now + PATIENCE_S if timer is Timer.QUORUM else self._now
+        self._driver(agent, disk, wire, now).turn()
+        early, late = wire.sent[: disk.sent_before], wire.sent[disk.sent_before :]
+        return Turn(
+            self._post.open(self.node, early),
+            tuple(disk.committed),
+            self._post.open(self.node, late),
+            _settled(agent, memory),
+        )
+
+    def _agent(self, disk: MemoryStore) -> Agent:
+        if self._membership.roles[self.node] is Role.ACCEPTOR:
+            return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk)
+        timing = Timing(heartbeat_s=PATIENCE_S, election_s=PATIENCE_S, retry_s=0.0)
+        return Proposer(self.node, self._membership, timing, self._limits, _NoChance(0))
+
+    def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> Driver:
+        members, node_id = self._membership, self.node
+        if isinstance(agent, Proposer):
+            node = Node(node_id, members, self._limits, proposer=agent)
+        else:
+            node = Node(node_id, members, self._limits, acceptor=agent)
+        return Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
+
+
+def armed(state: State) -> Sequence[Timer]:
+    """The timers that may fire."""
+    return sorted(state.agent._deadlines, key=lambda timer: timer.value)
+
+
+def _settled(agent: Agent, disk: MemoryStore) -> State:
+    """The state between two turns: of a timer only counts that it is armed."""
+    for timer in agent._deadlines:
+        agent.arm(timer, _NEVER)
+    return State(agent, disk, (frozen(agent), frozen(disk)))
+
+
+class _NoChance(Random):
+    """Draws the same number every time: choices, not chance, say when something happens."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class _Wire:
+    """A transport that brings one turn's frames and notes what is sent."""
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        self.dropped: Counter[str] = Counter()
+        self.sent: list[tuple[NodeId, bytes]] = []
+        self._inbound = [Inbound(None, frame) for frame in frames]
+
+    def send(self, target: NodeId, frame: bytes) -> None:
+        self.sent.append((target, frame))
+
+    def reply(self, client: bytes, frame: bytes) -> None:
+        require(False, "a node without a gateway answered a client")
+
+    def wait(self, timeout_s: float | None) -> None: ...
+
+    def drain(self, frames_max: int) -> Iterator[Inbound]:
+        return iter(self._inbound)
+
+    def vouch(self, connection: Connection) -> None: ...
+
+    def hang_up(self, connection: Connection) -> None: ...
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Disk:
+    """A store that notes what is committed, and how much was sent before."""
+
+    def __init__(self, memory: MemoryStore, wire: _Wire) -> None:
+        self.committed: list[Record] = []
+        self.sent_before = 0
+        self._memory = memory
+        self._wire = wire
+
+    def commit(self, records: Sequence[Record]) -> None:
+        require(not self.committed, "a turn commits once")
+        self._memory.commit(records)
+        self.committed += records
+        self.sent_before = len(self._wire.sent)
+
+    def records(self) -> Sequence[Record]:
+        return self._memory.records()
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        return self._memory.votes(first, stop, bytes_max)
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        return self._memory.learned(first, stop, bytes_max)
+
+    def learned_stop(self) -> Slot:
+        return self._memory.learned_stop()
+
+    def close(self) -> None: ...

@@ -1,0 +1,119 @@
+"""Every world that a small cluster can come to, breadth first, each held against the laws.
+
+Where the simulator draws, this walks: messages lost, late, repeated and out of order, timers at any time, and crashes
+at any point of the real roles, until there is nothing new or enough was seen.
+
+Laws:
+1. A world is visited once, however many ways lead there. Its steps are those of `steps.py`, which puts off or
+   takes at once what nobody can tell apart; so a world stands for many interleavings.
+2. The first world, or turn, that breaks a law is found by a fewest number of steps, and given as a trace.
+3. A search in which nothing interesting was seen proves nothing: `Report.seen` says what was, and how deep.
+
+Not explored: reads, learners and catching up, resigning; the contents of pre-votes (a campaign is always granted, by
+acceptors that tell nothing); two messages in one turn of an acceptor; pages of promises; time, except as a choice of
+what is due (see `node.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from paxosd.sim.explore.laws import Judge, LawBroken
+from paxosd.sim.explore.steps import Move, Worlds
+from paxosd.sim.explore.trace import trace
+from paxosd.sim.explore.world import Configuration
+
+Progress = Callable[[int, int], None]
+"""Told the depth that is done and the number of distinct states so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A shortest way to a broken law: one line per event."""
+
+    law: str
+    text: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a search came to. `complete`: there are no other worlds. `seen`: the depth of each mark; None: never."""
+
+    distinct_states: int
+    transitions: int
+    depth: int
+    complete: bool
+    seen: Mapping[str, int | None]
+    violation: Trace | None
+
+
+def explore(
+    configuration: Configuration,
+    states_max: int = 1 << 62,
+    progress: Progress = lambda depth, states: None,
+    laws: Collection[str] | None = None,
+) -> Report:
+    """Visit worlds until there are no more, `states_max` were seen, or a law is broken (of those named; None: any)."""
+    judge = Judge(configuration.window_slots, laws)
+    search = _Search(Worlds(configuration, judge), judge)
+    violation = None
+    try:
+        complete = search.run(states_max, progress)
+    except LawBroken as broken:
+        complete = False
+        violation = Trace(broken.law, str(broken), search.trace(broken))
+    return Report(len(search.came_from), search.transitions, search.depth, complete, dict(judge.seen), violation)
+
+
+class _Search:
+    """One breadth-first search."""
+
+    def __init__(self, worlds: Worlds, judge: Judge) -> None:
+        self.came_from: dict[int, int] = {}
+        self.transitions = 0
+        self.depth = 0
+        self._worlds = worlds
+        self._judge = judge
+        self._at = 0  # the world whose steps are taken
+        self._last: Move | None = None  # the step to a world that is held against the laws
+
+    def run(self, states_max: int, progress: Progress) -> bool:
+        """True if there are no other worlds."""
+        self._at = self._worlds.first()
+        self.came_from[self._at] = self._at
+        frontier = [self._at]
+        while frontier:
+            self.depth += 1
+            self._judge.depth = self.depth
+            following: list[int] = []
+            for world in frontier:
+                self._visit(world, following)
+                if len(self.came_from) >= states_max:
+                    return False
+            frontier = following
+            progress(self.depth, len(self.came_from))
+        return True
+
+    def _visit(self, world: int, following: list[int]) -> None:
+        self._at = world
+        take, came_from = self._worlds.take, self.came_from
+        for move in self._worlds.moves(world):
+            self.transitions += 1
+            after = take(world, move) if move.asks else world + move.step
+            if after in came_from:
+                continue
+            came_from[after] = world
+            following.append(after)
+            if move.asks or move.tells:
+                self._last = move
+                self._worlds.check(after)
+                self._last = None
+
+    def trace(self, broken: LawBroken) -> tuple[str, ...]:
+        """How the world came about in which this law was broken, one event a line."""
+        way = [self._at]
+        while self.came_from[way[-1]] != way[-1]:
+            way.append(self.came_from[way[-1]])
+        return trace(self._worlds, way[::-1], self._last, broken)

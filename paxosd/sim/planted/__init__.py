@@ -1,0 +1,1 @@
+"""Bugs to plant in the real source, and the search for them."""

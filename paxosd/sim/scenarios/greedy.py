@@ -1,0 +1,89 @@
+"""Scenarios S*: clients that want more than their share, and what it costs the others."""
+
+from __future__ import annotations
+
+from paxosd.core.messages import Accept, Applied, Chosen, Fetched, FetchedVotes, Forward, LogPage, ReadLog, Refused
+from paxosd.core.reasons import Reason
+from paxosd.core.types import Revision
+from paxosd.gateway.readers import READERS_PER_CLIENT_MAX
+from paxosd.sim.scenarios.client import ask, open_session, raw_propose, raw_value, refusal
+from paxosd.sim.scenarios.props import Report
+from paxosd.sim.scenarios.script import Script, begin, expect, report
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX
+
+FAR: Revision = 10**6
+"""A revision that no script gets to."""
+HELD_MS = 5000
+"""How long the reads wait that shall fill a gateway."""
+
+
+def forged_sessions(seed: int, layout: str) -> Report:
+    """Commands of sessions that nobody opened: they are refused by name, and take no slot."""
+    script, _ = begin(seed, layout)
+    script.rest()
+    script.run(2)
+    at, watermark, gateway = script.now, script.world.safety.watermark, script.pick(script.learners)
+    forwards = script.watch(Forward)
+    for number in range(1, 30):
+        script.say(gateway, raw_propose(script, 1000 + number, 1, number))
+        script.run(0.1)
+    reasons = {message.reason for _, message in script.heard if isinstance(message, Refused)}
+    expect(reasons == {Reason.BEHIND}, f"they were refused as {reasons}")
+    told = refusal(script, gateway, raw_propose(script, 1001, 1, 30))
+    expect(told.reason is Reason.SESSION_UNKNOWN, f"a session that is in no log was refused as {told.reason.name}")
+    expect(not forwards.found, "a gateway forwarded a command of a session that nobody opened")
+    expect(script.world.safety.watermark == watermark, "commands of sessions that nobody opened took slots")
+    script.finish()
+    return report(script, at, 0.0)
+
+
+def lagging_gateway(seed: int, layout: str) -> Report:
+    """A client turns to a gateway that is behind the one that opened its session: it is refused by name, gets through
+    elsewhere, and nothing happens twice."""
+    script, leader = begin(seed, layout)
+    script.rest()
+    script.run(2)
+    at, behind = script.now, script.pick(script.learners, [leader])
+    elsewhere = script.pick(script.learners, [behind])
+    kept = script.hold(Accept, Chosen, Fetched, FetchedVotes, target=[behind])
+    session = open_session(script, elsewhere)
+    propose = raw_propose(script, session, 1)
+    refused = script.call(behind, propose, Refused)
+    expect(refused.reason is Reason.BEHIND, f"it was refused as {refused.reason.name}")
+    first = script.call(elsewhere, propose, Applied)
+    refused = script.call(behind, propose, Refused)
+    expect(refused.reason is Reason.BEHIND, f"an opened session was refused as {refused.reason.name}")
+    script.forget(kept)
+    again = script.call(behind, propose, Applied)
+    expect((again.revision, again.slot) == (first.revision, first.slot), f"it was told {again} after {first}")
+    script.finish()
+    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
+    return report(script, at, 0.0)
+
+
+def many_readers(seed: int, layout: str) -> Report:
+    """A client has more reads wait than it may: each is held or refused by name, and others read as ever."""
+    script, _ = begin(seed, layout)
+    script.rest()
+    script.run(2)
+    at, gateway, asked = script.now, script.pick(script.learners), READERS_PER_CLIENT_MAX + 200
+    for first in range(0, asked, CLIENT_MESSAGES_MAX):
+        numbers = range(first, min(first + CLIENT_MESSAGES_MAX, asked))
+        script.say(gateway, *(ReadLog(number, FAR, False, 0, HELD_MS) for number in numbers))
+        script.run(0.01)
+    _expect_refused(script, asked - READERS_PER_CLIENT_MAX)
+    reader = script.clients[0]
+    script.confine(reader, [gateway])
+    reads = [ask(script, reader, ReadLog(0, 1, True, 0, 0)) for _ in range(3)]
+    recovered = script.until(lambda: all(one.outcome == "acked" for one in reads), 2, "others are answered")
+    script.run(HELD_MS / 1000 / script.t_e + 1)
+    expect(len(script.heard) == asked, f"{len(script.heard)} of {asked} reads were answered or refused")
+    _expect_refused(script, asked - READERS_PER_CLIENT_MAX)
+    script.heal()
+    script.finish()
+    return report(script, at, recovered)
+
+
+def _expect_refused(script: Script, reads: int) -> None:
+    refused = [page.refused for _, page in script.heard if isinstance(page, LogPage) and page.refused]
+    expect(refused == [Reason.OVERLOADED] * reads, f"{len(refused)} reads were refused as {set(refused)}")

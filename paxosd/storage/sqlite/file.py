@@ -1,0 +1,155 @@
+"""An SQLite file of records: looked at before it is touched, opened as the store needs it, errors explained.
+
+Laws:
+1. A file that is damaged, newer, or lacks commits that were acknowledged is refused, and nothing in it is changed:
+   SQLite would drop a damaged journal without a word. A file is made under another name, so one that is there is
+   whole.
+2. Its structure is checked as a whole at every opening (about half a second for a million rows), so that a row
+   cannot be hidden by damage to what is around it.
+3. Every pragma is read back. What is found is synced before it is used: so far it may be in the page cache only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
+from paxosd.storage.files import explained, rename_durably
+from paxosd.storage.sqlite.rows import COMMITS, SCHEMA, Damaged, read_state
+
+FORMAT = 1
+
+
+def open_file(path: Path, acknowledged: int) -> sqlite3.Connection:
+    """Open a file of records, or make one. `acknowledged`: at least so many commits must be in it.
+
+    Raises `Corrupt`, `ForeignDirectory`, `InUse` or `StorageError`.
+    """
+    with errors(path, "opened"):
+        if not path.exists() and path.with_name(path.name + "-wal").exists():
+            raise Damaged("it is gone, and its journal is still there")
+        commits = _look(path) if path.exists() else 0
+        if commits < acknowledged:
+            raise Damaged(f"it lacks {acknowledged - commits} of {acknowledged} acknowledged commits")
+        if not path.exists():
+            _make(path)
+        db = _connect(path)
+        try:
+            set_pragma(db, "locking_mode", "exclusive", "exclusive")
+            set_pragma(db, "journal_mode", "wal", "wal")
+            set_pragma(db, "synchronous", "FULL", 2)
+            set_pragma(db, "wal_autocheckpoint", "0", 0)  # it would keep an error of the disk to itself
+            checkpoint(db, "TRUNCATE")
+        except (sqlite3.Error, StorageError):
+            db.close()
+            raise
+    return db
+
+
+def _look(path: Path) -> int:
+    """How many commits are in the file; it is only read, so that what is refused stays as it was."""
+    path.open("r+b").close()  # SQLite would call a file that this user may not write a disk that failed
+    if path.stat().st_size == 0:  # even one that only reads would take it for a fresh file, and delete its journal
+        raise Damaged("it is empty")
+    with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > FORMAT:
+            raise ForeignDirectory(
+                f"{path} has format {version}, and this version of paxosd knows up to {FORMAT}; nothing was touched; "
+                f"start the version that wrote it, or a newer one"
+            )
+        schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")]
+        if version != FORMAT or sorted(schema) != sorted(SCHEMA):
+            raise Damaged("its tables are not those of a store")
+        problems = [text for (text,) in db.execute("PRAGMA quick_check(1)")]
+        if problems != ["ok"]:
+            raise Damaged(" ".join(problems[0].split()))
+        state, _ = read_state(db)
+        return state[COMMITS].round if COMMITS in state else 0
+
+
+def _connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+    db = sqlite3.connect(database, uri=uri, isolation_level=None, timeout=0, check_same_thread=False)
+    db.text_factory = lambda raw: raw.decode(errors="replace")  # a damaged text is found by its checksum
+    return db
+
+
+def _make(path: Path) -> None:
+    draft = path.with_name(path.name + "-draft")
+    for leftover in path.parent.glob(draft.name + "*"):
+        leftover.unlink()
+    with closing(_connect(draft)) as db:
+        set_pragma(db, "journal_mode", "wal", "wal")
+        set_pragma(db, "synchronous", "FULL", 2)
+        db.executescript(f"BEGIN IMMEDIATE; {';'.join(SCHEMA)}; PRAGMA user_version = {FORMAT}; COMMIT;")
+        checkpoint(db, "TRUNCATE")
+    rename_durably(draft, path)
+
+
+def set_pragma(db: sqlite3.Connection, name: str, value: str, expected: object) -> None:
+    """Set a pragma and make sure that it is taken; raises `StorageError` if it is not."""
+    db.execute(f"PRAGMA {name} = {value}").fetchall()
+    got = db.execute(f"PRAGMA {name}").fetchone()[0]
+    if got != expected:
+        raise StorageError(f"SQLite did not take {name} = {value} (it says {got}); use another build of it")
+
+
+def checkpoint(db: sqlite3.Connection, mode: str) -> None:
+    """Move the journal into the main file and sync both; raises `StorageError` or `sqlite3.Error`."""
+    busy, _, _ = db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    if busy:
+        raise InUse("the journal could not be moved into the main file: another process reads it")
+
+
+# ---- errors ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def errors(path: Path, what: str) -> Iterator[None]:
+    """Turn what goes wrong with the file into a `StorageError` that names the cause and the fix."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _explained(path, what, error) from error
+    except OverflowError as error:  # a number of more than 64 bits, which no checked message holds
+        raise StorageError(f"{path} could not be {what}: {error}; a number is too large for a row; {_OURS}") from error
+    except (Damaged, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text in an error
+        raise Corrupt(f"{path} could not be {what}: {error}; {_DAMAGED}") from error
+    except OSError as error:
+        raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
+
+
+_OURS = "this is an error of paxosd itself: nothing was changed; report it with the log"
+_DAMAGED = (
+    "do not delete it: move the whole data directory away for inspection, and keep this node off, or it would vote as "
+    "if it had promised nothing"
+)
+
+_CAUSES: dict[str, tuple[type[StorageError], str]] = {
+    "SQLITE_CORRUPT": (Corrupt, _DAMAGED),
+    "SQLITE_NOTADB": (Corrupt, _DAMAGED),
+    "SQLITE_ERROR": (Corrupt, _DAMAGED),
+    "SQLITE_TOOBIG": (Corrupt, _DAMAGED),
+    "SQLITE_FULL": (
+        StorageError,
+        "make room on the disk and start the daemon again; nothing that was acknowledged is lost",
+    ),
+    "SQLITE_IOERR": (
+        StorageError,
+        "the disk failed; look at the kernel's log, and start the daemon again when it is well",
+    ),
+    "SQLITE_READONLY": (StorageError, "make the directory and its file system writable for this user and start again"),
+    "SQLITE_CANTOPEN": (StorageError, "check that the directory exists and that this user may write to it"),
+    "SQLITE_BUSY": (InUse, "another process has it open; stop that one first"),
+    "SQLITE_LOCKED": (InUse, "another process has it open; stop that one first"),
+}
+
+
+def _explained(path: Path, what: str, error: sqlite3.Error) -> StorageError:
+    name = getattr(error, "sqlite_errorname", "") or "SQLite error"
+    primary = "_".join(name.split("_")[:2])
+    kind, advice = _CAUSES.get(primary, (StorageError, "see the text of SQLite; the daemon ends rather than guess"))
+    return kind(f"{path} could not be {what}: {error} ({name}); {advice}")

@@ -1,0 +1,205 @@
+"""Records in SQLite: one file, one connection, one transaction per turn.
+
+Laws:
+1. A commit of anything that must not be lost returns after the journal (the WAL) is synced: `synchronous=FULL`. One
+   that may be lost as a whole does not wait (`NORMAL`); the next one that waits makes it durable too.
+2. After a failed commit nothing is committed any more: what the kernel kept of it is unknown.
+3. Durable commits are counted, inside and beside the file (see `acknowledged.py`).
+4. Rows that are damaged or missing are seen (see `rows.py` and `file.py`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from paxosd.core.history import ROW_BYTES
+from paxosd.core.plausible import SLOT_MAX, believed_watermark
+from paxosd.core.records import MAY_BE_LOST, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import FIRST_SLOT, Ballot, Slot, Vote
+from paxosd.storage.base import StorageError
+from paxosd.storage.sqlite import acknowledged, rows
+from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
+
+T = TypeVar("T", Vote, tuple[Slot, bytes])
+
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+"""After about how many bytes the journal is moved into the main file."""
+
+COMMIT_BYTES = 16 * 1024
+"""About how much a commit writes besides its values."""
+
+
+class SQLiteStore:
+    """The records of one node in the SQLite file at `path`, with their count in `path` + "-acknowledged".
+
+    Raises `Corrupt`, `ForeignDirectory`, `InUse` or `StorageError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failed: str | None = None
+        self._waits = True
+        self._written_bytes = 0
+        beside = path.with_name(path.name + "-acknowledged")
+        with errors(path, "opened"):
+            self._db = open_file(path, acknowledged.read(beside))
+            self._acknowledged = acknowledged.Acknowledged(beside)
+        try:
+            self._take_stock()
+        except StorageError:
+            self.close()
+            raise
+
+    def _take_stock(self) -> None:
+        with errors(self._path, "opened"):
+            state, damaged = rows.read_state(self._db)
+            if damaged:
+                self._mend(state)
+            self._commits = state[rows.COMMITS].round if rows.COMMITS in state else 0
+            self._acknowledged.write(self._commits)
+            self._learned_stop = self._find_learned_stop()
+            ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
+            self._learned_ahead = {slot for (slot,) in ahead}
+
+    def _mend(self, state: dict[str, Ballot]) -> None:
+        """Write both copies of everything anew, where one copy of something was damaged."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM state")
+        for name, ballot in state.items():
+            self._write_state(name, ballot)
+        self._db.execute("COMMIT")
+
+    def _find_learned_stop(self) -> Slot:
+        """The end of the contiguous run from slot 1, by halving: slots below are dense exactly if their count fits."""
+        highest = self._db.execute("SELECT max(slot) FROM learned").fetchone()[0] or 0
+        low, high = FIRST_SLOT, highest + 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            query = "SELECT count(*) FROM learned WHERE slot >= ? AND slot < ?"
+            count = self._db.execute(query, (low, middle)).fetchone()[0]
+            low, high = (middle, high) if count == middle - low else (low, middle - 1)
+        return low
+
+    # ---- reading ----
+
+    def records(self) -> Sequence[Record]:
+        with errors(self._path, "read"):
+            state, _ = rows.read_state(self._db)
+        kept: list[Record] = []
+        if rows.ROUND in state:
+            kept.append(Round(state[rows.ROUND].round))
+        if rows.PROMISED in state:
+            kept.append(Promised(state[rows.PROMISED]))
+        watermark = FIRST_SLOT
+        if rows.TOLD in state:
+            watermark = believed_watermark(state[rows.TOLD].round, self._last_vote())
+            kept.append(Told(watermark))
+        return kept + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
+
+    def _last_vote(self) -> Slot:
+        with errors(self._path, "read"):
+            found = self._db.execute("SELECT max(slot) FROM votes WHERE slot <= ?", (SLOT_MAX,)).fetchone()
+        return int(found[0] or 0)
+
+    def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
+        return self._page("votes", rows.vote_of, first, stop, bytes_max)
+
+    def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        return self._page("learned", rows.learned_of, first, stop, bytes_max)
+
+    def learned_stop(self) -> Slot:
+        return self._learned_stop
+
+    def _page(
+        self, table: str, read: Callable[[Any], T], first: Slot, stop: Slot, bytes_max: int | None
+    ) -> Sequence[T]:
+        """The rows of [first, stop) that fit, and a look at one more on either side.
+
+        A row of which just the slot was damaged still stands between the same two rows; so it cannot leave the
+        page without being seen.
+        """
+        before = f"(SELECT max(slot) FROM {table} WHERE slot < :first)"
+        query = f"SELECT * FROM {table} WHERE slot >= ifnull({before}, :first) ORDER BY slot"
+        page: list[T] = []
+        with errors(self._path, "read"), closing(self._db.execute(query, {"first": first})) as found:
+            for row in map(read, found):
+                slot, value = row[0], row[-1]
+                if slot < first:
+                    continue
+                if bytes_max is not None:
+                    bytes_max -= len(value) + ROW_BYTES
+                if slot >= stop or (page and bytes_max is not None and bytes_max < 0):
+                    break
+                page.append(row)
+        return page
+
+    # ---- writing ----
+
+    def commit(self, records: Sequence[Record]) -> None:
+        if self._failed is not None:
+            raise StorageError(f"{self._path}: an earlier commit failed ({self._failed}); restart the daemon")
+        try:
+            with errors(self._path, "written"):
+                self._write(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
+        except StorageError as error:
+            self._failed = str(error)
+            self._leave_journal()
+            raise
+        self._note_learned(records)
+
+    def _write(self, records: Sequence[Record], waits: bool) -> None:
+        self._wait_for_disk(waits)
+        self._db.execute("BEGIN IMMEDIATE")
+        for record in records:
+            self._put(record)
+        if waits:
+            self._write_state(rows.COMMITS, Ballot(self._commits + 1, ""))
+        self._db.execute("COMMIT")
+        if waits:
+            self._commits += 1
+            self._acknowledged.write(self._commits)
+        self._checkpoint_now_and_then(records)
+
+    def _wait_for_disk(self, waits: bool) -> None:
+        if waits != self._waits:
+            set_pragma(self._db, "synchronous", *(("FULL", 2) if waits else ("NORMAL", 1)))
+            self._waits = waits
+
+    def _put(self, record: Record) -> None:
+        match record:
+            case Voted():
+                self._db.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?)", rows.vote_row(record))
+            case Learned():
+                self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
+            case _:
+                self._write_state(*rows.state_of(record))
+
+    def _write_state(self, name: str, ballot: Ballot) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)", rows.state_rows(name, ballot))
+
+    def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
+        values = sum(len(record.value) for record in records if isinstance(record, Voted | Learned))
+        self._written_bytes += values + COMMIT_BYTES
+        if self._written_bytes >= CHECKPOINT_BYTES:
+            self._written_bytes = 0
+            checkpoint(self._db, "PASSIVE")
+
+    def _note_learned(self, records: Sequence[Record]) -> None:
+        self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
+        while self._learned_stop in self._learned_ahead:
+            self._learned_ahead.remove(self._learned_stop)
+            self._learned_stop += 1
+
+    def _leave_journal(self) -> None:
+        """Where Python can ask for it: closing will not move the journal, which would sync again what failed to."""
+        if sys.version_info >= (3, 12):
+            self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
+
+    def close(self) -> None:
+        self._db.close()
+        self._acknowledged.close()

@@ -1,0 +1,1 @@
+"""Frames over queues between processes of one machine."""

@@ -1,0 +1,81 @@
+"""The board on which a gateway notes how every node was."""
+
+from __future__ import annotations
+
+import pytest
+
+from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.types import NO_BALLOT, Ballot
+from paxosd.gateway import status as module
+from paxosd.gateway.status import StatusBoard
+from tests.core.helpers import ROLES, membership
+
+B3 = Ballot(3, "p1")
+
+
+def board() -> StatusBoard:
+    return StatusBoard("l1", "demo", membership())
+
+
+def row(noted: StatusBoard, node: str, now: float) -> NodeStatus:
+    return next(row for row in noted.rows(now, silent_after_s=2.0) if row.node == node)
+
+
+def test_every_node_has_a_row_with_its_role() -> None:
+    rows = board().rows(1.0, 2.0)
+
+    assert {row.node: row.role for row in rows} == {node: role.value for node, role in ROLES.items()}
+    assert board().others == tuple(node for node in ROLES if node != "l1")
+
+
+def test_a_node_that_never_answered_is_not_reachable_and_was_never_heard() -> None:
+    assert row(board(), "a1", 1.0) == NodeStatus("a1", "acceptor", False, -1, False, NO_BALLOT, 0, 0, 0)
+
+
+def test_a_row_repeats_the_latest_answer_and_how_long_ago_it_came() -> None:
+    noted = board()
+    noted.hear("p1", Pong(1, False, NO_BALLOT, 1, 0, 0), 10.0)
+    noted.hear("p1", Pong(2, True, B3, 7, 6, 5), 11.0)
+
+    assert row(noted, "p1", 12.5) == NodeStatus("p1", "proposer", True, 1500, True, B3, 7, 6, 5)
+
+
+def test_a_node_that_is_silent_too_long_is_not_reachable_and_leads_no_more() -> None:
+    noted = board()
+    noted.hear("p1", Pong(1, True, B3, 7, 6, 5), 10.0)
+
+    assert (row(noted, "p1", 11.9).reachable, row(noted, "p1", 11.9).leading) == (True, True)
+    assert (row(noted, "p1", 12.0).reachable, row(noted, "p1", 12.0).leading) == (False, False)
+    assert row(noted, "p1", 12.0).silent_ms == 2000
+
+
+def test_requests_are_taken_once() -> None:
+    noted = board()
+    assert not noted.asked
+    noted.ask(b"me", 4)
+    noted.ask(b"other", 4)
+    assert noted.asked
+
+    assert noted.take_asked() == [(b"me", 4), (b"other", 4)]
+    assert noted.take_asked() == []
+    assert not noted.asked
+
+
+def test_requests_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ASKED_MAX", 3)
+    noted = board()
+    kept = [noted.ask(client, request) for client, request in ((b"me", 1), (b"me", 2), (b"other", 7), (b"third", 8))]
+
+    assert kept == [True, True, True, False]
+    assert noted.take_asked() == [(b"me", 2), (b"other", 7), (b"third", 8)]
+
+
+def test_a_client_that_asks_for_the_status_too_often_loses_its_own_requests_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ASKED_PER_CLIENT_MAX", 2)
+    noted = board()
+
+    assert [noted.ask(b"me", request) for request in (1, 1, 2, 3)] == [True, True, True, False]
+    assert noted.ask(b"other", 1)
+    assert noted.take_asked() == [(b"me", 1), (b"me", 2), (b"other", 1)]
