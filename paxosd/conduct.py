@@ -63,7 +63,7 @@ class PeerShares:
         self._had[connection] = self._had.get(connection, 0) + len(messages) + unknown + rows
 
 
-class Shares:
+class ClientShares:
     """What clients have had of this turn, in units of work."""
 
     def __init__(self) -> None:

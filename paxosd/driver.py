@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from paxosd.conduct import PeerShares, Shares, Warnings
+from paxosd.conduct import ClientShares, PeerShares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
 from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
@@ -81,7 +81,7 @@ class Driver:
         self._lives = Lives()
         self._life = life or OwnLife(0, 0)
         self._warned_at: dict[str, Instant] = {}
-        self._shares = Shares()
+        self._shares = ClientShares()
         self._peer_shares = PeerShares()
         self._warnings = Warnings()
         self._held_over: list[Inbound] = []  # one frame of a client that had its share of the last turn, or none

@@ -4,6 +4,7 @@ Laws:
 1. An excerpt is printable ASCII in one line and of bounded length, whatever it is of: it cannot steer a terminal, forge
    a line of the log, or fill the disk.
 2. Making one takes bounded time and memory: nothing nested is walked through, nothing long is copied whole.
+3. What is shown whole has everything escaped that does not print.
 """
 
 from __future__ import annotations
@@ -23,6 +24,19 @@ def excerpt(what: object) -> str:
     if what is None or isinstance(what, bool | float) or (isinstance(what, int) and what.bit_length() <= 64):
         return str(what)
     return f"a {type(what).__name__}"
+
+
+def shown(value: bytes) -> str:
+    """A value for the eye: text where it is UTF-8, and every byte or character that does not print escaped."""
+    return escaped(value.decode("utf-8", "backslashreplace"))
+
+
+def escaped(text: str) -> str:
+    """The text with everything that does not print escaped, so that it cannot steer a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def _cut(text: str, longer: bool) -> str:

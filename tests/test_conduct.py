@@ -11,8 +11,8 @@ from paxosd.conduct import (
     WARNED_MAX,
     WARNINGS_MAX,
     WORK_PER_TURN_MAX,
+    ClientShares,
     PeerShares,
-    Shares,
     Warnings,
 )
 from paxosd.core.messages import Fetched, FetchedVotes, Message, Ping
@@ -20,7 +20,7 @@ from paxosd.core.types import NO_BALLOT, Vote
 
 
 def test_a_client_that_had_its_share_has_no_more_of_this_turn_and_others_have() -> None:
-    shares = Shares()
+    shares = ClientShares()
     shares.begin_turn()
     shares.take_messages(b"busy", CLIENT_WORK_PER_TURN_MAX + 1)
 
@@ -31,7 +31,7 @@ def test_a_client_that_had_its_share_has_no_more_of_this_turn_and_others_have() 
 
 
 def test_bytes_are_work_as_messages_are() -> None:
-    shares = Shares()
+    shares = ClientShares()
     shares.begin_turn()
     shares.take_frame(b"a", BYTES_PER_UNIT * CLIENT_WORK_PER_TURN_MAX)
     for _ in range(CLIENT_WORK_PER_TURN_MAX):
@@ -43,7 +43,7 @@ def test_bytes_are_work_as_messages_are() -> None:
 
 
 def test_all_clients_together_have_a_bounded_part_of_a_turn() -> None:
-    shares = Shares()
+    shares = ClientShares()
     shares.begin_turn()
     served = 0
     while shares.has_more(b"%d" % served):

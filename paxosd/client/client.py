@@ -123,7 +123,7 @@ class Client:
 
         Raises `ConfigurationError`, `TypeError` or `ValueError`, or `Unavailable` if no node leads in half a minute.
         """
-        from paxosd.local.cluster import local_client, local_config  # noqa: PLC0415 (which imports this module)
+        from paxosd.local.cluster import local_client, local_config  # noqa: PLC0415 (a cluster makes clients itself)
 
         if native.is_patched():
             raise ConfigurationError(

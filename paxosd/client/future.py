@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from copy import copy
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from paxosd.client import verdicts
 from paxosd.client.arguments import seconds
@@ -12,16 +12,13 @@ from paxosd.client.calls import Command, Receipt
 from paxosd.client.errors import PaxosError
 from paxosd.client.worker import GRACE_S, Worker
 
-if TYPE_CHECKING:
-    from paxosd.client.client import Client
-
 
 class Future:
     """A value on its way; the result is a `Receipt`."""
 
     __slots__ = ("_client", "_command", "_worker")
 
-    def __init__(self, client: Client, worker: Worker, command: Command) -> None:
+    def __init__(self, client: object, worker: Worker, command: Command) -> None:
         self._client = client  # which lives at least as long as its commands
         self._worker = worker
         self._command = command

@@ -25,8 +25,8 @@ from paxosd.config import Config, ConfigError, load
 from paxosd.core.types import NodeId
 from paxosd.local.bridge import Bridge
 from paxosd.local.cluster import LocalCluster, local_config
-from paxosd.local.run import Result, run
-from paxosd.local.start import Refused
+from paxosd.local.run import ExperimentResult, run
+from paxosd.local.start import SystemRefused
 from paxosd.process.exits import Exit
 from paxosd.server.daemon import log_level
 from paxosd.storage.base import StorageError
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, ending: Ending | None = None) -
         return _fail(Exit.STORAGE, error)
     except TransportError as error:
         return _fail(Exit.NETWORK, error)
-    except Refused as error:
+    except SystemRefused as error:
         return _fail(Exit.ERROR, error)
     except PaxosError as error:
         return _fail(Exit.UNKNOWN, error)
@@ -198,7 +198,7 @@ def _progress(requests: int) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _report(result: Result) -> dict[str, object]:
+def _report(result: ExperimentResult) -> dict[str, object]:
     return {
         "ok": not result.problems,
         "requests": result.requests,
@@ -223,7 +223,7 @@ def _report(result: Result) -> dict[str, object]:
     }
 
 
-def _print_result(result: Result) -> None:
+def _print_result(result: ExperimentResult) -> None:
     columns = ("LEARNER", "VALUES", "MISSING", "DOUBLED", "NO-OPS", "AGREES")
     rows = [
         (each.learner, each.values, each.missing, each.doubled, each.noops, "yes" if each.agrees else "NO")

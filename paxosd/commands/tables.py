@@ -1,7 +1,7 @@
-"""What a person reads: tables, and foreign bytes made harmless.
+"""Tables, for a person or for a program.
 
 Laws:
-1. Nothing that came from a client or a node reaches a terminal with its control characters.
+1. Nothing that came from a client or a node reaches a terminal with its control characters (`excerpts.py`).
 2. A table is drawn for a terminal only; anything else gets plain columns, easy to cut and grep.
 """
 
@@ -10,21 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO, TypeAlias
 
+from paxosd.excerpts import escaped
+
 Cell: TypeAlias = str | int
 """A column that holds a number is aligned to the right."""
-
-
-def shown(value: bytes) -> str:
-    """A value for the eye: text where it is UTF-8, and every byte or character that does not print escaped."""
-    return escaped(value.decode("utf-8", "backslashreplace"))
-
-
-def escaped(text: str) -> str:
-    """The text with everything that does not print escaped, so that it cannot steer a terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], file: TextIO) -> None:

@@ -26,7 +26,7 @@ from paxosd.storage.sqlite.store import SQLiteStore
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnerAudit:
     """What one learner has.
 
     `values`: how many commands it applied. `missing`: how many acknowledged values it does not have at their revision.
@@ -57,7 +57,7 @@ class Learned:
 
 def audit(
     config: Config, data_dir: Path, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
-) -> list[Learned]:
+) -> list[LearnerAudit]:
     """What every learner has; all `proposed` values differ. Raises `StorageError` if a file cannot be read."""
     found = []
     for learner in config.membership.learners:
@@ -69,7 +69,7 @@ def audit(
 
 def _learned(
     learner: NodeId, store: Store, limits: Limits, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
-) -> Learned:
+) -> LearnerAudit:
     ledger = Ledger(store, Log(), limits.sessions_max, limits.page_bytes_max)
     noops = _replay(store, ledger, limits.page_bytes_max)
     kept = 0
@@ -78,7 +78,7 @@ def _learned(
         kept += acknowledged.get(entry.value) == entry.revision
         times[entry.value] += entry.value in proposed
     doubled = sum(count > 1 for count in times.values())
-    return Learned(learner, ledger.revision, len(acknowledged) - kept, doubled, noops, ledger.digest())
+    return LearnerAudit(learner, ledger.revision, len(acknowledged) - kept, doubled, noops, ledger.digest())
 
 
 def _replay(store: Store, ledger: Ledger, page_bytes_max: int) -> int:

@@ -31,7 +31,7 @@ from paxosd.core.messages import StatusReport
 from paxosd.core.types import NodeId
 from paxosd.local.directory import ClusterDirectory
 from paxosd.local.node import NodeProcess
-from paxosd.local.start import Refused, signals_later
+from paxosd.local.start import SystemRefused, signals_later
 from paxosd.process.exits import Exit
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
@@ -54,7 +54,7 @@ class LocalCluster:
     `data_dir` keeps what the nodes make durable, and their logs; None: the place that the configuration names, or a
     temporary directory. `loss` is the probability that a frame between two nodes is lost, drawn with `seed`. One
     thread uses it, but any thread may close it. Raises `ConfigError`,
-    `StorageError` or `Refused`.
+    `StorageError` or `SystemRefused`.
     """
 
     def __init__(self, config: Config, data_dir: Path | None = None, loss: float = 0.0, seed: int = 0) -> None:
@@ -231,7 +231,7 @@ class LocalCluster:
             try:
                 ends = self.switchboard.replace(node)
             except TransportError as error:
-                raise Refused(f"not applied: {error}") from error
+                raise SystemRefused(f"not applied: {error}") from error
             process = NodeProcess(self.config, node, self._directory, ends, self._note_unexpected_end)
             process.start()
             self._nodes[node] = process

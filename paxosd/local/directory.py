@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 
 from paxosd.config import Config, ConfigError
 from paxosd.local.lifetime import hold
-from paxosd.local.start import Refused, no_descriptors, start
+from paxosd.local.start import SystemRefused, no_descriptors, start
 from paxosd.storage.base import StorageError
 
 MEANING_NAME = "cluster.json"
@@ -28,7 +28,7 @@ MEANING_NAME = "cluster.json"
 class ClusterDirectory:
     """Where the nodes of a cluster keep their records and logs; None: a temporary directory.
 
-    Raises `ConfigError` if it is another cluster's, `StorageError` if it cannot be used, or `Refused`.
+    Raises `ConfigError` if it is another cluster's, `StorageError` if it cannot be used, or `SystemRefused`.
     """
 
     def __init__(self, named: Path | None, config: Config) -> None:
@@ -103,7 +103,7 @@ def _claim(data_dir: Path, config: Config) -> None:
         )
 
 
-def unusable(path: Path, error: OSError) -> StorageError | Refused:
+def unusable(path: Path, error: OSError) -> StorageError | SystemRefused:
     """What to raise because a file of the cluster cannot be used."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return no_descriptors(error)

@@ -26,7 +26,7 @@ from paxosd.config import Config
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
 from paxosd.local.directory import ClusterDirectory, unusable
-from paxosd.local.start import Refused, await_end, exit_code, received, start
+from paxosd.local.start import SystemRefused, await_end, exit_code, received, start
 from paxosd.process.exits import Exit
 from paxosd.process.signals import Stop
 from paxosd.server.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
@@ -75,7 +75,7 @@ class NodeProcess:
         self._watcher = threading.Thread(target=self._watch, name=f"paxosd-watch-{node}", daemon=True)
 
     def start(self) -> None:
-        """Start the process; returns before it is ready. Raises `Refused` or `StorageError`."""
+        """Start the process; returns before it is ready. Raises `SystemRefused` or `StorageError`."""
         with ExitStack() as stack:
             stack.callback(self._ends.given_away)
             try:
@@ -99,7 +99,9 @@ class NodeProcess:
         except RuntimeError as error:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            raise Refused(f"not applied: no thread can be started: {error}; raise the limit (ulimit -u)") from error
+            raise SystemRefused(
+                f"not applied: no thread can be started: {error}; raise the limit (ulimit -u)"
+            ) from error
 
     @property
     def lives(self) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from paxosd.client import Client, Future
 from paxosd.client.errors import PaxosError
 from paxosd.core.types import NodeId, Revision
-from paxosd.local.audit import Learned, audit
+from paxosd.local.audit import LearnerAudit, audit
 from paxosd.local.cluster import LocalCluster
 
 WINDOW = 1000
@@ -27,7 +27,7 @@ CATCHES_UP_WITHIN_S = 30.0
 
 
 @dataclass(slots=True)
-class Result:
+class ExperimentResult:
     """What came out of a run; `problems` is empty if all is well."""
 
     requests: int
@@ -35,7 +35,7 @@ class Result:
     seconds: float = 0.0
     killed: NodeId = ""
     took_over: NodeId = ""
-    learned: list[Learned] = field(default_factory=list)
+    learned: list[LearnerAudit] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
     lives_uncounted: int = 0
     problems: list[str] = field(default_factory=list)
@@ -47,12 +47,12 @@ def run(
     kill_leader: bool,
     note: Callable[[str], None],
     progress: Callable[[int], None],
-) -> Result:
+) -> ExperimentResult:
     """Propose so many values, stop the cluster, and check what every learner has.
 
     `note` is told what happens, `progress` how many requests have an answer. Raises `Unavailable` if no node leads.
     """
-    result = Result(requests)
+    result = ExperimentResult(requests)
     note(f"{cluster.leader()} leads {len(cluster.pids)} nodes; proposing {requests} values")
     started = time.monotonic()
     with cluster.client(timeout=REQUEST_TIMEOUT_S) as client:
@@ -115,7 +115,7 @@ class Load:
 
 
 def _kill_the_leader(
-    cluster: LocalCluster, load: Load, requests: int, result: Result, note: Callable[[str], None]
+    cluster: LocalCluster, load: Load, requests: int, result: ExperimentResult, note: Callable[[str], None]
 ) -> None:
     """In the middle of the run, with a window of requests under way; restart it once another node leads."""
     load.propose_until(requests // 2)

@@ -4,7 +4,7 @@ Laws:
 1. `multiprocessing.Process` is not used: its hooks end the cluster when a forked child of the program exits, it refuses
    daemonic parents, runs the main file again, and leaves a process behind. It only packs what is handed over.
 2. A process stands in a session of its own: no key of the terminal reaches it.
-3. What the system refuses is `Refused`, and then nothing is left behind.
+3. What the system refuses is `SystemRefused`, and then nothing is left behind.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ FIRST_DESCRIPTOR = 3
 """What is handed over is above stdin, stdout and stderr; this program may have those closed, and its pipes there."""
 
 
-class Refused(Unavailable):
+class SystemRefused(Unavailable):
     """Not applied: the system gives this program no more processes, threads or file descriptors."""
 
 
-def no_descriptors(error: OSError) -> Refused:
+def no_descriptors(error: OSError) -> SystemRefused:
     """What to raise where no file can be opened any more."""
-    return Refused(
+    return SystemRefused(
         f"not applied: {error.strerror}: a local cluster needs about four descriptors for each node; raise the limit "
         f"(ulimit -n), or start fewer nodes"
     )
@@ -48,7 +48,7 @@ def start(name: str, code: str, handed: object, output: BinaryIO | int, folder: 
     """Start an interpreter that runs this code; returns its process id.
 
     It shows its name to `ps`, finds `handed` in `received`, writes into `output`, works in `folder`, and has the
-    descriptors `held` open as long as it lives. Raises `Refused`.
+    descriptors `held` open as long as it lives. Raises `SystemRefused`.
     """
     with ExitStack() as stack:
         try:
@@ -68,7 +68,7 @@ def start(name: str, code: str, handed: object, output: BinaryIO | int, folder: 
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise no_descriptors(error) from error
-            raise Refused(
+            raise SystemRefused(
                 f"not applied: no process can be started: {error.strerror}; raise the limit of processes (ulimit -u), "
                 f"give this program more memory, or start fewer nodes"
             ) from error
@@ -126,7 +126,7 @@ def signals_later() -> Iterator[None]:
 def _command(name: str, code: str) -> list[str]:
     executable = os.fsdecode(get_executable() or "")
     if not executable:
-        raise Refused(
+        raise SystemRefused(
             "not applied: this program does not know its Python (sys.executable is empty), which the nodes need; call "
             "multiprocessing.set_executable() with its path"
         )

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from paxosd.commands.tables import escaped
+from paxosd.excerpts import escaped
 from paxosd.process.exits import Exit
 
 if TYPE_CHECKING:

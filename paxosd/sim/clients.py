@@ -22,7 +22,7 @@ UNDER_WAY_MAX = 16
 
 
 @dataclass(slots=True)
-class Operation:
+class SimCall:
     """One call of a client, as it would be seen from outside. `outcome` is empty while it is under way."""
 
     client: str
@@ -51,8 +51,8 @@ class SimClient:
         wake: Callable[[float], None],
     ) -> None:
         self.name = name
-        self.operations: list[Operation] = []
-        self.under_way: list[Operation] = []
+        self.operations: list[SimCall] = []
+        self.under_way: list[SimCall] = []
         self.working = True
         self._plan = plan
         self._random = random
@@ -118,7 +118,7 @@ class SimClient:
             if len(self.under_way) < UNDER_WAY_MAX:
                 self.propose(now)
 
-    def propose(self, now: float) -> Operation:
+    def propose(self, now: float) -> SimCall:
         """Propose a value that nobody proposed before; `step` sends it."""
         self._count += 1
         padding = b"#" + b"x" * self._random.randrange(self._plan.command_bytes)
@@ -128,15 +128,15 @@ class SimClient:
         self._session.propose(command)
         return self._begin("propose", value, command, now)
 
-    def ask(self, now: float, read: ReadLog) -> Operation:
+    def ask(self, now: float, read: ReadLog) -> SimCall:
         """Read the log, under a request number of our own; `step` sends it."""
         self._requests += 1
         question = Question(replace(read, request=self._requests), now + self.timeout_s)
         self._session.ask(question)
         return self._begin("read", b"", question, now)
 
-    def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> Operation:
-        operation = Operation(self.name, name, value, now, self._order.acknowledged, pending)
+    def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> SimCall:
+        operation = SimCall(self.name, name, value, now, self._order.acknowledged, pending)
         self.operations.append(operation)
         self.under_way.append(operation)
         return operation
@@ -150,7 +150,7 @@ class SimClient:
             for operation in done:
                 self._conclude(operation, now)
 
-    def _conclude(self, operation: Operation, now: float) -> None:
+    def _conclude(self, operation: SimCall, now: float) -> None:
         operation.ended_s = now
         pending = operation.pending
         if isinstance(pending, Command) and pending.receipt is not None:
@@ -166,7 +166,7 @@ class SimClient:
         late = now - operation.invoked_s > self.timeout_s * 1.1 + 0.1
         ensure(not late, "timeout", f"a call of {self.name} took {now - operation.invoked_s:.3f} s")
 
-    def _check_read(self, operation: Operation, page: LogPage) -> None:
+    def _check_read(self, operation: SimCall, page: LogPage) -> None:
         values = [entry.value for entry in page.entries]
         asked = operation.pending
         assert isinstance(asked, Question)
@@ -175,7 +175,7 @@ class SimClient:
         self._order.read(asked.message.start, values, page.last, seen_before)
 
 
-def check_ends(operations: Sequence[Operation], order: Order, certain: bool) -> None:
+def check_ends(operations: Sequence[SimCall], order: Order, certain: bool) -> None:
     """What was called not applied is not in the log. `certain`: no frame came twice, or nobody can be that sure."""
     present = set(order.log)
     for operation in operations:

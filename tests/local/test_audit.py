@@ -8,7 +8,7 @@ from pathlib import Path
 from paxosd.config import queue_cluster
 from paxosd.core.records import Learned as LearnedRecord
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
-from paxosd.local.audit import Learned, audit
+from paxosd.local.audit import LearnerAudit, audit
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite.store import SQLiteStore
 
@@ -27,7 +27,7 @@ GOOD = [OPENED, NOOP, commands(1, b"one", b"two"), commands(3, b"three")]
 
 def audited(
     data_dir: Path, l1: Sequence[bytes], l2: Sequence[bytes], acknowledged: Mapping[bytes, int] = ACKNOWLEDGED
-) -> list[Learned]:
+) -> list[LearnerAudit]:
     """What the audit says of two learners that learned these values, from slot 1 on."""
     for learner, values in (("l1", l1), ("l2", l2)):
         (data_dir / learner).mkdir()
@@ -106,6 +106,6 @@ def test_values_of_other_clients_may_repeat(tmp_path: Path) -> None:
 
 
 def test_a_complaint_names_all_that_is_wrong() -> None:
-    assert Learned("l1", 3, 1, 2, 0, b"", agrees=False).complaint == (
+    assert LearnerAudit("l1", 3, 1, 2, 0, b"", agrees=False).complaint == (
         "l1 lacks 1 acknowledged values and applied 2 values more than once and has another log than the others"
     )

@@ -21,7 +21,7 @@ from paxosd import Client
 from paxosd.client.errors import ConfigurationError
 from paxosd.commands import local as local_cli
 from paxosd.local.cluster import LocalCluster, local_config
-from paxosd.local.run import Result
+from paxosd.local.run import ExperimentResult
 from tests.processes import WITHIN_S, await_gone, nodes_of
 
 SCRIPT = """
@@ -168,7 +168,7 @@ def test_a_directory_that_cannot_be_used_is_code_8(tmp_path: Path) -> None:
 def test_a_run_with_a_problem_is_code_1_and_says_what_it_is(
     problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = Result(10, acknowledged=10, seconds=1.0, problems=problems)
+    result = ExperimentResult(10, acknowledged=10, seconds=1.0, problems=problems)
     monkeypatch.setattr(local_cli, "LocalCluster", lambda *_: nullcontext())
     monkeypatch.setattr(local_cli, "run", lambda *_: result)
 

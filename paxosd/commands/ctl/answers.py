@@ -13,7 +13,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from paxosd.commands.tables import Cell, escaped, print_table, shown
+from paxosd.commands.tables import Cell, print_table
+from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
 from paxosd.process.exits import Exit
 from paxosd.process.streams import Unwritten, tell

@@ -11,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.process.exits import Exit
-from paxosd.sim.explore.search import Report, explore
+from paxosd.sim.explore.search import Exploration, explore
 from paxosd.sim.explore.world import WORLDS
 
 STATES = 5_000_000
 """How many distinct states of a world are visited unless told otherwise: one to two minutes, and 1.4 GB of memory."""
 
 
-def visit(world: str, states_max: int) -> Report:
+def visit(world: str, states_max: int) -> Exploration:
     """Explore this small world, with a progress bar on a terminal."""
     columns = (TextColumn(world), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
@@ -42,7 +42,7 @@ def main(states_max: int, as_json: bool) -> int:
     return Exit.OK
 
 
-def print_report(world: str, report: Report, elapsed_s: float, as_json: bool) -> None:
+def print_report(world: str, report: Exploration, elapsed_s: float, as_json: bool) -> None:
     """What was visited, and at which depth each interesting thing was seen first."""
     bounds = WORLDS[world]
     crashes = f"{bounds.crashes} crash" if bounds.crashes == 1 else f"{bounds.crashes} crashes"

@@ -21,7 +21,7 @@ from paxosd.commands.sim.scenarios import failures as scenarios_failed
 from paxosd.commands.sim.scenarios import play_all
 from paxosd.commands.sim.seeds import Summary, Wanted, run_seeds
 from paxosd.process.exits import Exit
-from paxosd.sim.explore.search import Report
+from paxosd.sim.explore.search import Exploration
 from paxosd.sim.planted.bugs import BUGS
 from paxosd.sim.planted.planting import BY_NAME, Hunt
 from paxosd.sim.scenarios.catalogue import Row
@@ -77,7 +77,7 @@ def _worlds(share: float) -> list[tuple[str, int]]:
     return [("two slots", max(STATES_ASKED, round(share * STATES_AIM))), ("one slot", ONE_SLOT_STATES)]
 
 
-def _failures(summary: Summary, rows: Sequence[Row], explored: Sequence[Report]) -> list[str]:
+def _failures(summary: Summary, rows: Sequence[Row], explored: Sequence[Exploration]) -> list[str]:
     seeds = [
         f"seed {result.plan.seed}: {result.text}; see it: paxosd sim --replay {result.plan.seed}"
         for result in summary.failed
@@ -90,7 +90,7 @@ def _lines(
     summary: Summary,
     rows: Sequence[Row],
     hunts: Sequence[Hunt],
-    explored: Sequence[Report],
+    explored: Sequence[Exploration],
     failures: int,
 ) -> list[Line]:
     """`share`: how much of the ten minutes there was."""

@@ -94,7 +94,7 @@ class Entries:
         return tuple(reversed(found))
 
 
-class Log:
+class LogModel:
     """The append-only log that a cluster serves.
 
     `told` is a witness that spares most of the search: the value of every revision that any result of the history
@@ -145,8 +145,8 @@ def check_log(
 ) -> Finding[LogCall, LogResult]:
     """Check a history of the log with its own witness. A violation is shown without it, if the budget suffices:
     the witness knows the future, and so finds a prefix at fault before anybody could have noticed."""
-    found = check(Log(told_by(operations)), operations, steps_max)
+    found = check(LogModel(told_by(operations)), operations, steps_max)
     if found.verdict != "violation":
         return found
-    plain = check(Log(), operations, steps_max)
+    plain = check(LogModel(), operations, steps_max)
     return plain if plain.verdict == "violation" else found

@@ -7,7 +7,7 @@ Laws:
 1. A world is visited once, however many ways lead there. Its steps are those of `steps.py`, which puts off or
    takes at once what nobody can tell apart; so a world stands for many interleavings.
 2. The first world, or turn, that breaks a law is found by a fewest number of steps, and given as a trace.
-3. A search in which nothing interesting was seen proves nothing: `Report.seen` says what was, and how deep.
+3. A search in which nothing interesting was seen proves nothing: `Exploration.seen` says what was, and how deep.
 
 Not explored: reads, learners and catching up, resigning; the contents of pre-votes (a campaign is always granted, by
 acceptors that tell nothing); two messages in one turn of an acceptor; pages of promises; time, except as a choice of
@@ -38,7 +38,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Exploration:
     """What a search came to. `complete`: there are no other worlds. `seen`: the depth of each mark; None: never."""
 
     distinct_states: int
@@ -54,20 +54,20 @@ def explore(
     states_max: int = 1 << 62,
     progress: Progress = lambda depth, states: None,
     laws: Collection[str] | None = None,
-) -> Report:
+) -> Exploration:
     """Visit worlds until there are no more, `states_max` were seen, or a law is broken (of those named; None: any)."""
     judge = Judge(configuration.window_slots, laws)
-    search = _Search(Worlds(configuration, judge), judge)
+    search = _BreadthFirst(Worlds(configuration, judge), judge)
     violation = None
     try:
         complete = search.run(states_max, progress)
     except LawBroken as broken:
         complete = False
         violation = Trace(broken.law, str(broken), search.trace(broken))
-    return Report(len(search.came_from), search.transitions, search.depth, complete, dict(judge.seen), violation)
+    return Exploration(len(search.came_from), search.transitions, search.depth, complete, dict(judge.seen), violation)
 
 
-class _Search:
+class _BreadthFirst:
     """One breadth-first search."""
 
     def __init__(self, worlds: Worlds, judge: Judge) -> None:

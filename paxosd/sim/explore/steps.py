@@ -41,8 +41,8 @@ from paxosd.sim.explore.world import (
     Configuration,
     Effect,
     Event,
+    FromOutside,
     Letters,
-    Order,
     Part,
     Seat,
 )
@@ -72,7 +72,7 @@ class Happening(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        return self.event is Order.KILL or self.crash is not Crash.NONE
+        return self.event is FromOutside.KILL or self.crash is not Crash.NONE
 
 
 class Way(NamedTuple):
@@ -228,7 +228,7 @@ class Worlds:
         node = _Node(seat, part._replace(said=said), inbox)
         states = [part.state]
         if crashing:
-            killed = Happening(seat, part.state, Order.KILL)
+            killed = Happening(seat, part.state, FromOutside.KILL)
             yield self._way(node, killed, self._life(killed, seat.states.rows[part.state].disk))
         for state in states:
             for event, effect in seat.effects(state, inbox):

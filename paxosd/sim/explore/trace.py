@@ -18,7 +18,7 @@ from paxosd.core.types import Ballot, NodeId, Vote
 from paxosd.sim.explore.laws import LawBroken, value_text
 from paxosd.sim.explore.node import Letter, State, Turn
 from paxosd.sim.explore.steps import Crash, Happening, Move, Reached, Worlds
-from paxosd.sim.explore.world import BrokenTurn, Order, Seat
+from paxosd.sim.explore.world import BrokenTurn, FromOutside, Seat
 from paxosd.storage.memory import MemoryStore
 
 
@@ -29,7 +29,7 @@ class _Told(NamedTuple):
     is_answer: bool = False
 
 
-class _Seen(NamedTuple):
+class _SeenLine(NamedTuple):
     """A line, what was said for the first time in it, as bits, and whether the line can be left out."""
 
     line: str
@@ -103,7 +103,7 @@ def _silence(worlds: Worlds, world: int, seat: Seat, state: int) -> list[_Told]:
     return told[::-1]
 
 
-def _needed(seen: Sequence[_Seen]) -> list[str]:
+def _needed(seen: Sequence[_SeenLine]) -> list[str]:
     """The lines, but for answers of which nothing is taken in later."""
     needed = 0
     kept: list[str] = []
@@ -117,7 +117,7 @@ def _needed(seen: Sequence[_Seen]) -> list[str]:
 # ---- what it looks like ----------------------------------------------------------------------
 
 
-def _replay(worlds: Worlds, told: Iterable[_Told]) -> Iterator[_Seen]:
+def _replay(worlds: Worlds, told: Iterable[_Told]) -> Iterator[_SeenLine]:
     states = {seat.node: seat.player.start(MemoryStore()) for seat in worlds.seats}
     sent = 0
     for happening, is_answer in told:
@@ -126,19 +126,19 @@ def _replay(worlds: Worlds, told: Iterable[_Told]) -> Iterator[_Seen]:
         try:
             turn = _again(happening, states[seat.node])
         except LawBroken as broken:
-            yield _Seen(f"{_cause(worlds, happening)}; {broken.sentence}", happening, 0, False)
+            yield _SeenLine(f"{_cause(worlds, happening)}; {broken.sentence}", happening, 0, False)
             return
         states[seat.node] = turn.state
         said = worlds.letters.bits(seat.node, turn.early + turn.late)
         line = "; ".join([_cause(worlds, happening), *_effects(turn), *_end_of_life(happening)])
-        yield _Seen(line, happening, said & ~sent, is_answer)
+        yield _SeenLine(line, happening, said & ~sent, is_answer)
         sent |= said
 
 
 def _again(happening: Happening, state: State) -> Turn:
     """The turn of this event, as far as it came."""
     seat, event, crash = happening.seat, happening.event, happening.crash
-    if event is Order.KILL:
+    if event is FromOutside.KILL:
         return Turn((), (), (), seat.live(state.disk))
     turn = seat.turn(state, event)
     require(turn is not None, "a trace stays within bounds")
@@ -163,7 +163,7 @@ def _cause(worlds: Worlds, happening: Happening) -> str:
             return f"{node} finds its quorum silent"
         case Timer() as timer:
             return f"{node}: {timer.name} is due"
-        case Order.SUBMIT:
+        case FromOutside.SUBMIT:
             return f"{node} is forwarded its command"
         case _:
             return f"{node} is killed and starts again"

@@ -81,7 +81,7 @@ WORLDS: Mapping[str, Configuration] = {
 happens, but a proposer may come back after another one led."""
 
 
-class Order(Enum):
+class FromOutside(Enum):
     """What comes from outside."""
 
     SUBMIT = auto()
@@ -90,7 +90,7 @@ class Order(Enum):
     """The process ends, and starts again from its records."""
 
 
-Event: TypeAlias = int | Timer | Order
+Event: TypeAlias = int | Timer | FromOutside
 """What makes a node take a turn: a letter arrives, by its number; a timer is due; or an order."""
 
 
@@ -125,7 +125,7 @@ class Part(NamedTuple):
     voted: frozenset[Vote]
 
 
-class Table(Generic[Row]):
+class NumberedRows(Generic[Row]):
     """Rows with numbers, each row once."""
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class Letters:
     """Every letter that was ever sent by anybody, each once, with a number."""
 
     def __init__(self, configuration: Configuration, post: Post) -> None:
-        self.table: Table[Sent] = Table()
+        self.table: NumberedRows[Sent] = NumberedRows()
         self.arriving: dict[NodeId, int] = {}
         """The letters that can arrive at each node, as bits."""
         self.post = post
@@ -191,13 +191,13 @@ class Seat:
         self.index = index
         self.node = player.node
         self.player = player
-        self.states: Table[State] = Table()
-        self.parts: Table[Part] = Table()
+        self.states: NumberedRows[State] = NumberedRows()
+        self.parts: NumberedRows[Part] = NumberedRows()
         self.heard: list[dict[int, Effect]] = []
         """By state, what the letters tried so far do to it."""
         self.deaf_to: list[int] = []
         """By state, the letters known to do nothing to it, as bits."""
-        self.pasts: Table[Past] = Table()
+        self.pasts: NumberedRows[Past] = NumberedRows()
         self.past_of: list[int] = []
         """By part, the number of its past."""
         self._own: dict[int, tuple[tuple[Event, Effect], ...]] = {}
@@ -271,7 +271,7 @@ class Seat:
         state = self.states.rows[number]
         events: list[Event] = [timer for timer in armed(state) if timer in self._configuration.timers]
         if isinstance(state.agent, Proposer) and state.agent.leading:
-            events.append(Order.SUBMIT)
+            events.append(FromOutside.SUBMIT)
         for event in events:
             effect = self._try(number, event, None)
             if effect is not None:

@@ -24,7 +24,7 @@ from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned
 from paxosd.core.types import NodeId, SessionId
 from paxosd.core.values import encode_body
-from paxosd.sim.clients import Operation, SimClient
+from paxosd.sim.clients import SimCall, SimClient
 from paxosd.sim.scenarios.props import Caught, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script, begin, expect, report
 
@@ -270,7 +270,7 @@ def l14_stale_read(seed: int, layout: str) -> Report:
     return report(script, at, recovered)
 
 
-def ask(script: Script, client: SimClient, read: ReadLog) -> Operation:
+def ask(script: Script, client: SimClient, read: ReadLog) -> SimCall:
     """Let this client ask for a page now."""
     operation = client.ask(script.now, read)
     client.step(script.now)

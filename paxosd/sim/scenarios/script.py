@@ -18,7 +18,7 @@ from paxosd.core.messages import FromClient, ToClient
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
 from paxosd.sim.check.invariants import Violation, ensure
-from paxosd.sim.clients import Operation, SimClient, check_ends
+from paxosd.sim.clients import SimCall, SimClient, check_ends
 from paxosd.sim.network import Name
 from paxosd.sim.scenarios.props import Catch, Caught, Chronicle, Report, ScriptedDisk, calm
 from paxosd.sim.world import Crashed, SimNode, World
@@ -307,7 +307,7 @@ class Script:
         for client in self.clients:
             client.working = False
 
-    def propose(self, client: SimClient) -> Operation:
+    def propose(self, client: SimClient) -> SimCall:
         """Let this client propose a value now."""
         operation = client.propose(self.now)
         client.step(self.now)
@@ -317,7 +317,7 @@ class Script:
         """Cut this client off from every gateway but these."""
         self.sever([client.name], [name for name in self.learners if name not in gateways])
 
-    def acked(self, since: float) -> Iterator[Operation]:
+    def acked(self, since: float) -> Iterator[SimCall]:
         """What clients proposed after that moment and was acknowledged."""
         for client in self.clients:
             for operation in client.operations:

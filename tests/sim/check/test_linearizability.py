@@ -16,8 +16,8 @@ from paxosd.sim.check.objects import (
     Append,
     CompareAndSet,
     Entries,
-    Log,
     LogCall,
+    LogModel,
     LogResult,
     Read,
     ReadFrom,
@@ -228,8 +228,8 @@ def test_known_histories_of_the_log_are_judged_alike_with_and_without_a_witness(
     linearizable, history = LOGS[name]
     expected = "linearizable" if linearizable else "violation"
 
-    assert check(Log(), history).verdict == expected
-    assert check(Log(told_by(history)), history).verdict == expected
+    assert check(LogModel(), history).verdict == expected
+    assert check(LogModel(told_by(history)), history).verdict == expected
     assert check_log(history).verdict == expected
 
 
@@ -329,7 +329,7 @@ def lie_of_log(result: LogResult) -> st.SearchStrategy[LogResult]:
 
 
 REGISTER_HISTORIES = histories(Register(0), REGISTER_CALLS, 7)
-LOG_HISTORIES = histories(Log(), LOG_CALLS, 7)
+LOG_HISTORIES = histories(LogModel(), LOG_CALLS, 7)
 
 
 @always_the_same
@@ -342,12 +342,12 @@ def test_whatever_an_atomic_register_does_is_accepted(history: History) -> None:
 
 
 @always_the_same
-@given(histories(Log(), LOG_CALLS, 30))
+@given(histories(LogModel(), LOG_CALLS, 30))
 def test_whatever_an_atomic_log_does_is_accepted(history: History) -> None:
-    found = check(Log(), history)
+    found = check(LogModel(), history)
 
     assert found.ok
-    assert explains(Log(), found, history)
+    assert explains(LogModel(), found, history)
     assert check_log(history).ok
 
 
@@ -371,16 +371,16 @@ def test_a_register_history_with_one_lie_is_rejected_exactly_if_no_order_explain
 @always_the_same
 @given(mutated(LOG_HISTORIES, lie_of_log))
 def test_a_log_history_with_one_lie_is_rejected_exactly_if_no_order_explains_it(history: History) -> None:
-    expected = explainable(Log(), known(history), unknown(history))
+    expected = explainable(LogModel(), known(history), unknown(history))
 
-    assert check(Log(), history).ok is expected
-    assert check(Log(told_by(history)), history).ok is expected
+    assert check(LogModel(), history).ok is expected
+    assert check(LogModel(told_by(history)), history).ok is expected
 
 
 @always_the_same
 @given(st.one_of(mutated(REGISTER_HISTORIES, lie_of_register), mutated(LOG_HISTORIES, lie_of_log)))
 def test_a_violation_names_the_first_return_that_cannot_be_explained(history: History) -> None:
-    model: Model[Any, Any, Any] = Log() if isinstance(history[0].call, Append | ReadFrom) else Register(0)
+    model: Model[Any, Any, Any] = LogModel() if isinstance(history[0].call, Append | ReadFrom) else Register(0)
     found = check(model, history)
     if found.stuck is None:
         return
@@ -421,7 +421,7 @@ def log_history(count: int, appenders: int, readers: int, lost_share: float, see
     for _, one in sorted((pair for pair in calls if pair[0] < float("inf")), key=lambda pair: pair[0]):
         start = max(1, state.length - chance.choice([10, 10**6]))
         call = one.call if isinstance(one.call, Append) else ReadFrom(start)
-        state, result = next(Log().step(state, call))
+        state, result = next(LogModel().step(state, call))
         history.append(replace(one, call=call, result=result if one.result is None else UNKNOWN))
     return history
 
@@ -431,8 +431,8 @@ def test_thousands_of_operations_by_eight_clients_take_a_few_steps_each(lost_sha
     history = log_history(4000, 4, 4, lost_share, seed=1)
     steps_max = 4 * len(history)
 
-    assert check(Log(), history, steps_max).ok
-    assert check(Log(told_by(history)), history, steps_max).ok
+    assert check(LogModel(), history, steps_max).ok
+    assert check(LogModel(told_by(history)), history, steps_max).ok
 
 
 def test_one_stale_read_among_thousands_of_operations_is_found_and_named() -> None:
@@ -452,17 +452,17 @@ def test_one_stale_read_among_thousands_of_operations_is_found_and_named() -> No
 
 def test_what_does_not_fit_the_budget_is_not_called_linearizable_and_takes_no_step_more() -> None:
     history = log_history(200, 4, 4, 0.0, seed=3)
-    enough = check(Log(), history).steps
+    enough = check(LogModel(), history).steps
 
-    assert check(Log(), history, enough).ok
-    assert check(Log(), history, enough - 1).verdict == "out of budget"
-    assert not check(Log(), history, enough - 1).ok
+    assert check(LogModel(), history, enough).ok
+    assert check(LogModel(), history, enough - 1).verdict == "out of budget"
+    assert not check(LogModel(), history, enough - 1).ok
 
 
 def test_the_same_history_takes_the_same_steps_to_the_same_order() -> None:
     history = log_history(500, 4, 4, 0.05, seed=4)
 
-    assert check(Log(), history) == check(Log(), history)
+    assert check(LogModel(), history) == check(LogModel(), history)
 
 
 def test_each_key_is_an_object_of_its_own() -> None:

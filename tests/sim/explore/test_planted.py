@@ -18,7 +18,7 @@ from paxosd.core.quorum import Quorum
 from paxosd.core.records import Promised, Record, Round, Voted
 from paxosd.core.types import Ballot, Instant, NodeId, Slot, Vote
 from paxosd.driver import Driver
-from paxosd.sim.explore.search import Report, explore
+from paxosd.sim.explore.search import Exploration, explore
 from paxosd.sim.explore.world import WORLDS, Configuration
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -280,7 +280,7 @@ def test_two_chosen_values_are_found_where_no_other_law_is_asked(
     assert report.violation.law == "agreement"
 
 
-def assert_found(report: Report) -> None:
+def assert_found(report: Exploration) -> None:
     assert report.violation is not None, f"{report.distinct_states} states and no law broken"
     assert report.violation.lines[0].startswith("  1. p1 campaigns")
     assert report.violation.text.startswith(report.violation.law)
