@@ -1,1 +1,1 @@
-"""Proving things about a cluster without running one: checkers of what real clusters and simulated ones did."""
+"""Whole clusters in one thread and in simulated time, with everything that can happen to them."""

@@ -1,1 +1,1 @@
-"""Messages as bytes: frames, and what is looked at before anything is made of them."""
+"""Messages as bytes: frames, the numbers and fields in them, and what is looked at before anything is made of one."""

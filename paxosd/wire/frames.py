@@ -15,25 +15,20 @@ Laws:
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Any, get_args
+from typing import Any
 
 import msgpack
 
 import paxosd.core.messages as m
-from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, NodeId, Vote
+from paxosd.core.types import NodeId
 from paxosd.excerpts import excerpt
+from paxosd.wire.fields import checks_of, node, number
+from paxosd.wire.numbers import FROM_CLIENT, FROM_PEER, NUMBER_OF, NUMBERS, TO_CLIENT
 from paxosd.wire.shape import require_shallow, require_whole
 
 VERSION = 1
-NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-"""What the membership file takes for an id; clients name themselves by the same rule."""
-TEXT_CHARS_MAX = 255
-INTEGER_MAX = 2**63 - 1
 ARRAY_ITEMS_MAX = 16384
 CLIENT_MESSAGES_MAX = 64
 """How many messages a gateway takes in one frame of a client: so many can be handled before others have their turn."""
@@ -71,160 +66,9 @@ class Envelope:
     unknown: int
 
 
-# ---- fields ----------------------------------------------------------------------------------
-
-Check = Callable[[Any], Any]
-"""Gives the field's value, or raises ValueError, TypeError or KeyError."""
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= INTEGER_MAX:
-        raise ValueError("not a whole number from 0 to 2**63-1")
-    return value
-
-
-def _number_or_never(value: Any) -> int:
-    return -1 if type(value) is int and value == -1 else _number(value)
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        raise ValueError("not true or false")
-    return value
-
-
-def _data(value: Any) -> bytes:
-    if type(value) is not bytes:
-        raise ValueError("not bytes")
-    return value
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str or len(value) > TEXT_CHARS_MAX or not value.isprintable():
-        raise ValueError("not a short text of printable characters")
-    return value
-
-
-def _node(value: Any) -> NodeId:
-    if type(value) is not str or not _is_node_id(value):
-        raise ValueError("not a node id")
-    return value
-
-
-@lru_cache(maxsize=1024)
-def _is_node_id(text: str) -> bool:
-    """Asked for every ballot: nearly always about one of the few ids of the cluster."""
-    return NODE_ID.fullmatch(text) is not None
-
-
-def _ballot(value: Any) -> Ballot:
-    number, proposer = value
-    if _number(number) == 0 and proposer == "":
-        return Ballot(0, "")
-    return Ballot(number, _node(proposer))
-
-
-def _vote(value: Any) -> Vote:
-    slot, ballot, held = value
-    return Vote(_number(slot), _ballot(ballot), _data(held))
-
-
-def _entry(value: Any) -> Entry:
-    revision, slot, held = value
-    return Entry(_number(revision), _number(slot), _data(held))
-
-
-def _reason(value: Any) -> Reason:
-    return Reason(_number(value))
-
-
-def _many(check: Check) -> Check:
-    def each(value: Any) -> tuple[Any, ...]:
-        if type(value) is not tuple:
-            raise ValueError("not an array")
-        return tuple(map(check, value))
-
-    return each
-
-
-def _node_status(value: Any) -> m.NodeStatus:
-    checked: list[Any] = [check(field) for check, field in zip(_KINDS_OF_STATUS, value, strict=True)]
-    return m.NodeStatus(*checked)
-
-
-_CHECKS: dict[str, Check] = {
-    "int": _number,
-    "Slot": _number,
-    "Revision": _number,
-    "SessionId": _number,
-    "bool": _flag,
-    "bytes": _data,
-    "str": _text,
-    "NodeId": _node,
-    "Ballot": _ballot,
-    "Reason": _reason,
-    "tuple[bytes, ...]": _many(_data),
-    "tuple[Vote, ...]": _many(_vote),
-    "tuple[Entry, ...]": _many(_entry),
-    "tuple[NodeStatus, ...]": _many(_node_status),
-}
-
-
-def _checks_of(message_type: type) -> tuple[Check, ...]:
-    return tuple(_CHECKS[str(field.type)] for field in fields(message_type))
-
-
-_KINDS_OF_STATUS = tuple(
-    _number_or_never if field.name == "silent_ms" else _CHECKS[str(field.type)] for field in fields(m.NodeStatus)
-)
-
-# ---- messages --------------------------------------------------------------------------------
-
-NUMBERS: dict[int, type[m.Message]] = {
-    1: m.PreVote,
-    2: m.PreVoteReply,
-    3: m.Prepare,
-    4: m.Promise,
-    5: m.Nack,
-    6: m.Accept,
-    7: m.Accepted,
-    8: m.Chosen,
-    9: m.Watermark,
-    10: m.Heartbeat,
-    11: m.HeartbeatReply,
-    12: m.Resign,
-    13: m.Fetch,
-    14: m.Fetched,
-    15: m.FetchVotes,
-    16: m.FetchedVotes,
-    17: m.Forward,
-    18: m.ForwardRefused,
-    19: m.ReadIndex,
-    20: m.ReadIndexReply,
-    21: m.Ping,
-    22: m.Pong,
-    23: m.Outlived,
-    64: m.OpenSession,
-    65: m.SessionOpened,
-    66: m.Propose,
-    67: m.Applied,
-    68: m.Refused,
-    69: m.ReadLog,
-    70: m.LogPage,
-    71: m.GetStatus,
-    72: m.StatusReport,
-}
-
-_NUMBER_OF = {message_type: number for number, message_type in NUMBERS.items()}
-_CHECKS_BY_NUMBER = {number: _checks_of(message_type) for number, message_type in NUMBERS.items()}
+_CHECKS_BY_NUMBER = {number: checks_of(message_type) for number, message_type in NUMBERS.items()}
 _NAMES = {message_type: tuple(field.name for field in fields(message_type)) for message_type in NUMBERS.values()}
 
-
-def _numbers(union: Any) -> frozenset[int]:
-    return frozenset(_NUMBER_OF[message_type] for message_type in get_args(union))
-
-
-_FROM_PEER, _FROM_CLIENT, _TO_CLIENT = _numbers(m.FromPeer), _numbers(m.FromClient), _numbers(m.ToClient)
 
 _pack = msgpack.Packer(use_bin_type=True).pack
 _array_header = msgpack.Packer().pack_array_header
@@ -266,7 +110,7 @@ class Codec:
     def pack(self, message: m.Message) -> bytes:
         """One message, to be put into any number of frames."""
         message_type = type(message)
-        parts = [_NUMBER_OF[message_type]]
+        parts = [NUMBER_OF[message_type]]
         parts += [_plain(getattr(message, name)) for name in _NAMES[message_type]]
         return bytes(_pack(parts))
 
@@ -299,18 +143,18 @@ class Codec:
     def from_peer(self, frame: bytes) -> Envelope:
         """What another node sent; raises `MalformedFrame` or `ForeignFrame`."""
         _require_small(frame, self.frame_bytes_max)
-        return self._decode(frame, _FROM_PEER, (self._digest,), PEER_MESSAGES_MAX)
+        return self._decode(frame, FROM_PEER, (self._digest,), PEER_MESSAGES_MAX)
 
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""
         _require_small(frame, self._client_frame_bytes_max)
-        return self._decode(frame, _FROM_CLIENT, (self._digest, NO_DIGEST), CLIENT_MESSAGES_MAX)
+        return self._decode(frame, FROM_CLIENT, (self._digest, NO_DIGEST), CLIENT_MESSAGES_MAX)
 
     def from_gateway(self, frame: bytes) -> Envelope:
         """What a gateway sent to us, a client; without a membership file we take any cluster's word."""
         _require_small(frame, self.frame_bytes_max)
         digests = (self._digest,) if self._digest != NO_DIGEST else None
-        return self._decode(frame, _TO_CLIENT, digests, ARRAY_ITEMS_MAX)
+        return self._decode(frame, TO_CLIENT, digests, ARRAY_ITEMS_MAX)
 
     def _decode(
         self, frame: bytes, allowed: frozenset[int], digests: tuple[bytes, ...] | None, messages_max: int
@@ -327,7 +171,7 @@ class Codec:
                 max_map_len=0,
                 max_ext_len=0,
             )
-            _node(sender)
+            node(sender)
         except _WHATEVER as error:
             raise MalformedFrame("malformed frame", excerpt(error)) from None
         if version != VERSION:
@@ -335,7 +179,7 @@ class Codec:
         if digests is not None and digest not in digests:
             raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
         try:
-            return Envelope(sender, _number(incarnation), *_messages(packed, allowed, messages_max))
+            return Envelope(sender, number(incarnation), *_messages(packed, allowed, messages_max))
         except _WHATEVER as error:
             raise MalformedFrame("malformed message", excerpt(error)) from None
 
@@ -371,17 +215,17 @@ def _messages(packed: Any, allowed: frozenset[int], messages_max: int) -> tuple[
     for item in packed:
         if type(item) is not tuple:
             raise ValueError("a message is not an array")
-        number = _number(item[0])
-        checks = _CHECKS_BY_NUMBER.get(number)
+        kind = number(item[0])
+        checks = _CHECKS_BY_NUMBER.get(kind)
         if checks is None:
             require_shallow(item)
             unknown += 1
             continue
-        if number not in allowed:
-            raise ValueError(f"{NUMBERS[number].__name__} is not for this plane")
+        if kind not in allowed:
+            raise ValueError(f"{NUMBERS[kind].__name__} is not for this plane")
         if len(item) <= len(checks):
-            raise ValueError(f"{NUMBERS[number].__name__} lacks fields")
-        messages.append(NUMBERS[number](*[check(field) for check, field in zip(checks, item[1:], strict=False)]))
+            raise ValueError(f"{NUMBERS[kind].__name__} lacks fields")
+        messages.append(NUMBERS[kind](*[check(field) for check, field in zip(checks, item[1:], strict=False)]))
         if len(item) > len(checks) + 1:
             require_shallow(item[len(checks) + 1 :])
     return messages, unknown

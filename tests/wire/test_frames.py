@@ -21,18 +21,18 @@ from paxosd.core.history import ROW_BYTES
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Vote
+from paxosd.wire.fields import NODE_ID
 from paxosd.wire.frames import (
     ARRAY_ITEMS_MAX,
     CLIENT_MESSAGES_MAX,
     HEADER_BYTES_MAX,
-    NODE_ID,
-    NUMBERS,
     PEER_MESSAGES_MAX,
     Codec,
     Envelope,
     ForeignFrame,
     MalformedFrame,
 )
+from paxosd.wire.numbers import NUMBERS
 
 DIGEST = b"12345678"
 CODEC = Codec(DIGEST, "n1", 5, 1 << 20)
