@@ -58,7 +58,7 @@ HIDDEN_CIRCLES = {
 }
 """Imports in a function that would close a circle, each with its reason."""
 
-START_FAST = {"__init__.py", "commands/paxosd.py", "commands/paxosctl.py"}
+START_FAST = {"__init__.py", "commands/paxosd.py", "commands/paxosctl.py", "commands/daemon.py"}
 """Files whose functions import what they need, so that handlers of signals stand early and `paxosd health` is quick."""
 
 PURE = [path for path in SOURCES if path.is_relative_to(PACKAGE / "core") or path.is_relative_to(PACKAGE / "gateway")]

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from paxosd import __version__
+from paxosd.process.exits import Exit
+from paxosd.process.streams import tell
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
@@ -34,3 +36,16 @@ def data_dir(text: str) -> Path:
         return Path(text).absolute()
     except FileNotFoundError:
         raise argparse.ArgumentTypeError(f"{text!r} is relative to a working directory that is gone") from None
+
+
+def command_parser(command: str, told: str) -> argparse.ArgumentParser:
+    """A parser of the command line of `paxosd COMMAND`."""
+    return argparse.ArgumentParser(
+        prog=f"paxosd {command}", description=told, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def fail(code: Exit, reason: object) -> int:
+    """Say on stderr why `paxosd` fails; returns the exit code."""
+    tell("paxosd", reason)
+    return code

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from paxosd import __version__
-from paxosd.commands.paxosd import HELP
+from paxosd.commands.daemon import HELP
 from paxosd.core.records import Promised
 from paxosd.core.types import Ballot
 from paxosd.process.exits import Exit
