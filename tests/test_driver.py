@@ -91,6 +91,7 @@ class Disk:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.fails = False
+        self.commits = 0
 
     def commit(self, records: Sequence[Record]) -> None:
         if self.fails:

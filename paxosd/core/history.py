@@ -27,6 +27,11 @@ class History(Protocol):
     returned if there is one. A row that cannot be trusted raises, it is never left out.
     """
 
+    @property
+    def commits(self) -> int:
+        """How many durable commits this disk has had; what may be lost does not count."""
+        ...
+
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
         """The acceptor's votes in [first, stop)."""
         ...

@@ -9,6 +9,9 @@
 | Voted     | acceptor   | slot  | the same sentence: its votes                                               |
 | Told      | acceptor   | -     | may be lost: a watermark that it heard of; saves work after a restart      |
 | Learned   | learner    | slot  | may be lost: a quorum of acceptors can tell it again                       |
+
+A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the
+union `Record`, and nothing else. A class is never renamed, and fields are only appended, with a default.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ class Learned:
 
 
 Record: TypeAlias = Round | Promised | Voted | Told | Learned
+
+WITH_ROWS = (Voted, Learned)
+"""The records with a key. Of all others a store keeps the latest of each class."""
 
 MAY_BE_LOST = (Told, Learned)
 """The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them."""

@@ -5,6 +5,7 @@ one client call asks; a *value* is what a slot holds: a batch of commands, or th
 `values.py`). A value is *chosen* once a quorum of acceptors voted for it in one ballot. *Below* is
 always exclusive: the *watermark* is the slot below which every slot is chosen, *applied* the slot
 below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps.
+A *history* is everything that one birth of a cluster chose.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ NodeId: TypeAlias = str
 Slot: TypeAlias = int
 Revision: TypeAlias = int
 SessionId: TypeAlias = int
+HistoryId: TypeAlias = bytes
+"""16 random bytes, or `NO_HISTORY`."""
 Instant: TypeAlias = float
 """Seconds on a monotonic clock; only differences mean anything, and only on one node."""
 
@@ -26,6 +29,9 @@ Source: TypeAlias = NodeId | ClientAddress
 """Who sent a message, or who shall have one: `str` is a node of the cluster, `bytes` a client."""
 
 FIRST_SLOT: Slot = 1
+
+NO_HISTORY: HistoryId = b""
+"""Not born yet, or not known yet."""
 
 
 class Ballot(NamedTuple):

@@ -176,7 +176,7 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     if warning is not None:
         log.warning("%s", warning)
     directory.require_records()
-    store = SQLiteStore(directory.store_path)
+    store = SQLiteStore(directory.store_path, directory)
     stack.callback(store.close)
     directory.note_records()
     life = OwnLife(directory.count, secrets.randbits(CHANCE_BITS), directory.keep_count)

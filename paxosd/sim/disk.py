@@ -104,6 +104,10 @@ class SimStore:
         self._committing = committing
         self._committed = committed
 
+    @property
+    def commits(self) -> int:
+        return self._disk.written.commits
+
     def records(self) -> Sequence[Record]:
         self._disk.settle()
         found = self._disk.written.records()

@@ -5,13 +5,14 @@
    Nothing is retried: after a failed fsync the kernel may have dropped what it could not write.
    A commit of nothing but records that may be lost (`MAY_BE_LOST`) need not wait for the disk: a power cut may
    take it, as a whole; the next commit that waits makes it durable too.
-2. `records` gives back what is durable: the latest Round, Promised and Told, every vote at or above the
+2. `records` gives back what is durable: the latest record of each class without a key, every vote at or above the
    watermark that was told, and nothing else. What it read is durable before it returns: a page that only
    the page cache holds could be acted on now and be gone after a power loss.
 3. `votes`, `learned` and `learned_stop` read the same truth (see `core/history.py`).
 4. Missing is not corrupt. A row whose checksum does not fit raises `Corrupt`; it is never left out. And what was
    acknowledged is not just missing: a store that finds fewer durable commits than it acknowledged is `Corrupt`.
 5. A second opener of the same directory is refused while the first one lives.
+6. Records belong to one directory of one node, and say so themselves; put into another directory they are refused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Protocol
 
 from paxosd.core.history import History
 from paxosd.core.records import Record
+from paxosd.core.types import NodeId
 
 
 class StorageError(Exception):
@@ -37,6 +39,18 @@ class ForeignDirectory(StorageError):
 
 class InUse(StorageError):
     """Another process has the directory open."""
+
+
+class Label(Protocol):
+    """Says outside of the records whose they are (see `directory.py`)."""
+
+    @property
+    def node(self) -> NodeId: ...
+
+    @property
+    def directory(self) -> str:
+        """The random id of the directory that they are in."""
+        ...
 
 
 class Store(History, Protocol):

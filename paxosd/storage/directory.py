@@ -6,6 +6,8 @@ Laws:
 3. Records without an identity are refused too: a directory is never adopted by guessing.
 4. It holds files of its own alone, for its user alone: a link, a pipe or a device in the place of one is refused.
 5. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
+6. It has a random id, and its records say it, too: neither is used without the other (`sqlite/file.py`). Once its
+   history is known it says that as well, and is never given to another one.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
 from paxosd.lives import FOLLOWED_COUNT_MAX
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
 
-FORMAT = 1
+FORMAT = 2
+EARLIER_FORMATS = (1,)
 IDENTITY_NAME = "identity.json"
 INCARNATION_NAME = "incarnation"
 LOCK_NAME = "lock"
@@ -34,17 +38,22 @@ RECORDS_MADE_NAME = "records-made"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose directory it is. `directory` is its own random id: a copy of an id on another disk shows."""
+    """Whose directory it is, as it stands in the file.
+
+    `directory` is its own random id: what belongs into another directory shows. `history` is hexadecimal, and empty as
+    long as it is not known.
+    """
 
     format: int
     cluster: str
-    node: str
+    node: NodeId
     role: str
     directory: str
+    history: str = ""
 
 
 class DataDirectory:
-    """An open data directory; hold it as long as its store is open.
+    """An open data directory; hold it as long as its store is open. It keeps `Label` of `base.py`.
 
     `count` says how often it was opened, this time included (see `lives.py`). `is_new`: it had no identity.
     """
@@ -61,8 +70,31 @@ class DataDirectory:
         return self.path / STORE_NAME
 
     @property
-    def directory_id(self) -> str:
+    def node(self) -> NodeId:
+        return self.identity.node
+
+    @property
+    def directory(self) -> str:
         return self.identity.directory
+
+    @property
+    def history(self) -> HistoryId:
+        """The history that its records are of; `NO_HISTORY` as long as that is not known."""
+        return bytes.fromhex(self.identity.history)
+
+    def keep_history(self, history: HistoryId) -> None:
+        """Its records are of this history, from now on and for ever. Raises `ForeignDirectory` or `StorageError`."""
+        if history == self.history:
+            return
+        if self.history != NO_HISTORY:
+            raise ForeignDirectory(
+                f"{self.path} belongs to the history {self.identity.history}, and not to {history.hex()}; give this "
+                f"node a directory of its own for each history"
+            )
+        identity = replace(self.identity, history=history.hex())
+        with _errors(self.path):
+            write_identity(self.path, identity)
+        self.identity = identity
 
     def require_records(self) -> None:
         """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 5)."""
@@ -133,8 +165,7 @@ def _identity(path: Path, wanted: Identity) -> Identity:
     if not file.exists():
         if (path / STORE_NAME).exists():
             raise Corrupt(f"{path} holds records but no {IDENTITY_NAME}: put that file back, or use another directory")
-        described = {**asdict(wanted), "checksum": _checksum(wanted)}
-        write_durably(file, json.dumps(described, indent=1) + "\n")
+        write_identity(path, wanted)
         return wanted
     found = _read(file)
     for what in ("cluster", "node", "role"):
@@ -147,22 +178,44 @@ def _identity(path: Path, wanted: Identity) -> Identity:
     return found
 
 
+def write_identity(path: Path, identity: Identity) -> None:
+    """Write the identity of the directory at `path`, durably; raises `OSError`."""
+    described = {**asdict(identity), "checksum": _checksum(identity)}
+    write_durably(path / IDENTITY_NAME, json.dumps(described, indent=1) + "\n")
+
+
 def _read(file: Path) -> Identity:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
+        _require_format(file, found["format"])
         identity = Identity(**{name: found[name] for name in Identity.__slots__})
-        newer = type(identity.format) is int and identity.format > FORMAT
-        whole = newer or found["checksum"] == _checksum(identity)
+        whole = found["checksum"] == _checksum(identity)
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"{file} cannot be read ({error!r}): {_RESTORE}") from error
-    if newer:
-        raise ForeignDirectory(
-            f"{file} has format {identity.format}, and this version of paxosd knows up to {FORMAT}; nothing was "
-            f"touched; start the version that wrote it, or a newer one"
-        )
     if not whole:
         raise Corrupt(f"{file} is not as it was written: {_RESTORE}")
     return identity
+
+
+def _require_format(file: Path, found: object) -> None:
+    """Raises `ForeignDirectory` for a format that is not ours, and `ValueError` for what is none."""
+    if type(found) is not int or found < 1:
+        raise ValueError(f"format {found!r}")
+    if found > FORMAT:
+        raise ForeignDirectory(
+            f"{file} has format {found}, and this version of paxosd knows up to {FORMAT}; nothing was touched; start "
+            f"the version that wrote it, or a newer one"
+        )
+    if found in EARLIER_FORMATS:
+        raise ForeignDirectory(
+            f"{file} has format {found}, of an earlier version of paxosd; nothing was touched; stop every node of the "
+            f"cluster, and run for each: {upgrade_command(file.parent)}"
+        )
+
+
+def upgrade_command(path: Path) -> str:
+    """What brings the directory at `path` to the format of this version."""
+    return f"paxosd upgrade --config FILE --id ID --data-dir {path}"
 
 
 _RESTORE = "restore it from a backup; nothing was touched"

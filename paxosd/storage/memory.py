@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paxosd.core.history import ROW_BYTES, known_slots
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import MAY_BE_LOST, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot, Vote
 
 
@@ -14,7 +14,8 @@ class MemoryStore:
     """Keeps the promises of `storage/base.py` for a node that ends and starts again with the same object."""
 
     def __init__(self) -> None:
-        self._latest: dict[type, Round | Promised | Told] = {}
+        self.commits = 0
+        self._latest: dict[type, Record] = {}
         self._votes: dict[Slot, Voted] = {}
         self._learned: dict[Slot, Learned] = {}
         self._learned_stop = FIRST_SLOT
@@ -35,6 +36,7 @@ class MemoryStore:
                     self._learned[record.slot] = record
                 case _:
                     self._latest[type(record)] = record
+        self.commits += not all(isinstance(record, MAY_BE_LOST) for record in records)
         while self._learned_stop in self._learned:
             self._learned_stop += 1
 
@@ -69,6 +71,7 @@ class MemoryStore:
     def copy(self) -> MemoryStore:
         """Another store with the same records."""
         twin = MemoryStore()
+        twin.commits = self.commits
         twin._latest = dict(self._latest)
         twin._votes, twin._learned = dict(self._votes), dict(self._learned)
         twin._learned_stop = self._learned_stop

@@ -127,6 +127,22 @@ class StoreContract:
         assert [vote.value for vote in again.votes(1, 3, MANY)] == [large, b""]
         assert list(again.learned(1, 2, MANY)) == [(1, large)]
 
+    def test_durable_commits_are_counted_over_all_lives_and_others_are_not(self, store: Store) -> None:
+        counts = [store.commits]
+        turns: list[list[Record]] = [
+            [Promised(LOW)],
+            [Told(3), Learned(1, b"")],
+            [],
+            [Learned(2, b""), Voted(1, LOW, b"")],
+        ]
+        for records in turns:
+            store.commit(records)
+            counts.append(store.commits)
+        store.close()
+
+        assert counts == [0, 1, 1, 1, 2]
+        assert self.reopen().commits == 2
+
     def test_closing_twice_is_fine(self, store: Store) -> None:
         store.close()
         store.close()

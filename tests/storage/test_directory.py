@@ -11,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from paxosd.core.records import Promised
+from paxosd.core.types import NO_HISTORY, Ballot
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.directory import IDENTITY_NAME, INCARNATION_NAME, STORE_NAME, durability_warning, open_directory
+from paxosd.storage.directory import (
+    IDENTITY_NAME,
+    INCARNATION_NAME,
+    STORE_NAME,
+    DataDirectory,
+    durability_warning,
+    open_directory,
+)
 from paxosd.storage.sqlite.store import SQLiteStore
 
 
@@ -118,7 +127,7 @@ def test_d10_records_that_were_made_once_and_are_gone_are_no_fresh_start(tmp_pat
     directory.close()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}', "\x00" * 10, "é"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 2}', '{"format": 0}', "\x00" * 10, "é"])
 def test_d08_an_identity_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     opened(tmp_path)
     (tmp_path / IDENTITY_NAME).write_text(text, encoding="latin-1")
@@ -141,7 +150,7 @@ def test_d08_no_flipped_bit_of_the_identity_makes_another_one(tmp_path: Path) ->
         except StorageError:
             continue
         directory.close()
-        assert directory.directory_id == identity["directory"]
+        assert directory.directory == identity["directory"]
 
 
 @pytest.mark.parametrize("text", ["", "x", "\xff", "1.5"])
@@ -159,7 +168,7 @@ def test_u06_a_newer_format_is_refused_whatever_else_it_says(tmp_path: Path) -> 
     newer = {**{key: identity[key] for key in ("cluster", "node", "role", "directory")}, "format": 7, "more": []}
     (tmp_path / IDENTITY_NAME).write_text(json.dumps(newer))
 
-    with pytest.raises(ForeignDirectory, match="has format 7, and this version of paxosd knows up to 1"):
+    with pytest.raises(ForeignDirectory, match="has format 7, and this version of paxosd knows up to 2"):
         open_directory(tmp_path, "demo", "a1", "acceptor")
 
 
@@ -316,3 +325,77 @@ def test_a_directory_tells_whether_it_is_new(tmp_path: Path) -> None:
         news.append(directory.is_new)
 
     assert news == [True, False]
+
+
+# ---- whose records these are ---------------------------------------------------------------------
+
+
+def store_of(directory: DataDirectory) -> SQLiteStore:
+    return SQLiteStore(directory.store_path, directory)
+
+
+def made(path: Path, node: str) -> DataDirectory:
+    """An open directory with records of its own, which are closed."""
+    directory = open_directory(path, "demo", node, "acceptor")
+    store = store_of(directory)
+    store.commit([Promised(Ballot(1, node))])
+    store.close()
+    directory.note_records()
+    return directory
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """All that says something: looking at a store may leave an empty journal, and scratch."""
+    found = {file.name: file.read_bytes() for file in path.iterdir() if not file.name.endswith("-shm")}
+    return {name: data for name, data in found.items() if data or not name.endswith("-wal")}
+
+
+def test_i07_records_that_were_swapped_between_two_nodes_are_refused_and_both_are_named(tmp_path: Path) -> None:
+    one, other = made(tmp_path / "a1", "a1"), made(tmp_path / "a2", "a2")
+    for name in (STORE_NAME, f"{STORE_NAME}-acknowledged"):
+        (one.path / name).rename(tmp_path / name)
+        (other.path / name).rename(one.path / name)
+        (tmp_path / name).rename(other.path / name)
+    before = files(one.path)
+
+    with pytest.raises(ForeignDirectory) as refused:
+        store_of(one)
+    one.close()
+    other.close()
+
+    for name in ("node a1", "node a2", one.directory, other.directory):
+        assert name in str(refused.value)
+    assert files(one.path) == before
+
+
+def test_i07_records_of_another_directory_of_the_same_node_are_refused(tmp_path: Path) -> None:
+    here, elsewhere = made(tmp_path / "here", "a1"), made(tmp_path / "elsewhere", "a1")
+    here.store_path.write_bytes(elsewhere.store_path.read_bytes())
+
+    with pytest.raises(ForeignDirectory, match="was swapped or copied"):
+        store_of(here)
+    here.close()
+    elsewhere.close()
+
+
+def test_i03_a_directory_keeps_one_history_for_ever(tmp_path: Path) -> None:
+    directory = made(tmp_path / "a1", "a1")
+    before = directory.history
+    directory.keep_history(bytes(range(16)))
+    directory.close()
+    again = open_directory(tmp_path / "a1", "demo", "a1", "acceptor")
+
+    assert (before, again.history) == (NO_HISTORY, bytes(range(16)))
+    again.keep_history(bytes(range(16)))
+    with pytest.raises(ForeignDirectory, match=f"history {bytes(range(16)).hex()}, and not to {b'x'.hex()}"):
+        again.keep_history(b"x")
+    again.close()
+
+
+def test_u05_an_earlier_format_is_refused_with_the_way_to_this_one(tmp_path: Path) -> None:
+    opened(tmp_path)
+    identity = {"format": 1, "cluster": "demo", "node": "a1", "role": "acceptor", "directory": "0" * 32, "checksum": 0}
+    (tmp_path / IDENTITY_NAME).write_text(json.dumps(identity))
+
+    with pytest.raises(ForeignDirectory, match=f"paxosd upgrade --config FILE --id ID --data-dir {tmp_path}"):
+        open_directory(tmp_path, "demo", "a1", "acceptor")

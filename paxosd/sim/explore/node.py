@@ -204,6 +204,10 @@ class _Disk:
         self._memory = memory
         self._wire = wire
 
+    @property
+    def commits(self) -> int:
+        return self._memory.commits
+
     def commit(self, records: Sequence[Record]) -> None:
         require(not self.committed, "a turn commits once")
         self._memory.commit(records)

@@ -8,20 +8,29 @@ Laws:
 1. Written after a commit is durable, without waiting for the disk: after a power cut the number here may be too
    low, never too high.
 2. What cannot be read here counts as 0. It is the second opinion; the records themselves are not in here.
+3. Who has it open has the store: it is locked. A second store is refused, and others can still read the SQLite file.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from pathlib import Path
 
+from paxosd.storage.base import InUse
+
 
 class Acknowledged:
-    """The number in the file at `path`, which is made if it does not exist; raises `OSError`."""
+    """The number in the file at `path`, which is made if it does not exist; raises `InUse` or `OSError`."""
 
     def __init__(self, path: Path) -> None:
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise InUse(f"{path} is locked: another process has this store open; stop that one first") from None
 
     def write(self, commits: int) -> None:
         """So many commits are durable."""

@@ -6,7 +6,8 @@ Laws:
    whole.
 2. Its structure is checked as a whole at every opening (about half a second for a million rows), so that a row
    cannot be hidden by damage to what is around it.
-3. Every pragma is read back. What is found is synced before it is used: so far it may be in the page cache only.
+3. It says whose it is. One that belongs to another node or another directory is refused.
+4. Every pragma is read back. What is found is synced before it is used: so far it may be in the page cache only.
 """
 
 from __future__ import annotations
@@ -16,29 +17,31 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
+from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, Label, StorageError
+from paxosd.storage.contents import UnknownContent
 from paxosd.storage.files import explained, rename_durably
-from paxosd.storage.sqlite.rows import COMMITS, SCHEMA, Damaged, read_state
+from paxosd.storage.sqlite.rows import SCHEMA, Commits, Damaged, FileOwner, read_state, state_rows
 
-FORMAT = 1
+FORMAT = 2
+EARLIER_FORMATS = (1,)
 
 
-def open_file(path: Path, acknowledged: int) -> sqlite3.Connection:
-    """Open a file of records, or make one. `acknowledged`: at least so many commits must be in it.
+def open_file(path: Path, acknowledged: int, label: Label | None) -> sqlite3.Connection:
+    """Open a file of records, or make one. `acknowledged`: at least so many commits must be in it. `label`: whose it
+    is, or must be.
 
     Raises `Corrupt`, `ForeignDirectory`, `InUse` or `StorageError`.
     """
     with errors(path, "opened"):
         if not path.exists() and path.with_name(path.name + "-wal").exists():
             raise Damaged("it is gone, and its journal is still there")
-        commits = _look(path) if path.exists() else 0
+        commits = _look(path, label) if path.exists() else 0
         if commits < acknowledged:
             raise Damaged(f"it lacks {acknowledged - commits} of {acknowledged} acknowledged commits")
         if not path.exists():
-            _make(path)
+            _make(path, FileOwner("", "") if label is None else FileOwner(label.node, label.directory))
         db = _connect(path)
         try:
-            set_pragma(db, "locking_mode", "exclusive", "exclusive")
             set_pragma(db, "journal_mode", "wal", "wal")
             set_pragma(db, "synchronous", "FULL", 2)
             set_pragma(db, "wal_autocheckpoint", "0", 0)  # it would keep an error of the disk to itself
@@ -49,7 +52,7 @@ def open_file(path: Path, acknowledged: int) -> sqlite3.Connection:
     return db
 
 
-def _look(path: Path) -> int:
+def _look(path: Path, label: Label | None) -> int:
     """How many commits are in the file; it is only read, so that what is refused stays as it was."""
     path.open("r+b").close()  # SQLite would call a file that this user may not write a disk that failed
     if path.stat().st_size == 0:  # even one that only reads would take it for a fresh file, and delete its journal
@@ -61,6 +64,11 @@ def _look(path: Path) -> int:
                 f"{path} has format {version}, and this version of paxosd knows up to {FORMAT}; nothing was touched; "
                 f"start the version that wrote it, or a newer one"
             )
+        if version in EARLIER_FORMATS:
+            raise ForeignDirectory(
+                f"{path} has format {version}, of an earlier version of paxosd; nothing was touched; stop every node "
+                f"of the cluster and run `paxosd upgrade` for each"
+            )
         schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")]
         if version != FORMAT or sorted(schema) != sorted(SCHEMA):
             raise Damaged("its tables are not those of a store")
@@ -68,7 +76,20 @@ def _look(path: Path) -> int:
         if problems != ["ok"]:
             raise Damaged(" ".join(problems[0].split()))
         state, _ = read_state(db)
-        return state[COMMITS].round if COMMITS in state else 0
+        if FileOwner not in state:
+            raise Damaged("it does not say whose it is")
+        _require_ours(path, state[FileOwner], label)
+        return state[Commits].count if Commits in state else 0
+
+
+def _require_ours(path: Path, owner: FileOwner, label: Label | None) -> None:
+    if label is None or (owner.node, owner.directory) == (label.node, label.directory):
+        return
+    raise ForeignDirectory(
+        f"{path} belongs to directory {owner.directory} of node {owner.node}, and the directory that it is in is "
+        f"{label.directory} of node {label.node}: the file was swapped or copied; nothing was touched; put it back "
+        f"where it came from, and the file of this directory here"
+    )
 
 
 def _connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
@@ -77,14 +98,16 @@ def _connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
     return db
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, owner: FileOwner) -> None:
     draft = path.with_name(path.name + "-draft")
     for leftover in path.parent.glob(draft.name + "*"):
         leftover.unlink()
     with closing(_connect(draft)) as db:
         set_pragma(db, "journal_mode", "wal", "wal")
         set_pragma(db, "synchronous", "FULL", 2)
-        db.executescript(f"BEGIN IMMEDIATE; {';'.join(SCHEMA)}; PRAGMA user_version = {FORMAT}; COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE; {';'.join(SCHEMA)}; PRAGMA user_version = {FORMAT};")
+        db.executemany("INSERT INTO state VALUES (?, ?, ?, ?)", state_rows(owner))
+        db.execute("COMMIT")
         checkpoint(db, "TRUNCATE")
     rename_durably(draft, path)
 
@@ -118,6 +141,11 @@ def errors(path: Path, what: str) -> Iterator[None]:
         raise StorageError(f"{path} could not be {what}: {error}; a number is too large for a row; {_OURS}") from error
     except (Damaged, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text in an error
         raise Corrupt(f"{path} could not be {what}: {error}; {_DAMAGED}") from error
+    except UnknownContent as error:
+        raise ForeignDirectory(
+            f"{path} holds {error}, which this version of paxosd does not know; nothing was touched; start the version "
+            f"that wrote it, or a newer one"
+        ) from error
     except OSError as error:
         raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
 

@@ -3,7 +3,8 @@
 Laws:
 1. Every row carries a checksum over its kind, its key and all that it says. A row that does not fit is `Damaged`,
    and is never left out.
-2. The rows of `state` are kept twice, so that one damaged row does not end an acceptor.
+2. The rows of `state` are kept twice, so that one damaged row does not end an acceptor. What they say is written the
+   same way for every record (`contents.py`). What a newer version wrote is refused by its name.
 """
 
 from __future__ import annotations
@@ -11,41 +12,74 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections import Counter
+from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args
 
-from paxosd.core.records import Learned, Promised, Round, Told, Voted
-from paxosd.core.types import NO_BALLOT, Ballot, Slot, Vote
+from paxosd.core.records import WITH_ROWS, Learned, Record, Voted
+from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Revision, Slot, Vote
+from paxosd.storage.contents import Contents
 
 SCHEMA = (
-    "CREATE TABLE state (name TEXT, copy INTEGER, round INTEGER NOT NULL, proposer TEXT NOT NULL, "
-    "checksum INTEGER NOT NULL, PRIMARY KEY (name, copy)) WITHOUT ROWID",
+    "CREATE TABLE state (name TEXT, copy INTEGER, content BLOB NOT NULL, checksum INTEGER NOT NULL, "
+    "PRIMARY KEY (name, copy)) WITHOUT ROWID",
     "CREATE TABLE votes (slot INTEGER PRIMARY KEY, round INTEGER NOT NULL, proposer TEXT NOT NULL, "
     "value BLOB NOT NULL, checksum INTEGER NOT NULL)",
     "CREATE TABLE learned (slot INTEGER PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE TABLE revisions (first_revision INTEGER PRIMARY KEY, slot INTEGER NOT NULL, skipped BLOB NOT NULL, "
+    "checksum INTEGER NOT NULL)",
+    "CREATE TABLE kept (machine TEXT, key BLOB, content BLOB NOT NULL, checksum INTEGER NOT NULL, "
+    "PRIMARY KEY (machine, key)) WITHOUT ROWID",
 )
 
-ROUND, PROMISED, TOLD, COMMITS = "round", "promised", "told", "commits"
-"""The names in `state`. `commits` counts the durable commits (see `acknowledged.py`)."""
-
 _COPIES = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class FileOwner:
+    """A record of the store's own: whose file this is."""
+
+    node: NodeId
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """A record of the store's own: how many durable commits there were (see `acknowledged.py`)."""
+
+    count: int
+
+
+STORES_OWN = (FileOwner, Commits)
+CONTENTS = Contents([*(kind for kind in get_args(Record) if kind not in WITH_ROWS), *STORES_OWN])
 
 
 class Damaged(Exception):
     """What was read is not what was written; the text says what."""
 
 
-def _checksum(what: str, number: int, ballot: Ballot, value: bytes = b"") -> int:
+def _checksum(what: str, *parts: int | str | bytes) -> int:
+    """Over all parts, with the length of each that has one: no two rows run into the same bytes."""
+    total = zlib.crc32(what.encode())
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        total = zlib.crc32(data, zlib.crc32(b"%d:" % len(data), total))
+    return total
+
+
+def _ballot_checksum(what: str, number: int, ballot: Ballot, value: bytes = b"") -> int:
+    """As format 1 has it: these rows are the same in both."""
     return zlib.crc32(value, zlib.crc32(f"{what}:{number}:{ballot.round}:{ballot.proposer}".encode()))
 
 
 # ---- votes and chosen values -----------------------------------------------------------------
 
-VoteRow = tuple[int, int, str, bytes, int]
-LearnedRow = tuple[int, bytes, int]
+VoteRow: TypeAlias = tuple[int, int, str, bytes, int]
+LearnedRow: TypeAlias = tuple[int, bytes, int]
 
 
 def vote_row(vote: Voted) -> VoteRow:
     """A row of `votes`."""
-    checksum = _checksum("vote", vote.slot, vote.ballot, vote.value)
+    checksum = _ballot_checksum("vote", vote.slot, vote.ballot, vote.value)
     return vote.slot, vote.ballot.round, vote.ballot.proposer, vote.value, checksum
 
 
@@ -53,20 +87,20 @@ def vote_of(row: VoteRow) -> Vote:
     """What a row of `votes` says, in the order of its columns; raises `Damaged`."""
     slot, number, proposer, value, checksum = row
     ballot = Ballot(number, proposer)
-    if _types(row) != (int, int, str, bytes, int) or checksum != _checksum("vote", slot, ballot, value):
+    if _types(row) != (int, int, str, bytes, int) or checksum != _ballot_checksum("vote", slot, ballot, value):
         raise Damaged(f"the vote in slot {slot} is damaged")
     return Vote(slot, ballot, value)
 
 
 def learned_row(learned: Learned) -> LearnedRow:
     """A row of `learned`."""
-    return learned.slot, learned.value, _checksum("learned", learned.slot, NO_BALLOT, learned.value)
+    return learned.slot, learned.value, _ballot_checksum("learned", learned.slot, NO_BALLOT, learned.value)
 
 
 def learned_of(row: LearnedRow) -> tuple[Slot, bytes]:
     """What a row of `learned` says, in the order of its columns; raises `Damaged`."""
     slot, value, checksum = row
-    if _types(row) != (int, bytes, int) or checksum != _checksum("learned", slot, NO_BALLOT, value):
+    if _types(row) != (int, bytes, int) or checksum != _ballot_checksum("learned", slot, NO_BALLOT, value):
         raise Damaged(f"the chosen value in slot {slot} is damaged")
     return slot, value
 
@@ -76,45 +110,76 @@ def _types(row: tuple[object, ...]) -> tuple[type, ...]:
     return tuple(map(type, row))
 
 
+# ---- the kept state --------------------------------------------------------------------------
+
+RevisionRow: TypeAlias = tuple[int, int, bytes, int]
+KeptRow: TypeAlias = tuple[str, bytes, bytes, int]
+
+
+def revision_row(first_revision: Revision, slot: Slot, skipped: bytes) -> RevisionRow:
+    """A row of `revisions`: the first revision of a slot, and which of its commands have none."""
+    return first_revision, slot, skipped, _checksum("revision", first_revision, slot, skipped)
+
+
+def revision_of(row: RevisionRow) -> tuple[Revision, Slot, bytes]:
+    """What a row of `revisions` says, in the order of its columns; raises `Damaged`."""
+    first, slot, skipped, checksum = row
+    if _types(row) != (int, int, bytes, int) or checksum != _checksum("revision", first, slot, skipped):
+        raise Damaged(f"the row of revision {first!r} is damaged")
+    return first, slot, skipped
+
+
+def kept_row(machine: str, key: bytes, content: bytes) -> KeptRow:
+    """A row of `kept`: a part of a machine's state."""
+    return machine, key, content, _checksum("kept", machine, key, content)
+
+
+def kept_of(row: KeptRow) -> tuple[str, bytes, bytes]:
+    """What a row of `kept` says, in the order of its columns; raises `Damaged`."""
+    machine, key, content, checksum = row
+    if _types(row) != (str, bytes, bytes, int) or checksum != _checksum("kept", machine, key, content):
+        raise Damaged(f"the row {key!r:.40} of the state of {machine!r:.40} is damaged")
+    return machine, key, content
+
+
 # ---- state -----------------------------------------------------------------------------------
 
-StateRow = tuple[str, int, int, str, int]
+StateRow: TypeAlias = tuple[str, int, bytes, int]
+State: TypeAlias = dict[type, Any]
+"""The latest record of each class."""
 
 
-def state_rows(name: str, ballot: Ballot) -> list[StateRow]:
-    """The rows of `state` that say this, one for each copy."""
-    return [(name, copy, *ballot, _checksum(name, copy, ballot)) for copy in _COPIES]
+def state_rows(record: object) -> list[StateRow]:
+    """The rows of `state` that hold this record, one for each copy."""
+    name, content = CONTENTS.name(record), CONTENTS.pack(record)
+    return [(name, copy, content, _checksum(name, copy, content)) for copy in _COPIES]
 
 
-def state_of(record: Round | Promised | Told) -> tuple[str, Ballot]:
-    """The name and the content by which `state` holds a record."""
-    match record:
-        case Round(number):
-            return ROUND, Ballot(number, "")
-        case Promised(ballot):
-            return PROMISED, ballot
-        case Told(watermark):
-            return TOLD, Ballot(watermark, "")
-
-
-def read_state(db: sqlite3.Connection) -> tuple[dict[str, Ballot], bool]:
-    """All of `state`, and whether one copy of something is damaged; raises `Damaged` if both are.
+def read_state(db: sqlite3.Connection) -> tuple[State, bool]:
+    """All of `state`, and whether one copy of something is damaged. Raises `Damaged` if both are, or `UnknownContent`.
 
     A damaged row may say any name. But every name has two rows; so each damaged row must be the other copy of a
     name that has one good row.
     """
-    found: dict[str, Ballot] = {}
+    contents: dict[str, bytes] = {}
     copies: Counter[str] = Counter()
     damaged = 0
-    for row in db.execute("SELECT name, copy, round, proposer, checksum FROM state"):
-        name, copy, number, proposer, checksum = row
-        ballot = Ballot(number, proposer)
-        if _types(row) == (str, int, int, str, int) and checksum == _checksum(name, copy, ballot):
-            found[name] = ballot
+    for row in db.execute("SELECT name, copy, content, checksum FROM state"):
+        name, copy, content, checksum = row
+        if _types(row) == (str, int, bytes, int) and checksum == _checksum(name, copy, content):
+            contents[name] = content
             copies[name] += 1
         else:
             damaged += 1
     alone = sum(count == 1 for count in copies.values())
     if damaged != alone:
-        raise Damaged("both copies of a promise, a round or a count are damaged")
-    return found, damaged > 0
+        raise Damaged("both copies of a promise, a round or another record of which there is one are damaged")
+    return _state(contents), damaged > 0
+
+
+def _state(contents: dict[str, bytes]) -> State:
+    try:
+        records = [CONTENTS.unpack(name, content) for name, content in contents.items()]
+    except ValueError as error:
+        raise Damaged(str(error)) from error
+    return {type(record): record for record in records}

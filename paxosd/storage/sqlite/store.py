@@ -13,15 +13,15 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Learned, Promised, Record, Round, Told, Voted
-from paxosd.core.types import FIRST_SLOT, Ballot, Slot, Vote
-from paxosd.storage.base import StorageError
+from paxosd.core.records import MAY_BE_LOST, Learned, Record, Told, Voted
+from paxosd.core.types import FIRST_SLOT, Slot, Vote
+from paxosd.storage.base import Label, StorageError
 from paxosd.storage.sqlite import acknowledged, rows
 from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
 
@@ -37,41 +37,42 @@ COMMIT_BYTES = 16 * 1024
 class SQLiteStore:
     """The records of one node in the SQLite file at `path`, with their count in `path` + "-acknowledged".
 
+    `label` says whose they must be; without one, as a tool has none, they may be anybody's.
     Raises `Corrupt`, `ForeignDirectory`, `InUse` or `StorageError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, label: Label | None = None) -> None:
         self._path = path
         self._failed: str | None = None
         self._waits = True
         self._written_bytes = 0
         beside = path.with_name(path.name + "-acknowledged")
-        with errors(path, "opened"):
-            self._db = open_file(path, acknowledged.read(beside))
-            self._acknowledged = acknowledged.Acknowledged(beside)
-        try:
+        with ExitStack() as unless_opened:
+            with errors(path, "opened"):
+                self._acknowledged = acknowledged.Acknowledged(beside)
+                unless_opened.callback(self._acknowledged.close)
+                self._db = open_file(path, acknowledged.read(beside), label)
+                unless_opened.callback(self._db.close)
             self._take_stock()
-        except StorageError:
-            self.close()
-            raise
+            unless_opened.pop_all()
 
     def _take_stock(self) -> None:
         with errors(self._path, "opened"):
             state, damaged = rows.read_state(self._db)
             if damaged:
                 self._mend(state)
-            self._commits = state[rows.COMMITS].round if rows.COMMITS in state else 0
+            self._commits = state[rows.Commits].count if rows.Commits in state else 0
             self._acknowledged.write(self._commits)
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
 
-    def _mend(self, state: dict[str, Ballot]) -> None:
+    def _mend(self, state: rows.State) -> None:
         """Write both copies of everything anew, where one copy of something was damaged."""
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("DELETE FROM state")
-        for name, ballot in state.items():
-            self._write_state(name, ballot)
+        for record in state.values():
+            self._write_state(record)
         self._db.execute("COMMIT")
 
     def _find_learned_stop(self) -> Slot:
@@ -85,20 +86,20 @@ class SQLiteStore:
             low, high = (middle, high) if count == middle - low else (low, middle - 1)
         return low
 
+    @property
+    def commits(self) -> int:
+        return self._commits
+
     # ---- reading ----
 
     def records(self) -> Sequence[Record]:
         with errors(self._path, "read"):
             state, _ = rows.read_state(self._db)
-        kept: list[Record] = []
-        if rows.ROUND in state:
-            kept.append(Round(state[rows.ROUND].round))
-        if rows.PROMISED in state:
-            kept.append(Promised(state[rows.PROMISED]))
         watermark = FIRST_SLOT
-        if rows.TOLD in state:
-            watermark = believed_watermark(state[rows.TOLD].round, self._last_vote())
-            kept.append(Told(watermark))
+        if Told in state:
+            watermark = believed_watermark(state[Told].watermark, self._last_vote())
+            state[Told] = Told(watermark)
+        kept: list[Record] = [record for kind, record in state.items() if kind not in rows.STORES_OWN]
         return kept + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
 
     def _last_vote(self) -> Slot:
@@ -158,7 +159,7 @@ class SQLiteStore:
         for record in records:
             self._put(record)
         if waits:
-            self._write_state(rows.COMMITS, Ballot(self._commits + 1, ""))
+            self._write_state(rows.Commits(self._commits + 1))
         self._db.execute("COMMIT")
         if waits:
             self._commits += 1
@@ -177,10 +178,10 @@ class SQLiteStore:
             case Learned():
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
             case _:
-                self._write_state(*rows.state_of(record))
+                self._write_state(record)
 
-    def _write_state(self, name: str, ballot: Ballot) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)", rows.state_rows(name, ballot))
+    def _write_state(self, record: object) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows.state_rows(record))
 
     def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
         values = sum(len(record.value) for record in records if isinstance(record, Voted | Learned))

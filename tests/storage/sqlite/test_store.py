@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -164,7 +165,7 @@ def damage(path: Path, statement: str) -> None:
 def test_d08_one_damaged_copy_of_the_promise_is_mended_from_the_other(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     filled(path).close()
-    for what in ("round = 99", "proposer = 'p9'", "proposer = CAST(x'ff' AS TEXT)", "checksum = 0", "round = 'x'"):
+    for what in ("content = x'91'", "content = 'text'", "copy = 'x' || copy", "checksum = 0", "name = 'told'"):
         for copy in (1, 2):
             damage(path, f"UPDATE state SET {what} WHERE name = 'promised' AND copy = {copy}")
             with closing(SQLiteStore(path)) as store:
@@ -174,7 +175,7 @@ def test_d08_one_damaged_copy_of_the_promise_is_mended_from_the_other(tmp_path: 
 def test_d08_two_damaged_copies_of_the_promise_are_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     filled(path).close()
-    damage(path, "UPDATE state SET round = 99 WHERE name = 'promised'")
+    damage(path, "UPDATE state SET content = x'91' WHERE name = 'promised'")
 
     with pytest.raises(Corrupt, match="do not delete it"):
         SQLiteStore(path)
@@ -212,6 +213,26 @@ def test_d06_a_damaged_chosen_value_raises_and_is_never_left_out(tmp_path: Path,
     damage(path, statement)
     with closing(SQLiteStore(path)) as store, pytest.raises(Corrupt, match="is damaged"):
         store.learned(slot, slot + 1, MANY)
+
+
+@pytest.mark.parametrize("name", ["promised", "fileowner", "commits"])
+def test_d08_records_of_which_there_is_one_need_both_copies_to_be_damaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.sqlite3"
+    filled(path).close()
+    damage(path, f"DELETE FROM state WHERE name = '{name}' AND copy = 2")
+    damage(path, f"UPDATE state SET checksum = 0 WHERE name = '{name}'")
+
+    with pytest.raises(Corrupt, match="do not delete it"):
+        SQLiteStore(path)
+
+
+def test_d08_a_file_that_does_not_say_whose_it_is_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    filled(path).close()
+    damage(path, "DELETE FROM state WHERE name = 'fileowner'")
+
+    with pytest.raises(Corrupt, match="does not say whose it is"):
+        SQLiteStore(path)
 
 
 @pytest.mark.parametrize("statement", [
@@ -292,6 +313,43 @@ def test_d23_what_may_not_be_written_is_refused_with_the_cause(folder_mode: int,
         path.chmod(0o644)
         with closing(SQLiteStore(path)) as store:
             assert slots_of(store) == list(range(1, 21))
+
+
+def test_u06_an_earlier_format_is_refused_with_the_way_to_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    filled(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+
+    with pytest.raises(ForeignDirectory, match=r"format 1, of an earlier version.*run `paxosd upgrade` for each"):
+        SQLiteStore(path)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("unknown", [("later", b"\x90"), ("round", b"\x92\x01\x02")], ids=["name", "field"])
+def test_u06_a_record_of_a_newer_version_is_refused_by_its_name(tmp_path: Path, unknown: tuple[str, bytes]) -> None:
+    path = tmp_path / "x.sqlite3"
+    name, content = unknown
+    filled(path).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        lines = [(name, copy, content, state_checksum(name, copy, content)) for copy in (1, 2)]
+        db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", lines)
+    before = path.read_bytes()
+
+    with pytest.raises(ForeignDirectory, match=f"(?i)holds a (record '{name}'|{name} of 2 fields), which this version"):
+        SQLiteStore(path)
+
+    assert path.read_bytes() == before
+
+
+def state_checksum(name: str, copy: int, content: bytes) -> int:
+    """As a newer version would make it: over the name, the copy and the content, each with its length."""
+    total = zlib.crc32(name.encode())
+    for part in (str(copy).encode(), content):
+        total = zlib.crc32(part, zlib.crc32(b"%d:" % len(part), total))
+    return total
 
 
 def test_u06_a_newer_format_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
