@@ -1,6 +1,6 @@
 """The driver: the only loop, and the only place where the order of effects exists.
 
-    wait -> drain -> decode -> receive -> tick -> send early -> commit once -> send messages -> apply -> reply
+    wait -> drain -> decode -> receive -> tick -> send early -> commit once -> send messages -> apply -> reply -> keep
 
 Laws:
 1. Records are durable before any message that claims them leaves: one commit a turn, then the messages.
@@ -8,7 +8,8 @@ Laws:
 3. Bytes from outside never end the process: they are decoded, or counted and dropped. Who goes on sending what is
    none is cut off, and nobody has more than a share of a turn (`conduct.py`).
 4. A storage error or a broken invariant does: nothing is sent after it.
-5. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
+5. What the log made is kept now and then, in commits of its own that may be lost (see `keeping.py`).
+6. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
-from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+from paxosd.core.types import Instant, NodeId, Slot, Source
 from paxosd.excerpts import excerpt
+from paxosd.keeping import Applier, Keeping
 from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
 from paxosd.transport.base import Connection, Inbound, Transport
@@ -38,14 +39,6 @@ IDLE_S_MAX = 1.0
 
 WARN_EVERY_S = 10.0
 """How often the same complaint about somebody's frames is logged."""
-
-
-class Applier(Protocol):
-    """What a chosen value is applied to (see `machine/ledger.py`)."""
-
-    def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
-        """Apply the next slot's value."""
-        ...
 
 
 class Driver:
@@ -76,6 +69,7 @@ class Driver:
         self._clock = clock
         self._others = frozenset(members) - {agent.node_id}
         self._applier = applier
+        self._keeping = Keeping(applier, store) if applier is not None else None
         self._on_event = on_event
         self._loopback: deque[Message] = deque()
         self._lives = Lives()
@@ -90,14 +84,18 @@ class Driver:
 
     def recover(self) -> None:
         """Give the agent what its earlier life made durable; before the first turn."""
-        self.agent.restore(self._store.records(), self._clock())
+        records = self._store.records()
+        if self._applier is not None:
+            self._applier.restore()
+        self.agent.restore(records, self._clock())
 
     def wait(self) -> None:
         """Wait until there is something to do, or for a second."""
-        deadline = self.agent.next_deadline()
+        deadlines = [self.agent.next_deadline(), self._keeping.deadline if self._keeping is not None else None]
         if self._loopback or self._held_over:
             return
-        idle_s = IDLE_S_MAX if deadline is None else min(IDLE_S_MAX, deadline - self._clock())
+        now = self._clock()
+        idle_s = min([IDLE_S_MAX, *(deadline - now for deadline in deadlines if deadline is not None)])
         if idle_s > 0:
             self._transport.wait(idle_s)
 
@@ -112,6 +110,8 @@ class Driver:
             self._store.commit(output.records)
         self._send(output.messages)
         self._apply(output.chosen, now)
+        if self._keeping is not None:
+            self._keeping.tick(now)
         for event in output.events:
             self._on_event(event)
 
@@ -253,10 +253,11 @@ class Driver:
         )
 
     def _apply(self, chosen: Sequence[tuple[Slot, bytes]], now: Instant) -> None:
-        if not chosen or self._applier is None:
+        if not chosen or self._applier is None or self._keeping is None:
             return
         for slot, value in chosen:
             self.agent.applied(slot, self._applier.apply(slot, value), now)
+            self._keeping.applied(now)
         answers = self.agent.take_output()
         require(not answers.records and not answers.chosen, "answering clients may not need the disk")
         self._send(answers.early)

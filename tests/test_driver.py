@@ -12,8 +12,8 @@ import pytest
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
-from paxosd.core.records import Record, Round
-from paxosd.core.types import Ballot, Outcome, Slot, Source, Vote
+from paxosd.core.records import Kept, Record, Round
+from paxosd.core.types import Ballot, Outcome, Revision, RevisionRow, Slot, Source, Vote
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.storage.base import StorageError
@@ -110,18 +110,39 @@ class Disk:
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return []
 
+    def kept_slot(self) -> Slot:
+        return 1
+
+    def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
+        return []
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        return []
+
     def close(self) -> None: ...
 
 
 class Applying:
-    """An applier that records what it applied."""
+    """An applier that records what it applied; each slot changes `rows_per_slot` rows."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.unkept_slots = self.unkept_rows = 0
+        self.rows_per_slot = 1
+
+    def restore(self) -> None:
+        self._journal.append(("restored",))
 
     def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
         self._journal.append(("applied", slot, value))
+        self.unkept_slots += 1
+        self.unkept_rows += self.rows_per_slot
         return []
+
+    def keep(self) -> Kept:
+        kept = Kept(self.unkept_slots + 1, ())
+        self.unkept_slots = self.unkept_rows = 0
+        return kept
 
 
 class Bench:

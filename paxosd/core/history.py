@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from paxosd.core.types import Slot, Vote
+from paxosd.core.types import Revision, RevisionRow, Slot, Vote
 
 ROW_BYTES = 256
 """What a row counts for besides its value, so that a page of tiny values is bounded too."""
@@ -22,7 +22,7 @@ def known_slots(known: Mapping[Slot, object], first: Slot, stop: Slot) -> list[S
 class History(Protocol):
     """Read access to the committed records of this node; it never changes anything.
 
-    Both readers return rows in slot order, start at the first row whose slot is >= `first` and < `stop`, and
+    `votes` and `learned` return rows in slot order, start at the first row whose slot is >= `first` and < `stop`, and
     end when the next row would bring the sum of len(value) + ROW_BYTES over `bytes_max`; at least one row is
     returned if there is one. A row that cannot be trusted raises, it is never left out.
     """
@@ -41,5 +41,17 @@ class History(Protocol):
         ...
 
     def learned_stop(self) -> Slot:
-        """The first slot from 1 on that was not learned: everything below can be read with `learned`."""
+        """The first slot from the kept one on that was not learned: everything below can be read with `learned`."""
+        ...
+
+    def kept_slot(self) -> Slot:
+        """The kept state is that of every slot below; 1: none is kept."""
+        ...
+
+    def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
+        """All rows of the kept state that are this owner's: keys and contents."""
+        ...
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        """The kept row of the slot that holds this revision, and those after it, in order; empty if there is none."""
         ...

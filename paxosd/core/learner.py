@@ -4,8 +4,8 @@ Laws:
 1. It takes a value as chosen on the word of the latest leader that it hears, of another learner that it asked, of the
    acceptor beside it, or from a prepare quorum of acceptors in a slot that it knows to be chosen (see `catchup.py`).
    Never from less. A leader that is silent for an election timeout is the latest no longer, whatever its ballot.
-2. Slots are handed on in order, without a gap, each once per life; a gap is waited for and asked for, never
-   skipped.
+2. Slots are handed on in order, without a gap, each once per life, from the slot of the kept state on; a gap is waited
+   for and asked for, never skipped.
 3. What it records may be lost: a quorum of acceptors can tell it again.
 """
 
@@ -66,7 +66,9 @@ class Learner(Agent):
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
+        self.next_slot = self._history.kept_slot()
         self._stored_stop = self._history.learned_stop()
+        require(self.next_slot <= self._stored_stop, "the kept state is ahead of what was learned")
         self.watermark = self._stored_stop
         self._go_on_replaying(now)
 

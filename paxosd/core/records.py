@@ -9,6 +9,7 @@
 | Voted     | acceptor   | slot  | the same sentence: its votes                                               |
 | Told      | acceptor   | -     | may be lost: a watermark that it heard of; saves work after a restart      |
 | Learned   | learner    | slot  | may be lost: a quorum of acceptors can tell it again                       |
+| Kept      | learner    | rows  | may be lost, as a whole: the log makes it again                            |
 
 A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the
 union `Record`, and nothing else. A class is never renamed, and fields are only appended, with a default.
@@ -17,9 +18,9 @@ union `Record`, and nothing else. A class is never renamed, and fields are only 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from paxosd.core.types import Ballot, Slot
+from paxosd.core.types import Ballot, RevisionRow, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,39 @@ class Learned:
     value: bytes
 
 
-Record: TypeAlias = Round | Promised | Voted | Told | Learned
+class KeptKey(NamedTuple):
+    """Names a row of the kept state: whose it is, and the owner's name for it."""
 
-WITH_ROWS = (Voted, Learned)
+    owner: str
+    key: bytes
+
+
+class KeptRow(NamedTuple):
+    """A row of the kept state."""
+
+    owner: str
+    key: bytes
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The kept state is that of every slot below `slot` once these rows are deleted, and then those are put.
+
+    `revisions`: rows that come after all that are there.
+    """
+
+    slot: Slot
+    put: tuple[KeptRow, ...]
+    delete: tuple[KeptKey, ...] = ()
+    revisions: tuple[RevisionRow, ...] = ()
+
+
+Record: TypeAlias = Round | Promised | Voted | Told | Learned | Kept
+
+WITH_ROWS = (Voted, Learned, Kept)
 """The records with a key. Of all others a store keeps the latest of each class."""
 
-MAY_BE_LOST = (Told, Learned)
-"""The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them."""
+MAY_BE_LOST = (Told, Learned, Kept)
+"""The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them. What
+it loses is the end of what it was given: a commit that is still there comes with all before it."""

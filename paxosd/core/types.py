@@ -4,7 +4,9 @@ A *node* is a process with an id. A *slot* is a place in the log, counted from 1
 one client call asks; a *value* is what a slot holds: a batch of commands, or the explicit no-op (see
 `values.py`). A value is *chosen* once a quorum of acceptors voted for it in one ballot. *Below* is
 always exclusive: the *watermark* is the slot below which every slot is chosen, *applied* the slot
-below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps.
+below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps. The *state* is what
+sessions, revisions and the user's machine are once every slot below one is applied; *kept state* is what a learner's
+disk has of it.
 A *history* is everything that one birth of a cluster chose.
 """
 
@@ -66,6 +68,14 @@ class Entry(NamedTuple):
     revision: Revision
     slot: Slot
     value: bytes
+
+
+class RevisionRow(NamedTuple):
+    """The first revision that a slot holds, and what is remembered about the slot (see `machine/revisions.py`)."""
+
+    first: Revision
+    slot: Slot
+    about: bytes
 
 
 class Page(NamedTuple):

@@ -1,4 +1,4 @@
-"""The ledger: everything that is a function of the log. Sessions, revisions, the index, and the user's state.
+"""The ledger: everything that is a function of the log. Sessions, revisions, and the user's state.
 
 Laws:
 1. Slots come in order, 1, 2, 3 …, each once. Every decision is made from the log alone, so every learner
@@ -6,89 +6,42 @@ Laws:
 2. A command is applied when its number is the next one of its session, and never again, however often it is in
    the log: a repetition gets the stored result, a number that skips one is refused and changes nothing.
 3. A revision is given to each applied command and to nothing else.
-4. What is remembered is bounded. A session is forgotten, and each later command of it is refused as of an unknown
-   one, if it holds more than `RESULTS_PER_SESSION_MAX` results itself: its client does not acknowledge. If there are
-   more than `sessions_max`, or all hold more than `RESULTS_MAX`, the longest unused session of the owner goes that has
-   the most sessions, or the most results. That too is decided from the log alone.
+4. What is remembered is bounded (see `sessions.py`). A session is forgotten, and each later command of it is refused
+   as of an unknown one; that too is decided from the log alone.
 5. Who owns a session says the body of the batch that opened it: a tag that the gateway made of the client's
    connection. All without one (from before there were tags) have one owner, so that an old log means what it meant.
+6. What `keep` tells is the whole state at one slot, as far as it differs from what was told before: rows of sessions
+   and of the machine, of revisions, and the slot itself. So it is written as a whole or not at all.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import TypeAlias
+from struct import Struct
 
 from paxosd.core.agent import require
-from paxosd.core.history import History
-from paxosd.core.shares import Holdings, Shares
+from paxosd.core.history import ROW_BYTES, History
+from paxosd.core.records import Kept, KeptKey, KeptRow
 from paxosd.core.types import FIRST_SLOT, Entry, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, commands, stamp_ms
 from paxosd.machine.base import StateMachine
+from paxosd.machine.revisions import About, Revisions
+from paxosd.machine.sessions import OpenedSession, Run, Sessions
 
 ENTRIES_PER_PAGE_MAX = 8192
 ENTRY_BYTES = 32
 """What an entry of a page takes besides its command."""
-RESULTS_PER_SESSION_MAX = 65536
-"""Results that one session holds; a client of ours has a fourth of that under way, and acknowledges all others."""
-RESULTS_MAX = 1 << 20
-"""Results that all sessions together hold, some 150 bytes each. Every learner must have the same numbers here."""
 REPEATED_RESULTS_MAX = 256
 """How many stored results one repetition in the log is told: sixty bytes can name all that a session holds. The client
 asks again for the others, and its gateway knows them by then."""
 OWNER_BYTES_MAX = 8
 """How much of an owner's tag counts."""
 
-Owner: TypeAlias = bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The result of `count` commands in a row: revisions from `revision` on (0: withdrawn), in `slot`."""
-
-    first_seq: int
-    count: int
-    revision: Revision
-    slot: Slot
-
-
-class _Session:
-    """What is remembered of one client: how far it got, and the results that it did not acknowledge."""
-
-    __slots__ = ("last_seq", "owner", "runs")
-
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
-        self.last_seq = 0
-        self.runs: deque[_Run] = deque()
-
-    def acknowledge(self, below: int) -> None:
-        """Let go of the results of all commands below."""
-        while self.runs and _stop_seq(self.runs[0]) <= below:
-            self.runs.popleft()
-
-    def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
-        """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
-        begin = bisect_right(self.runs, first_seq, key=_stop_seq)
-        end = bisect_left(self.runs, stop_seq, begin, key=_first_seq)
-        for index in range(begin, end):
-            run = self.runs[index]
-            first, stop = max(first_seq, run.first_seq), min(stop_seq, _stop_seq(run))
-            revision = run.revision and run.revision + first - run.first_seq
-            yield Outcome("applied", session, first, stop - first, revision, run.slot)
-
-
-def _first_seq(run: _Run) -> int:
-    return run.first_seq
-
-
-def _stop_seq(run: _Run) -> int:
-    return run.first_seq + run.count
+LEDGER, MACHINE = "ledger", "log"
+"""Whose rows are kept: the sessions', with the totals, and those of the machine."""
+TOTALS_KEY = b""
+_TOTALS = Struct(">9Q")
 
 
 class Ledger:
@@ -102,22 +55,24 @@ class Ledger:
         self.next_slot: Slot = FIRST_SLOT
         self.log_time_ms = 0
         self.noops = 0
-        self.results = 0  # how many the sessions hold
         self._history = history
         self._machine = machine
-        self._sessions_max = sessions_max
         self._page_bytes_max = page_bytes_max
-        self._sessions: dict[SessionId, _Session] = {}
-        self._shares: Shares[Owner, SessionId] = Shares()  # who owns which session, in the order of their use
-        self._results: Holdings[Owner] = Holdings()  # how many results the sessions of each owner hold
+        self._sessions = Sessions(sessions_max)
+        self._revisions = Revisions(history)
         self._opened = 0
-        self._first_revisions = array("Q")  # of each slot that has any
-        self._slots = array("Q")  # which slot that is
-        self._skipped: dict[Slot, array[int]] = {}  # of slots that have revisions: how many of each batch got none
+        self._bytes = 0  # of all commands that got revisions
+        self._kept_slot: Slot = FIRST_SLOT
 
     @property
     def sessions(self) -> int:
+        """How many sessions are remembered."""
         return len(self._sessions)
+
+    @property
+    def results(self) -> int:
+        """How many results they hold."""
+        return self._sessions.results
 
     def digest(self) -> bytes:
         """The digest of the user's state."""
@@ -134,14 +89,12 @@ class Ledger:
             self.noops += 1
             return []
         self.log_time_ms = max(self.log_time_ms, stamp_ms(value))
-        before = self.revision
+        revision, bytes_before = self.revision, self._bytes
         outcomes: list[Outcome] = []
-        skipped = array("I", [self._apply_batch(slot, batch, outcomes) for batch in found])
-        if self.revision > before:
-            self._first_revisions.append(before + 1)
-            self._slots.append(slot)
-            if any(skipped):
-                self._skipped[slot] = skipped
+        skipped = tuple([self._apply_batch(slot, batch, outcomes) for batch in found])
+        if self.revision > revision:
+            about = About(self.log_time_ms, bytes_before, skipped if any(skipped) else ())
+            self._revisions.add(revision + 1, slot, about)
         return outcomes
 
     def _apply_batch(self, slot: Slot, batch: Batch, outcomes: list[Outcome]) -> int:
@@ -155,15 +108,10 @@ class Ledger:
             return batch.count
         held = len(session.runs)
         skipped = self._apply_to_session(slot, batch, session, outcomes)
-        self._shares.use(session.owner, batch.session)
-        self._hold_results(session, len(session.runs) - held)
-        if len(session.runs) > RESULTS_PER_SESSION_MAX:
-            self._forget(batch.session)
-        while self.results > RESULTS_MAX:
-            self._forget(self._shares.longest_unused(self._results.greediest))
+        self._sessions.used(batch.session, held)
         return skipped
 
-    def _apply_to_session(self, slot: Slot, batch: Batch, session: _Session, outcomes: list[Outcome]) -> int:
+    def _apply_to_session(self, slot: Slot, batch: Batch, session: OpenedSession, outcomes: list[Outcome]) -> int:
         session.acknowledge(batch.acknowledged)
         next_seq, stop_seq = session.last_seq + 1, batch.first_seq + batch.count
         if batch.first_seq > next_seq:
@@ -177,7 +125,7 @@ class Ledger:
             return batch.count
         return self._apply_new(slot, batch, session, next_seq - batch.first_seq, outcomes)
 
-    def _apply_new(self, slot: Slot, batch: Batch, session: _Session, known: int, outcomes: list[Outcome]) -> int:
+    def _apply_new(self, slot: Slot, batch: Batch, session: OpenedSession, known: int, outcomes: list[Outcome]) -> int:
         """Apply a batch without its `known` first commands."""
         count = batch.count - known
         fresh = _commands(batch)[known:]
@@ -185,39 +133,69 @@ class Ledger:
         if fresh:
             self._machine.apply(revision, fresh)
             self.revision += count
-        run = _Run(batch.first_seq + known, count, revision, slot)
-        session.runs.append(run)
-        session.last_seq = batch.first_seq + batch.count - 1
+            self._bytes += sum(map(len, fresh))
+        run = Run(batch.first_seq + known, count, revision, slot)
+        session.append(run)
         outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
         return known
 
-    def _hold_results(self, session: _Session, more: int) -> None:
-        if more:
-            self.results += more
-            self._results.change(session.owner, more)
-
-    def _open(self, nonce: int, owner: Owner, slot: Slot) -> Outcome:
+    def _open(self, nonce: int, owner: bytes, slot: Slot) -> Outcome:
         self._opened += 1
-        self._sessions[self._opened] = _Session(owner)
-        self._shares.use(owner, self._opened)
-        if len(self._sessions) > self._sessions_max:
-            self._forget(self._shares.next_to_go[1])
+        self._sessions.open(self._opened, owner)
         return Outcome("opened", self._opened, nonce, 1, slot=slot)
 
-    def _forget(self, session: SessionId) -> None:
-        forgotten = self._sessions.pop(session)
-        self._shares.drop(forgotten.owner, session)
-        self._hold_results(forgotten, -len(forgotten.runs))
+    # ---- keeping ----
+
+    @property
+    def unkept_slots(self) -> int:
+        """How many slots were applied since `keep` told."""
+        return self.next_slot - self._kept_slot
+
+    @property
+    def unkept_rows(self) -> int:
+        """About how many rows `keep` would tell."""
+        return self._sessions.changed_rows + self._machine.changed_rows + self._revisions.changed_rows
+
+    def keep(self) -> Kept:
+        """What has changed since the last time; it counts as written from now on."""
+        put = [KeptRow(LEDGER, TOTALS_KEY, self._totals())]
+        delete: list[KeptKey] = []
+        for owner, changes in ((LEDGER, self._sessions.changes()), (MACHINE, self._machine.changes())):
+            put += [KeptRow(owner, key, content) for key, content in changes.put]
+            delete += [KeptKey(owner, key) for key in changes.delete]
+        self._kept_slot = self.next_slot
+        return Kept(self.next_slot, tuple(put), tuple(delete), tuple(self._revisions.changes()))
+
+    def _totals(self) -> bytes:
+        held = self._sessions.totals()
+        return _TOTALS.pack(
+            self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes, *held
+        )
+
+    def restore(self) -> None:
+        """Become the state that is kept in the history; called before anything else."""
+        kept_slot = self._history.kept_slot()
+        if kept_slot == FIRST_SLOT:
+            return
+        rows = dict(self._history.kept_rows(LEDGER))
+        totals = rows.pop(TOTALS_KEY, b"")
+        require(len(totals) == _TOTALS.size, f"the state that is kept at slot {kept_slot} has no totals")
+        fields = _TOTALS.unpack(totals)
+        self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes = fields[:6]
+        require(self.next_slot == kept_slot, f"the kept state is of slot {self.next_slot} and not of {kept_slot}")
+        self._kept_slot = kept_slot
+        self._sessions.restore(rows.items(), (fields[6], fields[7], fields[8]))
+        self._machine.restore(self._history.kept_rows(MACHINE))
 
     # ---- asking ----
 
     def knows(self, session: SessionId) -> bool:
         """Whether this session was opened and is remembered."""
-        return session in self._sessions
+        return self._sessions.get(session) is not None
 
     def forgot(self, session: SessionId) -> bool:
         """Whether this session was opened and is not remembered any more: its commands have no results here."""
-        return 0 < session <= self._opened and session not in self._sessions
+        return 0 < session <= self._opened and not self.knows(session)
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         """The results of these commands; None unless all of them are applied."""
@@ -235,34 +213,30 @@ class Ledger:
         start = max(start, 1)
         if start > self.revision:
             return Page((), 0, 0)
-        index = bisect_right(self._first_revisions, start) - 1
-        revision = self._first_revisions[index]
-        rows = self._history.learned(self._slots[index], self.next_slot, bytes_max)
+        index = {row.slot: row for row in self._revisions.rows_from(start, bytes_max // ROW_BYTES + 1)}
+        first = next(iter(index.values()))
+        rows = self._history.learned(first.slot, self.next_slot, bytes_max)
         read = len(rows), sum(len(value) for _, value in rows)
         entries: list[Entry] = []
         for slot, value in rows:
-            for command in self._applied(slot, value):
+            if slot not in index:
+                continue
+            for revision, command in enumerate(_applied(value, index[slot].about), index[slot].first):
                 if revision >= start:
                     bytes_max -= len(command) + ENTRY_BYTES
                     if entries and (bytes_max < 0 or len(entries) == ENTRIES_PER_PAGE_MAX):
                         return Page(tuple(entries), *read)
                     entries.append(Entry(revision, slot, command))
-                revision += 1
         return Page(tuple(entries), *read)
 
-    def _applied(self, slot: Slot, value: bytes) -> Iterator[bytes]:
-        """The commands of a slot that got revisions, in order."""
-        if not self._has_revisions(slot):
-            return
-        found = _batches(value)
-        skipped = self._skipped.get(slot, (0,) * len(found))
-        for batch, skip in zip(found, skipped, strict=True):
-            if skip < batch.count:
-                yield from _commands(batch)[skip:]
 
-    def _has_revisions(self, slot: Slot) -> bool:
-        index = bisect_left(self._slots, slot)
-        return index < len(self._slots) and self._slots[index] == slot
+def _applied(value: bytes, about: bytes) -> Iterator[bytes]:
+    """The commands of a value that got revisions, in order."""
+    found = _batches(value)
+    skipped = About.unpack(about).skipped or (0,) * len(found)
+    for batch, skip in zip(found, skipped, strict=True):
+        if skip < batch.count:
+            yield from _commands(batch)[skip:]
 
 
 def _batches(value: bytes) -> list[Batch]:

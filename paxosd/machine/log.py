@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
+from hashlib import blake2b
 
 from paxosd.core.types import Revision
+from paxosd.machine.base import Changes
+
+CHAIN_BYTES = 16
+CHAIN_KEY = b"chain"
 
 
 class Log:
-    """A chain of hashes over all commands and their revisions."""
+    """A chain of hashes: each covers the one before, a revision and its command. So it can be written down anywhere."""
 
     def __init__(self) -> None:
-        self._chain = hashlib.blake2b(digest_size=16)
+        self._chain = bytes(CHAIN_BYTES)
+        self._written = self._chain
 
     def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
         chain = self._chain
         for revision, command in enumerate(commands, first_revision):
-            chain.update(b"%d:%d:" % (revision, len(command)))
-            chain.update(command)
+            chain = blake2b(b"%b%d:%b" % (chain, revision, command), digest_size=CHAIN_BYTES).digest()
+        self._chain = chain
 
     def digest(self) -> bytes:
-        return self._chain.digest()
+        return self._chain
+
+    @property
+    def changed_rows(self) -> int:
+        return int(self._chain != self._written)
+
+    def changes(self) -> Changes:
+        if self._chain == self._written:
+            return Changes([], [])
+        self._written = self._chain
+        return Changes([(CHAIN_KEY, self._chain)], [])
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self._chain = self._written = dict(rows).get(CHAIN_KEY, bytes(CHAIN_BYTES))

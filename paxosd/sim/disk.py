@@ -2,18 +2,18 @@
 
 Laws:
 1. A process that ends leaves its page cache: the next life reads all that was written.
-2. Power loss leaves what was synced, and of what was not any subset.
+2. Power loss leaves what was synced, and of what was not any part from the beginning on: commits are one journal.
 3. A failed sync leaves the page cache clean: what was written can be read, and will never reach the disk by itself.
 4. A damaged row cannot be read, and is never taken for one that was not written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from paxosd.core.records import MAY_BE_LOST, Learned, Record, Voted
-from paxosd.core.types import Slot, Vote
+from paxosd.core.types import Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Corrupt, StorageError
 from paxosd.storage.memory import MemoryStore
 
@@ -50,10 +50,9 @@ class SimDisk:
         self.written.commit(records)
 
     def lose_power(self) -> None:
-        """Keep what was synced and any subset of the rest (law 2)."""
-        for records in self._unsynced:
-            if self._random.random() < 0.5:
-                self.synced.commit(records)
+        """Keep what was synced and the beginning of the rest (law 2)."""
+        for records in self._unsynced[: self._random.randint(0, len(self._unsynced))]:
+            self.synced.commit(records)
         self._unsynced.clear()
         self.written = self.synced.copy()
 
@@ -140,6 +139,15 @@ class SimStore:
 
     def learned_stop(self) -> Slot:
         return self._disk.written.learned_stop()
+
+    def kept_slot(self) -> Slot:
+        return self._disk.written.kept_slot()
+
+    def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
+        return self._disk.written.kept_rows(owner)
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        return self._disk.written.revisions(revision, rows_max)
 
     def close(self) -> None:
         pass

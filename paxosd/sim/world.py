@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from random import Random
 
@@ -23,7 +23,7 @@ from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
-from paxosd.machine.base import StateMachine
+from paxosd.machine.base import Changes, StateMachine
 from paxosd.machine.log import Log
 from paxosd.server.assembly import assemble
 from paxosd.sim.check.invariants import Order, Safety, Violation
@@ -37,6 +37,10 @@ from paxosd.wire.frames import Codec
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
+
+
+WITNESSED_KEY = b"\xffwitnessed"
+"""The row of the kept state in which a witness keeps how far it is."""
 
 
 class Crashed(BaseException):
@@ -59,6 +63,20 @@ class WitnessedMachine:
 
     def digest(self) -> bytes:
         return self._machine.digest()
+
+    @property
+    def changed_rows(self) -> int:
+        return self._machine.changed_rows + 1
+
+    def changes(self) -> Changes:
+        changes = self._machine.changes()
+        return Changes([*changes.put, (WITNESSED_KEY, b"%d" % self.revision)], changes.delete)
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        kept = dict(rows)
+        self.revision = int(kept.pop(WITNESSED_KEY, b"0"))
+        self._machine.restore(kept.items())
+        self._order.restored(self._node, self.revision, self._machine.digest())
 
 
 class WatchedCodec(Codec):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from paxosd.core.history import ROW_BYTES, known_slots
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Learned, Promised, Record, Round, Told, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Slot, Vote
+from paxosd.core.records import MAY_BE_LOST, Kept, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Revision, RevisionRow, Slot, Vote
 
 
 class MemoryStore:
@@ -19,6 +20,9 @@ class MemoryStore:
         self._votes: dict[Slot, Voted] = {}
         self._learned: dict[Slot, Learned] = {}
         self._learned_stop = FIRST_SLOT
+        self._kept_slot = FIRST_SLOT
+        self._kept: dict[str, dict[bytes, bytes]] = {}
+        self._revisions: list[RevisionRow] = []
 
     def records(self) -> Sequence[Record]:
         votes = [self._votes[slot] for slot in known_slots(self._votes, self.records_from(), SLOT_MAX + 1)]
@@ -34,11 +38,22 @@ class MemoryStore:
                     self._votes[record.slot] = record
                 case Learned():
                     self._learned[record.slot] = record
+                case Kept():
+                    self._keep(record)
                 case _:
                     self._latest[type(record)] = record
         self.commits += not all(isinstance(record, MAY_BE_LOST) for record in records)
         while self._learned_stop in self._learned:
             self._learned_stop += 1
+
+    def _keep(self, kept: Kept) -> None:
+        for owner, key in kept.delete:
+            self._kept.get(owner, {}).pop(key, None)
+        for owner, key, content in kept.put:
+            self._kept.setdefault(owner, {})[key] = content
+        self._revisions += kept.revisions
+        self._kept_slot = kept.slot
+        self._learned_stop = max(self._learned_stop, kept.slot)
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -63,6 +78,16 @@ class MemoryStore:
             page.append((slot, value))
         return page
 
+    def kept_slot(self) -> Slot:
+        return self._kept_slot
+
+    def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
+        return list(self._kept.get(owner, {}).items())
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        begin = bisect_right(self._revisions, revision, key=lambda row: row.first) - 1
+        return self._revisions[begin : begin + rows_max] if begin >= 0 else []
+
     def close(self) -> None:
         pass
 
@@ -74,7 +99,9 @@ class MemoryStore:
         twin.commits = self.commits
         twin._latest = dict(self._latest)
         twin._votes, twin._learned = dict(self._votes), dict(self._learned)
-        twin._learned_stop = self._learned_stop
+        twin._learned_stop, twin._kept_slot = self._learned_stop, self._kept_slot
+        twin._kept = {owner: dict(rows) for owner, rows in self._kept.items()}
+        twin._revisions = list(self._revisions)
         return twin
 
     def promised(self) -> Ballot:

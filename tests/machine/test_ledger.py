@@ -12,7 +12,7 @@ from paxosd.core.history import ROW_BYTES
 from paxosd.core.records import Learned
 from paxosd.core.types import Entry, Outcome, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
-from paxosd.machine import ledger
+from paxosd.machine import sessions
 from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, REPEATED_RESULTS_MAX, Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
@@ -258,7 +258,7 @@ def test_any_batch_of_a_session_counts_as_use() -> None:
 def test_a_session_that_acknowledges_nothing_is_forgotten_when_its_results_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "RESULTS_PER_SESSION_MAX", 3)
+    monkeypatch.setattr(sessions, "RESULTS_PER_SESSION_MAX", 3)
     learner = Learner()
     careless, careful = learner.open_session(), learner.open_session()
     for seq in range(1, 10):
@@ -276,17 +276,17 @@ def test_a_session_that_acknowledges_nothing_is_forgotten_when_its_results_are_t
 def test_when_all_sessions_together_hold_too_many_results_the_longest_unused_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "RESULTS_MAX", 4)
+    monkeypatch.setattr(sessions, "RESULTS_MAX", 4)
     learner = Learner()
-    sessions: list[SessionId] = []
+    opened: list[SessionId] = []
     for _ in range(4):
-        sessions.append(learner.open_session())
+        opened.append(learner.open_session())
         for seq in (1, 2):
-            learner.learn(batch(sessions[-1], seq, b"x"))
+            learner.learn(batch(opened[-1], seq, b"x"))
 
-    assert [learner.ledger.forgot(session) for session in sessions] == [True, True, False, False]
+    assert [learner.ledger.forgot(session) for session in opened] == [True, True, False, False]
     assert learner.ledger.results == 4
-    learner.learn(batch(sessions[2], 3, b"x", acknowledged=3))
+    learner.learn(batch(opened[2], 3, b"x", acknowledged=3))
     assert learner.ledger.results == 3
 
 
@@ -320,7 +320,7 @@ def test_of_owners_that_have_equally_many_the_longest_unused_one_loses() -> None
 
 
 def test_who_holds_too_many_results_loses_its_own_sessions_and_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "RESULTS_MAX", 8)
+    monkeypatch.setattr(sessions, "RESULTS_MAX", 8)
     learner = Learner()
     modest = [learner.open_session(owner=b"%d" % number) for number in range(4)]
     for session in modest:
@@ -340,9 +340,9 @@ def test_what_is_held_of_owners_goes_with_their_sessions() -> None:
     for number in range(50):
         session = learner.open_session(owner=b"%d" % number)
         learner.learn(batch(session, 1, b"x"))
-    held = learner.ledger
+    held = learner.ledger._sessions
 
-    assert (len(held._shares._keys), len(held._results._held), held.results) == (2, 2, 2)
+    assert (len(held._shares._keys), len(held._held._held), held.results) == (2, 2, 2)
 
 
 def test_a_long_tag_counts_in_its_first_bytes_only() -> None:
@@ -390,7 +390,7 @@ def test_the_results_that_a_repetition_was_not_told_can_be_asked_for(learner: Le
 
 
 def test_no_client_of_ours_has_so_many_results_to_acknowledge() -> None:
-    assert ledger.RESULTS_PER_SESSION_MAX >= 4 * WINDOW_COMMANDS_MAX
+    assert sessions.RESULTS_PER_SESSION_MAX >= 4 * WINDOW_COMMANDS_MAX
 
 
 def test_forgot_tells_sessions_that_were_opened_from_those_that_never_were() -> None:
@@ -511,5 +511,5 @@ def test_slots_in_which_nothing_was_applied_are_not_remembered(learner: Learner)
     for _ in range(10):
         learner.learn(batch(session, 1, b"a"), batch(99, 1, b"unknown"))
 
-    assert list(learner.ledger._skipped) == [2]
     assert learner.values() == [b"a"]
+    assert [row.slot for row in learner.ledger.keep().revisions] == [2]

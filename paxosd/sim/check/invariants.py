@@ -271,6 +271,11 @@ class Order:
         if known != digest:
             raise Violation("15 state digest", f"{node} differs after revision {last}")
 
+    def restored(self, node: NodeId, revision: Revision, digest: bytes) -> None:
+        """15: the state that a learner kept, up to this revision, is the one that it had there."""
+        if revision > len(self.log) or self.digests.get(revision, digest) != digest:
+            raise Violation("15 state digest", f"{node} kept another state at revision {revision}")
+
     def _append(self, node: NodeId, revision: Revision, command: bytes) -> None:
         if revision != len(self.log) + 1:
             raise Violation("13 applied prefix", f"{node} skips to revision {revision}")

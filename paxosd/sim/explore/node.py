@@ -28,7 +28,7 @@ from paxosd.core.node import Node
 from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
-from paxosd.core.types import Instant, NodeId, Slot, Vote
+from paxosd.core.types import Instant, NodeId, Revision, RevisionRow, Slot, Vote
 from paxosd.driver import Driver
 from paxosd.sim.explore.values import fork, frozen
 from paxosd.storage.memory import MemoryStore
@@ -225,5 +225,14 @@ class _Disk:
 
     def learned_stop(self) -> Slot:
         return self._memory.learned_stop()
+
+    def kept_slot(self) -> Slot:
+        return self._memory.kept_slot()
+
+    def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
+        return self._memory.kept_rows(owner)
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        return self._memory.revisions(revision, rows_max)
 
     def close(self) -> None: ...

@@ -19,18 +19,18 @@ class Bug:
 
 _RECORDS, _DRIVER, _LIVES = "paxosd.core.records", "paxosd.driver", "paxosd.lives"
 _ACCEPTOR, _PROPOSER, _LEARNER = "paxosd.core.acceptor", "paxosd.core.proposer", "paxosd.core.learner"
-_LEDGER, _CANDIDATE = "paxosd.machine.ledger", "paxosd.core.candidate"
+_LEDGER, _SESSIONS, _CANDIDATE = "paxosd.machine.ledger", "paxosd.machine.sessions", "paxosd.core.candidate"
 _GATEWAY, _STRANGERS, _READERS = "paxosd.gateway.gateway", "paxosd.gateway.strangers", "paxosd.gateway.readers"
 _DISK = "paxosd.sim.disk"  # the simulated store stands for `storage/sqlite/store.py`, which has tests of its own
 
 BUGS: tuple[Bug, ...] = (
     Bug(
         "skip fsync before p1b",
-        ((_RECORDS, "MAY_BE_LOST = (Told, Learned)", "MAY_BE_LOST = (Told, Learned, Promised)"),),
+        ((_RECORDS, "MAY_BE_LOST = (Told, Learned, Kept)", "MAY_BE_LOST = (Told, Learned, Kept, Promised)"),),
     ),
     Bug(
         "skip fsync before p2b",
-        ((_RECORDS, "MAY_BE_LOST = (Told, Learned)", "MAY_BE_LOST = (Told, Learned, Voted)"),),
+        ((_RECORDS, "MAY_BE_LOST = (Told, Learned, Kept)", "MAY_BE_LOST = (Told, Learned, Kept, Voted)"),),
     ),
     Bug(
         "reply before fsync",
@@ -169,7 +169,7 @@ BUGS: tuple[Bug, ...] = (
         "session expiry by local clock",
         (
             (
-                _LEDGER,
+                _SESSIONS,
                 "        if len(self._sessions) > self._sessions_max:\n",
                 "        import time\n        if len(self._sessions) > time.perf_counter_ns() % 3:\n",
             ),
@@ -302,7 +302,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a session goes for those of somebody who has many",
-        ((_LEDGER, "self._forget(self._shares.next_to_go[1])", "self._forget(next(iter(self._sessions)))"),),
+        ((_SESSIONS, "self._forget(self._shares.next_to_go[1])", "self._forget(next(iter(self._sessions)))"),),
         listed=False,
     ),
     Bug(
@@ -333,6 +333,26 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "promise without the votes above the first page",
         ((_ACCEPTOR, "        end = stop >= self._votes_stop\n", "        end = True\n"),),
+        listed=False,
+    ),
+    Bug(
+        "the state is kept without the sessions",
+        ((_LEDGER, "((LEDGER, self._sessions.changes()), (MACHINE", "((MACHINE"),),
+        listed=False,
+    ),
+    Bug(
+        "the state is kept for a slot more than its rows have",
+        ((_LEDGER, "        return Kept(self.next_slot, ", "        return Kept(self.next_slot + 1, "),),
+        listed=False,
+    ),
+    Bug(
+        "the results of a session are forgotten at a restart",
+        ((_SESSIONS, "        session.runs.extend(_runs(content[tail:]))\n", ""),),
+        listed=False,
+    ),
+    Bug(
+        "what was kept of the machine is not restored",
+        ((_LEDGER, "        self._machine.restore(self._history.kept_rows(MACHINE))\n", ""),),
         listed=False,
     ),
 )

@@ -49,7 +49,15 @@ class Commits:
     count: int
 
 
-STORES_OWN = (FileOwner, Commits)
+@dataclass(frozen=True, slots=True)
+class KeptAt:
+    """A record of the store's own: the slot of the kept state, and under which number its rows stand (see `kept.py`)."""
+
+    slot: Slot
+    side: int
+
+
+STORES_OWN = (FileOwner, Commits, KeptAt)
 CONTENTS = Contents([*(kind for kind in get_args(Record) if kind not in WITH_ROWS), *STORES_OWN])
 
 

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Learned, Record, Told, Voted
-from paxosd.core.types import FIRST_SLOT, Slot, Vote
+from paxosd.core.records import MAY_BE_LOST, Kept, Learned, Record, Told, Voted
+from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Label, StorageError
-from paxosd.storage.sqlite import acknowledged, rows
+from paxosd.storage.sqlite import acknowledged, kept, rows
 from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
+from paxosd.storage.sqlite.rows import KeptAt
 
 T = TypeVar("T", Vote, tuple[Slot, bytes])
 
@@ -63,6 +64,7 @@ class SQLiteStore:
                 self._mend(state)
             self._commits = state[rows.Commits].count if rows.Commits in state else 0
             self._acknowledged.write(self._commits)
+            self._kept: KeptAt = state.get(KeptAt, kept.NOTHING)
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
@@ -76,9 +78,10 @@ class SQLiteStore:
         self._db.execute("COMMIT")
 
     def _find_learned_stop(self) -> Slot:
-        """The end of the contiguous run from slot 1, by halving: slots below are dense exactly if their count fits."""
+        """The end of the contiguous run from the kept slot on, by halving: it is dense exactly if its count fits. All
+        below was learned before it was kept."""
         highest = self._db.execute("SELECT max(slot) FROM learned").fetchone()[0] or 0
-        low, high = FIRST_SLOT, highest + 1
+        low, high = self._kept.slot, max(self._kept.slot, highest + 1)
         while low < high:
             middle = (low + high + 1) // 2
             query = "SELECT count(*) FROM learned WHERE slot >= ? AND slot < ?"
@@ -115,6 +118,17 @@ class SQLiteStore:
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
+
+    def kept_slot(self) -> Slot:
+        return self._kept.slot
+
+    def kept_rows(self, owner: str) -> Iterator[tuple[bytes, bytes]]:
+        with errors(self._path, "read"):
+            yield from kept.read(self._db, self._kept.side, owner)
+
+    def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
+        with errors(self._path, "read"):
+            return kept.revisions(self._db, revision, rows_max)
 
     def _page(
         self, table: str, read: Callable[[Any], T], first: Slot, stop: Slot, bytes_max: int | None
@@ -177,6 +191,9 @@ class SQLiteStore:
                 self._db.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?)", rows.vote_row(record))
             case Learned():
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
+            case Kept():
+                kept.write(self._db, record, self._kept.side)
+                self._write_state(KeptAt(record.slot, self._kept.side))
             case _:
                 self._write_state(record)
 
@@ -184,7 +201,7 @@ class SQLiteStore:
         self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows.state_rows(record))
 
     def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
-        values = sum(len(record.value) for record in records if isinstance(record, Voted | Learned))
+        values = sum(_bytes_of(record) for record in records)
         self._written_bytes += values + COMMIT_BYTES
         if self._written_bytes >= CHECKPOINT_BYTES:
             self._written_bytes = 0
@@ -192,6 +209,7 @@ class SQLiteStore:
 
     def _note_learned(self, records: Sequence[Record]) -> None:
         self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
+        self._kept_slot = max((record.slot for record in records if isinstance(record, Kept)), default=self._kept_slot)
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1
@@ -204,3 +222,13 @@ class SQLiteStore:
     def close(self) -> None:
         self._db.close()
         self._acknowledged.close()
+
+
+def _bytes_of(record: Record) -> int:
+    """About how much a record adds to the journal."""
+    match record:
+        case Voted(_, _, value) | Learned(_, value):
+            return len(value)
+        case Kept(_, put, _, revisions):
+            return sum(len(row.key) + len(row.content) for row in put) + 64 * len(revisions)
+    return 0
