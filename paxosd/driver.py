@@ -86,7 +86,7 @@ class Driver:
         """Give the agent what its earlier life made durable; before the first turn."""
         records = self._store.records()
         if self._applier is not None:
-            self._applier.restore()
+            self.agent.resume(self._applier.restore())
         self.agent.restore(records, self._clock())
 
     def wait(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from paxosd.core.records import Kept
-from paxosd.core.types import Instant, Outcome, Slot
+from paxosd.core.types import Instant, Outcome, Revision, Slot
 from paxosd.storage.base import Store
 
 SLOTS_MAX = 512
@@ -38,8 +38,8 @@ class Applier(Protocol):
         """About how many rows `keep` would tell."""
         ...
 
-    def restore(self) -> None:
-        """Become what is kept; before anything else."""
+    def restore(self) -> Revision:
+        """Become what is kept; before anything else. Returns the revision that it had reached."""
         ...
 
     def apply(self, slot: Slot, value: bytes) -> list[Outcome]:

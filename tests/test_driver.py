@@ -40,6 +40,9 @@ class Script(Agent):
     def restore(self, records: Iterable[Record], now: float) -> None:
         self.given += [("disk", record) for record in records]  # type: ignore[misc]
 
+    def resume(self, revision: Revision) -> None:
+        self.given.append(("resumed at", revision))  # type: ignore[arg-type]
+
     def receive(self, source: Source, message: Message, now: float) -> None:
         self.given.append((source, message))
 
@@ -130,8 +133,9 @@ class Applying:
         self.unkept_slots = self.unkept_rows = 0
         self.rows_per_slot = 1
 
-    def restore(self) -> None:
-        self._journal.append(("restored",))
+    def restore(self) -> Revision:
+        self._journal.append(("what was kept is restored",))
+        return 5
 
     def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
         self._journal.append(("applied", slot, value))
@@ -153,6 +157,7 @@ class Bench:
         self.agent = Script("n1")
         self.wire = Wire(self.journal)
         self.disk = Disk(self.journal)
+        self.applying = Applying(self.journal)
         self.now = 100.0
         self.codec = Codec(DIGEST, "n1", 11, 1_000_000)
         self.driver = Driver(
@@ -162,7 +167,7 @@ class Bench:
             self.wire,
             lambda: self.now,
             ["n1", "a2", "a3"],
-            Applying(self.journal),
+            self.applying,
             life=OwnLife(0, 11),
         )
 
@@ -238,12 +243,45 @@ def test_a_message_to_oneself_comes_back_in_the_next_turn_and_never_touches_the_
     assert bench.journal == []  # neither sent nor waited for
 
 
+def test_what_was_kept_is_restored_before_the_agent_takes_up_its_records() -> None:
+    bench = Bench()
+    bench.driver.recover()
+
+    assert bench.steps() == ["what was kept is restored"]
+
+
+def test_what_was_applied_is_kept_half_a_second_later_and_the_wait_ends_for_it() -> None:
+    bench = Bench()
+    bench.agent.hand_on(1, b"v")
+    bench.driver.turn()
+    assert ("committed", Kept(2, ())) not in bench.journal
+    bench.now += 0.4
+    bench.driver.wait()
+    bench.now += 0.1
+    bench.driver.turn()
+
+    (waited,) = (step[1] for step in bench.journal if step[0] == "waited")
+    assert waited == pytest.approx(0.1)
+    assert bench.journal[-1] == ("committed", Kept(2, ()))
+
+
+def test_much_that_is_applied_in_one_turn_is_kept_in_pieces() -> None:
+    bench = Bench()
+    bench.applying.rows_per_slot = 600
+    for slot in range(1, 6):
+        bench.agent.hand_on(slot, b"v")
+    bench.driver.turn()
+
+    kept = [step for step in bench.steps() if step in ("applied", "committed")]
+    assert kept == ["applied", "applied", "committed", "applied", "applied", "committed", "applied"]
+
+
 def test_recovery_gives_the_agent_its_records() -> None:
     bench = Bench()
     bench.driver.recover()
 
     given: list[object] = list(bench.agent.given)
-    assert given == [("disk", Round(3))]
+    assert given == [("resumed at", 5), ("disk", Round(3))]
 
 
 def test_frames_of_members_reach_the_agent_and_others_are_counted() -> None:

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from paxosd.core.messages import Message
 from paxosd.core.records import Record
-from paxosd.core.types import Instant, NodeId, Outcome, Slot, Source
+from paxosd.core.types import Instant, NodeId, Outcome, Revision, Slot, Source
 
 
 class InvariantBroken(AssertionError):
@@ -98,6 +98,9 @@ class Agent(ABC):
     @abstractmethod
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         """Take up what an earlier life made durable; called once, before anything else."""
+
+    def resume(self, revision: Revision) -> None:  # noqa: B027 (most roles apply nothing)
+        """Earlier lives applied all up to this revision, and that is kept; called before `restore`."""
 
     @abstractmethod
     def receive(self, source: Source, message: Message, now: Instant) -> None:

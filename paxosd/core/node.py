@@ -67,6 +67,9 @@ class Node(Agent):
             part.restore(durable, now)
         self._admission.restore(durable, self._watermark)
 
+    def resume(self, revision: Revision) -> None:
+        self._revision = revision
+
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         if isinstance(source, str) and source != self.node_id:
             refusal = self._admission.refusal(source, message, now)

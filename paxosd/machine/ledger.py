@@ -172,11 +172,11 @@ class Ledger:
             self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes, *held
         )
 
-    def restore(self) -> None:
-        """Become the state that is kept in the history; called before anything else."""
+    def restore(self) -> Revision:
+        """Become the state that is kept in the history, before anything else; returns the latest revision in it."""
         kept_slot = self._history.kept_slot()
         if kept_slot == FIRST_SLOT:
-            return
+            return self.revision
         rows = dict(self._history.kept_rows(LEDGER))
         totals = rows.pop(TOTALS_KEY, b"")
         require(len(totals) == _TOTALS.size, f"the state that is kept at slot {kept_slot} has no totals")
@@ -186,6 +186,7 @@ class Ledger:
         self._kept_slot = kept_slot
         self._sessions.restore(rows.items(), (fields[6], fields[7], fields[8]))
         self._machine.restore(self._history.kept_rows(MACHINE))
+        return self.revision
 
     # ---- asking ----
 

@@ -221,6 +221,14 @@ def test_a_pong_counts_the_revisions_that_were_applied() -> None:
     assert stage.take_one(Pong).revision == 6
 
 
+def test_a_pong_counts_what_earlier_lives_applied() -> None:
+    stage = replica()
+    stage.agent.resume(41)
+    stage.deliver("r2", Ping(1))
+
+    assert stage.take_one(Pong).revision == 41
+
+
 # ---- what a node tells itself ----------------------------------------------------------------
 
 

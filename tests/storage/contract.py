@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
-from paxosd.core.types import Ballot, Slot, Vote
+from paxosd.core.records import Kept, KeptKey, KeptRow, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import Ballot, RevisionRow, Slot, Vote
 from paxosd.storage.base import Store
 
 LOW, HIGH = Ballot(1, "p1"), Ballot(2, "p2")
@@ -146,3 +146,46 @@ class StoreContract:
     def test_closing_twice_is_fine(self, store: Store) -> None:
         store.close()
         store.close()
+
+    # ---- kept state ----
+
+    def test_a_store_that_kept_nothing_says_so(self, store: Store) -> None:
+        assert store.kept_slot() == 1
+        assert list(store.kept_rows("log")) == []
+        assert list(store.revisions(1, 100)) == []
+
+    def test_kept_rows_are_there_after_opening_again_each_with_its_owner(self, store: Store) -> None:
+        rows = (KeptRow("log", b"k", b"1"), KeptRow("other", b"k", b"2"), KeptRow("log", b"", b""))
+        store.commit([Learned(1, b"v"), Kept(2, rows)])
+        store.close()
+        again = self.reopen()
+
+        assert again.kept_slot() == 2
+        assert dict(again.kept_rows("log")) == {b"k": b"1", b"": b""}
+        assert dict(again.kept_rows("other")) == {b"k": b"2"}
+        assert dict(again.kept_rows("nobody")) == {}
+
+    def test_rows_are_deleted_before_others_are_put(self, store: Store) -> None:
+        store.commit([Kept(2, (KeptRow("log", b"a", b"1"), KeptRow("log", b"b", b"1"), KeptRow("log", b"c", b"1")))])
+        gone = KeptKey("log", b"a"), KeptKey("log", b"b"), KeptKey("log", b"never there")
+        store.commit([Kept(9, (KeptRow("log", b"b", b"2"),), gone)])
+
+        assert store.kept_slot() == 9
+        assert dict(store.kept_rows("log")) == {b"b": b"2", b"c": b"1"}
+
+    def test_the_index_of_revisions_is_read_from_the_slot_that_holds_one(self, store: Store) -> None:
+        rows = [RevisionRow(1, 2, b"x"), RevisionRow(5, 3, b""), RevisionRow(6, 7, b"y")]
+        store.commit([Kept(4, (), (), tuple(rows[:2]))])
+        store.commit([Kept(8, (), (), tuple(rows[2:]))])
+
+        assert list(store.revisions(1, 10)) == rows
+        assert list(store.revisions(4, 10)) == rows
+        assert list(store.revisions(5, 1)) == rows[1:2]
+        assert list(store.revisions(99, 10)) == rows[2:]
+
+    def test_what_lies_below_the_kept_slot_was_learned(self, store: Store) -> None:
+        store.commit([Kept(5, ()), Learned(5, b"v"), Learned(6, b"v"), Learned(8, b"v")])
+        assert store.learned_stop() == 7
+        store.close()
+
+        assert self.reopen().learned_stop() == 7

@@ -337,7 +337,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the state is kept without the sessions",
-        ((_LEDGER, "((LEDGER, self._sessions.changes()), (MACHINE", "((MACHINE"),),
+        ((_LEDGER, "(MACHINE, self._machine.changes())):", "(MACHINE, self._machine.changes()))[1:]:"),),
         listed=False,
     ),
     Bug(

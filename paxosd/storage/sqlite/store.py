@@ -209,7 +209,10 @@ class SQLiteStore:
 
     def _note_learned(self, records: Sequence[Record]) -> None:
         self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
-        self._kept_slot = max((record.slot for record in records if isinstance(record, Kept)), default=self._kept_slot)
+        for record in records:
+            if isinstance(record, Kept):
+                self._kept_slot = record.slot
+        self._learned_stop = max(self._learned_stop, self._kept_slot)
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1

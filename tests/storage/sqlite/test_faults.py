@@ -142,3 +142,17 @@ def test_c11_a_store_that_is_killed_at_any_step_of_its_first_lives_opens_again(t
             ended = "killed" not in (folder / "trace").read_text()
             check_nothing_lost(folder / "x.sqlite3", [*before, *said])
         assert step > 1 or life == 2, f"the first life makes no {call}"
+
+
+# ---- a learner that is killed -----------------------------------------------------------------
+
+
+def test_a_learner_that_is_killed_at_any_statement_finds_the_state_that_it_would_have_had(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.storage.sqlite.lives", str(tmp_path / "records.sqlite3")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(found) == 150
+    assert found == sorted(found)  # nothing that was there is gone
+    assert {stop - kept for kept, stop in found} >= {0, 1, 2, 3}
