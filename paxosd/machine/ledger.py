@@ -42,6 +42,7 @@ LEDGER, MACHINE = "ledger", "log"
 """Whose rows are kept: the sessions', with the totals, and those of the machine."""
 TOTALS_KEY = b""
 _TOTALS = Struct(">9Q")
+_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 8)
 
 
 class Ledger:
@@ -57,7 +58,7 @@ class Ledger:
         self.noops = 0
         self._history = history
         self._machine = machine
-        self._page_bytes_max = page_bytes_max
+        self._sessions_max = sessions_max
         self._sessions = Sessions(sessions_max)
         self._revisions = Revisions(history)
         self._opened = 0
@@ -173,17 +174,16 @@ class Ledger:
         )
 
     def restore(self) -> Revision:
-        """Become the state that is kept in the history, before anything else; returns the latest revision in it."""
+        """Become the state that is kept in the history, whatever it was before; returns the latest revision in it."""
         kept_slot = self._history.kept_slot()
-        if kept_slot == FIRST_SLOT:
-            return self.revision
         rows = dict(self._history.kept_rows(LEDGER))
-        totals = rows.pop(TOTALS_KEY, b"")
-        require(len(totals) == _TOTALS.size, f"the state that is kept at slot {kept_slot} has no totals")
+        totals = rows.pop(TOTALS_KEY, _NOTHING)
         fields = _TOTALS.unpack(totals)
         self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes = fields[:6]
         require(self.next_slot == kept_slot, f"the kept state is of slot {self.next_slot} and not of {kept_slot}")
         self._kept_slot = kept_slot
+        self._revisions = Revisions(self._history)
+        self._sessions = Sessions(self._sessions_max)
         self._sessions.restore(rows.items(), (fields[6], fields[7], fields[8]))
         self._machine.restore(self._history.kept_rows(MACHINE))
         return self.revision

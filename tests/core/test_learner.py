@@ -13,7 +13,7 @@ from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import Chosen, Fetch, Fetched, FetchedVotes, FetchVotes, Watermark
 from paxosd.core.options import Limits
-from paxosd.core.records import Learned, Promised, Record, Voted
+from paxosd.core.records import Kept, Learned, Promised, Record, Voted
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
 from tests.core.helpers import TIMING, Stage, acceptor, always_the_same, heartbeat, learned, learner
 
@@ -144,6 +144,24 @@ def test_c11_a_new_life_hands_on_what_the_earlier_one_learned_from_the_first_slo
 
     stage.expect_chosen(ONE, TWO)
     stage.expect_recorded()
+
+
+def test_a_new_life_hands_on_only_what_is_above_the_kept_state() -> None:
+    stage = learner(records=[*learned(b"1", b"2", b"3"), Kept(3, ())])
+    stage.turn()
+
+    stage.expect_chosen(THREE)
+    assert stage.agent.next_slot == 4
+
+
+def test_a_new_life_asks_for_what_lies_above_the_kept_state_and_was_lost() -> None:
+    stage = learner(records=[*learned(b"1", b"2"), Kept(3, ()), Learned(*FOUR)])
+    stage.turn()
+
+    assert (stage.agent.next_slot, stage.agent.watermark, stage.chosen) == (3, 3, [])
+    stage.deliver("l1", Chosen(*THREE), Chosen(*FOUR))
+    stage.expect_chosen(THREE, FOUR)
+    stage.set_aside()
 
 
 def test_a_long_history_is_handed_on_page_by_page_and_what_comes_meanwhile_waits() -> None:

@@ -51,7 +51,7 @@ class Commits:
 
 @dataclass(frozen=True, slots=True)
 class KeptAt:
-    """A record of the store's own: the slot of the kept state, and under which number its rows stand (see `kept.py`)."""
+    """A record of the store's own: the slot of the kept state, and where its rows stand (see `kept.py`)."""
 
     slot: Slot
     side: int

@@ -102,8 +102,8 @@ class SQLiteStore:
         if Told in state:
             watermark = believed_watermark(state[Told].watermark, self._last_vote())
             state[Told] = Told(watermark)
-        kept: list[Record] = [record for kind, record in state.items() if kind not in rows.STORES_OWN]
-        return kept + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
+        latest: list[Record] = [record for kind, record in state.items() if kind not in rows.STORES_OWN]
+        return latest + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
 
     def _last_vote(self) -> Slot:
         with errors(self._path, "read"):
@@ -211,8 +211,8 @@ class SQLiteStore:
         self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
         for record in records:
             if isinstance(record, Kept):
-                self._kept_slot = record.slot
-        self._learned_stop = max(self._learned_stop, self._kept_slot)
+                self._kept = KeptAt(record.slot, self._kept.side)
+        self._learned_stop = max(self._learned_stop, self._kept.slot)
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1
