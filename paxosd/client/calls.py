@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from paxosd.client.errors import PaxosError
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.types import Instant, Revision, Slot
 
 
@@ -43,11 +44,11 @@ class Question:
 
     __slots__ = ("answer", "deadline", "error", "message", "not_before")
 
-    def __init__(self, message: ReadLog | GetStatus, deadline: Instant) -> None:
+    def __init__(self, message: ReadLog | ReadSlots | GetStatus, deadline: Instant) -> None:
         self.message = message
         self.deadline = deadline
         self.not_before: Instant = 0.0
-        self.answer: LogPage | StatusReport | None = None
+        self.answer: LogPage | SlotPage | StatusReport | None = None
         self.error: PaxosError | None = None
 
     @property

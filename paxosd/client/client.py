@@ -30,8 +30,9 @@ from paxosd.client.session import Session
 from paxosd.client.worker import Worker
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.options import COMMAND_BYTES_MAX
-from paxosd.core.types import Entry, Revision
+from paxosd.core.types import Entry, Revision, Slot
 from paxosd.process import native
 from paxosd.transport.base import ClientLink
 from paxosd.transport.shortage import Shortage
@@ -197,6 +198,16 @@ class Client:
         assert isinstance(answer, LogPage)
         return answer
 
+    def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
+        """The values of the slots from `first` on as they were chosen, as many as one answer holds: for backups.
+
+        Raises `NoQuorum` or `ReadTimeout`.
+        """
+        read = ReadSlots(next(self._requests), first, linearizable)
+        answer = self._ask(Question(read, time.monotonic() + self._seconds(timeout)))
+        assert isinstance(answer, SlotPage)
+        return answer
+
     def status(self, timeout: float | None = None) -> StatusReport:
         """Who leads, and how every node is, as one gateway sees it; needs no quorum. Raises `ReadTimeout`."""
         deadline = time.monotonic() + self._seconds(timeout)
@@ -207,7 +218,7 @@ class Client:
     def _seconds(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else seconds(timeout)
 
-    def _ask(self, question: Question) -> LogPage | StatusReport:
+    def _ask(self, question: Question) -> LogPage | SlotPage | StatusReport:
         self._worker.require_usable()
         self._worker.submit(question)
         self._worker.wait(question, None)

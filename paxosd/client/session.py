@@ -39,6 +39,7 @@ from paxosd.core.messages import (
     StatusReport,
     ToClient,
 )
+from paxosd.core.messages_backup import SlotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant, SessionId
 from paxosd.core.values import NO_SESSION, encode_body
@@ -234,7 +235,7 @@ class Session:
                 self._follow_hint(hint, now)
             case LogPage():
                 self._on_page(message, now)
-            case StatusReport(request):
+            case SlotPage(request) | StatusReport(request):
                 self._answer(request, message, now)
 
     def _on_applied(self, message: Applied, now: Instant) -> None:
@@ -347,7 +348,7 @@ class Session:
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 
-    def _answer(self, request: int, answer: LogPage | StatusReport, now: Instant) -> None:
+    def _answer(self, request: int, answer: LogPage | SlotPage | StatusReport, now: Instant) -> None:
         question = self._questions.pop(request, None)
         self._asked.discard(request)
         if question is not None and not question.done:

@@ -34,6 +34,7 @@ def main() -> int:
 
 def command(arguments: Sequence[str], connected: Callable[[Options], Client]) -> int:
     """Do what these arguments ask for; returns the exit code. `connected` makes the client from the options."""
+    from paxosd.backup.errors import BackupError
     from paxosd.client.errors import PaxosError
     from paxosd.commands.ctl.options import options_of
     from paxosd.process.exits import Exit
@@ -44,10 +45,21 @@ def command(arguments: Sequence[str], connected: Callable[[Options], Client]) ->
         tell("paxosctl", "stdout is closed, so no answer could be printed: nothing was sent")
         return Exit.USAGE
     try:
-        return _ask(options, connected)
+        return _show_backup(options) if options.local else _ask(options, connected)
+    except BackupError as error:
+        tell("paxosctl", error)
+        return Exit.STORAGE
     except PaxosError as error:
         tell("paxosctl", error)
         return _exit_code(error)
+
+
+def _show_backup(options: Options) -> int:
+    from pathlib import Path
+
+    from paxosd.commands.ctl.backup import show
+
+    return show(Path(options.file), options.write_out == "json")
 
 
 def _ask(options: Options, connected: Callable[[Options], Client]) -> int:

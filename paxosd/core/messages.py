@@ -23,6 +23,8 @@
       |               |                 |                   |--FetchedVotes>|
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
+      |---ReadSlots-->|                 |                   |               |   the same of the slots themselves, for a
+      |<--SlotPage----|                 |                   |               |   backup (`messages_backup.py`)
       |---GetStatus-->|--Ping-->(every node)                |               |
       |<-StatusReport-|<--Pong--(every node)  --Outlived-->(an earlier life of a node)
 
@@ -37,6 +39,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
 
@@ -420,7 +423,16 @@ ProposerInbound: TypeAlias = (
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
-    OpenSession | Propose | ReadLog | GetStatus | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong
+    OpenSession
+    | Propose
+    | ReadLog
+    | ReadSlots
+    | GetStatus
+    | ForwardRefused
+    | ReadIndexReply
+    | Heartbeat
+    | Resign
+    | Pong
 )
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
@@ -431,6 +443,6 @@ _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
-FromClient: TypeAlias = OpenSession | Propose | ReadLog | GetStatus
-ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | StatusReport
+FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
+ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | StatusReport
 Message: TypeAlias = FromPeer | FromClient | ToClient

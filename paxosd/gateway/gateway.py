@@ -41,6 +41,7 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
@@ -62,6 +63,20 @@ class Replicated(ReadableLog, Protocol):
     @property
     def next_slot(self) -> Slot:
         """Every slot below is applied."""
+        ...
+
+    @property
+    def first_slot(self) -> Slot:
+        """The first slot whose value is kept."""
+        ...
+
+    @property
+    def log_time_ms(self) -> int:
+        """The latest stamp that was applied."""
+        ...
+
+    def digest(self) -> bytes:
+        """The digest of the state that the log made."""
         ...
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
@@ -140,7 +155,7 @@ class Gateway(Agent):
                 self._on_propose(client, message, now)
             case OpenSession():
                 self._on_open_session(client, message, now)
-            case ReadLog():
+            case ReadLog() | ReadSlots():
                 self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
             case GetStatus(request):
                 if not self._board.ask(client, request):
@@ -346,10 +361,22 @@ class Gateway(Agent):
         self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
         while self._pages.has_room and (taken := self._readers.take()) is not None:
             client, read = taken
-            entries = self._pages.answer(read.start)
-            self.send(client, LogPage(read.request, entries, replicated.revision, 0, self._hint(now)))
+            if isinstance(read, ReadSlots):
+                self._tell_slots(client, read, now)
+            else:
+                entries = self._pages.answer(read.start)
+                self.send(client, LogPage(read.request, entries, replicated.revision, 0, self._hint(now)))
+
+    def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
+        log = self._replicated
+        if read.first > log.next_slot:
+            return self._refuse_reads([(client, read.request)], Reason.BEHIND)
+        values = self._pages.answer_slots(read.first) if read.first >= log.first_slot else ()
+        position = log.first_slot, log.next_slot, log.revision, log.log_time_ms, log.digest()
+        self.send(client, SlotPage(read.request, read.first, values, *position, self._hint(now)))
 
     def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
+        """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
         for client, request in refused:
             self.send_early(client, LogPage(request, (), 0, reason, ""))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from paxosd.core.types import Entry, Page, Revision
+from paxosd.core.types import Entry, Page, Revision, Slot
 
 ANSWERED_PER_TURN_MAX = 64
 """How many reads one turn answers."""
@@ -26,6 +26,10 @@ class ReadableLog(Protocol):
 
     def page(self, start: Revision, bytes_max: int) -> Page:
         """The commands from this revision on, as many as fit."""
+        ...
+
+    def values(self, first: Slot, bytes_max: int) -> tuple[bytes, ...]:
+        """The values of this slot and those behind it that are applied, as many as fit."""
         ...
 
 
@@ -64,3 +68,10 @@ class Pages:
         self._answers_left -= 1
         self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in entries)
         return entries
+
+    def answer_slots(self, first: Slot) -> tuple[bytes, ...]:
+        """The values of the slots from this one on; counts the same."""
+        values = self._log.values(first, self._bytes_max)
+        self._answers_left -= 1
+        self._bytes_left -= sum(2 * len(value) + SLOT_BYTES for value in values)
+        return values

@@ -19,6 +19,7 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from paxosd.core.messages import ReadLog
+from paxosd.core.messages_backup import ReadSlots
 from paxosd.core.shares import Shares
 from paxosd.core.types import ClientAddress, Instant, Revision, Slot
 
@@ -36,6 +37,8 @@ REFUSED_AFTER_S = 70.0
 SPARE = 64
 """So many that wait no more are never worth clearing away."""
 
+Read: TypeAlias = ReadLog | ReadSlots
+
 Asked: TypeAlias = tuple[ClientAddress, int]
 """Who asked, and the number of the request."""
 
@@ -43,7 +46,7 @@ Asked: TypeAlias = tuple[ClientAddress, int]
 @dataclass(slots=True)
 class _Reader:
     client: ClientAddress
-    read: ReadLog
+    read: Read
     came_at: Instant
     deadline: Instant  # when waiting for a next entry ends
     waits: bool = True  # False: answered or refused
@@ -110,14 +113,14 @@ class Readers:
 
     # ---- coming and going ----
 
-    def add(self, client: ClientAddress, read: ReadLog, now: Instant) -> list[Asked]:
+    def add(self, client: ClientAddress, read: Read, now: Instant) -> list[Asked]:
         """Let a read wait, unless it does already; returns those that are refused for it, perhaps itself."""
         asked = client, read.request
         if asked in self._waiting:
             return []
         if self._shares.of(client) >= READERS_PER_CLIENT_MAX:
             return [asked]
-        reader = _Reader(client, read, now, now + min(read.wait_ms / 1000, HELD_S_MAX))
+        reader = _Reader(client, read, now, now + _held_s(read))
         self._waiting[asked] = reader
         self._shares.use(client, asked)
         (self._unconfirmed if read.linearizable else self._caught_up).append(reader)
@@ -201,8 +204,8 @@ class Readers:
         return reader
 
     def _await_entry(self, reader: _Reader, revision: Revision) -> None:
-        read, late = reader.read, self._now >= reader.deadline
-        awaited = read.seen if late else max(read.seen, read.start)
+        late = self._now >= reader.deadline
+        awaited = _awaited(reader.read, late)
         if revision >= awaited:
             return self._be_ready(reader)
         self._by_revision.push(awaited, reader, len(self._waiting))
@@ -218,7 +221,7 @@ class Readers:
             self._turns.append(reader.client)
         ready.append(reader)
 
-    def take(self) -> tuple[ClientAddress, ReadLog] | None:
+    def take(self) -> tuple[ClientAddress, Read] | None:
         """The next read to answer, which waits no more; None: there is none for now."""
         while self._turns:
             client = self._turns.popleft()
@@ -252,3 +255,15 @@ class Readers:
         refused_at = next(iter(self._waiting.values())).came_at + REFUSED_AFTER_S
         ends_at = self._by_deadline.first
         return refused_at if ends_at is None else min(refused_at, ends_at)
+
+
+def _held_s(read: Read) -> float:
+    """How long it may wait for a next entry. One of slots is answered with what there is."""
+    return min(read.wait_ms / 1000, HELD_S_MAX) if isinstance(read, ReadLog) else 0.0
+
+
+def _awaited(read: Read, late: bool) -> Revision:
+    """Which revision must be applied before it is answered; `late`: it waits for no next entry any more."""
+    if isinstance(read, ReadSlots):
+        return 0
+    return read.seen if late else max(read.seen, read.start)

@@ -75,6 +75,11 @@ class Ledger:
         """How many results they hold."""
         return self._sessions.results
 
+    @property
+    def first_slot(self) -> Slot:
+        """The first slot whose value is kept."""
+        return FIRST_SLOT
+
     def digest(self) -> bytes:
         """The digest of the user's state."""
         return self._machine.digest()
@@ -204,6 +209,11 @@ class Ledger:
         if known is None or known.last_seq < first_seq + count - 1:
             return None
         return known.results(session, first_seq, first_seq + count)
+
+    def values(self, first: Slot, bytes_max: int) -> tuple[bytes, ...]:
+        """The values of this slot and those behind it that are applied, as many as fit."""
+        rows = self._history.learned(first, self.next_slot, bytes_max)
+        return tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
 
     def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
         """The applied commands from this revision on, as many as fit; empty if there is none yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import paxosd.core.messages as m
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 
 NUMBERS: dict[int, type[m.Message]] = {
     1: m.PreVote,
@@ -30,6 +31,8 @@ NUMBERS: dict[int, type[m.Message]] = {
     21: m.Ping,
     22: m.Pong,
     23: m.Outlived,
+    36: ReadSlots,
+    37: SlotPage,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,

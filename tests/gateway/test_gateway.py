@@ -26,6 +26,7 @@ from paxosd.core.messages import (
     SessionOpened,
     StatusReport,
 )
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
@@ -53,6 +54,9 @@ class State:
     forgotten: set[SessionId] = field(default_factory=set)
     opened: SessionId = 100  # the latest session
     pages_made: int = 0
+    first_slot: Slot = 1
+    log_time_ms: int = 0
+    chosen: list[bytes] = field(default_factory=list)
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         known = self.results.get((session, first_seq, count))
@@ -63,6 +67,13 @@ class State:
 
     def forgot(self, session: SessionId) -> bool:
         return session in self.forgotten
+
+    def digest(self) -> bytes:
+        return b"%d" % self.revision
+
+    def values(self, first: Slot, bytes_max: int) -> tuple[bytes, ...]:
+        assert bytes_max == LIMITS.page_bytes_max
+        return tuple(self.chosen[first - 1 : self.next_slot - 1])
 
     def page(self, start: Revision, bytes_max: int) -> Page:
         assert bytes_max == LIMITS.page_bytes_max
@@ -645,6 +656,51 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
     desk.apply(1)
 
     desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
+
+
+def test_slots_are_told_as_they_were_chosen_with_what_they_made() -> None:
+    desk = Desk()
+    desk.state.chosen, desk.state.revision, desk.state.log_time_ms = [b"s1", b"s2", b"s3"], 2, 77
+    desk.apply(2)
+    desk.deliver(ME, ReadSlots(1, 2, linearizable=False))
+
+    assert desk.take(SlotPage) == [(ME, SlotPage(1, 2, (b"s2",), 1, 3, 2, 77, b"2", ""))]
+
+
+def test_slots_with_all_that_was_acknowledged_wait_for_a_round_of_the_leader() -> None:
+    desk = Desk()
+    desk.state.chosen = [b"s1"]
+    desk.deliver(ME, ReadSlots(1, 1, linearizable=True))
+    asked = desk.take(ReadIndex)[0][1]
+    assert desk.take(SlotPage) == []
+    desk.deliver("p1", ReadIndexReply(asked.request, 2))
+    assert desk.take(SlotPage) == []
+    desk.apply(1)
+    desk.turn()
+
+    assert desk.take(SlotPage) == [(ME, SlotPage(1, 1, (b"s1",), 1, 2, 0, 0, b"0", ""))]
+
+
+def test_slots_that_a_gateway_does_not_know_yet_are_refused_and_trimmed_ones_are_named() -> None:
+    desk = Desk()
+    desk.state.chosen, desk.state.first_slot = [b"s1", b"s2", b"s3"], 3
+    desk.apply(3)
+    desk.deliver(ME, ReadSlots(1, 5, linearizable=False), ReadSlots(2, 4, False), ReadSlots(3, 2, False))
+
+    assert desk.take(LogPage) == [(ME, LogPage(1, (), 0, Reason.BEHIND, ""))]
+    assert [(page.request, page.values, page.start) for _, page in desk.take(SlotPage)] == [(2, (), 3), (3, (), 3)]
+
+
+def test_one_turn_tells_no_more_slots_than_its_share() -> None:
+    desk = Desk()
+    desk.state.chosen = [bytes(BYTES_PER_TURN_MAX)] * 2
+    desk.apply(2)
+    desk.set_aside()
+    desk.deliver(ME, ReadSlots(1, 1, False), ReadSlots(2, 1, False))
+
+    assert [page.request for _, page in desk.take(SlotPage)] == [1]
+    desk.turn()
+    assert [page.request for _, page in desk.take(SlotPage)] == [2]
 
 
 def test_l13_absurd_reads_are_answered_or_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from paxosd.core.messages import ReadLog
 from paxosd.core.types import ClientAddress, Instant, Revision, Slot
 from paxosd.gateway import readers as module
-from paxosd.gateway.readers import MOVED_PER_TURN_MAX, REFUSED_AFTER_S, Readers
+from paxosd.gateway.readers import MOVED_PER_TURN_MAX, REFUSED_AFTER_S, Read, Readers
 from tests.core.counting import operations
 
 NOW: Instant = 50.0
@@ -27,7 +27,7 @@ def ready(readers: Readers, next_slot: Slot = 1, revision: Revision = 0, now: In
     return [read.request for _, read in take_all(readers)]
 
 
-def take_all(readers: Readers) -> list[tuple[ClientAddress, ReadLog]]:
+def take_all(readers: Readers) -> list[tuple[ClientAddress, Read]]:
     return list(iter(readers.take, None))
 
 

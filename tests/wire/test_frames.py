@@ -18,6 +18,7 @@ from paxosd.config import PAGE_BYTES_MAX
 from paxosd.config.values import NAME
 from paxosd.core import messages as m
 from paxosd.core.history import ROW_BYTES
+from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Vote
@@ -112,6 +113,11 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
         "96460191930102c401780100a0",
+    ),
+    (ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
+    (
+        SlotPage(1, 5, (b"v",), 1, 6, revision=3, log_time_ms=700, digest=b"\xab", hint=""),
+        "9a25010591c40176010603cd02bcc401aba0",
     ),
     (m.GetStatus(request=1), "924701"),
     (

@@ -13,6 +13,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from paxosd.commands.ctl.backup import back_up
 from paxosd.commands.tables import Cell, print_table
 from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
@@ -32,6 +33,8 @@ def run(client: Client, options: argparse.Namespace, value: bytes | None) -> int
         return _propose(client, value, options.timeout, as_json)
     if options.command == "log":
         return _log(client, options, as_json)
+    if options.command == "backup":
+        return back_up(client, options)
     return _status(client.status(timeout=options.timeout), as_json)
 
 

@@ -22,13 +22,14 @@ examples:
   paxosctl --endpoints l1:7100,l2:7100 log --start 100 --follow
   paxosctl log --stale                                what one node has, also while there is no quorum
   paxosctl status                                     who leads, and how is every node
+  paxosctl backup /backups/monday                     all that the cluster holds, while it runs
   paxosctl status -w json                             the same for programs, and so for every command
 
 The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
 PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok (also if whoever reads the answer has enough of it, as head has),
 1 other error, 2 usage, 3 the answer came but could not be written (the message says what had been done), 4 no quorum or
-no answer in time (the message says what became of the command), 5 no node leads, 7 configuration, 130 SIGINT,
-143 SIGTERM.
+no answer in time (the message says what became of the command), 5 no node leads, 7 configuration, 8 a backup cannot be
+made or read, 130 SIGINT, 143 SIGTERM.
 """
 
 PROPOSE_HELP = """\
@@ -57,6 +58,19 @@ examples:
   paxosctl status -w json
 """
 
+BACKUP_HELP = """\
+Write a backup of the whole cluster into one file, while it runs; or read one to its end, and print what it holds.
+
+examples:
+  paxosctl backup /backups/monday                     with all that was acknowledged; interrupted, it goes on
+  paxosctl backup --stale /backups/monday             what one node has, also while there is no quorum
+  paxosctl backup status /backups/monday              is it whole, and of what? Needs no cluster
+  paxosctl backup status /backups/monday -w json
+  paxosd restore /backups/monday --config FILE        new data directories of it
+
+The file is written as FILE.part and gets its name once it is whole; nothing is ever written over.
+"""
+
 Options: TypeAlias = argparse.Namespace
 
 
@@ -64,6 +78,11 @@ def options_of(arguments: Sequence[str]) -> Options:
     """What these arguments ask for; ends the process with a message if they make no sense."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.local = False
+    if options.command == "backup":
+        _take_file(options, parser)
+    if options.local:
+        return options
     if options.config and options.endpoints:
         parser.error("--config and --endpoints both name a cluster: give one of them")
     if not options.config and not options.endpoints:
@@ -84,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[flags],
     )
     add_version(parser)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status | backup")
 
     def add(command: str, short: str, told: str) -> argparse.ArgumentParser:
         raw = argparse.RawDescriptionHelpFormatter
@@ -101,7 +120,23 @@ def _parser() -> argparse.ArgumentParser:
         help="what the node at hand has: needs no quorum, and may lack the latest that was acknowledged",
     )
     add("status", "who leads, and how is every node", STATUS_HELP)
+    backup = add("backup", "write a backup of the cluster, or say what one holds", BACKUP_HELP)
+    backup.add_argument("words", metavar="FILE", nargs="+", help="the file to write; or `status` and the file to read")
+    backup.add_argument("--stale", action="store_true", help="what the node at hand has: needs no quorum")
     return parser
+
+
+def _take_file(options: Options, parser: argparse.ArgumentParser) -> None:
+    """Which file is meant, and whether it is only to be read."""
+    match options.words:
+        case ["status"]:
+            parser.error("which file? paxosctl backup status FILE (a backup that shall be named status: ./status)")
+        case [file]:
+            options.file = file
+        case ["status", file]:
+            options.file, options.local = file, True
+        case _:
+            parser.error(f"one file at a time: {' '.join(options.words)!r} is neither FILE nor status FILE")
 
 
 def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.ArgumentParser:

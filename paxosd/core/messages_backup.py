@@ -1,0 +1,38 @@
+"""The messages by which a client takes a copy of the log as the slots hold it: a part of `messages.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paxosd.core.types import Revision, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSlots:
+    """Client to gateway: the values of the slots from `first` on, as they were chosen.
+
+    `linearizable`: with all that was acknowledged before this request; otherwise what this gateway has.
+    """
+
+    request: int
+    first: Slot
+    linearizable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPage:
+    """Gateway to client: the values of `first`, `first` + 1, …, as many as fit; none from the watermark on.
+
+    `start`: the first slot whose value is kept. Every slot below `watermark` is applied; that made `revision` and
+    `log_time_ms` the latest ones, and a state with this `digest`. A read is refused by a `LogPage`.
+    """
+
+    request: int
+    first: Slot
+    values: tuple[bytes, ...]
+    start: Slot
+    watermark: Slot
+    revision: Revision
+    log_time_ms: int
+    digest: bytes
+    hint: str

@@ -1,0 +1,129 @@
+"""Taking a backup through gateways that are ahead, behind, slow or of another history."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from paxosd.backup import taking
+from paxosd.backup.errors import BackupError
+from paxosd.backup.file import BackupReader, Values, summary
+from paxosd.backup.parts import draft_of
+from paxosd.client.errors import ReadTimeout
+from paxosd.core.messages import StatusReport
+from paxosd.core.messages_backup import SlotPage
+from paxosd.core.types import NO_BALLOT, Slot
+
+
+@dataclass
+class Cluster:
+    """A cluster whose gateways answer as the test says."""
+
+    log: list[bytes]
+    page: int = 2
+    start: Slot = 1
+    fails_after: int = 1000
+    behind: list[Slot] = field(default_factory=list)  # how far the next gateways that are asked cheaply have come
+    asked: list[tuple[Slot, bool]] = field(default_factory=list)
+    name: str = "demo"
+
+    def status(self, timeout: float | None = None) -> StatusReport:
+        return StatusReport(1, self.name, "l1", "p1", NO_BALLOT, 0, 0, 0, ())
+
+    def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
+        self.asked.append((first, linearizable))
+        if len(self.asked) > self.fails_after:
+            raise ReadTimeout("not answered in time")
+        stop = self.behind.pop(0) if self.behind and not linearizable else len(self.log) + 1
+        values = tuple(self.log[first - 1 : min(stop - 1, first - 1 + self.page)])
+        return SlotPage(1, first, values, self.start, stop, 10 * (stop - 1), 1000, b"\xab", "")
+
+
+def values_of(file: Path) -> list[bytes]:
+    with BackupReader(file) as reader:
+        return [value for rows in reader.rows() if isinstance(rows, Values) for value in rows.values]
+
+
+def log(count: int, size: int = 1) -> list[bytes]:
+    return [bytes([number]) * size for number in range(count)]
+
+
+def test_all_slots_are_taken_and_the_first_answer_decides_how_far(tmp_path: Path) -> None:
+    cluster = Cluster(log(5))
+    told: list[tuple[int, int]] = []
+    header, position = taking.take(cluster, tmp_path / "b", 5.0, progress=lambda *done: told.append(done))
+
+    assert values_of(tmp_path / "b") == log(5)
+    assert cluster.asked == [(1, True), (3, False), (5, False)]
+    assert (header.cluster, position.watermark, position.revision, position.digest) == ("demo", 6, 50, "ab")
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_what_comes_later_than_the_first_answer_is_left_out(tmp_path: Path) -> None:
+    cluster = Cluster(log(3))
+
+    def grow(done: int, total: int) -> None:
+        cluster.log.append(b"later")
+
+    taking.take(cluster, tmp_path / "b", 5.0, progress=grow)
+
+    assert values_of(tmp_path / "b") == log(3)
+
+
+def test_a_stale_backup_asks_no_leader(tmp_path: Path) -> None:
+    cluster = Cluster(log(3))
+    taking.take(cluster, tmp_path / "b", 5.0, stale=True)
+
+    assert cluster.asked == [(1, False), (3, False)]
+
+
+def test_a_gateway_that_is_behind_is_asked_to_catch_up_first(tmp_path: Path) -> None:
+    cluster = Cluster(log(5), behind=[3])
+    taking.take(cluster, tmp_path / "b", 5.0)
+
+    assert values_of(tmp_path / "b") == log(5)
+    assert cluster.asked == [(1, True), (3, False), (3, True), (5, False)]
+
+
+def test_a_gateway_that_stays_behind_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    cluster = Cluster(log(5), behind=[6, *[3] * 100])
+
+    with pytest.raises(BackupError, match=r"no gateway has the value of slot 3 any more, .* goes on from there"):
+        taking.take(cluster, tmp_path / "b", 5.0, stale=True)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_log_that_is_trimmed_below_what_is_needed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="begins at slot 3 by now, and the backup needs slot 1"):
+        taking.take(Cluster(log(5), start=3), tmp_path / "b", 5.0)
+
+
+def test_an_interrupted_backup_goes_on_and_is_as_fresh_as_its_second_call(tmp_path: Path) -> None:
+    size = 600_000
+    cluster = Cluster(log(6, size), fails_after=2)
+    with pytest.raises(ReadTimeout):
+        taking.take(cluster, tmp_path / "b", 5.0)
+    assert draft_of(tmp_path / "b").exists()
+
+    cluster = Cluster(log(8, size))
+    taking.take(cluster, tmp_path / "b", 5.0)
+
+    assert cluster.asked[0] == (4, True)
+    assert values_of(tmp_path / "b") == log(8, size)
+    assert summary(tmp_path / "b").position.watermark == 9
+
+
+def test_what_an_interrupted_backup_of_another_cluster_left_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(ReadTimeout):
+        taking.take(Cluster(log(6, 600_000), fails_after=2, name="other"), tmp_path / "b", 5.0)
+    cluster = Cluster(log(2))
+    taking.take(cluster, tmp_path / "b", 5.0)
+
+    assert cluster.asked[0] == (1, True)
+    assert values_of(tmp_path / "b") == log(2)
