@@ -66,7 +66,6 @@ examples:
   paxosctl backup --stale /backups/monday             what one node has, also while there is no quorum
   paxosctl backup status /backups/monday              is it whole, and of what? Needs no cluster
   paxosctl backup status /backups/monday -w json
-  paxosd restore /backups/monday --config FILE        new data directories of it
 
 The file is written as FILE.part and gets its name once it is whole; nothing is ever written over.
 """
