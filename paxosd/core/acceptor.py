@@ -7,7 +7,9 @@ Laws:
 4. Promises and votes are told only after they are on disk: they leave through `send`, never `send_early`.
 5. What it does not hold in memory it reads back from its history; it never answers "no vote" for a slot
    whose record it could not read.
-6. No loop and no table grows with a number that somebody claims: it walks over votes that it has. What asks for a page
+6. It lets go of votes only below its floor, where enough learners have the state (see `floor.py`), and tells its floor
+   with every promise and page.
+7. No loop and no table grows with a number that somebody claims: it walks over votes that it has. What asks for a page
    is answered at the end of the turn, one page for each asker (see `questions.py`).
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.floor import RecentVotes, floor_of
 from paxosd.core.history import ROW_BYTES, History, known_slots
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -37,10 +40,11 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_kept import Trim
 from paxosd.core.options import Limits, Timing
 from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.questions import Questions
-from paxosd.core.records import Promised, Record, Told, Voted
+from paxosd.core.records import Floor, Promised, Record, Told, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
 VOTES_KEPT_BELOW_WATERMARK = 128
@@ -71,6 +75,8 @@ class Acceptor(Agent):
         self.promised: Ballot = NO_BALLOT
         self.watermark: Slot = FIRST_SLOT
         self._watermark_recorded: Slot = FIRST_SLOT
+        self.floor: Slot = FIRST_SLOT  # votes below may be gone
+        self._recent = RecentVotes()
         self._votes: dict[Slot, Vote] = {}
         self._votes_bytes = 0  # what their values hold
         self._votes_from: Slot = FIRST_SLOT  # votes below this slot are read from the history
@@ -89,8 +95,11 @@ class Acceptor(Agent):
                     self.promised = ballot
                 case Told(watermark):
                     self.watermark = self._watermark_recorded = self._votes_from = watermark
+                case Floor(slot):
+                    self.floor = slot
                 case Voted(slot, ballot, value):
                     self._votes[slot] = Vote(slot, ballot, value)
+        self.watermark = max(self.watermark, self.floor)
         self._votes_stop = max(self._votes, default=self.watermark - 1) + 1
         self._votes_bytes = sum(map(_held_bytes, self._votes.values()))
         for vote in self._votes.values():
@@ -112,6 +121,8 @@ class Acceptor(Agent):
             case Watermark(ballot, watermark):
                 if self._speaks_for_leader(source, ballot, now):
                     self._note_watermark(ballot, watermark)
+            case Trim():
+                self._on_trim(source, message, now)
             case Resign(ballot):
                 if source == ballot.proposer == self._leader:
                     self._leader_heard_at = None
@@ -145,7 +156,7 @@ class Acceptor(Agent):
             return self.send(proposer, Nack(asked.ballot, self.promised))
         votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes_stop))
         end = stop >= self._votes_stop
-        promise = Promise(asked.ballot, asked.from_slot, stop, end, votes, self.watermark, floor=FIRST_SLOT)
+        promise = Promise(asked.ballot, asked.from_slot, stop, end, votes, self.watermark, self.floor)
         self.send(proposer, promise)
 
     def _promise(self, ballot: Ballot) -> None:
@@ -161,7 +172,7 @@ class Acceptor(Agent):
             return
         if not FIRST_SLOT <= message.slot < message.watermark + self._limits.window_slots_max:
             return self.ignore("accept beyond the window")
-        vote = self._vote_at(message.slot)
+        vote = None if message.slot < self.floor else self._vote_at(message.slot)
         if vote is None or vote.ballot < message.ballot:
             self._vote(Vote(message.slot, message.ballot, message.value))
         elif vote.ballot > message.ballot or vote.value != message.value:
@@ -173,12 +184,15 @@ class Acceptor(Agent):
         if vote.ballot > self.promised:
             self._promise(vote.ballot)
         require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
+        if vote.slot < self.floor:
+            return  # let go of at once: the slot is chosen, and whoever asks for votes there is told the floor
         old = self._votes.get(vote.slot)
         self._votes_bytes += len(vote.value) + (ROW_BYTES if old is None else -len(old.value))
         self._votes[vote.slot] = vote
         self._voted_this_turn.add(vote.slot)
         self._recorded_this_turn = True
         self._votes_stop = max(self._votes_stop, vote.slot + 1)
+        self._recent.add(vote.slot, len(vote.value) + ROW_BYTES)
         self.record(Voted(vote.slot, vote.ballot, vote.value))
 
     # ---- the leader's word ----
@@ -214,6 +228,16 @@ class Acceptor(Agent):
                     self.send_early(self.node_id, Chosen(slot, vote.value))
         self.watermark = watermark
 
+    def _on_trim(self, source: NodeId, message: Trim, now: Instant) -> None:
+        if not self._speaks_for_leader(source, message.ballot, now):
+            return
+        window = self._limits.window_slots_max
+        floor = floor_of(self._recent, window, self.watermark, message.safe, message.everywhere)
+        if floor > self.floor:
+            self.floor = floor
+            self._recorded_this_turn = True  # the watermark goes with it: a floor is never above the one on record
+            self.record(Floor(floor))
+
     # ---- votes, in memory and on disk ----
 
     def _on_fetch_votes(self, source: NodeId, message: FetchVotes) -> None:
@@ -223,7 +247,7 @@ class Acceptor(Agent):
 
     def _tell_votes(self, learner: NodeId, asked: FetchVotes) -> None:
         votes, stop = self._votes_in(asked.first, asked.stop)
-        self.send(learner, FetchedVotes(asked.first, asked.stop, stop, votes, self.watermark))
+        self.send(learner, FetchedVotes(asked.first, asked.stop, stop, votes, self.watermark, self.floor))
 
     def _vote_at(self, slot: Slot) -> Vote | None:
         if slot >= self._votes_from or slot in self._votes:
@@ -231,7 +255,8 @@ class Acceptor(Agent):
         return next(iter(self._history.votes(slot, slot + 1, self._limits.page_bytes_max)), None)
 
     def _votes_in(self, first: Slot, stop: Slot) -> tuple[tuple[Vote, ...], Slot]:
-        """As many votes of [first, stop) as fit a page, and the slot up to which these are all."""
+        """As many votes of [first, stop) as fit a page, and the slot up to which these are all, from the floor on."""
+        first = min(max(first, self.floor), stop)
         known: dict[Slot, Vote] = {}
         if first < self._votes_from:
             old = self._history.votes(first, min(stop, self._votes_from), self._limits.page_bytes_max)

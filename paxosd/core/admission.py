@@ -38,6 +38,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
@@ -64,6 +65,8 @@ SENDERS: Mapping[type, Role | None] = {
     Fetched: Role.LEARNER,
     FetchVotes: Role.LEARNER,
     FetchedVotes: Role.ACCEPTOR,
+    Durable: Role.LEARNER,
+    Trim: Role.PROPOSER,
     Forward: Role.LEARNER,  # the gateways: every learner may serve clients, and nobody else does
     ForwardRefused: Role.PROPOSER,
     ReadIndex: Role.LEARNER,
@@ -73,7 +76,7 @@ SENDERS: Mapping[type, Role | None] = {
 }
 """Who may send what to other nodes; None: every node."""
 
-_OF_THE_SENDER = (PreVote, Prepare, Accept, Watermark, Heartbeat, Resign)
+_OF_THE_SENDER = (PreVote, Prepare, Accept, Watermark, Heartbeat, Resign, Trim)
 """In these the ballot is the sender's own."""
 
 _ROUNDS: Mapping[type, tuple[str, ...]] = {
@@ -88,6 +91,7 @@ _ROUNDS: Mapping[type, tuple[str, ...]] = {
     Heartbeat: ("ballot",),
     HeartbeatReply: ("ballot",),
     Resign: ("ballot",),
+    Trim: ("ballot",),
     Pong: ("ballot",),
 }
 _SLOTS: Mapping[type, tuple[str, ...]] = {
@@ -100,9 +104,11 @@ _SLOTS: Mapping[type, tuple[str, ...]] = {
     Watermark: ("watermark",),
     Heartbeat: ("watermark",),
     Fetch: ("first",),
-    Fetched: ("first", "watermark"),
+    Fetched: ("first", "watermark", "floor"),
     FetchVotes: ("first", "stop"),
-    FetchedVotes: ("first", "asked_stop", "stop", "watermark"),
+    FetchedVotes: ("first", "asked_stop", "stop", "watermark", "floor"),
+    Durable: ("slot",),
+    Trim: ("safe", "everywhere"),
     ReadIndexReply: ("applied",),
     Pong: ("watermark", "applied"),
 }

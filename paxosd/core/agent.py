@@ -72,6 +72,7 @@ class Timer(Enum):
     RETRY = auto()
     FILL = auto()
     FETCH = auto()
+    SYNC = auto()
     REPLAY = auto()
     ANSWER = auto()
     STATUS = auto()

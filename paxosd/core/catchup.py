@@ -5,7 +5,11 @@ vote proves nothing. But in a slot that was known to be chosen when the question
 highest ballot among a prepare quorum is the chosen value: let it be chosen in ballot b. The quorum that voted
 for it in b shares an acceptor with every prepare quorum, so a vote of b or higher is told; and every proposal
 of a higher ballot than b has the same value (Paxos Made Simple, P2b). So these votes need not be of one ballot, and
-answers may be late, repeated or mixed: what was chosen stays chosen. An acceptor counts once, for what its page covers.
+answers may be late, repeated or mixed: what was chosen stays chosen. An acceptor counts once, for what its page
+covers.
+
+That needs each of them to tell its vote, or truly to have none: below its floor an acceptor may have let go of it. So
+one whose floor is above the first slot asked for does not count; other learners have what is below.
 """
 
 from __future__ import annotations
@@ -63,6 +67,8 @@ class CatchUp:
         if acceptor not in self._quorum.weights:
             return None
         if self._asked != (ACCEPTORS, answer.first) or answer.asked_stop != self._asked_stop:
+            return None
+        if answer.floor > answer.first:
             return None
         self._answers[acceptor] = answer
         if not self._quorum.can_prepare(self._answers):

@@ -33,15 +33,19 @@ class History(Protocol):
         ...
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
-        """The acceptor's votes in [first, stop)."""
+        """The acceptor's votes in [first, stop); none below the `Floor` on record, whose rows may be gone."""
         ...
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         """The learner's chosen values in [first, stop)."""
         ...
 
+    def learned_start(self) -> Slot:
+        """The first slot whose value can be read with `learned`: nothing below is kept."""
+        ...
+
     def learned_stop(self) -> Slot:
-        """The first slot from the kept one on that was not learned: everything below can be read with `learned`."""
+        """The first slot from the kept one on that was not learned. All from `learned_start` to it can be read."""
         ...
 
     def kept_slot(self) -> Slot:

@@ -6,7 +6,8 @@ Laws:
    Never from less. A leader that is silent for an election timeout is the latest no longer, whatever its ballot.
 2. Slots are handed on in order, without a gap, each once per life, from the slot of the kept state on; a gap is waited
    for and asked for, never skipped.
-3. What it records may be lost: a quorum of acceptors can tell it again.
+3. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
+   leader how far that goes; only the floor rests on it (see `floor.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import get_args
 
 from paxosd.core.agent import Agent, Timer, require
 from paxosd.core.catchup import ACCEPTORS, CatchUp
+from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
 from paxosd.core.history import History
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -30,9 +32,10 @@ from paxosd.core.messages import (
     Message,
     Watermark,
 )
+from paxosd.core.messages_kept import Durable
 from paxosd.core.options import Limits, Timing
 from paxosd.core.questions import Questions
-from paxosd.core.records import Learned, Record
+from paxosd.core.records import Learned, Record, Synced
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 
 SLOTS_AHEAD_MAX = 1024
@@ -64,12 +67,15 @@ class Learner(Agent):
         self._leader_heard_at: Instant | None = None
         self._fetches: Questions[Slot] = Questions()  # others that ask for slots from this one on
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
+        self._synced: Slot = FIRST_SLOT  # what is below is durable
+        self._unsynced_bytes = 0  # of values that were recorded since
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self.next_slot = self._history.kept_slot()
-        self._stored_stop = self._history.learned_stop()
+        self._stored_stop = self._synced = self._history.learned_stop()  # what is read at the start is durable
         require(self.next_slot <= self._stored_stop, "the kept state is ahead of what was learned")
         self.watermark = self._stored_stop
+        self.arm(Timer.SYNC, now + SYNC_EVERY_S)
         self._go_on_replaying(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
@@ -92,6 +98,8 @@ class Learner(Agent):
                 self._replay(now)
             case Timer.FETCH:
                 self._look_for_gap(now)
+            case Timer.SYNC:
+                self._sync(now)
             case Timer.ANSWER:
                 pass  # the turn that it brings about is all it is for
 
@@ -99,6 +107,8 @@ class Learner(Agent):
         super().tick(now)
         if self._fetches:
             self._answer(now)
+        if self.next_slot - self._synced >= SYNC_EVERY_SLOTS or self._unsynced_bytes >= SYNC_EVERY_BYTES:
+            self._sync(now)
 
     def _answer(self, now: Instant) -> None:
         for learner, first in self._fetches.take():
@@ -120,6 +130,7 @@ class Learner(Agent):
             return self.ignore("chosen value too far ahead")
         self._ahead[slot] = value
         self._ahead_bytes += len(value)
+        self._unsynced_bytes += len(value)
         self.record(Learned(slot, value))
         self._hand_on()
 
@@ -199,6 +210,18 @@ class Learner(Agent):
             self.send_early(target, Fetch(self.next_slot))
         self.arm(Timer.FETCH, now + self._timing.retry_s)
 
+    # ---- what is durable ----
+
+    def _sync(self, now: Instant) -> None:
+        """Have what was learned synced with this turn's commit, and tell the leader after it."""
+        if self.next_slot > self._synced:
+            self._synced = self.next_slot
+            self.record(Synced(self._synced))
+        self._unsynced_bytes = 0
+        if self.ballot.proposer and self._synced > FIRST_SLOT:
+            self.send(self.ballot.proposer, Durable(self._synced))
+        self.arm(Timer.SYNC, now + SYNC_EVERY_S)
+
     # ---- catching up ----
 
     def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
@@ -236,4 +259,4 @@ class Learner(Agent):
     def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
         values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
-        self.send(learner, Fetched(first, values, self.watermark))
+        self.send(learner, Fetched(first, values, self.watermark, self._history.learned_start()))

@@ -40,8 +40,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
 
 # ---- election and phase 1 --------------------------------------------------------------------
 
@@ -73,11 +74,11 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Acceptor to proposer: no lower ballot any more; my votes in [from_slot, stop).
+    """Acceptor to proposer: no lower ballot any more; my votes in [from_slot, stop), but for those below `floor`.
 
     `end`: there are none from `stop` on either; otherwise ask on with Prepare(ballot, stop).
     `watermark`: every slot below is chosen, as far as this acceptor was told.
-    `floor`: what this acceptor voted for below this slot is no longer kept (1: it keeps all).
+    `floor`: what this acceptor voted for below this slot may be gone (see `floor.py`). Every slot below is chosen.
     """
 
     ballot: Ballot
@@ -171,11 +172,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Learner to learner: the values chosen in `first`, `first` + 1, …, as many as fit; maybe none."""
+    """Learner to learner: what is chosen from slot `first` on, as much as fits. I can tell none below `floor`."""
 
     first: Slot
     values: tuple[bytes, ...]
     watermark: Slot
+    floor: Slot = FIRST_SLOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +190,15 @@ class FetchVotes:
 
 @dataclass(frozen=True, slots=True)
 class FetchedVotes:
-    """Acceptor to learner: all my votes in [first, stop); `stop` may be lower than the one asked for.
-
-    `asked_stop` repeats the question, so that an answer to another one is not mistaken for it.
-    """
+    """Acceptor to learner: all my votes in [first, stop), but for those below `floor`, as in `Promise`. `stop` may be
+    lower than the one asked for; `asked_stop` repeats that, so that this is not taken for an answer to another one."""
 
     first: Slot
     asked_stop: Slot
     stop: Slot
     votes: tuple[Vote, ...]
     watermark: Slot
+    floor: Slot = FIRST_SLOT
 
 
 # ---- commands and reads, between gateway and leader ----------------------------------------------
@@ -417,9 +418,9 @@ class StatusReport:
 # ---- what each role takes --------------------------------------------------------------------
 
 _LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
-AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes | Trim
 ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex
+    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex | Durable
 )
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
 GatewayInbound: TypeAlias = (
@@ -439,7 +440,7 @@ NodeInbound: TypeAlias = Ping
 
 _Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
-_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes
+_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service

@@ -15,6 +15,7 @@ class PhaseOne:
 
     An acceptor counts once it told its last page, under its own name and in this ballot only. A page is not taken if
     it holds a vote that its acceptor cannot have: outside the page, or beyond any window above its own watermark.
+    Below an acceptor's floor its silence says nothing; every slot there is chosen, so a floor is taken for a watermark.
     """
 
     def __init__(self, ballot: Ballot, from_slot: Slot, acceptors: Sequence[NodeId], quorum: Quorum) -> None:
@@ -42,7 +43,7 @@ class PhaseOne:
             if known is None or vote.ballot > known.ballot:
                 self._highest[vote.slot] = vote
         self._next_page[source] = promise.stop
-        self.watermark = max(self.watermark, promise.watermark)
+        self.watermark = max(self.watermark, promise.watermark, promise.floor)
         if promise.end:
             self._done.add(source)
         return True

@@ -15,6 +15,7 @@ from typing import get_args
 
 from paxosd.core.agent import Timer
 from paxosd.core.candidate import Candidate, Phase
+from paxosd.core.floor import DurableSlots
 from paxosd.core.intake import Intake
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -35,6 +36,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
@@ -42,6 +44,9 @@ from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
 from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
+
+TRIM_TOLD_EVERY = 64
+"""After so many heartbeats acceptors are told again how far they may trim."""
 
 
 class Proposer(Candidate):
@@ -63,6 +68,8 @@ class Proposer(Candidate):
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
         self._sequence = 0
         self._watermark_told: Slot = FIRST_SLOT
+        self._durable = DurableSlots(membership.learners, len(membership.acceptors))
+        self._trim_told = FIRST_SLOT, FIRST_SLOT
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -85,6 +92,8 @@ class Proposer(Candidate):
                 self._on_nack(message, now)
             case ReadIndex(request):
                 self._on_read_index(source, request)
+            case Durable(slot):
+                self._durable.tell(source, slot)
             case Resign(ballot):
                 self._on_resign(source, ballot, now)
 
@@ -145,6 +154,8 @@ class Proposer(Candidate):
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
+        self._durable.forget()
+        self._trim_told = FIRST_SLOT, FIRST_SLOT
         self.disarm(Timer.PREPARE)
         self.disarm(Timer.ELECTION)
         self.arm(Timer.QUORUM, now + self._timing.election_s)
@@ -229,7 +240,16 @@ class Proposer(Candidate):
         message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now))
         for node in self._nodes:
             self.send_early(node, message)
+        self._tell_floor()
         self.arm(Timer.HEARTBEAT, now + self._timing.heartbeat_s)
+
+    def _tell_floor(self) -> None:
+        """How far acceptors may trim: when it changed, and now and then, for whoever missed it."""
+        told = min(self._durable.safe, self.watermark), min(self._durable.everywhere, self.watermark)
+        if told != self._trim_told or (told[0] > FIRST_SLOT and self._sequence % TRIM_TOLD_EVERY == 0):
+            self._trim_told = told
+            for acceptor in self._acceptors:
+                self.send_early(acceptor, Trim(self.ballot, *told))
 
     def _on_heartbeat_reply(self, source: NodeId, ballot: Ballot, sequence: int, now: Instant) -> None:
         if not self.leading or ballot != self.ballot or source not in self._quorum.weights:

@@ -8,8 +8,10 @@
 |           |            |       | to which it has responded" (Paxos Made Simple, 2.2)                        |
 | Voted     | acceptor   | slot  | the same sentence: its votes                                               |
 | Told      | acceptor   | -     | may be lost: a watermark that it heard of; saves work after a restart      |
-| Learned   | learner    | slot  | may be lost: a quorum of acceptors can tell it again                       |
+| Learned   | learner    | slot  | may be lost: others can tell it again, as long as it is not told as synced |
 | Kept      | learner    | rows  | may be lost, as a whole: the log makes it again                            |
+| Floor     | acceptor   | -     | may be lost, together with the trimming of the votes below it              |
+| Synced    | learner    | -     | what it says is that all before it is durable: the floor rests on that     |
 
 A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the
 union `Record`, and nothing else. A class is never renamed, and fields are only appended, with a default.
@@ -61,6 +63,20 @@ class Learned:
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The acceptor's votes below this slot may be gone (see `floor.py`)."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The learner's state below this slot is durable, once this is: what was recorded before it is synced with it."""
+
+    slot: Slot
+
+
 class KeptKey(NamedTuple):
     """Names a row of the kept state: whose it is, and the owner's name for it."""
 
@@ -89,11 +105,11 @@ class Kept:
     revisions: tuple[RevisionRow, ...] = ()
 
 
-Record: TypeAlias = Round | Promised | Voted | Told | Learned | Kept
+Record: TypeAlias = Round | Promised | Voted | Told | Learned | Kept | Floor | Synced
 
 WITH_ROWS = (Voted, Learned, Kept)
 """The records with a key. Of all others a store keeps the latest of each class."""
 
-MAY_BE_LOST = (Told, Learned, Kept)
+MAY_BE_LOST = (Told, Learned, Kept, Floor)
 """The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them. What
 it loses is the end of what it was given: a commit that is still there comes with all before it."""

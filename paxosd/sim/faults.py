@@ -84,6 +84,8 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
             row = node.disk.damage()
             world.note(node.id, "damaged: %s", None if row is None else (row[0].__name__, row[1]))
         case "wipe":
+            if not _is_spare(world, node):
+                return
             node.end(True, "its directory is wiped")
             node.disk.wipe()
             node.count = 0
@@ -104,8 +106,15 @@ def _start_and_end(world: World, node: SimNode) -> None:
     node.end(False, "killed in its recovery")
 
 
+def _is_spare(world: World, node: SimNode) -> bool:
+    """Whether all that acceptors let go of is with another learner, too: the loss of two disks cannot be made good."""
+    if node.id not in world.config.membership.learners:
+        return True
+    return any(other != node.id and world.has_all_below_floors(other) for other in world.nodes)
+
+
 def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> None:
-    if world.healed:
+    if world.healed or not _is_spare(world, node):
         return
     node.end(True, "its directory is put back as it was")
     node.disk.put_back(copy)

@@ -115,6 +115,11 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
                 core.append(node)
         if not _enough(core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept):
             return None
+    if not any(map(world.has_all_below_floors, core)):
+        helpers = [node for node in sound if world.has_all_below_floors(node)]
+        if not helpers:
+            return None
+        core.append(helpers[0])
     return frozenset(core)
 
 

@@ -293,7 +293,7 @@ class World:
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.marks = Marks(plan.window_slots)
         weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in VOTING}
-        self.safety = Safety(weights, *plan.quorum, plan.window_slots)
+        self.safety = Safety(weights, *plan.quorum, plan.window_slots, self.config.membership.learners)
         self.order = Order()
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
@@ -373,6 +373,14 @@ class World:
         if self._client_wakes.get(name) == at:
             del self._client_wakes[name]
             self.clients[name].step(self.now)
+
+    def has_all_below_floors(self, node: NodeId) -> bool:
+        """Whether this learner has on its disk what acceptors may have let go of: it can help every other one."""
+        known = self.nodes[node]
+        if node not in self.config.membership.learners or known.lost or known.disk.damaged:
+            return False
+        floors = [self.nodes[acceptor].disk.written.floor() for acceptor in self.config.membership.acceptors]
+        return known.disk.written.learned_stop() >= max(floors)
 
     def applied_to_the_end(self, node: NodeId) -> bool:
         """Whether this learner lives and has applied all that any learner has."""

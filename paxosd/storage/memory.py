@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from paxosd.core.history import ROW_BYTES, known_slots
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Kept, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import MAY_BE_LOST, Floor, Kept, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Revision, RevisionRow, Slot, Vote
 
 
@@ -40,6 +40,10 @@ class MemoryStore:
                     self._learned[record.slot] = record
                 case Kept():
                     self._keep(record)
+                case Floor(slot):
+                    self._latest[Floor] = record
+                    for old in [voted for voted in self._votes if voted < slot]:
+                        del self._votes[old]
                 case _:
                     self._latest[type(record)] = record
         self.commits += not all(isinstance(record, MAY_BE_LOST) for record in records)
@@ -54,6 +58,9 @@ class MemoryStore:
         self._revisions += kept.revisions
         self._kept_slot = kept.slot
         self._learned_stop = max(self._learned_stop, kept.slot)
+
+    def learned_start(self) -> Slot:
+        return FIRST_SLOT
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -120,6 +127,11 @@ class MemoryStore:
         if not isinstance(told, Told):
             return FIRST_SLOT
         return believed_watermark(told.watermark, max((slot for slot in self._votes if slot <= SLOT_MAX), default=0))
+
+    def floor(self) -> Slot:
+        """The floor on record."""
+        found = self._latest.get(Floor)
+        return found.slot if isinstance(found, Floor) else FIRST_SLOT
 
     def vote(self, slot: Slot) -> Voted | None:
         """The vote on record in this slot."""

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import paxosd.core.messages as m
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_kept import Durable, Trim
 
 NUMBERS: dict[int, type[m.Message]] = {
     1: m.PreVote,
@@ -31,6 +32,8 @@ NUMBERS: dict[int, type[m.Message]] = {
     21: m.Ping,
     22: m.Pong,
     23: m.Outlived,
+    30: Durable,
+    31: Trim,
     36: ReadSlots,
     37: SlotPage,
     64: m.OpenSession,

@@ -33,6 +33,7 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote
@@ -82,6 +83,8 @@ def test_every_round_and_every_slot_of_every_message_is_looked_at() -> None:
         ("p1", Heartbeat(B, 1, 1, 0)),
         ("a1", HeartbeatReply(B, 1)),
         ("p1", Resign(B)),
+        ("p1", Trim(B, 1, 1)),
+        ("l1", Durable(1)),
         ("l1", Fetch(1)),
         ("l1", FetchVotes(1, 2)),
         ("l1", Forward(1, 1, 1, 1, 1, b"")),
@@ -107,7 +110,15 @@ def test_a_replica_has_every_role() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [PreVote(B), Prepare(B, 1), Accept(B, 1, b"v", 1), Watermark(B, 1), Heartbeat(B, 1, 1, 0), Resign(B)],
+    [
+        PreVote(B),
+        Prepare(B, 1),
+        Accept(B, 1, b"v", 1),
+        Watermark(B, 1),
+        Heartbeat(B, 1, 1, 0),
+        Resign(B),
+        Trim(B, 1, 1),
+    ],
 )
 def test_a_proposer_does_not_speak_of_the_ballot_of_another(message: Message) -> None:
     assert refused("p2", message) == "message of a foreign ballot"
@@ -149,6 +160,8 @@ def test_a_round_far_above_what_is_known_is_refused_wherever_it_stands(source: N
         ("a1", Promise(B, 1, FAR, True, (), 1, 1)),
         ("a1", Promise(B, 1, 5, True, (Vote(FAR, B, b"v"),), 1, 1)),
         ("a1", FetchedVotes(1, 5, 5, (Vote(FAR, B, b"v"),), 1)),
+        ("p1", Trim(B, FAR, 1)),
+        ("l1", Durable(FAR)),
         ("l1", Fetch(FAR)),
         ("l1", Fetched(1, (), FAR)),
         ("l1", FetchVotes(1, FAR)),

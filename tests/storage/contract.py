@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.records import Kept, KeptKey, KeptRow, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import Floor, Kept, KeptKey, KeptRow, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import Ballot, RevisionRow, Slot, Vote
 from paxosd.storage.base import Store
 
@@ -69,6 +69,17 @@ class StoreContract:
 
         assert [record.slot for record in store.records() if isinstance(record, Voted)] == [4, 5]
         assert [vote.slot for vote in store.votes(1, 100, MANY)] == [1, 2, 3, 4, 5]
+
+    def test_votes_below_the_floor_on_record_are_told_no_more(self, store: Store) -> None:
+        store.commit([Promised(LOW), *(Voted(slot, LOW, b"%d" % slot) for slot in range(1, 9)), Told(8)])
+        store.commit([Floor(5)])
+        before = [vote.slot for vote in store.votes(1, 100, MANY)]
+        store.close()
+        again = self.reopen()
+
+        assert before == [vote.slot for vote in again.votes(1, 100, MANY)] == [5, 6, 7, 8]
+        assert list(again.votes(1, 4, MANY)) == []
+        assert of_kind(again.records(), Floor) == [Floor(5)]
 
     def test_a_page_ends_at_its_stop_or_before_its_bytes_are_over_and_has_one_row_at_least(self, store: Store) -> None:
         store.commit([Promised(LOW), *(Voted(slot, LOW, bytes(100)) for slot in range(1, 10))])

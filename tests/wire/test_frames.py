@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from paxosd.config import PAGE_BYTES_MAX
 from paxosd.config.values import NAME
 from paxosd.core import messages as m
+from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.options import CLIENT_FRAME_BYTES
@@ -79,7 +80,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.HeartbeatReply(ballot=Ballot(round=7, proposer="p1"), sequence=1), "930b9207a2703101"),
     (m.Resign(ballot=Ballot(round=7, proposer="p1")), "920c9207a27031"),
     (m.Fetch(first=11), "920d0b"),
-    (m.Fetched(first=11, values=(b"a", b""), watermark=13), "940e0b92c40161c4000d"),
+    (m.Fetched(first=11, values=(b"a", b""), watermark=13, floor=2), "950e0b92c40161c4000d02"),
     (m.FetchVotes(first=1, stop=5), "930f0105"),
     (
         m.FetchedVotes(
@@ -88,9 +89,12 @@ GOLDEN: list[tuple[m.Message, str]] = [
             stop=4,
             votes=(Vote(slot=3, ballot=Ballot(round=7, proposer="p1"), value=b"v"),),
             watermark=9,
+            floor=1,
         ),
-        "96100105049193039207a27031c4017609",
+        "97100105049193039207a27031c401760901",
     ),
+    (kept.Durable(slot=70), "921e46"),
+    (kept.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
     (m.Forward(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97110501020301c404626f6479"),
     (m.ForwardRefused(session=5, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), "96120501030102"),
     (m.ReadIndex(request=6), "921306"),
@@ -272,10 +276,10 @@ def test_a_frame_holds_no_more_messages_than_its_reader_takes() -> None:
 def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at() -> None:
     votes = [[1, [1, "p1"], b""]] * (PAGE_BYTES_MAX // ROW_BYTES + 1)
     with pytest.raises(MalformedFrame):
-        CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes, 1])))
+        CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes, 1, 1])))
 
     assert len(votes) == ARRAY_ITEMS_MAX + 1
-    CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes[1:], 1])))
+    CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes[1:], 1, 1])))
 
 
 def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> None:

@@ -21,7 +21,8 @@ from paxosd.core.messages import (
     Promise,
     Watermark,
 )
-from paxosd.core.records import Learned, Promised, Record, Round, Voted
+from paxosd.core.messages_kept import Durable
+from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Revision, Slot
 from paxosd.core.values import NO_SESSION, MalformedValue, batches, commands
 from paxosd.storage.memory import MemoryStore
@@ -50,8 +51,16 @@ class Safety:
     `weights` maps each acceptor to its weight; `prepare` and `accept` are the sizes of the two kinds of quorum.
     """
 
-    def __init__(self, weights: Mapping[NodeId, int], prepare: int, accept: int, window_slots: int) -> None:
+    def __init__(
+        self,
+        weights: Mapping[NodeId, int],
+        prepare: int,
+        accept: int,
+        window_slots: int,
+        learners: Collection[NodeId] = (),
+    ) -> None:
         self._weights = weights
+        self._learners = learners
         self._prepare = prepare
         self._accept = accept
         self._window_slots = window_slots
@@ -67,6 +76,7 @@ class Safety:
         self._owners: dict[Ballot, Life] = {}
         self._told_promise: dict[NodeId, Ballot] = {}
         self._told_votes: dict[NodeId, dict[Slot, Ballot]] = {}
+        self._durable: dict[NodeId, Slot] = {}  # how far the state of each learner ever was on its disk, synced
 
     def _weigh(self, nodes: Collection[NodeId]) -> int:
         return sum(self._weights.get(node, 0) for node in set(nodes))
@@ -89,9 +99,20 @@ class Safety:
                     if number <= self._rounds.get(node, 0):
                         raise Violation("6 ballot reused", f"{node} records round {number} twice")
                     self._rounds[node] = number
+                case Floor(slot):
+                    self._on_floor(node, slot)
                 case Learned(slot, value):
                     if self.chosen.get(slot) != value:
                         raise Violation("1 agreement", f"{node} learned in slot {slot} what is not chosen")
+
+        self._durable[node] = max(self._durable.get(node, FIRST_SLOT), disk.learned_stop())
+
+    def _on_floor(self, node: NodeId, floor: Slot) -> None:
+        """14: nothing is let go of that is not chosen, and with a majority of learners (two at least), synced."""
+        has_it = [learner for learner in self._learners if self._durable.get(learner, FIRST_SLOT) >= floor]
+        needed = max(len(self._learners) // 2 + 1, min(2, len(self._weights)))
+        if floor > self.watermark or len(has_it) < needed:
+            raise Violation("14 floor", f"{node} lets go of its votes below {floor}, which only {has_it} have")
 
     def _on_promised(self, node: NodeId, ballot: Ballot, disk: MemoryStore) -> None:
         before = self._promised.get(node, NO_BALLOT)
@@ -141,7 +162,7 @@ class Safety:
                 self._on_accept(life, message)
             case Accepted(ballot, slot):
                 vote = disk.vote(slot)
-                if vote is None or vote.ballot < ballot:
+                if slot >= disk.floor() and (vote is None or vote.ballot < ballot):
                     raise Violation(
                         "9 acknowledged before durable", f"{life[0]} tells a vote in slot {slot} that is not on disk"
                     )
@@ -164,7 +185,10 @@ class Safety:
                     if self.chosen.get(slot) != value:
                         raise Violation("1 agreement", f"{life[0]} passes on a wrong value of {slot}")
             case FetchedVotes():
-                self._check_watermark(life, message.watermark)
+                self._check_watermark(life, max(message.watermark, message.floor))
+            case Durable(slot):
+                if disk.learned_stop() < slot:
+                    raise Violation("9 acknowledged before durable", f"{life[0]} says that it has {slot} synced")
 
     def _own(self, life: Life, ballot: Ballot) -> None:
         owner = self._owners.setdefault(ballot, life)
@@ -206,11 +230,12 @@ class Safety:
         node = life[0]
         if disk.promised() < message.ballot:
             raise Violation("9 acknowledged before durable", f"{node} tells a promise not on disk")
-        self._check_watermark(life, message.watermark)
+        self._check_watermark(life, max(message.watermark, message.floor))
         self._told_promise[node] = max(message.ballot, self._told_promise.get(node, NO_BALLOT))
         told = {vote.slot for vote in message.votes}
         known = self._reported.get(message.ballot, {}).get(node, {})
-        hidden = [slot for slot in known if message.from_slot <= slot < message.stop and slot not in told]
+        first = max(message.from_slot, message.floor)
+        hidden = [slot for slot in known if first <= slot < message.stop and slot not in told]
         if hidden:
             raise Violation("12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
 
@@ -228,7 +253,7 @@ class Safety:
             raise Violation("11 durability", f"{node} told a promise of {told} and recovers {promised}")
         for slot, ballot in self._told_votes.get(node, {}).items():
             vote = disk.vote(slot)
-            if not (vote is not None and vote.ballot >= ballot):
+            if slot >= disk.floor() and not (vote is not None and vote.ballot >= ballot):
                 raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
         self._take_up(node, disk)

@@ -14,6 +14,7 @@ from paxosd.core.messages import (
     Accepted,
     Applied,
     Fetch,
+    FetchedVotes,
     FetchVotes,
     ForwardRefused,
     Message,
@@ -25,7 +26,7 @@ from paxosd.core.messages import (
     Resign,
 )
 from paxosd.core.reasons import Reason
-from paxosd.core.records import Learned, Record, Voted
+from paxosd.core.records import Floor, Learned, Record, Voted
 from paxosd.core.types import Ballot, NodeId, SessionId, Slot
 from paxosd.core.values import is_noop
 from paxosd.driver import Driver
@@ -47,6 +48,8 @@ EXPECTED = (
     "client overload reject",
     "learner catches up from a learner",
     "learner catches up from acceptors",
+    "votes let go of below a floor",
+    "acceptor asked below its floor",
     "duplicate command answered from the session table",
     "command withdrawn",
     "session evicted",
@@ -105,6 +108,8 @@ class Marks:
                 self._voted_in_life[node, self._life[node]].add(record.slot)
             elif isinstance(record, Learned):
                 self._ballots.clear()
+            elif isinstance(record, Floor):
+                self.hit("votes let go of below a floor")
 
     def event(self, event: Event, watermark: Slot) -> None:
         """What a node reported for its operator, while every slot below `watermark` is chosen."""
@@ -148,6 +153,9 @@ class Marks:
                 self.hit("learner catches up from a learner")
             case FetchVotes():
                 self.hit("learner catches up from acceptors")
+            case FetchedVotes(first, floor=floor):
+                if floor > first:
+                    self.hit("acceptor asked below its floor")
             case ForwardRefused(_, _, _, _, reason):
                 if reason is Reason.OVERLOADED:
                     self.hit("client overload reject")

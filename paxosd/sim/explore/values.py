@@ -16,10 +16,10 @@ from paxosd.core.membership import Membership
 from paxosd.core.options import Limits, Timing
 from paxosd.core.quorum import Quorum
 
-IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at"})
+IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at", "_recent"})
 """Attributes that are no part of an identity. The sequence of a heartbeat matters to reads alone, which are not
 explored, and every heartbeat is carried as number 0. Whom an acceptor hears matters to pre-votes alone, and only
-where its patience is not zero."""
+where its patience is not zero. What its votes weigh matters to the floor alone, and no learner has anything synced."""
 
 _CONSTANT = (Membership, Quorum, Timing, Limits, Random, Counter)
 """The same in every state: the configuration, chance that is never drawn from, and counters that change nothing."""

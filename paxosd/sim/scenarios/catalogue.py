@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from paxosd.sim.check.invariants import Violation
-from paxosd.sim.scenarios import client, crash, disk, greedy, links, network, rogue
+from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue
 from paxosd.sim.scenarios.props import LAYOUTS, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script
 from paxosd.sim.world import World
@@ -41,6 +41,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "C08": Scripted(crash.c08_crash_before_telling),
     "C10": Scripted(crash.c10_all_restart),
     "C11": Scripted(crash.c11_crash_in_recovery),
+    "C14": Scripted(floor.c14_crash_while_trimming),
     "C15": Scripted(crash.c15_paused_leader),
     "C17": Scripted(crash.c17_blocked_leader),
     "C18": Scripted(partial(crash.c18_storm, minutes=SHORT_MINUTES)),
@@ -78,6 +79,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "S* forged sessions": Scripted(greedy.forged_sessions),
     "S* lagging gateway": Scripted(greedy.lagging_gateway),
     "S* many readers": Scripted(greedy.many_readers),
+    "U13 floor": Scripted(floor.u13_below_the_floor, ROLES),
     "U15": Scripted(client.u15_handing_over),
     "U19": Scripted(client.u19_one_acceptors_vote, ROLES),
     "W01": Scripted(rogue.w01_highest_numbers),

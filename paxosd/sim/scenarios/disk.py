@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK
 from paxosd.core.messages import Accepted, Fetched, FetchedVotes
+from paxosd.core.messages_kept import Durable
 from paxosd.core.records import Learned, Record, Voted
 from paxosd.core.types import Slot
 from paxosd.sim.scenarios.props import Caught, Report
@@ -114,7 +115,10 @@ def _restart_with_damage(seed: int, layout: str, from_the_end: int) -> Report:
 def d06_damaged_row_is_asked_for(seed: int, layout: str) -> Report:
     """A learner asks for votes of long ago, and one acceptor can no longer read one of them: it ends and leaves it to
     the others to tell."""
-    script, _ = begin(seed, layout, think_s=0.1)
+    script = Script(seed, layout, think_s=0.1)
+    script.hold(Durable)  # so that no acceptor lets go of anything
+    script.begin()
+    script.work()
     script.until(lambda: script.world.safety.watermark > 2 * VOTES_KEPT_BELOW_WATERMARK + 10, 500, "votes grow old")
     victim, late = script.pick(script.acceptors), script.pick(script.having("l"))
     on_disk_only = script.disks[victim].written.records_from() - 2 * VOTES_KEPT_BELOW_WATERMARK

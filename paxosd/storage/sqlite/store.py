@@ -19,12 +19,13 @@ from typing import Any, TypeVar
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Kept, Learned, Record, Told, Voted
+from paxosd.core.records import MAY_BE_LOST, Floor, Kept, Learned, Record, Told, Voted
 from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Label, StorageError
 from paxosd.storage.sqlite import acknowledged, kept, rows
 from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
 from paxosd.storage.sqlite.rows import KeptAt
+from paxosd.storage.sqlite.trim import Trimmer
 
 T = TypeVar("T", Vote, tuple[Slot, bytes])
 
@@ -65,6 +66,8 @@ class SQLiteStore:
             self._commits = state[rows.Commits].count if rows.Commits in state else 0
             self._acknowledged.write(self._commits)
             self._kept: KeptAt = state.get(KeptAt, kept.NOTHING)
+            floor = state[Floor].slot if Floor in state else FIRST_SLOT
+            self._votes = Trimmer(self._db, "votes", "slot", "value", floor)
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
@@ -111,10 +114,13 @@ class SQLiteStore:
         return int(found[0] or 0)
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
-        return self._page("votes", rows.vote_of, first, stop, bytes_max)
+        return self._page("votes", rows.vote_of, max(first, self._votes.floor), stop, bytes_max)
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return self._page("learned", rows.learned_of, first, stop, bytes_max)
+
+    def learned_start(self) -> Slot:
+        return FIRST_SLOT
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -172,6 +178,7 @@ class SQLiteStore:
         self._db.execute("BEGIN IMMEDIATE")
         for record in records:
             self._put(record)
+        self._votes.trim()
         if waits:
             self._write_state(rows.Commits(self._commits + 1))
         self._db.execute("COMMIT")
@@ -195,6 +202,8 @@ class SQLiteStore:
                 kept.write(self._db, record, self._kept.side)
                 self._write_state(KeptAt(record.slot, self._kept.side))
             case _:
+                if isinstance(record, Floor):
+                    self._votes.floor = record.slot
                 self._write_state(record)
 
     def _write_state(self, record: object) -> None:

@@ -83,6 +83,10 @@ def test_c11_a_node_that_ends_at_each_step_of_its_recovery_recovers_what_the_oth
     holds("C11", 1)
 
 
+def test_c14_an_acceptor_that_ends_while_it_lets_go_of_votes_has_all_above_its_floor() -> None:
+    holds("C14", 2)
+
+
 def test_c15_a_leader_that_stood_still_confirms_no_read_and_steps_down() -> None:
     holds("C15", 3)
 
@@ -317,6 +321,10 @@ def test_a_client_gets_through_a_gateway_that_is_behind() -> None:
 
 def test_who_fills_a_gateway_with_reads_keeps_nobody_else_from_reading() -> None:
     holds("S* many readers", 2)
+
+
+def test_u13_a_learner_below_the_floor_learns_nothing_from_acceptors_and_all_from_a_learner() -> None:
+    holds("U13 floor", 3)
 
 
 def test_u15_a_leader_that_stops_hands_over_within_an_election_timeout() -> None:

@@ -1,0 +1,46 @@
+"""Deleting rows below a floor, a few at a time: each commit takes some along, so that none takes long.
+
+SQLite puts the pages of deleted rows on a list and uses them again: the file does not shrink, and does not grow either.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+ROWS_PER_COMMIT = 256
+BYTES_PER_COMMIT = 4 * 1024 * 1024
+"""How much one commit deletes at most: more than a turn writes, so that deleting keeps up; and one row at least."""
+
+
+class Trimmer:
+    """The rows of a table below `floor`: nobody reads them any more, and `trim` deletes them by and by."""
+
+    def __init__(self, db: sqlite3.Connection, table: str, key: str, value: str, floor: int) -> None:
+        self._db = db
+        self._look = f"SELECT {key}, length({value}) FROM {table} WHERE {key} < ? ORDER BY {key} LIMIT ?"
+        self._delete = f"DELETE FROM {table} WHERE {key} <= ?"
+        self._floor = floor
+        self._is_done = False
+
+    @property
+    def floor(self) -> int:
+        return self._floor
+
+    @floor.setter
+    def floor(self, floor: int) -> None:
+        self._floor, self._is_done = floor, False
+
+    def trim(self) -> None:
+        """Delete some; inside a transaction."""
+        if self._is_done:
+            return
+        left, last = BYTES_PER_COMMIT, None
+        found = self._db.execute(self._look, (self._floor, ROWS_PER_COMMIT)).fetchall()
+        for key, size in found:
+            left -= size
+            if left < 0 and last is not None:
+                break
+            last = key
+        if last is not None:
+            self._db.execute(self._delete, (last,))
+        self._is_done = left >= 0 and len(found) < ROWS_PER_COMMIT
