@@ -30,6 +30,7 @@ MAY_IMPORT = {
                 "lives"},
     "storage.sqlite": {"storage.sqlite", "storage.base", "storage.contents", "storage.files", "core.history",
                        "core.plausible", "core.records", "core.types"},
+    "storage.upgrade": {"storage.base", "storage.directory", "storage.files", "storage.sqlite", "core.records"},
     "process": {"process", "excerpts"},
     "transport": {"transport.base", "transport.shortage", "core.types", "process.native"},
     "transport.zeromq": {"transport.zeromq", "transport.addresses", "transport.base", "transport.shortage",
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "sim.planted.bugs": set(),
     "sim.planted.planting": {"sim.planted.bugs"},
     "commands": {"commands", "backup", "local", "server", "sim", "client", "core", "machine", "config", "storage.base",
-                 "transport.base", "process", "excerpts"},
+                 "storage.upgrade", "transport.base", "process", "excerpts"},
     "__init__": {"client", "core.messages", "core.types"},
     "__main__": {"commands.paxosd"},
 }  # fmt: skip

@@ -24,6 +24,7 @@ examples:
   paxosd local --serve                                             the same, and clients may come
   paxosd sim --seeds 100                                           whole clusters in simulated time, with every fault
   paxosd health --data-dir /var/lib/paxosd/r1                      does the loop of that daemon turn?
+  paxosd upgrade --id r1 --config config/replicas.yaml             records of an earlier version, while no node runs
 
 exit codes: 0 ok, 1 other error, 2 usage, 3 the answer could not be written, 5 not healthy, 7 configuration,
 8 storage, 9 network address, 10 broken invariant, 130 SIGINT, 143 SIGTERM. A daemon that is ended by SIGTERM, SIGINT or
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="paxosd",
         usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n"
-        "       paxosd check-config | local | sim | health",
+        "       paxosd check-config | local | sim | health | upgrade",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -41,6 +41,7 @@ def _command(name: str, *arguments: str) -> int:
         "health": _health,
         "local": _local,
         "sim": _sim,
+        "upgrade": _upgrade,
     }
     command = commands.get(name)
     return _unknown(name, list(commands)) if command is None else command(arguments)
@@ -96,6 +97,12 @@ def _sim(arguments: Sequence[str]) -> int:
     from paxosd.commands.sim.cli import main as sim_main
 
     return _in_order(sim_main, arguments)
+
+
+def _upgrade(arguments: Sequence[str]) -> int:
+    from paxosd.commands.upgrade import main as upgrade_main
+
+    return upgrade_main(arguments)
 
 
 def _in_order(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:

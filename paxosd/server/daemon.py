@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
-from paxosd.config import Config, ConfigError, load
+from paxosd.config import Config, ConfigError, NodeConfig, load
 from paxosd.core.agent import Event
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
@@ -63,10 +63,7 @@ log = logging.getLogger("paxosd")
 def configure(path: str, node_id: NodeId, role: str) -> Config:
     """Load the membership file for this node; raises `ConfigError` if the node is not in it as this role."""
     config = load(path, os.environ)
-    node = config.nodes.get(node_id)
-    if node is None:
-        known = ", ".join(f"{known} ({found.role.value})" for known, found in config.nodes.items())
-        raise ConfigError((f"{path}: nodes: there is no node {node_id!r}; the file has {known}",))
+    node = node_of(config, node_id)
     if node.role.value != role:
         raise ConfigError(
             (f"{path}: nodes.{node_id}.role: is {node.role.value}, not {role}; start it with --role {node.role.value}",)
@@ -74,6 +71,15 @@ def configure(path: str, node_id: NodeId, role: str) -> Config:
     if config.transport == "queue":
         raise ConfigError((f"{path}: transport: queue is for one machine; start it with `paxosd local`",))
     return config
+
+
+def node_of(config: Config, node_id: NodeId) -> NodeConfig:
+    """The node in the membership file; raises `ConfigError` if it is not in it."""
+    node = config.nodes.get(node_id)
+    if node is None:
+        known = ", ".join(f"{known} ({found.role.value})" for known, found in config.nodes.items())
+        raise ConfigError((f"{config.path}: nodes: there is no node {node_id!r}; the file has {known}",))
+    return node
 
 
 def data_directory(config: Config, node_id: NodeId, flag: Path | None) -> Path:

@@ -17,7 +17,7 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,6 +34,8 @@ INCARNATION_NAME = "incarnation"
 LOCK_NAME = "lock"
 STORE_NAME = "records.sqlite3"
 RECORDS_MADE_NAME = "records-made"
+UPGRADE = "-upgrade-"
+"""What stands behind `STORE_NAME` in the names of files that are there while a directory is upgraded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class DataDirectory:
                 f"node a directory of its own for each history"
             )
         identity = replace(self.identity, history=history.hex())
-        with _errors(self.path):
+        with directory_errors(self.path):
             write_identity(self.path, identity)
         self.identity = identity
 
@@ -108,12 +110,12 @@ class DataDirectory:
         """After the store was opened: from now on its records have to be there. Raises `StorageError`."""
         made = self.path / RECORDS_MADE_NAME
         if not made.exists():
-            with _errors(self.path):
+            with directory_errors(self.path):
                 write_durably(made, "")
 
     def keep_count(self, count: int) -> None:
         """Go on counting from here, durably. Raises `StorageError`."""
-        with _errors(self.path):
+        with directory_errors(self.path):
             write_durably(self.path / INCARNATION_NAME, f"{count}\n")
         self.count = count
 
@@ -126,19 +128,28 @@ class DataDirectory:
 
 def open_directory(path: Path, cluster: str, node_id: str, role: str) -> DataDirectory:
     """Open this node's directory, making it at first; raises `InUse`, `ForeignDirectory`, `Corrupt`, `StorageError`."""
-    with _errors(path):
+    with directory_errors(path):
         make_folder(path)
-        _require_own_files(path)
         with ExitStack() as stack:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            lock = os.open(path / LOCK_NAME, flags, OURS)
+            lock = lock_directory(path)
             stack.callback(os.close, lock)
-            _lock(path, lock)
             is_new = not (path / IDENTITY_NAME).exists()
             identity = _identity(path, Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex))
             count = _next_count(path)
             stack.pop_all()
     return DataDirectory(path, identity, count, lock, is_new)
+
+
+def lock_directory(path: Path) -> int:
+    """Take the directory for this process, until the descriptor is closed; raises `InUse` or `OSError`."""
+    _require_own_files(path)
+    lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, OURS)
+    try:
+        _lock(path, lock)
+    except (OSError, InUse):
+        os.close(lock)
+        raise
+    return lock
 
 
 def _require_own_files(path: Path) -> None:
@@ -167,7 +178,15 @@ def _identity(path: Path, wanted: Identity) -> Identity:
             raise Corrupt(f"{path} holds records but no {IDENTITY_NAME}: put that file back, or use another directory")
         write_identity(path, wanted)
         return wanted
-    found = _read(file)
+    found = read_identity(file)
+    require_same_node(path, found, wanted)
+    if any(path.glob(f"{STORE_NAME}{UPGRADE}*")):
+        raise ForeignDirectory(f"{path}: an upgrade was cut off; go on with it: {upgrade_command(path)}")
+    return found
+
+
+def require_same_node(path: Path, found: Identity, wanted: Identity) -> None:
+    """Raises `ForeignDirectory` if the directory is another node's."""
     for what in ("cluster", "node", "role"):
         theirs, ours = getattr(found, what), getattr(wanted, what)
         if theirs != ours:
@@ -175,25 +194,28 @@ def _identity(path: Path, wanted: Identity) -> Identity:
                 f"{path} belongs to {found.role} {found.node} of cluster {found.cluster}, not to {wanted.role} "
                 f"{wanted.node} of cluster {wanted.cluster} (other {what}); nothing was touched; check --data-dir, --id"
             )
-    return found
 
 
 def write_identity(path: Path, identity: Identity) -> None:
     """Write the identity of the directory at `path`, durably; raises `OSError`."""
-    described = {**asdict(identity), "checksum": _checksum(identity)}
-    write_durably(path / IDENTITY_NAME, json.dumps(described, indent=1) + "\n")
+    said = asdict(identity)
+    write_durably(path / IDENTITY_NAME, json.dumps({**said, "checksum": _checksum(said)}, indent=1) + "\n")
 
 
-def _read(file: Path) -> Identity:
+def read_identity(file: Path, expected: int = FORMAT) -> Identity:
+    """The identity in this file, of a format that is expected; or it raises a `StorageError`."""
+    names = [name for name in Identity.__slots__ if expected == FORMAT or name != "history"]
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        _require_format(file, found["format"])
-        identity = Identity(**{name: found[name] for name in Identity.__slots__})
-        whole = found["checksum"] == _checksum(identity)
+        if found["format"] != expected:
+            _require_format(file, found["format"])
+        said = {name: found[name] for name in names}
+        whole = found["checksum"] == _checksum(said)
+        identity = Identity(**said)
     except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"{file} cannot be read ({error!r}): {_RESTORE}") from error
+        raise Corrupt(f"{file} cannot be read ({error!r}): {RESTORE}") from error
     if not whole:
-        raise Corrupt(f"{file} is not as it was written: {_RESTORE}")
+        raise Corrupt(f"{file} is not as it was written: {RESTORE}")
     return identity
 
 
@@ -218,11 +240,11 @@ def upgrade_command(path: Path) -> str:
     return f"paxosd upgrade --config FILE --id ID --data-dir {path}"
 
 
-_RESTORE = "restore it from a backup; nothing was touched"
+RESTORE = "restore it from a backup; nothing was touched"
 
 
-def _checksum(identity: Identity) -> int:
-    return zlib.crc32(json.dumps(asdict(identity), sort_keys=True).encode())
+def _checksum(said: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(said, sort_keys=True).encode())
 
 
 def _next_count(path: Path) -> int:
@@ -260,7 +282,8 @@ def durability_warning(path: Path) -> str | None:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def directory_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a directory's files into a `StorageError` that names the cause and the fix."""
     try:
         yield
     except OSError as error:

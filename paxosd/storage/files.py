@@ -83,6 +83,15 @@ def rename_durably(draft: Path, file: Path) -> None:
     sync_folder(file.parent)
 
 
+def sync_file(file: Path) -> None:
+    """What stands in this file stays."""
+    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_folder(folder: Path) -> None:
     """What was made, renamed or deleted in this folder stays so."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -13,7 +13,7 @@ Laws:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -35,51 +35,72 @@ def open_file(path: Path, acknowledged: int, label: Label | None) -> sqlite3.Con
     with errors(path, "opened"):
         if not path.exists() and path.with_name(path.name + "-wal").exists():
             raise Damaged("it is gone, and its journal is still there")
-        commits = _look(path, label) if path.exists() else 0
-        if commits < acknowledged:
-            raise Damaged(f"it lacks {acknowledged - commits} of {acknowledged} acknowledged commits")
+        require_acknowledged(_look(path, label) if path.exists() else 0, acknowledged)
         if not path.exists():
             _make(path, FileOwner("", "") if label is None else FileOwner(label.node, label.directory))
-        db = _connect(path)
-        try:
-            set_pragma(db, "journal_mode", "wal", "wal")
-            set_pragma(db, "synchronous", "FULL", 2)
-            set_pragma(db, "wal_autocheckpoint", "0", 0)  # it would keep an error of the disk to itself
-            checkpoint(db, "TRUNCATE")
-        except (sqlite3.Error, StorageError):
-            db.close()
-            raise
+        return connect_for_writing(path)
+
+
+def require_acknowledged(commits: int, acknowledged: int) -> None:
+    """Raises `Damaged` if commits are gone."""
+    if commits < acknowledged:
+        raise Damaged(f"it lacks {acknowledged - commits} of {acknowledged} acknowledged commits")
+
+
+def connect_for_writing(path: Path) -> sqlite3.Connection:
+    """Open a file that was looked at; its journal is moved into it. Raises `StorageError` or `sqlite3.Error`."""
+    db = connect(path)
+    try:
+        set_pragma(db, "journal_mode", "wal", "wal")
+        set_pragma(db, "synchronous", "FULL", 2)
+        set_pragma(db, "wal_autocheckpoint", "0", 0)  # it would keep an error of the disk to itself
+        checkpoint(db, "TRUNCATE")
+    except (sqlite3.Error, StorageError):
+        db.close()
+        raise
     return db
 
 
 def _look(path: Path, label: Label | None) -> int:
-    """How many commits are in the file; it is only read, so that what is refused stays as it was."""
+    """How many commits are in the file."""
+    with looked_at(path, FORMAT, SCHEMA) as db:
+        state, _ = read_state(db)
+        if FileOwner not in state:
+            raise Damaged("it does not say whose it is")
+        _require_ours(path, state[FileOwner], label)
+        return state[Commits].count if Commits in state else 0
+
+
+@contextmanager
+def looked_at(path: Path, expected: int, schema: Sequence[str]) -> Iterator[sqlite3.Connection]:
+    """A file whose format and structure are right; it is only read, so that what is refused stays as it was."""
     path.open("r+b").close()  # SQLite would call a file that this user may not write a disk that failed
     if path.stat().st_size == 0:  # even one that only reads would take it for a fresh file, and delete its journal
         raise Damaged("it is empty")
-    with closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version > FORMAT:
             raise ForeignDirectory(
                 f"{path} has format {version}, and this version of paxosd knows up to {FORMAT}; nothing was touched; "
                 f"start the version that wrote it, or a newer one"
             )
-        if version in EARLIER_FORMATS:
+        if version in EARLIER_FORMATS and version != expected:
             raise ForeignDirectory(
                 f"{path} has format {version}, of an earlier version of paxosd; nothing was touched; stop every node "
                 f"of the cluster and run `paxosd upgrade` for each"
             )
-        schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")]
-        if version != FORMAT or sorted(schema) != sorted(SCHEMA):
+        found = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")]
+        if version != expected or sorted(found) != sorted(schema):
             raise Damaged("its tables are not those of a store")
-        problems = [text for (text,) in db.execute("PRAGMA quick_check(1)")]
-        if problems != ["ok"]:
-            raise Damaged(" ".join(problems[0].split()))
-        state, _ = read_state(db)
-        if FileOwner not in state:
-            raise Damaged("it does not say whose it is")
-        _require_ours(path, state[FileOwner], label)
-        return state[Commits].count if Commits in state else 0
+        require_sound(db)
+        yield db
+
+
+def require_sound(db: sqlite3.Connection) -> None:
+    """Raises `Damaged` if the structure of a file is not whole (law 2)."""
+    problems = [text for (text,) in db.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise Damaged(" ".join(problems[0].split()))
 
 
 def _require_ours(path: Path, owner: FileOwner, label: Label | None) -> None:
@@ -92,7 +113,8 @@ def _require_ours(path: Path, owner: FileOwner, label: Label | None) -> None:
     )
 
 
-def _connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+def connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection of any thread, without transactions of its own."""
     db = sqlite3.connect(database, uri=uri, isolation_level=None, timeout=0, check_same_thread=False)
     db.text_factory = lambda raw: raw.decode(errors="replace")  # a damaged text is found by its checksum
     return db
@@ -102,7 +124,7 @@ def _make(path: Path, owner: FileOwner) -> None:
     draft = path.with_name(path.name + "-draft")
     for leftover in path.parent.glob(draft.name + "*"):
         leftover.unlink()
-    with closing(_connect(draft)) as db:
+    with closing(connect(draft)) as db:
         set_pragma(db, "journal_mode", "wal", "wal")
         set_pragma(db, "synchronous", "FULL", 2)
         db.executescript(f"BEGIN IMMEDIATE; {';'.join(SCHEMA)}; PRAGMA user_version = {FORMAT};")
