@@ -90,14 +90,17 @@ class Driver:
         self.agent.restore(records, self._clock())
 
     def wait(self) -> None:
-        """Wait until there is something to do, or for a second."""
+        """Wait until there is something to do, or for a second.
+
+        Between any two turns the transport has its wait, if only one of no time: some of what it hears it takes in
+        there alone, and a node may have something to do for ever.
+        """
         deadlines = [self.agent.next_deadline(), self._keeping.deadline if self._keeping is not None else None]
-        if self._loopback or self._held_over:
-            return
         now = self._clock()
         idle_s = min([IDLE_S_MAX, *(deadline - now for deadline in deadlines if deadline is not None)])
-        if idle_s > 0:
-            self._transport.wait(idle_s)
+        if self._loopback or self._held_over:
+            idle_s = 0.0
+        self._transport.wait(max(0.0, idle_s))
 
     def turn(self) -> None:
         """Take in what came, do what is due, and carry out what the agent asks for, in that order."""

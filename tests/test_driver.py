@@ -243,7 +243,7 @@ def test_a_message_to_oneself_comes_back_in_the_next_turn_and_never_touches_the_
     bench.driver.turn()
 
     assert (before, bench.agent.given) == ([], [("n1", Fetch(9))])
-    assert bench.journal == []  # neither sent nor waited for
+    assert bench.journal == [("waited", 0.0)]  # the transport takes in what only `wait` does; nothing is sent
 
 
 def test_what_was_kept_is_restored_before_the_agent_takes_up_its_records() -> None:
@@ -414,7 +414,7 @@ def test_waiting_ends_at_the_next_deadline_and_lasts_a_second_at_most() -> None:
     bench.now += 1.0
     bench.driver.wait()
 
-    assert bench.journal == [("waited", 1.0), ("waited", 0.25)]
+    assert bench.journal == [("waited", 1.0), ("waited", 0.25), ("waited", 0.0)]
 
 
 # ---- shares, and who is cut off ------------------------------------------------------------------
@@ -445,7 +445,7 @@ def test_a_flood_of_one_client_leaves_others_their_turn_and_nothing_of_it_is_los
 
     assert [turn.count(b"flood") for turn in turns] == [128] * 10
     assert [turn.count(b"calm") for turn in turns] == [2] * 10
-    assert bench.steps() == ["waited"]  # the first time, and never while a frame was held over
+    assert [step[1] for step in bench.journal] == [1.0] + [0.0] * 9  # no turn that follows a held over frame waits
 
 
 def test_peers_are_heard_before_the_frame_that_was_held_over() -> None:

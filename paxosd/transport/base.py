@@ -55,7 +55,11 @@ class Transport(Protocol):
         ...
 
     def wait(self, timeout_s: float | None) -> None:
-        """Return when a frame can be drained, when `wake` was called or when the time is over; None: no limit."""
+        """Return when a frame can be drained, when `wake` was called or when the time is over; None: no limit.
+
+        Called between any two turns, with 0 where there is something to do already: a transport may take in here what
+        it hears besides frames, such as where a name leads to, or that a link reached another node.
+        """
         ...
 
     def drain(self, frames_max: int) -> Iterator[Inbound]:

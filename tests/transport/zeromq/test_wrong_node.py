@@ -5,10 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
+from paxosd.core.agent import Agent
+from paxosd.core.messages import Fetch, Message
+from paxosd.core.records import Record
+from paxosd.core.types import Source
+from paxosd.driver import Driver
+from paxosd.storage.memory import MemoryStore
 from paxosd.transport.zeromq.node import ZeroMQTransport
+from paxosd.wire.frames import Codec
 from tests.system.daemons import free_ports
 from tests.transport.contract import FRAME_BYTES_MAX, gather
 
@@ -83,3 +91,33 @@ def test_n15_a_link_that_reached_another_node_is_dialled_anew() -> None:
     assert found[0].frame == b"for b alone"
     assert c.dropped["meant for another node"] > 0
     assert a.dropped["reached another node"] > 0
+
+
+class Talker(Agent):
+    """Tells itself something in every turn, as a saturated leader does to the acceptor beside it: it never rests."""
+
+    def restore(self, records: Iterable[Record], now: float) -> None: ...
+
+    def receive(self, source: Source, message: Message, now: float) -> None: ...
+
+    def tick(self, now: float) -> None:
+        self.send_early("b", Fetch(1))
+        self.send_early(self.node_id, Fetch(1))
+
+
+def test_a_node_that_never_rests_hears_that_it_reached_another_node() -> None:
+    ports = free_ports(2)
+    with (
+        closing(node("c", ports[1], {})) as c,
+        closing(node("a", ports[0], {"b": f"tcp://127.0.0.1:{ports[1]}"})) as a,
+    ):
+        driver = Driver(Talker("a"), Codec(b"12345678", "a", 1, 1 << 20), MemoryStore(), a, time.monotonic, ["a", "b"])
+        for _ in range(200):
+            driver.turn()
+            driver.wait()
+            c.wait(0.01)
+            assert list(c.drain(10)) == []
+            if a.dropped["reached another node"]:
+                break
+
+        assert a.dropped["reached another node"] > 0
