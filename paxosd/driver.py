@@ -17,10 +17,12 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.types import Instant, NodeId, Slot, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping
@@ -41,11 +43,20 @@ WARN_EVERY_S = 10.0
 """How often the same complaint about somebody's frames is logged."""
 
 
+class DiskWatch(Protocol):
+    """How the disk of this node is (see `storage/space.py`)."""
+
+    def look(self, now: Instant) -> DiskSpace | None:
+        """What there is to tell of it now, if anything; quick, whatever the disk does."""
+        ...
+
+
 class Driver:
     """Runs one node: an agent between a transport, a store and, on a learner, what the log is applied to.
 
     `clock` gives seconds that never go back. `members` are the ids whose frames count. `life` is the number by which
-    `codec` speaks. `on_event` is told what an operator wants to read, after it happened.
+    `codec` speaks. `on_event` is told what an operator wants to read, after it happened. `disk` is what the agent hears
+    of its own disk; None: nothing.
     """
 
     def __init__(
@@ -59,6 +70,7 @@ class Driver:
         applier: Applier | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
         life: OwnLife | None = None,
+        disk: DiskWatch | None = None,
     ) -> None:
         self.agent = agent
         self.dropped: Counter[str] = Counter()
@@ -74,6 +86,7 @@ class Driver:
         self._loopback: deque[Message] = deque()
         self._lives = Lives()
         self._life = life or OwnLife(0, 0)
+        self._disk = disk
         self._warned_at: dict[str, Instant] = {}
         self._shares = ClientShares()
         self._peer_shares = PeerShares()
@@ -105,6 +118,7 @@ class Driver:
     def turn(self) -> None:
         """Take in what came, do what is due, and carry out what the agent asks for, in that order."""
         now = self._clock()
+        self._look_at_disk(now)
         self._take_in(now)
         self.agent.tick(now)
         output = self.agent.take_output()
@@ -119,6 +133,11 @@ class Driver:
             self._on_event(event)
 
     # ---- in ----
+
+    def _look_at_disk(self, now: Instant) -> None:
+        told = None if self._disk is None else self._disk.look(now)
+        if told is not None:
+            self.agent.receive(self.agent.node_id, told, now)
 
     def _take_in(self, now: Instant) -> None:
         for _ in range(len(self._loopback)):

@@ -20,14 +20,14 @@ MAY_IMPORT = {
     "gateway": {"gateway", "core"},
     "machine": {"machine", "core.agent", "core.history", "core.records", "core.shares", "core.types", "core.values"},
     "excerpts": set(),
-    "wire": {"wire", "core.messages", "core.messages_backup", "core.messages_kept", "core.reasons", "core.types",
-             "excerpts"},
+    "wire": {"wire", "core.messages", "core.messages_backup", "core.messages_kept", "core.messages_space",
+             "core.reasons", "core.types", "excerpts"},
     "lives": {"core.types"},
     "conduct": {"core.messages", "core.types"},
     "keeping": {"core.records", "core.types", "storage.base"},
     "driver": {"core", "wire", "conduct", "excerpts", "keeping", "lives", "storage.base", "transport.base"},
-    "storage": {"storage.base", "storage.files", "core.history", "core.plausible", "core.records", "core.types",
-                "lives"},
+    "storage": {"storage.base", "storage.files", "storage.ballast", "core.history", "core.messages_space",
+                "core.plausible", "core.records", "core.space", "core.types", "lives"},
     "storage.sqlite": {"storage.sqlite", "storage.base", "storage.contents", "storage.files", "core.history",
                        "core.plausible", "core.records", "core.types"},
     "storage.upgrade": {"storage.base", "storage.directory", "storage.files", "storage.sqlite", "core.records"},
@@ -194,8 +194,11 @@ def test_m22_nothing_that_runs_foreign_bytes_and_no_blanket_except(path: Path) -
     assert not {"", "Exception", "BaseException"} & set(handlers)
 
 
+MESSAGES = ("messages.py", "messages_kept.py", "messages_space.py")
+
+
 def test_every_message_stands_in_the_lanes_of_the_messages_file() -> None:
-    trees = [ast.parse((PACKAGE / "core" / name).read_text()) for name in ("messages.py", "messages_kept.py")]
+    trees = [ast.parse((PACKAGE / "core" / name).read_text()) for name in MESSAGES]
     nested = {"NodeStatus"}
     missing = [
         node.name

@@ -15,6 +15,7 @@ OUTCOMES = {
     "ClientClosed": "not_applied",
     "ConfigurationError": "not_applied",
     "NoQuorum": "not_applied",
+    "NoSpace": "not_applied",
     "OutOfResources": "not_applied",
     "Overloaded": "not_applied",
     "PaxosError": "not_applied",

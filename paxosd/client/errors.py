@@ -46,6 +46,15 @@ class Overloaded(PaxosError):
     retryable = True
 
 
+class NoSpace(PaxosError):
+    """Not applied: disks of the cluster are nearly full, and it takes no commands until there is room.
+
+    `paxosctl status` names them: make room, or raise `storage.quota` there, and call again. It reads all the while.
+    """
+
+    retryable = True
+
+
 class ProposeTimeout(PaxosError, TimeoutError):
     """Unknown: the command was sent and no result came in time, so it may have been applied.
 

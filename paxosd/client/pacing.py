@@ -94,7 +94,8 @@ class Pacing:
         if now < self.not_before:
             return
         self.not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
-        longest_s = OVERLOADED_BACKOFF_MAX_S if reason is Reason.OVERLOADED else BACKOFF_MAX_S
+        waits_long = reason in (Reason.OVERLOADED, Reason.NO_SPACE)
+        longest_s = OVERLOADED_BACKOFF_MAX_S if waits_long else BACKOFF_MAX_S
         self._backoff_s = min(self._backoff_s * 1.5, longest_s)
         self._halve()
 

@@ -298,7 +298,7 @@ class Session:
         self._pacing.refused(message.reason, now)
         if not self._attempts and not self._asked:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
-        if message.reason is not Reason.OVERLOADED:  # all gateways ask the same leader
+        if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
     def _account(self, message: Refused) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from paxosd.client.errors import (
     ConfigurationError,
     NoQuorum,
+    NoSpace,
     OutOfResources,
     Overloaded,
     PaxosError,
@@ -25,6 +26,10 @@ _NOBODY_LEADS = (
     "nobody leads the cluster, because too few acceptors, or no proposer, reach each other; `paxosctl status` names "
     "the nodes that are missing: bring them back"
 )
+_NO_SPACE = (
+    "disks of the cluster are nearly full, so it takes no commands until there is room; `paxosctl status` names them: "
+    "make room, or raise storage.quota there"
+)
 _READ_FIRST = "read the log before you propose it again"
 
 
@@ -39,6 +44,8 @@ def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosE
         return Unavailable(f"not applied: {_nobody_answers(gateways)}; then propose it again")
     if refusal is Reason.OVERLOADED:
         return overloaded()
+    if refusal is Reason.NO_SPACE:
+        return NoSpace(f"not applied: {_NO_SPACE}, and propose it again")
     if refusal is Reason.BEHIND:
         return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
     return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
@@ -54,7 +61,7 @@ def overloaded() -> PaxosError:
 
 def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
     """A read, or a question for the status, whose time is over."""
-    if refusal is None:
+    if refusal in (None, Reason.NO_SPACE):  # no read is refused for want of space: it was a command
         return ReadTimeout(f"not answered in time: {_nobody_answers(gateways)}; then ask again")
     if refusal is Reason.OVERLOADED:
         return ReadTimeout(
@@ -114,6 +121,8 @@ def _why_no_result(refusal: Reason | None, gateways: Gateways) -> str:
         return f"no gateway answered about it ({gateways}): the cluster is slow, stopped or cut off"
     if refusal is Reason.OVERLOADED:
         return "the leader is overloaded"
+    if refusal is Reason.NO_SPACE:
+        return _NO_SPACE
     if refusal is Reason.BEHIND:
         return _behind(gateways)
     return _NOBODY_LEADS

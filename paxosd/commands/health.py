@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paxosd.commands.flags import command_parser, data_dir, fail
 from paxosd.process.exits import Exit
-from paxosd.server.health import complaint
+from paxosd.server.health import complaint, notice
 
 HELP = """\
 Does the loop of a daemon turn?
@@ -14,8 +14,8 @@ Does the loop of a daemon turn?
 examples:
   paxosd health --data-dir /var/lib/paxosd/r1      of the daemon that has its records there
 
-This says nothing of the cluster: for that there is paxosctl status. Exit codes: 0 ok, 2 usage, 5 not healthy (the
-reason is told: stopped, dead, starting, standing still).
+This says nothing of the cluster: for that there is paxosctl status. That the disk is nearly full is told, and is well.
+Exit codes: 0 ok, 2 usage, 5 not healthy (the reason is told: stopped, dead, starting, standing still).
 """
 
 
@@ -25,5 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--data-dir", required=True, metavar="DIR", type=data_dir, help="where the daemon keeps its records"
     )
-    found = complaint(parser.parse_args(arguments).data_dir)
-    return Exit.OK if found is None else fail(Exit.UNHEALTHY, found)
+    directory = parser.parse_args(arguments).data_dir
+    found = complaint(directory)
+    if found is not None:
+        return fail(Exit.UNHEALTHY, found)
+    told = notice(directory)
+    if told is not None:
+        print(told)
+    return Exit.OK

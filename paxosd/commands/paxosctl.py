@@ -77,11 +77,13 @@ def _ask(options: Options, connected: Callable[[Options], Client]) -> int:
 
 
 def _exit_code(error: Exception) -> int:
-    from paxosd.client.errors import ConfigurationError, OutOfResources, TooLarge, WrongCluster
+    from paxosd.client.errors import ConfigurationError, NoSpace, OutOfResources, TooLarge, WrongCluster
     from paxosd.process.exits import Exit
 
     if isinstance(error, ConfigurationError | WrongCluster):
         return Exit.CONFIGURATION
+    if isinstance(error, NoSpace):
+        return Exit.NO_SPACE
     return Exit.ERROR if isinstance(error, TooLarge | OutOfResources) else Exit.UNKNOWN
 
 

@@ -61,10 +61,14 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True)
 class StorageConfig:
-    """Where a node keeps its records: `dir` has a folder for each node's id."""
+    """Where a node keeps its records: `dir` has a folder for each node's id. In bytes, for each node: `quota`, what its
+    folder may take; `reserve`, what is left free on its file system; None: no quota, the usual reserve.
+    """
 
     engine: str = "sqlite"
     dir: str | None = None
+    quota_bytes: int | None = None
+    reserve_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,9 @@ def _quorum(root: Section, nodes: Mapping[NodeId, NodeConfig] | None, findings: 
 
 
 TIMING_KEYS = tuple(field.name.removesuffix("_s") for field in fields(Timing))
-STORAGE_KEYS = ("engine", "dir")
+STORAGE_KEYS = ("engine", "dir", "quota", "reserve")
+QUOTA_BYTES_MIN = 64 * 1024 * 1024
+"""Half of which the journal and the ballast may take."""
 
 
 def _timing(root: Section, env: Mapping[str, str]) -> Timing:
@@ -346,7 +352,21 @@ def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:
     default = StorageConfig()
     engines = values.choice("sqlite", "memory")
     engine = section.own("engine", engines, default.engine, env, environment.variable("storage", "engine"))
-    return StorageConfig(engine, section.own("dir", _path, default.dir, env, environment.variable("storage", "dir")))
+    directory = section.own("dir", _path, default.dir, env, environment.variable("storage", "dir"))
+    quota = section.own("quota", _quota_bytes, None, env, environment.variable("storage", "quota"))
+    reserve = section.own("reserve", _reserve_bytes, None, env, environment.variable("storage", "reserve"))
+    return StorageConfig(engine, directory, quota, reserve)
+
+
+def _quota_bytes(text: str) -> int | None:
+    quota = values.size(text)
+    if quota < QUOTA_BYTES_MIN:
+        raise ValueError(f"{text} is too small; at least {QUOTA_BYTES_MIN >> 20}MiB, half of it for the journal")
+    return quota
+
+
+def _reserve_bytes(text: str) -> int | None:
+    return 0 if text == "0" else values.size(text)
 
 
 def _path(text: str) -> str | None:

@@ -41,10 +41,12 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_kept import Trim
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.questions import Questions
 from paxosd.core.records import Floor, Promised, Record, Told, Voted
+from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
 VOTES_KEPT_BELOW_WATERMARK = 128
@@ -85,6 +87,7 @@ class Acceptor(Agent):
         self._recorded_this_turn = False
         self._leader: NodeId = ""
         self._leader_heard_at: Instant | None = None
+        self._allowance = Allowance()
         self._prepares: Questions[Prepare] = Questions()
         self._fetches: Questions[FetchVotes] = Questions()
 
@@ -128,6 +131,9 @@ class Acceptor(Agent):
                     self._leader_heard_at = None
             case FetchVotes():
                 self._on_fetch_votes(source, message)
+            case DiskSpace(space):
+                if source == self.node_id:
+                    self._allowance.hear(space_of(space))
 
     # ---- election and phase 1 ----
 
@@ -174,6 +180,8 @@ class Acceptor(Agent):
             return self.ignore("accept beyond the window")
         vote = None if message.slot < self.floor else self._vote_at(message.slot)
         if vote is None or vote.ballot < message.ballot:
+            if not self._allowance.takes(message.value):
+                return self.ignore(NO_ROOM)
             self._vote(Vote(message.slot, message.ballot, message.value))
         elif vote.ballot > message.ballot or vote.value != message.value:
             return self.ignore("accept against an own vote")

@@ -39,6 +39,7 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
@@ -73,6 +74,7 @@ SENDERS: Mapping[type, Role | None] = {
     ReadIndexReply: Role.PROPOSER,
     Ping: Role.LEARNER,
     Pong: None,
+    DiskSpace: None,
 }
 """Who may send what to other nodes; None: every node."""
 

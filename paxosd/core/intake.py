@@ -77,6 +77,14 @@ class Intake:
         """The batches of this slot are in the log; from now on a repetition is a new question."""
         self._on_their_way.difference_update(self._in_slot.pop(slot, ()))
 
+    def drop_waiting(self) -> list[tuple[NodeId, Forward]]:
+        """Empty the queue, and go on with what is in flight: what was never proposed, with the gateway of each."""
+        dropped = list(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._on_their_way.difference_update(_name(forward) for _, forward in dropped)
+        return dropped
+
     def drop_all(self) -> list[tuple[NodeId, Forward]]:
         """Empty the queue: what was never proposed, with the gateway that forwarded it."""
         dropped = list(self._pending)

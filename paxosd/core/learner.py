@@ -33,9 +33,11 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_kept import Durable
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, Synced
+from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 
 SLOTS_AHEAD_MAX = 1024
@@ -64,6 +66,7 @@ class Learner(Agent):
         self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
         self._ahead: dict[Slot, bytes] = {}
         self._ahead_bytes = 0
+        self._allowance = Allowance()
         self._leader_heard_at: Instant | None = None
         self._fetches: Questions[Slot] = Questions()  # others that ask for slots from this one on
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
@@ -91,6 +94,9 @@ class Learner(Agent):
                 self._on_fetched(source, message, now)
             case FetchedVotes():
                 self._on_fetched_votes(source, message, now)
+            case DiskSpace(space):
+                if source == self.node_id:
+                    self._allowance.hear(space_of(space))
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
@@ -128,6 +134,8 @@ class Learner(Agent):
             return self.ignore("chosen value that is known")
         if slot != self.next_slot and not self._may_hold(slot, value):
             return self.ignore("chosen value too far ahead")
+        if not self._allowance.takes(value):
+            return self.ignore(NO_ROOM)
         self._ahead[slot] = value
         self._ahead_bytes += len(value)
         self._unsynced_bytes += len(value)
@@ -191,7 +199,9 @@ class Learner(Agent):
 
     def _look_for_gap(self, now: Instant) -> None:
         behind = self.next_slot < self.watermark
-        if behind and self._gap_seen != self.next_slot:
+        if self._allowance.is_spent:  # what is fetched now has no place
+            self.arm(Timer.FETCH, now + self._timing.election_s)
+        elif behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, now)
         elif behind:
             self._ask(self._catchup.next_target(), now)
@@ -227,19 +237,21 @@ class Learner(Agent):
     def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
         if not self._catchup.take_learner(source, message.first):
             return self.ignore("fetched values that were not asked for")
+        before = self.next_slot
         for slot, value in enumerate(message.values, message.first):
             if slot == self.next_slot:  # one message may bring more than is held ahead: each is handed on at once
                 self._learn(slot, value)
-        self._go_on(source, bool(message.values), message.watermark, now)
+        self._go_on(source, self.next_slot > before, message.watermark, now)
 
     def _on_fetched_votes(self, source: NodeId, message: FetchedVotes, now: Instant) -> None:
         self.watermark = max(self.watermark, message.watermark)
         found = self._catchup.take_votes(source, message)
         if found is None:
             return
+        before = self.next_slot
         for slot, value in found:
             self._learn(slot, value)
-        self._go_on(ACCEPTORS, bool(found), message.watermark, now)
+        self._go_on(ACCEPTORS, self.next_slot > before, message.watermark, now)
 
     def _go_on(self, target: NodeId, progress: bool, watermark: Slot, now: Instant) -> None:
         """Ask the same one for the next page while that helps; the timer turns to the next one."""

@@ -41,6 +41,7 @@ from typing import TypeAlias
 
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.reasons import Reason
 from paxosd.core.types import FIRST_SLOT, Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
 
@@ -398,6 +399,10 @@ class NodeStatus:
     watermark: Slot
     applied: Slot
     revision: Revision
+    space: int = 0  # of `DiskSpace`, as is what follows
+    data_bytes: int = 0
+    room_bytes: int = 0
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,32 +423,22 @@ class StatusReport:
 # ---- what each role takes --------------------------------------------------------------------
 
 _LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
-AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes | Trim
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes | Trim | DiskSpace
+_AboutAll: TypeAlias = Durable | DiskSpace
 ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex | Durable
+    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex | _AboutAll
 )
-LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes
-GatewayInbound: TypeAlias = (
-    OpenSession
-    | Propose
-    | ReadLog
-    | ReadSlots
-    | GetStatus
-    | ForwardRefused
-    | ReadIndexReply
-    | Heartbeat
-    | Resign
-    | Pong
-)
+LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes | DiskSpace
+FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
+GatewayInbound: TypeAlias = FromClient | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
 
 _Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
 _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim
-_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived
+_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived | DiskSpace
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
-FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
 ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | StatusReport
 Message: TypeAlias = FromPeer | FromClient | ToClient

@@ -17,13 +17,22 @@ from paxosd.core.agent import Agent, Output
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Message, Ping, Pong
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
+from paxosd.core.space import Space, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
 
 LEADER_TOLD_EVERY_S = 1.0
 """How often a new leadership is reported at most: whoever claims a higher one all the time must not fill the log."""
+
+_ADVICE = {
+    Space.UNKNOWN: "it is not looked at any more",
+    Space.ENOUGH: "there is room again",
+    Space.LOW: "the disk is nearly full: make room, or raise storage.quota; new commands may be refused",
+    Space.FULL: "the disk is full: make room, or raise storage.quota; this node takes nothing new until then",
+}
 
 
 class Node(Agent):
@@ -59,6 +68,8 @@ class Node(Agent):
         self._told_at: Instant = -math.inf
         self._pings: dict[Source, int] = {}  # the latest of each node, answered in this turn
         self._revision: Revision = 0
+        self._told_of_space = tuple(dict.fromkeys((*membership.proposers, *membership.learners)))
+        self._space = Space.UNKNOWN
         self._now: Instant = 0.0
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -78,6 +89,8 @@ class Node(Agent):
         if isinstance(message, Ping):
             self._pings[source] = message.sequence
             return None
+        if isinstance(message, DiskSpace) and source == self.node_id:
+            message = self._tell_space(message)
         if isinstance(message, Heartbeat) and message.ballot > self._heard:
             self._heard = message.ballot
         takers = self._takers.get(type(message))
@@ -137,6 +150,19 @@ class Node(Agent):
         if self._heard > self._told and now - self._told_at >= LEADER_TOLD_EVERY_S:
             self._told, self._told_at = self._heard, now
             self.report("leader.heard", leader=self._heard.proposer, ballot=str(self._heard))
+
+    def _tell_space(self, found: DiskSpace) -> DiskSpace:
+        """Tell everybody whom it concerns how our disk is, and the log when that has changed."""
+        refuses = self._proposer is not None and self._proposer.refuses_for_space
+        told = DiskSpace(found.space, found.data_bytes, found.room_bytes, refuses)
+        for node in self._told_of_space:
+            if node != self.node_id:
+                self.send_early(node, told)
+        space = space_of(found.space)
+        if space is not self._space and (space.is_short or self._space.is_short):
+            self.report(f"space.{space.name.lower()}", data_bytes=found.data_bytes, advice=_ADVICE[space])
+        self._space = space
+        return told
 
     def _answer_pings(self) -> None:
         for source, sequence in self._pings.items():

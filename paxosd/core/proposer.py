@@ -6,6 +6,7 @@ Laws:
 2. It serves reads only after a value of its own ballot is chosen, and after a quorum confirmed this round.
 3. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
 4. A turn proposes so many bytes and leaves the rest to the next one, which serves the peers first.
+5. It takes no command that could not be written without those whose disks are nearly full (`space.py`).
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
+from paxosd.core.space import SpaceBoard, space_of
 from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
 
@@ -65,6 +68,8 @@ class Proposer(Candidate):
         self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
         self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
         self._reads = ReadRounds(self._quorum)
+        self._space = SpaceBoard(node_id, membership)
+        self._no_space = ""  # why no command is taken for want of room; empty: there is room
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
         self._sequence = 0
         self._watermark_told: Slot = FIRST_SLOT
@@ -96,6 +101,8 @@ class Proposer(Candidate):
                 self._durable.tell(source, slot)
             case Resign(ballot):
                 self._on_resign(source, ballot, now)
+            case DiskSpace(space):
+                self._space.hear(source, space_of(space), now)
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
@@ -117,6 +124,8 @@ class Proposer(Candidate):
     def tick(self, now: Instant) -> None:
         super().tick(now)
         if self._phase2 is not None:
+            self._look_for_space(now)
+        if self._phase2 is not None:
             self._fill_window(self._phase2, now)
             self._confirm_reads(now)
             self._tell_watermark(self._phase2)
@@ -136,10 +145,13 @@ class Proposer(Candidate):
     def _hand_over_when_idle(self, phase2: PhaseTwo, now: Instant) -> None:
         """Stop leading once all that was taken is chosen, and spare the others the wait for our silence."""
         if self._draining and not self._intake and phase2.in_flight == 0:
-            for node in self._others:
-                self.send_early(node, Resign(self.ballot))
-            self._follow("resigned", now)
+            self._hand_over("resigned", now)
             self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # what crosses it on the way is refused, not lost
+
+    def _hand_over(self, why: str, now: Instant) -> None:
+        for node in self._others:
+            self.send_early(node, Resign(self.ballot))
+        self._follow(why, now)
 
     # ---- leading ----
 
@@ -229,7 +241,7 @@ class Proposer(Candidate):
             self._refuse(gateway, forward, Reason.NOT_LEADER)  # never proposed, so certainly not in the log
         for gateway, request in self._reads.drop_all():
             self.send_early(gateway, ReadIndexReply(request, 0))
-        self._phase2 = None
+        self._phase2, self._no_space = None, ""
         for timer in (Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY, Timer.FILL):
             self.disarm(timer)
 
@@ -260,9 +272,12 @@ class Proposer(Candidate):
         for (gateway, request), applied in self._reads.confirm(source, sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
 
+    def _heard(self, now: Instant) -> set[NodeId]:
+        """The acceptors that answered of late."""
+        return {acceptor for acceptor, at in self._heard_at.items() if now - at < self._timing.election_s}
+
     def _check_quorum(self, now: Instant) -> None:
-        heard = {acceptor for acceptor, at in self._heard_at.items() if now - at < self._timing.election_s}
-        if not self._quorum.can_accept(heard):
+        if not self._quorum.can_accept(self._heard(now)):
             if not self._listens_once_more(Timer.QUORUM, now):
                 self._follow("a quorum is silent", now)
             return
@@ -274,9 +289,31 @@ class Proposer(Candidate):
     def _on_forward(self, source: NodeId, message: Forward, now: Instant) -> None:
         if self._draining or not self.leading:
             return self._refuse(source, message, Reason.NOT_LEADER)
-        refused = self._impossible(message) or self._intake.add(source, message, now)
+        full = Reason.NO_SPACE if self._no_space else None
+        refused = self._impossible(message) or full or self._intake.add(source, message, now)
         if refused is not None:
             self._refuse(source, message, refused)
+
+    @property
+    def refuses_for_space(self) -> bool:
+        """Whether it leads and takes no commands, because disks are nearly full."""
+        return self.leading and bool(self._no_space)
+
+    def _look_for_space(self, now: Instant) -> None:
+        """Begin to refuse commands for want of room, those that wait first, or end it."""
+        if not self._space.somebody_is_short and not self._no_space:
+            return None
+        heard = self._heard(now)
+        if self._space.hands_over(heard, now):
+            return self._hand_over("its disk is nearly full, and another proposer has room", now)
+        before, self._no_space = self._no_space, self._space.objection(heard)
+        if self._no_space and not before:
+            self.report("space.commands_refused", why=self._no_space)
+            for gateway, forward in self._intake.drop_waiting():
+                self._refuse(gateway, forward, Reason.NO_SPACE)
+        elif before and not self._no_space:
+            self.report("space.commands_taken", why="there is room again")
+        return None
 
     def _impossible(self, forward: Forward) -> Reason | None:
         """Why this fits no slot; a gateway that knows the limits has refused it already."""

@@ -22,3 +22,5 @@ class Reason(IntEnum):
     BEHIND = 9
     """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
     Ask again, or elsewhere."""
+    NO_SPACE = 13
+    """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""

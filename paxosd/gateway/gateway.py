@@ -42,6 +42,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
@@ -147,6 +148,8 @@ class Gateway(Agent):
                 self._on_read_index_reply(source, request, applied)
             case Pong():
                 self._board.hear(source, message, now)
+            case DiskSpace():
+                self._board.hear_space(source, message)
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paxosd.core.membership import Membership
 from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.shares import Shares
 from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
 
@@ -21,6 +22,7 @@ class StatusBoard:
         self._roles = {node: role.value for node, role in membership.roles.items()}
         self.others = tuple(node for node in membership.nodes if node != node_id)
         self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
+        self._spaces: dict[NodeId, DiskSpace] = {}
         self._asked: Shares[ClientAddress, int] = Shares()
         self._sequence = 0
 
@@ -49,6 +51,10 @@ class StatusBoard:
     def hear(self, node: NodeId, pong: Pong, now: Instant) -> None:
         self._heard[node] = (now, pong)
 
+    def hear_space(self, node: NodeId, told: DiskSpace) -> None:
+        """A member tells how much room its disk has."""
+        self._spaces[node] = told
+
     def rows(self, now: Instant, silent_after_s: float) -> tuple[NodeStatus, ...]:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
         return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
@@ -60,6 +66,22 @@ class StatusBoard:
         reachable = now - at < silent_after_s
         silent_ms = int((now - at) * 1000)
         leading = pong.leading and reachable
+        disk = self._spaces.get(node, _UNKNOWN)
         return NodeStatus(
-            node, role, reachable, silent_ms, leading, pong.ballot, pong.watermark, pong.applied, pong.revision
+            node,
+            role,
+            reachable,
+            silent_ms,
+            leading,
+            pong.ballot,
+            pong.watermark,
+            pong.applied,
+            pong.revision,
+            disk.space,
+            disk.data_bytes,
+            disk.room_bytes,
+            disk.refuses and leading,
         )
+
+
+_UNKNOWN = DiskSpace(0, 0, 0, False)

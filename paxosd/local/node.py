@@ -30,6 +30,7 @@ from paxosd.local.start import SystemRefused, await_end, exit_code, received, st
 from paxosd.process.exits import Exit
 from paxosd.process.signals import Stop
 from paxosd.server.daemon import LOG_WAITS_S_MAX, configure_logging, open_store, run_node
+from paxosd.server.space import disk_watch
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import TransportError
 from paxosd.transport.queues.switchboard import QueueEnds, QueueTransport
@@ -183,7 +184,8 @@ def main() -> None:
             store, life, beat = open_store(config, node, folder, stack)
             transport = QueueTransport(ends)
             stack.callback(transport.close)
-            driver = run_node(config, node, store, transport, life, beat, stop)
+            disk = disk_watch(config, folder, store, beat)
+            driver = run_node(config, node, store, transport, life, beat, stop, disk)
     except StorageError as error:
         _exit(last, Exit.STORAGE, str(error))
     except TransportError as error:

@@ -19,6 +19,8 @@ class Exit(IntEnum):
     """No quorum, or no answer in time; the message says what became of the command."""
     UNHEALTHY = 5
     """The cluster or the daemon answered that it is not well."""
+    NO_SPACE = 6
+    """Disks of the cluster are nearly full: the command was refused, and not applied."""
     CONFIGURATION = 7
     """The membership file, or what was asked of it, is wrong; nothing was started."""
     STORAGE = 8

@@ -13,7 +13,7 @@ from paxosd.core.membership import Role
 from paxosd.core.node import Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.types import Instant, NodeId
-from paxosd.driver import Driver
+from paxosd.driver import DiskWatch, Driver
 from paxosd.gateway.gateway import Gateway
 from paxosd.lives import OwnLife
 from paxosd.machine.base import StateMachine
@@ -35,12 +35,13 @@ def assemble(
     machine: StateMachine | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     life: OwnLife | None = None,
+    disk: DiskWatch | None = None,
 ) -> Driver:
     """The driver of one node of this cluster, ready for `recover` and then `turn`.
 
     `life` is the number by which `codec` speaks, where it may have to rise (see `lives.py`).
     `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
-    log to; the log itself by default.
+    log to; the log itself by default. `disk` says how much room there is, where somebody looks.
     """
     ledger = Ledger(store, machine or Log(), config.limits.sessions_max, config.limits.page_bytes_max)
     role = config.nodes[node_id].role
@@ -54,6 +55,7 @@ def assemble(
         ledger if role in (Role.LEARNER, Role.REPLICA) else None,
         on_event,
         life,
+        disk,
     )
 
 

@@ -23,13 +23,15 @@ from paxosd.config import Config, ConfigError, NodeConfig, load
 from paxosd.core.agent import Event
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
-from paxosd.driver import Driver
+from paxosd.driver import DiskWatch, Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.process import streams
 from paxosd.process.outlet import Outlet
 from paxosd.process.signals import Stop
 from paxosd.server.assembly import assemble, codec_of
 from paxosd.server.health import BEAT_NAME, Beat
+from paxosd.server.space import disk_watch
+from paxosd.storage.ballast import give_up_if_full
 from paxosd.storage.base import StorageError, Store
 from paxosd.storage.directory import IDENTITY_NAME, durability_warning, open_directory
 from paxosd.storage.files import explained
@@ -129,7 +131,7 @@ def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> N
         store, life, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
-        run_node(config, node_id, store, transport, life, beat, stop)
+        run_node(config, node_id, store, transport, life, beat, stop, disk_watch(config, data_dir, store, beat))
 
 
 def _require_descriptors(config: Config) -> None:
@@ -144,12 +146,21 @@ def _require_descriptors(config: Config) -> None:
 
 
 def run_node(
-    config: Config, node_id: NodeId, store: Store, transport: Transport, life: OwnLife, beat: Beat | None, stop: Stop
+    config: Config,
+    node_id: NodeId,
+    store: Store,
+    transport: Transport,
+    life: OwnLife,
+    beat: Beat | None,
+    stop: Stop,
+    disk: DiskWatch | None = None,
 ) -> Driver:
     """Recover the node and run it over an open store and transport, until a signal ends it; returns its driver."""
     random = Random(secrets.randbits(64))
     codec = codec_of(config, node_id, life.number)
-    driver = assemble(config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event, life=life)
+    driver = assemble(
+        config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event, life=life, disk=disk
+    )
     driver.recover()
     _collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)
@@ -166,6 +177,8 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
         log.warning("storage.engine is memory: everything is lost when this process ends; for tests only")
         return MemoryStore(), OwnLife(1, secrets.randbits(CHANCE_BITS)), None
     os.umask(OWNER_ONLY)
+    if give_up_if_full(data_dir):
+        log.warning("the disk of %s is full: its ballast is given up, so that this node can start; make room", data_dir)
     directory = open_directory(data_dir, config.cluster, node_id, config.nodes[node_id].role.value)
     stack.callback(directory.close)
     if directory.is_new:

@@ -40,6 +40,7 @@ class Beat:
         self.directory = directory
         self._identity = _identity(directory)
         self._process = f"{_boot()} {_namespace()} {os.getpid()} {_started(os.getpid())}"
+        self._noted = ""
         self._file: int | None = None
         self._next_at = 0.0
         self._say(STARTING)
@@ -62,6 +63,10 @@ class Beat:
         else:
             self._say(TURNING)
 
+    def note(self, word: str) -> None:
+        """Say besides that the disk is "low" or "full"; empty: it has room."""
+        self._noted = f" {word}" if word else ""
+
     def close(self) -> None:
         """Say that the daemon was stopped."""
         self._say(STOPPED)
@@ -74,7 +79,7 @@ class Beat:
             if self._file is None or os.fstat(self._file).st_nlink == 0:
                 self._make()
             assert self._file is not None
-            line = f"{state} {self._process} {_monotonic_ms()}"
+            line = f"{state} {self._process} {_monotonic_ms()}{self._noted}"
             os.pwrite(self._file, f"{line:<{LINE_BYTES - 1}}\n".encode(), 0)
             self.trouble = None
         except OSError as error:
@@ -100,7 +105,7 @@ def complaint(directory: Path) -> str | None:
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
     try:
-        state, boot, namespace, pid, started, at_ms = line.decode("ascii").split()
+        state, boot, namespace, pid, started, at_ms, *_ = line.decode("ascii").split()
         if state not in (STARTING, TURNING, STOPPED) or not pid.isdigit():
             raise ValueError(line)
         age_s = (_monotonic_ms() - int(at_ms)) / 1000
@@ -119,6 +124,21 @@ def complaint(directory: Path) -> str | None:
     if age_s > STALE_AFTER_S:
         return f"the daemon's loop last turned {age_s:.0f} s ago: it stands still, or waits for its disk; see its log"
     return None
+
+
+def notice(directory: Path) -> str | None:
+    """What a daemon that is well has to say besides: that its disk is nearly full; None: nothing."""
+    try:
+        words = _read(directory / BEAT_NAME).decode("ascii", "replace").split()
+    except OSError:
+        return None
+    return _NOTICES.get(words[6]) if len(words) == 7 else None
+
+
+_NOTICES = {
+    "low": "the disk is nearly full: make room, or raise storage.quota; new commands may be refused (NoSpace)",
+    "full": "the disk is full: make room, or raise storage.quota; this node takes nothing new until then",
+}
 
 
 def _read(path: Path) -> bytes:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
 from paxosd.lives import FOLLOWED_COUNT_MAX
+from paxosd.storage.ballast import BALLAST_NAME
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
 
@@ -153,7 +154,7 @@ def lock_directory(path: Path) -> int:
 
 
 def _require_own_files(path: Path) -> None:
-    kept = (IDENTITY_NAME, INCARNATION_NAME, LOCK_NAME, RECORDS_MADE_NAME)
+    kept = (IDENTITY_NAME, INCARNATION_NAME, LOCK_NAME, RECORDS_MADE_NAME, BALLAST_NAME)
     for file in (*(path / name for name in kept), *path.glob(f"{STORE_NAME}*")):
         require_own_file(file)
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import paxosd.core.messages as m
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_space import DiskSpace
 
 NUMBERS: dict[int, type[m.Message]] = {
     1: m.PreVote,
@@ -36,6 +37,7 @@ NUMBERS: dict[int, type[m.Message]] = {
     31: Trim,
     36: ReadSlots,
     37: SlotPage,
+    46: DiskSpace,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,

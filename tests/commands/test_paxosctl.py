@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from paxosd import (
     Entry,
     NodeStatus,
     NoQuorum,
+    NoSpace,
     Overloaded,
     ProposeTimeout,
     ReadTimeout,
@@ -201,13 +203,13 @@ def test_a_status_shows_every_node_with_its_role_and_since_when_it_is_silent(
     head, columns, *rows = capsys.readouterr().out.splitlines()
 
     assert head == "cluster demo, leader p1, ballot 3.p1, watermark 9, revision 4, seen from l1"
-    assert columns.split() == ["NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION"]
+    assert columns.split() == ["NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK"]
     assert [re.split(r"  +", row) for row in rows] == [
-        ["p1", "proposer", "reachable", "yes", "3.p1", "-", "-", "-"],
-        ["a1", "acceptor", "silent for 1 min", "-", "3.p1", "-", "-", "-"],
-        ["a2", "acceptor", "never heard", "-", "-", "-", "-", "-"],
-        ["l1", "learner", "reachable", "-", "3.p1", "9", "0", "4"],
-        ["l2", "learner", "silent for 1.5 s", "-", "3.p1", "6", "3", "3"],
+        ["p1", "proposer", "reachable", "yes", "3.p1", "-", "-", "-", "-"],
+        ["a1", "acceptor", "silent for 1 min", "-", "3.p1", "-", "-", "-", "-"],
+        ["a2", "acceptor", "never heard", "-", "-", "-", "-", "-", "-"],
+        ["l1", "learner", "reachable", "-", "3.p1", "9", "0", "4", "-"],
+        ["l2", "learner", "silent for 1.5 s", "-", "3.p1", "6", "3", "3", "-"],
     ]
 
 
@@ -224,6 +226,7 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "watermark": 9,
         "applied": 9,
         "revision": 4,
+        "refuses_commands": False,
     }
     assert nodes["l2"] == {
         "node": "l2",
@@ -251,6 +254,27 @@ def test_a_status_without_a_leader_is_printed_all_the_same_and_is_code_5(capsys:
     assert (found["leader"], found["ballot"], len(found["nodes"])) == (None, None, 5)
 
 
+def test_o09_a_disk_that_is_nearly_full_is_an_alarm_and_code_5_only_if_commands_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    p1, a1, *others = REPORT.nodes
+    low = replace(a1, space=2, data_bytes=3 << 20, room_bytes=0)
+    served = replace(REPORT, nodes=(p1, low, *others))
+    refused = replace(REPORT, nodes=(replace(p1, space=1, refuses=True), low, *others))
+    assert run(Played(served), "status") == 0
+    told = capsys.readouterr()
+    assert "a1 (nearly full, 3.0 MiB); commands are taken" in told.err
+    assert "nearly full, 3.0 MiB" in told.out
+    assert run(Played(refused), "status") == 5
+    assert "the leader refuses commands (NoSpace)" in capsys.readouterr().err
+    assert run(Played(refused), "status", "-w", "json") == 5
+    found = json.loads(capsys.readouterr().out)
+
+    assert found["refuses_commands"]
+    assert [node["space"] for node in found["nodes"]] == ["enough", "low", "unknown", "unknown", "unknown"]
+    assert found["nodes"][1]["data_bytes"] == 3 << 20
+
+
 # ---- exit codes ----------------------------------------------------------------------------------
 
 
@@ -258,6 +282,7 @@ def test_a_status_without_a_leader_is_printed_all_the_same_and_is_code_5(capsys:
     ("error", "code"),
     [
         (NoQuorum("not applied: nobody leads"), 4),
+        (NoSpace("not applied: disks are nearly full"), 6),
         (Unavailable("not applied: no gateway"), 4),
         (Overloaded("not applied: later"), 4),
         (ProposeTimeout("unknown: read the log"), 4),

@@ -71,8 +71,8 @@ def test_what_is_the_same_on_every_node_is_overridden_by_no_node_and_that_is_tol
     ("name", "told"),
     [
         ("PAXOSD_TIMING_HARTBEAT", "unknown key; did you mean 'heartbeat'?"),
-        ("PAXOSD_STORAGE_PORT", "unknown key; known are engine, dir"),
-        ("PAXOSD_STORAGE_DISK", "unknown key; known are engine, dir"),
+        ("PAXOSD_STORAGE_PORT", "unknown key; known are engine, dir, quota, reserve"),
+        ("PAXOSD_STORAGE_DISK", "unknown key; known are engine, dir, quota, reserve"),
         ("PAXOSD_LOGLEVEL", "overrides nothing; did you mean 'PAXOSD_LOG_LEVEL'?"),
         ("PAXOSD_STORAGEDIR", "overrides nothing; did you mean 'PAXOSD_STORAGE_DIR'?"),
         ("PAXOSD_HEARTBEAT", "overrides nothing; did you mean 'PAXOSD_TIMING_HEARTBEAT'?"),

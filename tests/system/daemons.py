@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -60,14 +60,16 @@ def membership_text(roles: Mapping[str, str], extra: str = "", relayed: bool = F
 
 
 class Daemon:
-    """One `paxosd` process."""
+    """One `paxosd` process. `entering`: a command that becomes the one behind it, somewhere else."""
 
-    def __init__(self, node: str, role: str, config: Path, data_dir: Path, log: Path) -> None:
+    def __init__(
+        self, node: str, role: str, config: Path, data_dir: Path, log: Path, entering: Sequence[str] = ()
+    ) -> None:
         self.node = node
         self.log = log
         with log.open("ab") as stderr:
             self._log_start = stderr.tell()
-            command = [sys.executable, "-m", "paxosd", "--role", role, "--id", node]
+            command = [*entering, sys.executable, "-m", "paxosd", "--role", role, "--id", node]
             command += ["--config", str(config), "--data-dir", str(data_dir)]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
 
@@ -98,15 +100,24 @@ class Daemon:
 class DaemonCluster:
     """A cluster of daemons in a folder; every daemon is ended when the block ends.
 
-    `relayed`: all that nodes and clients say to nodes goes through `network`, where it can be cut.
+    `relayed`: all that nodes and clients say to nodes goes through `network`, where it can be cut. `entering`: for
+    nodes that run somewhere else, a command that becomes the one behind it there.
     """
 
-    def __init__(self, folder: Path, roles: Mapping[str, str], extra: str = "", relayed: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        roles: Mapping[str, str],
+        extra: str = "",
+        relayed: bool = False,
+        entering: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.folder = folder
         self.roles = dict(roles)
         self.config = folder / "cluster.yaml"
         self.config.write_text(membership_text(roles, extra, relayed))
         self.daemons: dict[str, Daemon] = {}
+        self._entering = dict(entering or {})
         self.silences: list[tuple[float, float]] = []
         """From when to when a test has left no quorum alive; times are of the machine's monotonic clock."""
         self._network = Relay(doors(self.config)) if relayed else None
@@ -138,7 +149,12 @@ class DaemonCluster:
         """Start these nodes and wait until each says that it is ready."""
         for node in nodes:
             self.daemons[node] = Daemon(
-                node, self.roles[node], self.config, self.folder / node, self.folder / f"{node}.log"
+                node,
+                self.roles[node],
+                self.config,
+                self.folder / node,
+                self.folder / f"{node}.log",
+                self._entering.get(node, ()),
             )
         for node in nodes:
             self.daemons[node].await_logged(r"ready node=")

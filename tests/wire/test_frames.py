@@ -20,6 +20,7 @@ from paxosd.core import messages as m
 from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Vote
@@ -105,6 +106,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
         "971601c39207a27031040402",
     ),
     (m.Outlived(seen=1048576), "9217ce00100000"),
+    (DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
     (m.OpenSession(nonce=4611686018427387904, attempt=1), "9340cf400000000000000001"),
     (m.SessionOpened(nonce=4611686018427387904, session=5, hint="l2:7100"), "9441cf400000000000000005a76c323a37313030"),
     (m.Propose(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97420501020301c404626f6479"),
@@ -159,7 +161,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
                 ),
             ),
         ),
-        "9a4801a464656d6fa26c31a270319207a270310404029299a26131a86163636570746f72c30cc29207a2703104000099a26132a86163636570746f72c2ffc29200a0000000",
+        "9a4801a464656d6fa26c31a270319207a27031040402929da26131a86163636570746f72c30cc29207a27031040000000000c29da26132a86163636570746f72c2ffc29200a0000000000000c2",
     ),
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
@@ -211,7 +213,7 @@ VOTE = st.builds(Vote, NUMBER, BALLOT, st.binary(max_size=50))
 ENTRY = st.builds(Entry, NUMBER, NUMBER, st.binary(max_size=50))
 STATUS = st.builds(
     m.NodeStatus, NODE, TEXT, st.booleans(), st.integers(-1, 2**40), st.booleans(), BALLOT, NUMBER,
-    NUMBER, NUMBER,
+    NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, st.booleans(),
 )  # fmt: skip
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from paxosd.commands.ctl.backup import back_up
 from paxosd.commands.tables import Cell, print_table
+from paxosd.core.space import Space, space_of
 from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
 from paxosd.process.exits import Exit
@@ -79,14 +80,36 @@ def _status(report: StatusReport, as_json: bool) -> int:
         _print_json(_report(report))
     else:
         _print_status(report)
+    short = [node for node in report.nodes if space_of(node.space).is_short]
+    if short:
+        tell("paxosctl", _alarm(short, report))
     if report.leader:
-        return Exit.OK
+        return Exit.UNHEALTHY if _refuses(report) else Exit.OK
     tell(
         "paxosctl",
         f"{report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; look at the "
         "nodes that are not reachable",
     )
     return Exit.UNHEALTHY
+
+
+def _alarm(short: list[NodeStatus], report: StatusReport) -> str:
+    disks = ", ".join(f"{node.node} ({_disk(node)})" for node in short)
+    became = "the leader refuses commands (NoSpace)" if _refuses(report) else "commands are taken, for others have room"
+    return f"ALARM: disks are nearly full: {disks}; {became}; make room there, or raise storage.quota"
+
+
+def _refuses(report: StatusReport) -> bool:
+    return any(node.refuses for node in report.nodes)
+
+
+def _disk(node: NodeStatus) -> str:
+    """How the disk is, and what the node takes of it."""
+    space = space_of(node.space)
+    return "-" if space is Space.UNKNOWN else f"{_SPACES[space]}, {node.data_bytes / (1 << 20):.1f} MiB"
+
+
+_SPACES = {Space.ENOUGH: "ok", Space.LOW: "nearly full", Space.FULL: "FULL"}
 
 
 def _print_status(report: StatusReport) -> None:
@@ -99,7 +122,7 @@ def _print_status(report: StatusReport) -> None:
         "seen from": report.gateway,
     }
     print(escaped(", ".join(f"{name} {fact}" for name, fact in facts.items())))
-    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION")
+    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK")
     print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
 
 
@@ -108,8 +131,8 @@ def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
     ballot = _ballot(node.ballot) or "-"
     leads = "yes" if node.leading else "-"
     if not _applies(node):
-        return node.node, node.role, state, leads, ballot, "-", "-", "-"
-    return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision
+        return node.node, node.role, state, leads, ballot, "-", "-", "-", _disk(node)
+    return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision, _disk(node)
 
 
 def _ballot(ballot: Ballot) -> str | None:
@@ -141,6 +164,7 @@ def _report(report: StatusReport) -> dict[str, object]:
         "watermark": report.watermark,
         "applied": report.applied,
         "revision": report.revision,
+        "refuses_commands": _refuses(report),
         "nodes": [_node(node, report.watermark) for node in report.nodes],
     }
 
@@ -158,6 +182,9 @@ def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
         "applied": node.applied if applies else None,
         "lag": _lag(node, watermark) if applies else None,
         "revision": node.revision if applies else None,
+        "space": space_of(node.space).name.lower(),
+        "data_bytes": node.data_bytes if node.space else None,
+        "room_bytes": node.room_bytes if node.space else None,
     }
 
 

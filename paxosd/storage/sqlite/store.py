@@ -32,6 +32,9 @@ T = TypeVar("T", Vote, tuple[Slot, bytes])
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 """After about how many bytes the journal is moved into the main file."""
 
+CHECKPOINT_SHORT_BYTES = 1024 * 1024
+"""The same while there is little room on the disk."""
+
 COMMIT_BYTES = 16 * 1024
 """About how much a commit writes besides its values."""
 
@@ -48,6 +51,7 @@ class SQLiteStore:
         self._failed: str | None = None
         self._waits = True
         self._written_bytes = 0
+        self._checkpoint_bytes = CHECKPOINT_BYTES
         beside = path.with_name(path.name + "-acknowledged")
         with ExitStack() as unless_opened:
             with errors(path, "opened"):
@@ -95,6 +99,20 @@ class SQLiteStore:
     @property
     def commits(self) -> int:
         return self._commits
+
+    # ---- room on the disk (see `storage/space.py`) ----
+
+    def reusable_bytes(self) -> int:
+        with errors(self._path, "read"):
+            pages = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+            size = self._db.execute("PRAGMA page_size").fetchone()[0]
+        return int(pages * size)
+
+    def unmoved_bytes(self) -> int:
+        return self._written_bytes + self._written_bytes // 4
+
+    def save_room(self, saves: bool) -> None:
+        self._checkpoint_bytes = CHECKPOINT_SHORT_BYTES if saves else CHECKPOINT_BYTES
 
     # ---- reading ----
 
@@ -212,7 +230,7 @@ class SQLiteStore:
     def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
         values = sum(_bytes_of(record) for record in records)
         self._written_bytes += values + COMMIT_BYTES
-        if self._written_bytes >= CHECKPOINT_BYTES:
+        if self._written_bytes >= self._checkpoint_bytes:
             self._written_bytes = 0
             checkpoint(self._db, "PASSIVE")
 

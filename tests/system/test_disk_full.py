@@ -1,0 +1,185 @@
+"""Real daemons on a disk that fills up: refused in time, read all the while, started again, and nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from paxosd import Client, NodeStatus, NoSpace, PaxosError
+from paxosd.core.space import Space
+from paxosd.process.exits import Exit
+from paxosd.storage.ballast import BALLAST_NAME
+from tests.system.daemons import REPLICAS, DaemonCluster
+from tests.system.tiny_disk import TinyDisk, tiny_disk
+
+MIB = 1 << 20
+ONE = {"r1": "replica"}
+WITHIN_S = 20.0
+
+
+@contextmanager
+def cluster_on(
+    folder: Path, roles: dict[str, str], size_bytes: int = 64 * MIB
+) -> Iterator[tuple[DaemonCluster, TinyDisk]]:
+    """A cluster whose r1 has its directory on a small disk."""
+    with tiny_disk(folder, size_bytes) as disk:
+        (disk.path / "r1").mkdir()
+        (folder / "r1").symlink_to(disk.place / "r1")
+        with DaemonCluster(folder, roles, entering={"r1": disk.entering}) as cluster:
+            yield cluster, disk
+
+
+def row(client: Client, node: str = "r1") -> NodeStatus:
+    return next(row for row in client.status().nodes if row.node == node)
+
+
+def await_that(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.05)
+
+
+def proposed(client: Client, value: bytes) -> bool:
+    """Whether it was taken; a leader may just hand over."""
+    try:
+        client.propose(value, timeout=2)
+    except PaxosError as error:
+        assert error.outcome == "not_applied" or not isinstance(error, NoSpace)
+        return False
+    return True
+
+
+def values(client: Client) -> list[bytes]:
+    return [entry.value for entry in client.log(timeout=WITHIN_S)]
+
+
+def test_o09_writes_are_refused_before_the_disk_is_full_and_reads_go_on_and_writes_come_back_by_themselves(
+    tmp_path: Path,
+) -> None:
+    with cluster_on(tmp_path, ONE) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
+        disk.fill(leave_bytes=24 * MIB)
+        acknowledged = []
+        with pytest.raises(NoSpace, match="make room") as refused:
+            for number in range(10_000):
+                value = b"%d " % number + bytes(50_000)
+                client.propose(value, timeout=2)
+                acknowledged.append(value)
+        left = disk.free_bytes
+        while_short = values(client)
+        told = row(client)
+        disk.empty()
+        await_that(lambda: proposed(client, b"after"), "writes are taken again")
+
+        assert refused.value.outcome == "not_applied"
+        assert len(acknowledged) > 10
+        assert left > MIB
+        assert while_short == acknowledged
+        assert told.refuses
+        assert told.space in (Space.LOW, Space.FULL)
+        assert values(client) == [*acknowledged, b"after"]
+        assert cluster.daemons["r1"].process.poll() is None
+        assert "space.commands_refused" in cluster.daemons["r1"].written()
+
+
+def test_d03_a_node_that_was_killed_on_a_full_disk_starts_on_it_serves_reads_and_says_what_is_wrong(
+    tmp_path: Path,
+) -> None:
+    with cluster_on(tmp_path, ONE) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
+        kept = [b"%d" % number for number in range(200)]
+        for value in kept:
+            client.propose(value)
+        await_that((disk.path / "r1" / BALLAST_NAME).exists, "there is a ballast")
+        cluster.kill("r1")
+        disk.fill()
+        assert disk.free_bytes == 0
+        cluster.start("r1")
+        read = values(client)
+        with pytest.raises(NoSpace):
+            client.propose(b"refused", timeout=2)
+        told = row(client)
+        disk.empty()
+        await_that(lambda: proposed(client, b"after"), "writes are taken again")
+
+        assert read == kept
+        assert values(client) == [*kept, b"after"]
+        assert told.space in (Space.LOW, Space.FULL)  # what its journal held is free by now
+        assert told.refuses
+        assert "its ballast is given up" in cluster.daemons["r1"].written()
+
+
+def test_d03_without_even_a_ballast_it_ends_with_a_clear_error_and_starts_again_once_there_is_room(
+    tmp_path: Path,
+) -> None:
+    with cluster_on(tmp_path, ONE) as (cluster, disk):
+        kept = [b"%d" % number + bytes(5000) for number in range(400)]
+        with cluster.client() as client:
+            for future in [client.propose_async(value) for value in kept]:
+                future.result()
+        cluster.kill("r1")
+        (disk.path / "r1" / BALLAST_NAME).unlink(missing_ok=True)
+        disk.fill()
+        with pytest.raises(AssertionError, match="make room"):
+            cluster.start("r1")
+        ended = cluster.daemons["r1"].process.wait(WITHIN_S)
+        disk.empty()
+        cluster.start("r1")
+        with cluster.client() as client:
+            assert (ended, values(client)) == (Exit.STORAGE, kept)
+
+
+def test_one_full_disk_of_three_stops_nothing_and_its_node_catches_up_when_there_is_room(tmp_path: Path) -> None:
+    with cluster_on(tmp_path, REPLICAS) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
+        client.propose(b"before")
+        disk.fill()
+        await_that(lambda: row(client).space == Space.FULL, "it says that its disk is full")
+        await_that(lambda: proposed(client, b"while full"), "writes go on")
+        for number in range(200):
+            client.propose(b"%d" % number + bytes(50_000))
+        behind, others = row(client), [row(client, node) for node in ("r2", "r3")]
+        lives = cluster.daemons["r1"].process.poll() is None
+        disk.empty()
+        await_that(lambda: row(client).applied >= others[0].applied, "it catches up")
+
+        assert lives
+        assert behind.applied < others[0].applied
+        assert [other.space for other in others] == [Space.ENOUGH, Space.ENOUGH]
+        assert not behind.leading
+
+
+@pytest.mark.slow
+def test_d03_killed_again_and_again_while_the_disk_fills_up_it_always_starts_again_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    with cluster_on(tmp_path, ONE, size_bytes=96 * MIB) as (cluster, disk):
+        acknowledged: list[bytes] = []
+        for life in range(12):
+            with cluster.client(timeout=WITHIN_S) as client:
+                disk.fill(leave_bytes=(life % 6) * 4 * MIB)
+                for number in range(40):
+                    value = b"%d.%d " % (life, number) + bytes(100_000)
+                    if not proposed(client, value):
+                        break
+                    acknowledged.append(value)
+                daemon = cluster.daemons["r1"]
+                daemon.send(signal.SIGKILL)
+                daemon.process.wait(WITHIN_S)
+            disk.fill(leave_bytes=(life % 3) * MIB)
+            try:
+                cluster.start("r1")
+            except AssertionError as error:
+                assert "make room" in str(error)
+                disk.empty()
+                cluster.start("r1")
+            disk.empty()
+        with cluster.client(timeout=WITHIN_S) as client:
+            found = values(client)
+
+        assert [value for value in found if value in set(acknowledged)] == acknowledged
+        shutil.rmtree(disk.path / "r1")
