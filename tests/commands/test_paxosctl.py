@@ -239,6 +239,9 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "applied": 6,
         "lag": 3,
         "revision": 3,
+        "space": "unknown",
+        "data_bytes": None,
+        "room_bytes": None,
     }
     assert (nodes["a2"]["silent_ms"], nodes["a2"]["ballot"], nodes["a2"]["applied"]) == (None, None, None)
 

@@ -51,7 +51,7 @@ class SQLiteStore:
         self._failed: str | None = None
         self._waits = True
         self._written_bytes = 0
-        self._checkpoint_bytes = CHECKPOINT_BYTES
+        self._saves_room = False
         beside = path.with_name(path.name + "-acknowledged")
         with ExitStack() as unless_opened:
             with errors(path, "opened"):
@@ -112,7 +112,7 @@ class SQLiteStore:
         return self._written_bytes + self._written_bytes // 4
 
     def save_room(self, saves: bool) -> None:
-        self._checkpoint_bytes = CHECKPOINT_SHORT_BYTES if saves else CHECKPOINT_BYTES
+        self._saves_room = saves
 
     # ---- reading ----
 
@@ -230,7 +230,7 @@ class SQLiteStore:
     def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
         values = sum(_bytes_of(record) for record in records)
         self._written_bytes += values + COMMIT_BYTES
-        if self._written_bytes >= self._checkpoint_bytes:
+        if self._written_bytes >= (CHECKPOINT_SHORT_BYTES if self._saves_room else CHECKPOINT_BYTES):
             self._written_bytes = 0
             checkpoint(self._db, "PASSIVE")
 
