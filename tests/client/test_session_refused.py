@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paxosd.client.calls import Question
-from paxosd.client.errors import NoQuorum, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
+from paxosd.client.errors import NoQuorum, NoSpace, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
 from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Refused
 from paxosd.core.reasons import Reason
 from tests.client.test_session import FAR, GATEWAYS, Bench, opened
@@ -42,6 +42,37 @@ def test_a_command_that_only_gateways_refused_that_are_behind_is_not_applied_and
 
     assert isinstance(command.error, Unavailable)
     assert "is behind" in str(command.error)
+
+
+def test_o09_a_command_that_was_refused_for_want_of_space_is_not_applied_and_the_gateway_is_kept() -> None:
+    bench = opened()
+    before = bench.session.gateway
+    command = bench.propose(timeout_s=3.0)
+    sent = 0
+    while not command.done:
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.NO_SPACE)
+            sent += 1
+        bench.later(0.05)
+
+    assert isinstance(command.error, NoSpace)
+    assert command.error.outcome == "not_applied"
+    assert "make room" in str(command.error)
+    assert bench.session.gateway == before  # all ask the same leader
+    assert sent < 15
+
+
+def test_a_command_that_is_taken_again_when_there_is_room_is_applied_as_if_nothing_had_been() -> None:
+    bench = opened()
+    command = bench.propose(timeout_s=3.0)
+    for _ in range(4):
+        for sending in bench.proposals():
+            bench.refuse(sending, Reason.NO_SPACE)
+        bench.later(0.5)
+    (sending,) = bench.proposals()
+    bench.hear(Applied(7, sending.first_seq, 1, 2, 5, ""))
+
+    assert command.receipt == (2, 5)
 
 
 def test_a_command_that_was_sent_before_a_gateway_was_behind_stays_unknown() -> None:

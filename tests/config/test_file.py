@@ -404,3 +404,23 @@ def test_a_local_cluster_needs_no_addresses() -> None:
 
     assert config.transport == "queue"
     assert config.membership.acceptors == ("a1", "a2", "a3")
+
+
+# ---- room on the disk ------------------------------------------------------------------------
+
+
+def test_o09_a_quota_and_a_reserve_are_each_nodes_own_and_the_environment_overrides_them() -> None:
+    text = changed("{engine: sqlite}", "{quota: 10GiB, reserve: 0}")
+    file, none = good(text).storage, good().storage
+    env = good(text, PAXOSD_STORAGE_QUOTA="64MiB", PAXOSD_STORAGE_RESERVE="1GiB").storage
+
+    assert (file.quota_bytes, file.reserve_bytes) == (10 << 30, 0)
+    assert (none.quota_bytes, none.reserve_bytes) == (None, None)
+    assert (env.quota_bytes, env.reserve_bytes) == (64 << 20, 1 << 30)
+    assert good(text).digest == good().digest
+
+
+def test_a_quota_in_which_no_journal_has_room_is_refused() -> None:
+    assert problems(changed("{engine: sqlite}", "{quota: 63MiB}")) == [
+        "f.yaml:11: storage.quota: 63MiB is too small; at least 64MiB, half of it for the journal"
+    ]

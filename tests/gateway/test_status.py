@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.messages import DiskSpace, NodeStatus, Pong
 from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.gateway import status as module
 from paxosd.gateway.status import StatusBoard
@@ -47,6 +47,16 @@ def test_a_node_that_is_silent_too_long_is_not_reachable_and_leads_no_more() -> 
     assert (row(noted, "p1", 11.9).reachable, row(noted, "p1", 11.9).leading) == (True, True)
     assert (row(noted, "p1", 12.0).reachable, row(noted, "p1", 12.0).leading) == (False, False)
     assert row(noted, "p1", 12.0).silent_ms == 2000
+
+
+def test_o09_a_row_tells_how_the_disk_of_the_node_is_and_whether_it_refuses_commands_while_it_leads() -> None:
+    noted = board()
+    noted.hear("p1", Pong(1, True, B3, 7, 6, 5), 10.0)
+    noted.hear_space("p1", DiskSpace(2, 3000, 0, True))
+    found, later = row(noted, "p1", 11.0), row(noted, "p1", 20.0)
+
+    assert (found.space, found.data_bytes, found.room_bytes, found.refuses) == (2, 3000, 0, True)
+    assert (later.space, later.refuses) == (2, False)
 
 
 def test_requests_are_taken_once() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from paxosd.server import health
-from paxosd.server.health import BEAT_NAME, LINE_BYTES, STALE_AFTER_S, Beat, complaint
+from paxosd.server.health import BEAT_NAME, LINE_BYTES, STALE_AFTER_S, Beat, complaint, notice
 from tests.system.daemons import Daemon, DaemonCluster, membership_text
 
 
@@ -35,6 +35,20 @@ def test_a_daemon_is_well_while_its_loop_turns(beat: Beat, tmp_path: Path) -> No
     assert complaint(tmp_path) is None
     beat.close()
     assert "has ended" in told(tmp_path)
+
+
+def test_o09_a_disk_that_is_nearly_full_is_told_and_is_no_illness(beat: Beat, tmp_path: Path) -> None:
+    told_of: list[str | None] = []
+    for number, word in enumerate(("", "low", "full", "")):
+        beat.note(word)
+        beat.touch(100.0 + number)
+        assert complaint(tmp_path) is None
+        assert len((tmp_path / BEAT_NAME).read_bytes()) == LINE_BYTES
+        told_of.append(notice(tmp_path))
+
+    assert [found and found.partition(":")[0] for found in told_of] == [
+        None, "the disk is nearly full", "the disk is full", None,
+    ]  # fmt: skip
 
 
 def test_a_loop_that_does_not_turn_is_told_with_how_long_not(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,3 +185,27 @@ def test_d03_killed_again_and_again_while_the_disk_fills_up_it_always_starts_aga
 
         assert [value for value in found if value in set(acknowledged)] == acknowledged
         shutil.rmtree(disk.path / "r1")
+
+
+def test_o09_the_alarm_shows_in_status_in_health_and_in_exit_codes(tmp_path: Path) -> None:
+    def said(program: str, *arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", f"paxosd.commands.{program}", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    roles = {"p1": "proposer", "a1": "acceptor", "l1": "learner"}
+    with DaemonCluster(tmp_path, roles, extra="storage: {reserve: 1024GiB}") as cluster, cluster.client() as client:
+        if row(client, "a1").space == Space.ENOUGH:
+            pytest.skip("this disk has a terabyte free")
+        await_that(lambda: row(client, "p1").refuses, "the leader refuses commands")
+        config = ("--config", str(cluster.config))
+        status = said("paxosctl", *config, "status")
+        proposed = said("paxosctl", *config, "--timeout", "1", "propose", "hello")
+        read = said("paxosctl", *config, "log")
+        health = said("paxosd", "health", "--data-dir", str(tmp_path / "a1"))
+
+    assert status[0] == Exit.UNHEALTHY
+    assert "ALARM: disks are nearly full" in status[1]
+    assert (proposed[0], "not applied" in proposed[1]) == (Exit.NO_SPACE, True)
+    assert read[0] == Exit.OK
+    assert (health[0], "the disk is" in health[1]) == (Exit.OK, True)
