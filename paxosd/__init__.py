@@ -14,7 +14,9 @@ TYPE_CHECKING = False  # as in `typing`, whose import would take longer than all
 if TYPE_CHECKING:
     from paxosd.client import Client, Future, Receipt
     from paxosd.client.errors import (
+        BeyondEnd,
         ClientClosed,
+        Compacted,
         ConfigurationError,
         NoQuorum,
         OutOfResources,
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from paxosd.core.types import Entry
 
 __all__ = [
+    "BeyondEnd",
     "Client",
     "ClientClosed",
+    "Compacted",
     "ConfigurationError",
     "Entry",
     "Future",

@@ -116,6 +116,9 @@ class Disk:
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return []
 
+    def learned_start(self) -> Slot:
+        return 1
+
     def kept_slot(self) -> Slot:
         return 1
 

@@ -48,6 +48,10 @@ class History(Protocol):
         """The first slot from the kept one on that was not learned. All from `learned_start` to it can be read."""
         ...
 
+    def learned_start(self) -> Slot:
+        """What was learned below is kept no longer; from here on up to `learned_stop` no slot is missing."""
+        ...
+
     def kept_slot(self) -> Slot:
         """The kept state is that of every slot below; 1: none is kept."""
         ...

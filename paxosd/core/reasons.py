@@ -22,3 +22,5 @@ class Reason(IntEnum):
     BEHIND = 9
     """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
     Ask again, or elsewhere."""
+    COMPACTED = 12
+    """The log is kept from a later revision on than the one that was asked for; see `LogPage.first`."""

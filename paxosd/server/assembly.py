@@ -42,7 +42,8 @@ def assemble(
     `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
     log to; the log itself by default.
     """
-    ledger = Ledger(store, machine or Log(), config.limits.sessions_max, config.limits.page_bytes_max)
+    limits = config.limits
+    ledger = Ledger(store, machine or Log(), limits.sessions_max, limits.page_bytes_max, config.retention)
     role = config.nodes[node_id].role
     return Driver(
         _agent(config, node_id, role, store, ledger, random),

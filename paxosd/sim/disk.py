@@ -143,6 +143,9 @@ class SimStore:
     def learned_stop(self) -> Slot:
         return self._disk.written.learned_stop()
 
+    def learned_start(self) -> Slot:
+        return self._disk.written.learned_start()
+
     def kept_slot(self) -> Slot:
         return self._disk.written.kept_slot()
 

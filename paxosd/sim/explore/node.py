@@ -229,6 +229,9 @@ class _Disk:
     def learned_stop(self) -> Slot:
         return self._memory.learned_stop()
 
+    def learned_start(self) -> Slot:
+        return self._memory.learned_start()
+
     def kept_slot(self) -> Slot:
         return self._memory.kept_slot()
 

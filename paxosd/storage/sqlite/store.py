@@ -117,13 +117,16 @@ class SQLiteStore:
         return self._page("votes", rows.vote_of, max(first, self._votes.floor), stop, bytes_max)
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
-        return self._page("learned", rows.learned_of, first, stop, bytes_max)
+        return self._page("learned", rows.learned_of, max(first, self._kept.first), stop, bytes_max)
 
     def learned_start(self) -> Slot:
         return FIRST_SLOT
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
+
+    def learned_start(self) -> Slot:
+        return self._kept.first
 
     def kept_slot(self) -> Slot:
         return self._kept.slot
@@ -200,7 +203,8 @@ class SQLiteStore:
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
             case Kept():
                 kept.write(self._db, record, self._kept.side)
-                self._write_state(KeptAt(record.slot, self._kept.side))
+                kept.trim(self._db, record.first, record.first_revision)
+                self._write_state(self._kept_at(record))
             case _:
                 if isinstance(record, Floor):
                     self._votes.floor = record.slot
@@ -220,11 +224,14 @@ class SQLiteStore:
         self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
         for record in records:
             if isinstance(record, Kept):
-                self._kept = KeptAt(record.slot, self._kept.side)
+                self._kept = self._kept_at(record)
         self._learned_stop = max(self._learned_stop, self._kept.slot)
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1
+
+    def _kept_at(self, record: Kept) -> KeptAt:
+        return KeptAt(record.slot, self._kept.side, max(record.first, self._kept.first))
 
     def _leave_journal(self) -> None:
         """Where Python can ask for it: closing will not move the journal, which would sync again what failed to."""
