@@ -90,7 +90,7 @@ class Ledger:
     @property
     def first_slot(self) -> Slot:
         """The first slot whose value is kept."""
-        return FIRST_SLOT
+        return self._retained.slot
 
     def digest(self) -> bytes:
         """The digest of the user's state."""

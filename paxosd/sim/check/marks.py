@@ -17,6 +17,7 @@ from paxosd.core.messages import (
     FetchedVotes,
     FetchVotes,
     ForwardRefused,
+    LogPage,
     Message,
     Nack,
     Prepare,
@@ -55,6 +56,7 @@ EXPECTED = (
     "session evicted",
     "sequence gap refused",
     "read refused at deposed leader",
+    "read refused below what is kept",
     "leadership handed over",
     "crash in a turn",
     "crash in recovery",
@@ -162,6 +164,8 @@ class Marks:
             case ReadIndexReply(_, applied):
                 if applied == 0:
                     self.hit("read refused at deposed leader")
+            case LogPage() if message.refused == Reason.COMPACTED:
+                self.hit("read refused below what is kept")
             case Applied(session, first_seq, _, revision):
                 if revision == 0:
                     self.hit("command withdrawn")

@@ -455,7 +455,8 @@ def test_a_number_that_fits_no_row_is_a_storage_error_that_says_so(tmp_path: Pat
         store.commit([record])
 
 
-def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path) -> None:
+def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", 1 << 20)
     path = tmp_path / "records.sqlite3"
     sizes = []
     with closing(SQLiteStore(path)) as store:
@@ -464,5 +465,5 @@ def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path) -> No
             store.commit([Kept(first + 500, (), first=max(1, first - 2000), first_revision=1)])
             sizes.append(path.stat().st_size)
 
-    assert max(sizes) < 3 * 2500 * 500 + 2 * sqlite.CHECKPOINT_BYTES
-    assert sizes[-1] == sizes[len(sizes) // 2]
+    assert max(sizes) < 2 * 2500 * 500
+    assert sizes[-1] <= 1.1 * sizes[len(sizes) // 2]
