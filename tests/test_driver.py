@@ -104,9 +104,6 @@ class Disk:
     def records(self) -> Sequence[Record]:
         return [Round(3)]
 
-    def learned_start(self) -> Slot:
-        return 1
-
     def learned_stop(self) -> Slot:
         return 1
 

@@ -137,9 +137,6 @@ class SimStore:
         self._refuse_damaged(Learned, [slot for slot, _ in found])
         return found
 
-    def learned_start(self) -> Slot:
-        return self._disk.written.learned_start()
-
     def learned_stop(self) -> Slot:
         return self._disk.written.learned_stop()
 

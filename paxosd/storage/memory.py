@@ -65,9 +65,6 @@ class MemoryStore:
         gone = bisect_left(self._revisions, kept.first_revision, key=lambda row: row.first)
         del self._revisions[:gone]
 
-    def learned_start(self) -> Slot:
-        return FIRST_SLOT
-
     def learned_stop(self) -> Slot:
         return self._learned_stop
 

@@ -223,9 +223,6 @@ class _Disk:
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return self._memory.learned(first, stop, bytes_max)
 
-    def learned_start(self) -> Slot:
-        return self._memory.learned_start()
-
     def learned_stop(self) -> Slot:
         return self._memory.learned_stop()
 

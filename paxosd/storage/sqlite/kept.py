@@ -11,16 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from paxosd.core.records import Kept
-from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot
+from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow
 from paxosd.storage.sqlite import rows
 from paxosd.storage.sqlite.rows import KeptAt
 
 NOTHING = KeptAt(FIRST_SLOT, 0, FIRST_SLOT)
-
-TRIMMED_ROWS = 2048
-"""How many rows of each kind one commit removes: more than one commit adds."""
-TRIMMED_BYTES = 8 * 1024 * 1024
-"""About how many bytes of values it removes."""
 
 
 def write(db: sqlite3.Connection, kept: Kept, side: int) -> None:
@@ -31,20 +26,6 @@ def write(db: sqlite3.Connection, kept: Kept, side: int) -> None:
     db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", put)
     revisions = [rows.revision_row(*row) for row in kept.revisions]
     db.executemany("INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?)", revisions)
-
-
-def trim(db: sqlite3.Connection, first: Slot, first_revision: Revision) -> None:
-    """Within a transaction: remove some of what is kept no longer, the oldest first."""
-    oldest = "SELECT first_revision FROM revisions WHERE first_revision < ? ORDER BY first_revision LIMIT ?"
-    db.execute(f"DELETE FROM revisions WHERE first_revision IN ({oldest})", (first_revision, TRIMMED_ROWS))
-    left, stop = TRIMMED_BYTES, 0
-    query = "SELECT slot, length(value) FROM learned WHERE slot < ? ORDER BY slot LIMIT ?"
-    with closing(db.execute(query, (first, TRIMMED_ROWS))) as found:
-        for slot, size in found:
-            stop, left = slot + 1, left - size
-            if left < 0:
-                break
-    db.execute("DELETE FROM learned WHERE slot < ?", (stop,))
 
 
 def read(db: sqlite3.Connection, side: int, owner: str) -> Iterator[tuple[bytes, bytes]]:

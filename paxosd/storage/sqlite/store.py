@@ -68,6 +68,8 @@ class SQLiteStore:
             self._kept: KeptAt = state.get(KeptAt, kept.NOTHING)
             floor = state[Floor].slot if Floor in state else FIRST_SLOT
             self._votes = Trimmer(self._db, "votes", "slot", "value", floor)
+            self._learned = Trimmer(self._db, "learned", "slot", "value", self._kept.first)
+            self._revisions = Trimmer(self._db, "revisions", "first_revision", "skipped", 0)
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
@@ -118,9 +120,6 @@ class SQLiteStore:
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return self._page("learned", rows.learned_of, max(first, self._kept.first), stop, bytes_max)
-
-    def learned_start(self) -> Slot:
-        return FIRST_SLOT
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -181,7 +180,8 @@ class SQLiteStore:
         self._db.execute("BEGIN IMMEDIATE")
         for record in records:
             self._put(record)
-        self._votes.trim()
+        for trimmer in (self._votes, self._learned, self._revisions):
+            trimmer.trim()
         if waits:
             self._write_state(rows.Commits(self._commits + 1))
         self._db.execute("COMMIT")
@@ -203,7 +203,7 @@ class SQLiteStore:
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
             case Kept():
                 kept.write(self._db, record, self._kept.side)
-                kept.trim(self._db, record.first, record.first_revision)
+                self._learned.floor, self._revisions.floor = record.first, record.first_revision
                 self._write_state(self._kept_at(record))
             case _:
                 if isinstance(record, Floor):
