@@ -14,7 +14,9 @@ TYPE_CHECKING = False  # as in `typing`, whose import would take longer than all
 if TYPE_CHECKING:
     from paxosd.client import Client, Future, Receipt
     from paxosd.client.errors import (
+        BeyondEnd,
         ClientClosed,
+        Compacted,
         ConfigurationError,
         NoQuorum,
         NoSpace,
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from paxosd.core.types import Entry
 
 __all__ = [
+    "BeyondEnd",
     "Client",
     "ClientClosed",
+    "Compacted",
     "ConfigurationError",
     "Entry",
     "Future",

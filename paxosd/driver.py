@@ -279,7 +279,7 @@ class Driver:
             return
         for slot, value in chosen:
             self.agent.applied(slot, self._applier.apply(slot, value), now)
-            self._keeping.applied(now)
+            self._keeping.applied(len(value), now)
         answers = self.agent.take_output()
         require(not answers.records and not answers.chosen, "answering clients may not need the disk")
         self._send(answers.early)

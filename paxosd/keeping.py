@@ -21,6 +21,9 @@ SLOTS_MAX = 512
 """How many slots may be applied before they are kept."""
 ROWS_MAX = 1024
 """How many rows may change before they are kept."""
+BYTES_MAX = 4 * 1024 * 1024
+"""How many bytes of values may be applied before that is kept. A commit that keeps also removes more than so much of
+the log, where it need not be kept for ever."""
 KEPT_EVERY_S = 0.5
 """How long what was applied waits until it is kept, if it is less."""
 
@@ -57,14 +60,16 @@ class Keeping:
     def __init__(self, applier: Applier, store: Store) -> None:
         self._applier = applier
         self._store = store
+        self._bytes = 0  # of the values that were applied and are not kept
         self._waits_since: Instant | None = None  # the first slot that is not kept was applied then
 
-    def applied(self, now: Instant) -> None:
-        """One more slot is applied."""
+    def applied(self, value_bytes: int, now: Instant) -> None:
+        """One more slot is applied, with a value of so many bytes."""
         applier = self._applier
+        self._bytes += value_bytes
         if self._waits_since is None:
             self._waits_since = now
-        if applier.unkept_slots >= SLOTS_MAX or applier.unkept_rows >= ROWS_MAX:
+        if applier.unkept_slots >= SLOTS_MAX or applier.unkept_rows >= ROWS_MAX or self._bytes >= BYTES_MAX:
             self.keep()
 
     @property
@@ -81,4 +86,5 @@ class Keeping:
         """Keep all that is applied; raises `StorageError`."""
         if self._applier.unkept_slots:
             self._store.commit([self._applier.keep()])
+        self._bytes = 0
         self._waits_since = None

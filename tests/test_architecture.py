@@ -18,7 +18,8 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 MAY_IMPORT = {
     "core": {"core"},
     "gateway": {"gateway", "core"},
-    "machine": {"machine", "core.agent", "core.history", "core.records", "core.shares", "core.types", "core.values"},
+    "machine": {"machine", "core.agent", "core.history", "core.options", "core.records", "core.shares", "core.types",
+                "core.values"},
     "excerpts": set(),
     "wire": {"wire", "core.messages", "core.messages_backup", "core.messages_kept", "core.messages_space",
              "core.reasons", "core.types", "excerpts"},

@@ -104,9 +104,6 @@ class Disk:
     def records(self) -> Sequence[Record]:
         return [Round(3)]
 
-    def learned_start(self) -> Slot:
-        return 1
-
     def learned_stop(self) -> Slot:
         return 1
 
@@ -115,6 +112,9 @@ class Disk:
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return []
+
+    def learned_start(self) -> Slot:
+        return 1
 
     def kept_slot(self) -> Slot:
         return 1

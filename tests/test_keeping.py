@@ -8,7 +8,7 @@ import pytest
 
 from paxosd.core.records import Kept, Record
 from paxosd.core.types import Outcome, Revision, Slot
-from paxosd.keeping import KEPT_EVERY_S, ROWS_MAX, SLOTS_MAX, Keeping
+from paxosd.keeping import BYTES_MAX, KEPT_EVERY_S, ROWS_MAX, SLOTS_MAX, Keeping
 from paxosd.storage.base import StorageError
 from paxosd.storage.memory import MemoryStore
 
@@ -47,10 +47,10 @@ class Disk(MemoryStore):
         self.kept += [record.slot for record in records if isinstance(record, Kept)]
 
 
-def apply(keeping: Keeping, applier: Counting, slots: Iterable[Slot], now: float = 0.0) -> None:
+def apply(keeping: Keeping, applier: Counting, slots: Iterable[Slot], now: float = 0.0, value: bytes = b"") -> None:
     for slot in slots:
-        applier.apply(slot, b"")
-        keeping.applied(now)
+        applier.apply(slot, value)
+        keeping.applied(len(value), now)
 
 
 def test_so_many_slots_are_kept_at_once() -> None:
@@ -63,6 +63,13 @@ def test_so_many_slots_are_kept_at_once() -> None:
 def test_a_commit_holds_no_more_rows_than_the_bound_and_those_of_one_slot() -> None:
     applier, disk = Counting(rows_per_slot=ROWS_MAX // 4), Disk()
     apply(Keeping(applier, disk), applier, range(1, 10))
+
+    assert disk.kept == [5, 9]
+
+
+def test_large_values_are_kept_sooner() -> None:
+    applier, disk = Counting(), Disk()
+    apply(Keeping(applier, disk), applier, range(1, 10), value=bytes(BYTES_MAX // 4))
 
     assert disk.kept == [5, 9]
 

@@ -12,7 +12,9 @@ from paxosd import PaxosError
 from paxosd.client import errors
 
 OUTCOMES = {
+    "BeyondEnd": "not_applied",
     "ClientClosed": "not_applied",
+    "Compacted": "not_applied",
     "ConfigurationError": "not_applied",
     "NoQuorum": "not_applied",
     "NoSpace": "not_applied",

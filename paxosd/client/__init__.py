@@ -3,7 +3,9 @@
 from paxosd.client.calls import Receipt
 from paxosd.client.client import Client
 from paxosd.client.errors import (
+    BeyondEnd,
     ClientClosed,
+    Compacted,
     ConfigurationError,
     NoQuorum,
     NoSpace,
@@ -22,8 +24,10 @@ from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.types import Entry
 
 __all__ = [
+    "BeyondEnd",
     "Client",
     "ClientClosed",
+    "Compacted",
     "ConfigurationError",
     "Entry",
     "Future",

@@ -164,26 +164,29 @@ class Client:
 
     def log(
         self,
-        start: Revision = 1,
+        start: Revision | None = None,
         follow: bool = False,
         timeout: float | None = None,
         linearizable: bool = True,
     ) -> Iterator[Entry]:
         """The entries from revision `start` on, in order: all that was acknowledged to anybody before the first
-        one is taken.
+        one is taken. Without `start` it is all that is kept of the log.
 
         With `follow` it goes on with what is chosen later, for ever. `timeout` bounds each wait for an answer, in
         seconds; `linearizable=False` asks no leader, needs no quorum, and gives what one gateway has, which may lack
-        the latest. While entries are taken, `NoQuorum` or `ReadTimeout` may be raised.
+        the latest. While entries are taken, `NoQuorum` or `ReadTimeout` may be raised; `Compacted` where the log is not
+        kept any more; and `BeyondEnd` where it ends before the revision below `start`.
         """
-        revision(start)
+        first = 0 if start is None else revision(start)
         timeout = self._seconds(timeout)
         self._worker.require_usable()
-        return self._entries(start, follow, timeout, linearizable)
+        return self._entries(first, follow, timeout, linearizable)
 
     def _entries(self, start: Revision, follow: bool, timeout: float, linearizable: bool) -> Iterator[Entry]:
         page = self._page(start, linearizable, 0, timeout, 0)
-        end = page.last
+        end, start = page.last, start or page.first
+        if start > end + 1:
+            raise verdicts.beyond_end(start, end)
         while True:
             yield from (entry for entry in page.entries if follow or entry.revision <= end)
             start = page.entries[-1].revision + 1 if page.entries else start
@@ -196,6 +199,8 @@ class Client:
         read = ReadLog(next(self._requests), start, linearizable, seen, wait_ms)
         answer = self._ask(Question(read, time.monotonic() + timeout))
         assert isinstance(answer, LogPage)
+        if answer.refused:
+            raise verdicts.compacted(start, answer.first)
         return answer
 
     def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from paxosd.core.types import Revision
+
 Outcome = Literal["not_applied", "unknown"]
 
 
@@ -68,6 +70,29 @@ class ReadTimeout(PaxosError, TimeoutError):
     """No answer to a read, or to a question for the status, in time; nothing was changed by it. Ask again."""
 
     retryable = True
+
+
+class Compacted(PaxosError):
+    """The log is not kept any more at the revision that was asked for (`log` in the membership file says how much is).
+
+    Nothing was changed by it. Read from `first_available` on: what was below is gone from the log.
+    """
+
+    def __init__(self, text: str, first_available: Revision = 1) -> None:
+        super().__init__(text)
+        self.first_available = first_available
+
+
+class BeyondEnd(PaxosError):
+    """There is no such revision yet: the log ends before, at `last`.
+
+    Nothing was changed by it. Read from `last` + 1 on for what comes next; a cluster that was restored from a backup
+    may end earlier than the one before.
+    """
+
+    def __init__(self, text: str, last: Revision = 0) -> None:
+        super().__init__(text)
+        self.last = last
 
 
 class TooLarge(PaxosError):

@@ -338,7 +338,7 @@ class Session:
         self._next_seq, self._send_from, self._held_back = 1, 1, 0
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
-        if not message.refused:
+        if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
         question = self._questions.get(message.request)
         if question is not None:

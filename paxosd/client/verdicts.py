@@ -6,6 +6,8 @@ The outcome is decided by the session; here it only finds its words.
 from __future__ import annotations
 
 from paxosd.client.errors import (
+    BeyondEnd,
+    Compacted,
     ConfigurationError,
     NoQuorum,
     NoSpace,
@@ -20,6 +22,7 @@ from paxosd.client.errors import (
 )
 from paxosd.client.gateways import Gateways
 from paxosd.core.reasons import Reason
+from paxosd.core.types import Revision
 from paxosd.transport.shortage import thread_shortage
 
 _NOBODY_LEADS = (
@@ -71,6 +74,24 @@ def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
         return ReadTimeout(f"not answered in time: {_behind(gateways)}; then ask again")
     return NoQuorum(
         f"not answered: {_NOBODY_LEADS}, or read what one gateway has (linearizable=False, `paxosctl log --stale`)"
+    )
+
+
+def compacted(start: Revision, first: Revision) -> PaxosError:
+    """A read below what is kept of the log."""
+    return Compacted(
+        f"not answered: the log is kept from revision {first} on, and {start} is below (`log` in the membership file "
+        f"says how much is kept); read from {first} on",
+        first,
+    )
+
+
+def beyond_end(start: Revision, last: Revision) -> PaxosError:
+    """A read that starts after an entry that does not exist yet."""
+    return BeyondEnd(
+        f"not answered: the log ends at revision {last}, and {start} is beyond what comes next; read from {last + 1} "
+        "on",
+        last,
     )
 
 

@@ -77,14 +77,23 @@ def _ask(options: Options, connected: Callable[[Options], Client]) -> int:
 
 
 def _exit_code(error: Exception) -> int:
-    from paxosd.client.errors import ConfigurationError, NoSpace, OutOfResources, TooLarge, WrongCluster
+    from paxosd.client.errors import (
+        BeyondEnd,
+        Compacted,
+        ConfigurationError,
+        NoSpace,
+        OutOfResources,
+        TooLarge,
+        WrongCluster,
+    )
     from paxosd.process.exits import Exit
 
     if isinstance(error, ConfigurationError | WrongCluster):
         return Exit.CONFIGURATION
     if isinstance(error, NoSpace):
         return Exit.NO_SPACE
-    return Exit.ERROR if isinstance(error, TooLarge | OutOfResources) else Exit.UNKNOWN
+    refused = TooLarge | OutOfResources | Compacted | BeyondEnd
+    return Exit.ERROR if isinstance(error, refused) else Exit.UNKNOWN
 
 
 def _value(options: Options) -> bytes | None:

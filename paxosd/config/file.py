@@ -22,7 +22,7 @@ from paxosd.config.document import DOCUMENT_BYTES_MAX, Table, YamlError, read
 from paxosd.config.section import Findings, Section
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership, Role
-from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Timing
+from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Retention, Timing
 from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import NodeId
@@ -83,6 +83,7 @@ class Config:
     timing: Timing
     limits: Limits
     storage: StorageConfig
+    retention: Retention
     warnings: tuple[str, ...] = ()
 
     @property
@@ -95,6 +96,8 @@ class Config:
         }
         limits = {field.name: getattr(self.limits, field.name) for field in fields(self.limits)}
         agreed = [self.cluster, self.transport, nodes, quorum.prepare, quorum.accept, limits]
+        if not self.retention.is_for_ever:
+            agreed.append({field.name: getattr(self.retention, field.name) for field in fields(self.retention)})
         return json.dumps(agreed, sort_keys=True)
 
     @property
@@ -151,17 +154,19 @@ def queue_cluster(proposers: int, acceptors: int, learners: int, replicas: int =
 
 
 def _config(root: Section, name: str, findings: Findings, env: Mapping[str, str]) -> Config | None:
-    root.only("cluster", "transport", "nodes", "quorum", "timing", "limits", "storage")
+    root.only("cluster", "transport", "nodes", "quorum", "timing", "limits", "log", "storage")
     cluster = root.required("cluster", values.name)
     transport = root.value("transport", values.choice("zeromq", "queue"), "zeromq")
     nodes = _nodes(root, transport)
     quorum = _quorum(root, nodes, findings)
     timing, limits, storage = _timing(root, env), _limits(root), _storage(root, env)
+    retention = _retention(root)
     environment.check(env, {"timing": TIMING_KEYS, "storage": STORAGE_KEYS}, findings)
     if cluster is None or nodes is None or quorum is None:
         return None
     membership = Membership({node.id: node.role for node in nodes.values()}, quorum)
-    return Config(name, cluster, transport, nodes, membership, timing, limits, storage, tuple(findings.warnings))
+    warnings = tuple(findings.warnings)
+    return Config(name, cluster, transport, nodes, membership, timing, limits, storage, retention, warnings)
 
 
 # ---- nodes -----------------------------------------------------------------------------------
@@ -344,6 +349,17 @@ def _check_limits(section: Section, limits: Limits) -> None:
     if pending < command:
         rule = f"{pending} must take the largest command: at least {command} with this command_bytes"
         section.wrong("pending_bytes", rule)
+
+
+def _retention(root: Section) -> Retention:
+    section = root.part("log")
+    section.only("keep_entries", "keep_bytes", "keep_age")
+    age_s = section.value("keep_age", values.age_s, None)
+    return Retention(
+        section.value("keep_entries", values.count, None),
+        section.value("keep_bytes", values.size, None),
+        None if age_s is None else int(age_s * 1000),
+    )
 
 
 def _storage(root: Section, env: Mapping[str, str]) -> StorageConfig:

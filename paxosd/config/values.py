@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 WORDS_OF_YAML = ("no", "yes", "on", "off", "true", "false", "null")
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)", re.ASCII)
+AGE = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB|KB|MB|GB)?", re.ASCII)
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+AGE_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 BYTES = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -87,6 +89,17 @@ def duration_s(text: str) -> float:
     seconds = float(match[1]) * SECONDS[match[2]]
     if not 0.001 <= seconds <= 3600:
         raise ValueError(f"{text} is not between 1ms and 60m")
+    return seconds
+
+
+def age_s(text: str) -> float:
+    """A duration that may be long, with its unit, in seconds."""
+    match = AGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an age; write the unit, such as 90s, 30m, 12h or 7d")
+    seconds = int(match[1]) * AGE_SECONDS[match[2]]
+    if not 1 <= seconds <= 3660 * 86400:
+        raise ValueError(f"{text} is not between 1s and 3660d")
     return seconds
 
 

@@ -40,12 +40,12 @@ class History(Protocol):
         """The learner's chosen values in [first, stop)."""
         ...
 
-    def learned_start(self) -> Slot:
-        """The first slot whose value can be read with `learned`: nothing below is kept."""
-        ...
-
     def learned_stop(self) -> Slot:
         """The first slot from the kept one on that was not learned. All from `learned_start` to it can be read."""
+        ...
+
+    def learned_start(self) -> Slot:
+        """What was learned below is kept no longer; from here on up to `learned_stop` no slot is missing."""
         ...
 
     def kept_slot(self) -> Slot:

@@ -352,7 +352,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ReadLog:
-    """Client to gateway: the entries from revision `start` on.
+    """Client to gateway: the entries from revision `start` on; 0: from the first one that is kept.
 
     `linearizable`: with all that was acknowledged before this request; otherwise what this gateway has, but
     not before it applied revision `seen`. `wait_ms`: if there is no such entry yet, how long to wait for one.
@@ -369,7 +369,7 @@ class ReadLog:
 class LogPage:
     """Gateway to client: entries from the revision asked for on, maybe none; `last` is the latest one applied.
 
-    `refused`: 0, or the `Reason` why nothing could be read.
+    `refused`: 0, or the `Reason` why nothing could be read. `first`: the log is kept from this revision on.
     """
 
     request: int
@@ -377,6 +377,7 @@ class LogPage:
     last: Revision
     refused: int
     hint: str
+    first: Revision = 1
 
 
 @dataclass(frozen=True, slots=True)

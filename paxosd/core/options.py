@@ -99,3 +99,20 @@ class Limits:
         """The largest value that fits every message that carries one; the membership file sees to it that no slot
         takes more. A larger one, of a wrong member, is refused: once voted for, it could never be told again."""
         return self.frame_bytes_max - MESSAGE_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much of the log is kept for readers at least; None: this is no bound. Without any it is kept for ever."""
+
+    entries: int | None = None
+    """So many of the latest commands."""
+    bytes: int | None = None
+    """So many bytes of the latest commands."""
+    age_ms: int | None = None
+    """What was applied within so many milliseconds of log time."""
+
+    @property
+    def is_for_ever(self) -> bool:
+        """Whether nothing of the log ever goes."""
+        return self.entries is None and self.bytes is None and self.age_ms is None

@@ -22,5 +22,7 @@ class Reason(IntEnum):
     BEHIND = 9
     """This gateway has not applied as much as the client has seen: it does not know the session yet, or the revision.
     Ask again, or elsewhere."""
+    COMPACTED = 12
+    """The log is kept from a later revision on than the one that was asked for; see `LogPage.first`."""
     NO_SPACE = 13
     """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from paxosd.core.types import Ballot, RevisionRow, Slot
+from paxosd.core.types import FIRST_SLOT, Ballot, Revision, RevisionRow, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,16 @@ class KeptRow(NamedTuple):
 class Kept:
     """The kept state is that of every slot below `slot` once these rows are deleted, and then those are put.
 
-    `revisions`: rows that come after all that are there.
+    `revisions`: rows that come after all that are there. What is learned below the slot `first`, and the rows of
+    revisions below `first_revision`, are kept no longer: a store hides them at once, and removes them in steps.
     """
 
     slot: Slot
     put: tuple[KeptRow, ...]
     delete: tuple[KeptKey, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
+    first: Slot = FIRST_SLOT
+    first_revision: Revision = 1
 
 
 Record: TypeAlias = Round | Promised | Voted | Told | Learned | Kept | Floor | Synced

@@ -367,8 +367,7 @@ class Gateway(Agent):
             if isinstance(read, ReadSlots):
                 self._tell_slots(client, read, now)
             else:
-                entries = self._pages.answer(read.start)
-                self.send(client, LogPage(read.request, entries, replicated.revision, 0, self._hint(now)))
+                self._tell_entries(client, read, now)
 
     def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
         log = self._replicated
@@ -377,6 +376,12 @@ class Gateway(Agent):
         values = self._pages.answer_slots(read.first) if read.first >= log.first_slot else ()
         position = log.first_slot, log.next_slot, log.revision, log.log_time_ms, log.digest()
         self.send(client, SlotPage(read.request, read.first, values, *position, self._hint(now)))
+
+    def _tell_entries(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
+        last, first, hint = self._replicated.revision, self._replicated.first_revision, self._hint(now)
+        if 0 < read.start < first:
+            return self.send(client, LogPage(read.request, (), last, Reason.COMPACTED, hint, first))
+        return self.send(client, LogPage(read.request, self._pages.answer(read.start), last, 0, hint, first))
 
     def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
         """Whichever kind of read it was: a client knows by the number of the request which one is refused."""

@@ -24,6 +24,11 @@ class ReadableLog(Protocol):
         """The latest revision applied; 0: none."""
         ...
 
+    @property
+    def first_revision(self) -> Revision:
+        """The log is kept from this revision on."""
+        ...
+
     def page(self, start: Revision, bytes_max: int) -> Page:
         """The commands from this revision on, as many as fit."""
         ...

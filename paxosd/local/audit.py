@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paxosd.config import Config
 from paxosd.core.options import Limits
-from paxosd.core.types import Entry, NodeId, Revision
+from paxosd.core.types import FIRST_SLOT, Entry, NodeId, Revision
 from paxosd.core.values import is_noop
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
@@ -71,6 +71,8 @@ def _learned(
     learner: NodeId, store: Store, limits: Limits, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
 ) -> LearnerAudit:
     ledger = Ledger(store, Log(), limits.sessions_max, limits.page_bytes_max)
+    if store.learned_start() > FIRST_SLOT:  # the log is not kept from there on
+        ledger.restore()
     noops = _replay(store, ledger, limits.page_bytes_max)
     kept = 0
     times: Counter[bytes] = Counter()
@@ -92,7 +94,7 @@ def _replay(store: Store, ledger: Ledger, page_bytes_max: int) -> int:
 
 
 def _entries(ledger: Ledger, page_bytes_max: int) -> Iterator[Entry]:
-    revision = 1
+    revision = ledger.first_revision
     while page := ledger.entries(revision, page_bytes_max):
         yield from page
         revision = page[-1].revision + 1

@@ -22,10 +22,12 @@ from struct import Struct
 
 from paxosd.core.agent import require
 from paxosd.core.history import ROW_BYTES, History
+from paxosd.core.options import Retention
 from paxosd.core.records import Kept, KeptKey, KeptRow
 from paxosd.core.types import FIRST_SLOT, Entry, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, commands, stamp_ms
 from paxosd.machine.base import StateMachine
+from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
 from paxosd.machine.sessions import OpenedSession, Run, Sessions
 
@@ -41,8 +43,9 @@ OWNER_BYTES_MAX = 8
 LEDGER, MACHINE = "ledger", "log"
 """Whose rows are kept: the sessions', with the totals, and those of the machine."""
 TOTALS_KEY = b""
-_TOTALS = Struct(">9Q")
-_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 8)
+_TOTALS = Struct(">11Q")
+_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 8, 1, FIRST_SLOT)
+FOR_EVER = Retention()
 
 
 class Ledger:
@@ -51,7 +54,14 @@ class Ledger:
     `history` reads values back for `entries`; at most `sessions_max` sessions are remembered.
     """
 
-    def __init__(self, history: History, machine: StateMachine, sessions_max: int, page_bytes_max: int) -> None:
+    def __init__(
+        self,
+        history: History,
+        machine: StateMachine,
+        sessions_max: int,
+        page_bytes_max: int,
+        retention: Retention = FOR_EVER,
+    ) -> None:
         self.revision: Revision = 0
         self.next_slot: Slot = FIRST_SLOT
         self.log_time_ms = 0
@@ -59,8 +69,10 @@ class Ledger:
         self._history = history
         self._machine = machine
         self._sessions_max = sessions_max
+        self._retention = retention
         self._sessions = Sessions(sessions_max)
         self._revisions = Revisions(history)
+        self._retained = Retained(retention, self._revisions)
         self._opened = 0
         self._bytes = 0  # of all commands that got revisions
         self._kept_slot: Slot = FIRST_SLOT
@@ -78,7 +90,7 @@ class Ledger:
     @property
     def first_slot(self) -> Slot:
         """The first slot whose value is kept."""
-        return FIRST_SLOT
+        return self._retained.slot
 
     def digest(self) -> bytes:
         """The digest of the user's state."""
@@ -91,9 +103,12 @@ class Ledger:
         require(slot == self.next_slot, f"slot {slot} is applied where {self.next_slot} is next")
         self.next_slot += 1
         found = _batches(value)
-        if not found:
-            self.noops += 1
-            return []
+        outcomes = self._apply_batches(slot, value, found) if found else []
+        self.noops += not found
+        self._retained.look(slot, LogEnd(self.revision, self._bytes, self.log_time_ms))
+        return outcomes
+
+    def _apply_batches(self, slot: Slot, value: bytes, found: list[Batch]) -> list[Outcome]:
         self.log_time_ms = max(self.log_time_ms, stamp_ms(value))
         revision, bytes_before = self.revision, self._bytes
         outcomes: list[Outcome] = []
@@ -170,13 +185,14 @@ class Ledger:
             put += [KeptRow(owner, key, content) for key, content in changes.put]
             delete += [KeptKey(owner, key) for key in changes.delete]
         self._kept_slot = self.next_slot
-        return Kept(self.next_slot, tuple(put), tuple(delete), tuple(self._revisions.changes()))
+        revisions = tuple(self._revisions.changes())
+        first, first_revision = self._retained.slot, self._retained.revision
+        return Kept(self.next_slot, tuple(put), tuple(delete), revisions, first, first_revision)
 
     def _totals(self) -> bytes:
         held = self._sessions.totals()
-        return _TOTALS.pack(
-            self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes, *held
-        )
+        applied = self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes
+        return _TOTALS.pack(*applied, *held, self._retained.revision, self._retained.slot)
 
     def restore(self) -> Revision:
         """Become the state that is kept in the history, whatever it was before; returns the latest revision in it."""
@@ -188,6 +204,7 @@ class Ledger:
         require(self.next_slot == kept_slot, f"the kept state is of slot {self.next_slot} and not of {kept_slot}")
         self._kept_slot = kept_slot
         self._revisions = Revisions(self._history)
+        self._retained = Retained(self._retention, self._revisions, fields[9], fields[10])
         self._sessions = Sessions(self._sessions_max)
         self._sessions.restore(rows.items(), (fields[6], fields[7], fields[8]))
         self._machine.restore(self._history.kept_rows(MACHINE))
@@ -215,13 +232,19 @@ class Ledger:
         rows = self._history.learned(first, self.next_slot, bytes_max)
         return tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
 
+    @property
+    def first_revision(self) -> Revision:
+        """The log is kept from this revision on; 1: all of it is."""
+        return self._retained.revision
+
     def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
-        """The applied commands from this revision on, as many as fit; empty if there is none yet."""
+        """The applied commands from this revision on, as many as fit; empty if there is none yet. What is kept no
+        longer is passed over."""
         return self.page(start, bytes_max).entries
 
     def page(self, start: Revision, bytes_max: int) -> Page:
         """The same, and what it cost: slots in which nothing was applied are read, too."""
-        start = max(start, 1)
+        start = max(start, self.first_revision)
         if start > self.revision:
             return Page((), 0, 0)
         index = {row.slot: row for row in self._revisions.rows_from(start, bytes_max // ROW_BYTES + 1)}

@@ -43,7 +43,8 @@ def assemble(
     `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
     log to; the log itself by default. `disk` says how much room there is, where somebody looks.
     """
-    ledger = Ledger(store, machine or Log(), config.limits.sessions_max, config.limits.page_bytes_max)
+    limits = config.limits
+    ledger = Ledger(store, machine or Log(), limits.sessions_max, limits.page_bytes_max, config.retention)
     role = config.nodes[node_id].role
     return Driver(
         _agent(config, node_id, role, store, ledger, random),

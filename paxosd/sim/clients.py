@@ -171,6 +171,8 @@ class SimClient:
         asked = operation.pending
         assert isinstance(asked, Question)
         assert isinstance(asked.message, ReadLog)
+        if page.refused:
+            return self._order.compacted(asked.message.start, page.first)
         seen_before = operation.seen_before if asked.message.linearizable else asked.message.seen
         self._order.read(asked.message.start, values, page.last, seen_before)
 

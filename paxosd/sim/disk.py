@@ -137,11 +137,11 @@ class SimStore:
         self._refuse_damaged(Learned, [slot for slot, _ in found])
         return found
 
-    def learned_start(self) -> Slot:
-        return self._disk.written.learned_start()
-
     def learned_stop(self) -> Slot:
         return self._disk.written.learned_stop()
+
+    def learned_start(self) -> Slot:
+        return self._disk.written.learned_start()
 
     def kept_slot(self) -> Slot:
         return self._disk.written.kept_slot()

@@ -61,6 +61,9 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "quiet": (),
 }
 
+KEEP_ENTRIES = (0,)
+"""How much of the log is kept. All of it: where it is not, a learner that is far behind needs a snapshot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -104,6 +107,7 @@ class Plan:
     command_bytes: int
     faults_s: float
     faults: tuple[Fault, ...]
+    keep_entries: int = 0  # how much of the log is kept at least; 0: all of it
 
     def config_text(self) -> str:
         """The membership file of this cluster."""
@@ -127,6 +131,8 @@ class Plan:
             "page_bytes": self.page_bytes,
         }
         lines.append(f"limits: {{{', '.join(f'{name}: {value}' for name, value in limits.items())}}}")
+        if self.keep_entries:
+            lines.append(f"log: {{keep_entries: {self.keep_entries}}}")
         return "\n".join([*lines, ""])
 
     def to_json(self) -> str:
@@ -180,7 +186,8 @@ def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
         faults_s=FAULTS_S,
         faults=(),
     )
-    return replace(plan, faults=tuple(_faults(plan, random)))
+    keep_entries = Random(f"kept-{profile}-{nodes}-{seed}").choice(KEEP_ENTRIES)
+    return replace(plan, faults=tuple(_faults(plan, random)), keep_entries=keep_entries)
 
 
 def _roles(counts: tuple[int, int, int, int]) -> dict[str, str]:

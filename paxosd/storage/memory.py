@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from paxosd.core.history import ROW_BYTES, known_slots
@@ -20,6 +20,7 @@ class MemoryStore:
         self._votes: dict[Slot, Voted] = {}
         self._learned: dict[Slot, Learned] = {}
         self._learned_stop = FIRST_SLOT
+        self._learned_start = FIRST_SLOT
         self._kept_slot = FIRST_SLOT
         self._kept: dict[str, dict[bytes, bytes]] = {}
         self._revisions: list[RevisionRow] = []
@@ -58,9 +59,11 @@ class MemoryStore:
         self._revisions += kept.revisions
         self._kept_slot = kept.slot
         self._learned_stop = max(self._learned_stop, kept.slot)
-
-    def learned_start(self) -> Slot:
-        return FIRST_SLOT
+        for slot in known_slots(self._learned, self._learned_start, kept.first):
+            del self._learned[slot]
+        self._learned_start = max(self._learned_start, kept.first)
+        gone = bisect_left(self._revisions, kept.first_revision, key=lambda row: row.first)
+        del self._revisions[:gone]
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -85,6 +88,9 @@ class MemoryStore:
             page.append((slot, value))
         return page
 
+    def learned_start(self) -> Slot:
+        return self._learned_start
+
     def kept_slot(self) -> Slot:
         return self._kept_slot
 
@@ -107,6 +113,7 @@ class MemoryStore:
         twin._latest = dict(self._latest)
         twin._votes, twin._learned = dict(self._votes), dict(self._learned)
         twin._learned_stop, twin._kept_slot = self._learned_stop, self._kept_slot
+        twin._learned_start = self._learned_start
         twin._kept = {owner: dict(rows) for owner, rows in self._kept.items()}
         twin._revisions = list(self._revisions)
         return twin

@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 
 from paxosd import (
+    BeyondEnd,
     Client,
     ClientClosed,
+    Compacted,
     ConfigurationError,
     NoQuorum,
     Overloaded,
@@ -140,7 +142,15 @@ def test_reading_from_beyond_the_end_gives_nothing(client: Client) -> None:
     end = client.propose(b"the last").revision
 
     assert list(client.log(start=end + 1)) == []
-    assert list(client.log(start=end + 1000)) == []
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_read_that_starts_beyond_what_comes_next_is_told_where_the_log_ends(client: Client, follow: bool) -> None:
+    end = client.propose(b"the last").revision
+
+    with pytest.raises(BeyondEnd, match=f"the log ends at revision {end}, .* read from {end + 1} on") as told:
+        next(client.log(start=end + 2, follow=follow))
+    assert told.value.last == end
 
 
 def test_a_log_longer_than_a_page_is_read_whole_also_without_asking_the_leader(client: Client) -> None:
@@ -733,3 +743,16 @@ def test_a_client_that_came_along_in_a_fork_says_so_instead_of_waiting_for_ever(
     )
 
     assert told.stdout.splitlines() == ["not_applied True", "unknown True", "not_applied True", "closed by parent"]
+
+
+def test_a_read_below_what_is_kept_of_the_log_is_told_from_where_on_it_is(tmp_path: Path) -> None:
+    with DaemonCluster(tmp_path, REPLICAS, "log: {keep_entries: 50}") as short, short.client() as client:
+        for number in range(300):
+            client.propose(b"%d" % number, timeout=20)
+        with pytest.raises(Compacted, match="the log is kept from revision") as told:
+            list(client.log(start=1))
+        first = told.value.first_available
+        kept = [entry.revision for entry in client.log()]
+
+    assert 50 <= 300 + 1 - first <= 50 + 64 + 1
+    assert kept == list(range(first, 301))

@@ -179,11 +179,11 @@ def test_a_log_in_json_is_one_object_a_line_and_bytes_that_are_no_text_are_in_ba
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
-        ((), (1, False, 5.0, True)),
+        ((), (None, False, 5.0, True)),
         (("--start", "9"), (9, False, 5.0, True)),
-        (("--follow",), (1, True, 5.0, True)),
-        (("--stale", "--timeout", "0.5"), (1, False, 0.5, False)),
-        (("--stale", "--follow"), (1, True, 5.0, False)),
+        (("--follow",), (None, True, 5.0, True)),
+        (("--stale", "--timeout", "0.5"), (None, False, 0.5, False)),
+        (("--stale", "--follow"), (None, True, 5.0, False)),
     ],
 )
 def test_a_log_is_asked_for_as_the_flags_say(arguments: tuple[str, ...], asked: tuple[Any, ...]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from paxosd.config import Config, ConfigError, load, parse, queue_cluster
 from paxosd.core.membership import Role
-from paxosd.core.options import Limits, Timing
+from paxosd.core.options import Limits, Retention, Timing
 from paxosd.core.quorum import Quorum
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -90,6 +90,10 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "an election that is too short": (changed("500ms", "200ms"), 9, "at least 3 times heartbeat"),
     "a size that is none": (changed("1MiB", "large"), 10, "is not a size"),
     "a value that does not fit a frame": (changed("1MiB", "12MiB"), 10, "must fit a frame"),
+    "an age without a unit": (GOOD + "log: {keep_age: 7}\n", 12, "write the unit, such as 90s"),
+    "an age that is no time": (GOOD + "log: {keep_age: 0s}\n", 12, "is not between 1s and 3660d"),
+    "a log that is kept for no entry": (GOOD + "log: {keep_entries: 0}\n", 12, "too small"),
+    "an unknown bound of the log": (GOOD + "log: {keep_days: 7}\n", 12, "keep_days"),
     "an unknown engine": (changed("engine: sqlite", "engine: sqlight"), 11, "did you mean 'sqlite'"),
     "an unknown transport": (GOOD + "transport: carrier-pigeon\n", 12, "none of zeromq, queue"),
     "a list for a mapping": (changed("{engine: sqlite}", "[sqlite]"), 11, "must be a mapping"),
@@ -328,6 +332,14 @@ def test_a_wrong_environment_variable_is_named_and_is_at_no_line_of_the_file() -
 def test_what_the_environment_says_is_held_against_what_the_file_says() -> None:
     with pytest.raises(ConfigError, match=r"election \(0\.5 s\) must be at least 3 times heartbeat \(0\.3 s\)"):
         good(PAXOSD_TIMING_HEARTBEAT="300ms")
+
+
+def test_the_log_is_kept_for_ever_unless_the_file_says_otherwise() -> None:
+    text = GOOD + "log: {keep_entries: 100, keep_bytes: 2KiB, keep_age: 12h}\n"
+
+    assert good().retention == Retention()
+    assert good(text).retention == Retention(entries=100, bytes=2048, age_ms=12 * 3600 * 1000)
+    assert good(text).digest != good().digest
 
 
 def test_u07_files_that_mean_the_same_have_one_digest() -> None:

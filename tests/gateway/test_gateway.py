@@ -48,6 +48,7 @@ class State:
     """What the log made so far, as the test says."""
 
     revision: Revision = 0
+    first_revision: Revision = 1
     next_slot: Slot = 1
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
@@ -861,3 +862,20 @@ def test_after_a_long_turn_of_its_own_a_gateway_does_not_take_the_leader_for_sil
     desk.deliver(ME, propose(b"b", seq=2))
     desk.expect_sent(ME, refusal(propose(b"b", seq=2), Reason.NO_LEADER))
     desk.expect_silence()
+
+
+def test_a_read_below_what_is_kept_is_told_where_the_log_begins() -> None:
+    desk = Desk()
+    desk.state.log, desk.state.revision, desk.state.first_revision = [b"a", b"b", b"c"], 3, 3
+    desk.deliver(ME, read(start=2, linearizable=False))
+    desk.expect_sent(ME, LogPage(1, (), 3, Reason.COMPACTED, "", first=3), early=False)
+    desk.deliver(ME, read(request=2, start=3, linearizable=False))
+    desk.expect_sent(ME, LogPage(2, (Entry(3, 3, b"c"),), 3, 0, "", first=3), early=False)
+
+
+def test_a_read_from_no_revision_begins_where_the_log_does() -> None:
+    desk = Desk()
+    desk.state.log, desk.state.revision, desk.state.first_revision = [b"a", b"b"], 2, 1
+    desk.deliver(ME, read(start=0, linearizable=False))
+
+    assert [entry.value for entry in desk.take_one(LogPage).entries] == [b"a", b"b"]

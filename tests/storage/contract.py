@@ -200,3 +200,26 @@ class StoreContract:
         store.close()
 
         assert self.reopen().learned_stop() == 7
+
+    def test_what_is_kept_no_longer_is_hidden_at_once(self, store: Store) -> None:
+        store.commit([Learned(slot, b"v") for slot in range(1, 10)])
+        rows = tuple(RevisionRow(slot, slot, b"") for slot in range(1, 10))
+        store.commit([Kept(10, (), (), rows)])
+        store.commit([Kept(10, (), (), (), 6, 6)])
+
+        assert [slot for slot, _ in store.learned(1, 100, MANY)] == [6, 7, 8, 9]
+        assert [row.first for row in store.revisions(7, 100)] == [7, 8, 9]
+        assert (store.learned_start(), store.learned_stop()) == (6, 10)
+        store.close()
+        again = self.reopen()
+        assert (again.learned_start(), again.learned_stop()) == (6, 10)
+        assert [slot for slot, _ in again.learned(1, 100, MANY)] == [6, 7, 8, 9]
+
+    def test_what_is_kept_no_longer_is_removed_in_steps_and_its_space_is_used_again(self, store: Store) -> None:
+        for first in range(1, 20_001, 1000):
+            store.commit([Learned(slot, bytes(100)) for slot in range(first, first + 1000)])
+            rows = tuple(RevisionRow(slot, slot, b"") for slot in range(first, first + 1000))
+            store.commit([Kept(first + 1000, (), (), rows, first, first)])
+
+        assert [slot for slot, _ in store.learned(1, 100_000, MANY)] == list(range(19_001, 20_001))
+        assert [row.first for row in store.revisions(1, 100_000)] in ([], list(range(19_001, 20_001)))

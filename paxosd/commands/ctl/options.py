@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     propose = add("propose", "put a value into the log", PROPOSE_HELP)
     propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
     log = add("log", "print the log, with all that was acknowledged", LOG_HELP)
-    log.add_argument("--start", metavar="N", type=_revision, default=1, help="from revision N on (default: 1)")
+    log.add_argument("--start", metavar="N", type=_revision, help="from revision N on (default: all that is kept)")
     log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
     log.add_argument(
         "--stale",

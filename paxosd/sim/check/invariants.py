@@ -319,6 +319,11 @@ class Order:
             raise Violation("18 real-time order", f"{command[:20]!r} at {revision} began after {seen_before}")
         self.acknowledged = max(self.acknowledged, revision)
 
+    def compacted(self, start: Revision, first: Revision) -> None:
+        """20: a read is refused only below what is kept, and what is kept begins at some revision of the log."""
+        if not start < first <= len(self.log):
+            raise Violation("20 reads", f"a read at {start} is refused, for the log is kept from {first} on")
+
     def read(self, start: Revision, values: Sequence[bytes], last: Revision, seen_before: Revision) -> None:
         """18, 20: a linearizable read shows all that anybody had seen before it began, and nothing but the log."""
         if last < seen_before:

@@ -17,6 +17,7 @@ from paxosd.core.messages import (
     FetchedVotes,
     FetchVotes,
     ForwardRefused,
+    LogPage,
     Message,
     Nack,
     Prepare,
@@ -162,6 +163,8 @@ class Marks:
             case ReadIndexReply(_, applied):
                 if applied == 0:
                     self.hit("read refused at deposed leader")
+            case LogPage() if message.refused == Reason.COMPACTED:
+                self.hit("read refused below what is kept")
             case Applied(session, first_seq, _, revision):
                 if revision == 0:
                     self.hit("command withdrawn")

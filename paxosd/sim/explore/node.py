@@ -223,11 +223,11 @@ class _Disk:
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
         return self._memory.learned(first, stop, bytes_max)
 
-    def learned_start(self) -> Slot:
-        return self._memory.learned_start()
-
     def learned_stop(self) -> Slot:
         return self._memory.learned_stop()
+
+    def learned_start(self) -> Slot:
+        return self._memory.learned_start()
 
     def kept_slot(self) -> Slot:
         return self._memory.kept_slot()

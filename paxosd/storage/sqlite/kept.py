@@ -15,7 +15,7 @@ from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow
 from paxosd.storage.sqlite import rows
 from paxosd.storage.sqlite.rows import KeptAt
 
-NOTHING = KeptAt(FIRST_SLOT, 0)
+NOTHING = KeptAt(FIRST_SLOT, 0, FIRST_SLOT)
 
 
 def write(db: sqlite3.Connection, kept: Kept, side: int) -> None:

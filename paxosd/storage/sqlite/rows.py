@@ -55,6 +55,7 @@ class KeptAt:
 
     slot: Slot
     side: int
+    first: Slot  # what was learned below is kept no longer
 
 
 STORES_OWN = (FileOwner, Commits, KeptAt)

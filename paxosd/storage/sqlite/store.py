@@ -72,6 +72,8 @@ class SQLiteStore:
             self._kept: KeptAt = state.get(KeptAt, kept.NOTHING)
             floor = state[Floor].slot if Floor in state else FIRST_SLOT
             self._votes = Trimmer(self._db, "votes", "slot", "value", floor)
+            self._learned = Trimmer(self._db, "learned", "slot", "value", self._kept.first)
+            self._revisions = Trimmer(self._db, "revisions", "first_revision", "skipped", 0)
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
@@ -135,13 +137,13 @@ class SQLiteStore:
         return self._page("votes", rows.vote_of, max(first, self._votes.floor), stop, bytes_max)
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
-        return self._page("learned", rows.learned_of, first, stop, bytes_max)
-
-    def learned_start(self) -> Slot:
-        return FIRST_SLOT
+        return self._page("learned", rows.learned_of, max(first, self._kept.first), stop, bytes_max)
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
+
+    def learned_start(self) -> Slot:
+        return self._kept.first
 
     def kept_slot(self) -> Slot:
         return self._kept.slot
@@ -196,7 +198,8 @@ class SQLiteStore:
         self._db.execute("BEGIN IMMEDIATE")
         for record in records:
             self._put(record)
-        self._votes.trim()
+        for trimmer in (self._votes, self._learned, self._revisions):
+            trimmer.trim()
         if waits:
             self._write_state(rows.Commits(self._commits + 1))
         self._db.execute("COMMIT")
@@ -218,7 +221,8 @@ class SQLiteStore:
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
             case Kept():
                 kept.write(self._db, record, self._kept.side)
-                self._write_state(KeptAt(record.slot, self._kept.side))
+                self._learned.floor, self._revisions.floor = record.first, record.first_revision
+                self._write_state(self._kept_at(record))
             case _:
                 if isinstance(record, Floor):
                     self._votes.floor = record.slot
@@ -238,11 +242,14 @@ class SQLiteStore:
         self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
         for record in records:
             if isinstance(record, Kept):
-                self._kept = KeptAt(record.slot, self._kept.side)
+                self._kept = self._kept_at(record)
         self._learned_stop = max(self._learned_stop, self._kept.slot)
         while self._learned_stop in self._learned_ahead:
             self._learned_ahead.remove(self._learned_stop)
             self._learned_stop += 1
+
+    def _kept_at(self, record: Kept) -> KeptAt:
+        return KeptAt(record.slot, self._kept.side, max(record.first, self._kept.first))
 
     def _leave_journal(self) -> None:
         """Where Python can ask for it: closing will not move the journal, which would sync again what failed to."""

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import Kept, Learned, Promised, Record, Round, Told, Voted
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.sqlite import store as sqlite
 from paxosd.storage.sqlite.file import set_pragma
@@ -453,3 +453,17 @@ def test_a_number_that_fits_no_row_is_a_storage_error_that_says_so(tmp_path: Pat
         pytest.raises(StorageError, match="too large for a row"),
     ):
         store.commit([record])
+
+
+def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", 1 << 20)
+    path = tmp_path / "records.sqlite3"
+    sizes = []
+    with closing(SQLiteStore(path)) as store:
+        for first in range(1, 40_001, 500):
+            store.commit([Learned(slot, bytes(500)) for slot in range(first, first + 500)])
+            store.commit([Kept(first + 500, (), first=max(1, first - 2000), first_revision=1)])
+            sizes.append(path.stat().st_size)
+
+    assert max(sizes) < 2 * 2500 * 500
+    assert sizes[-1] <= 1.1 * sizes[len(sizes) // 2]
