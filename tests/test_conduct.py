@@ -15,7 +15,8 @@ from paxosd.conduct import (
     PeerShares,
     Warnings,
 )
-from paxosd.core.messages import Fetched, FetchedVotes, Message, Ping
+from paxosd.core.messages import Message, Ping
+from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.types import NO_BALLOT, Vote
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
-from paxosd.core.messages import Accepted, Chosen, Fetch, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
+from paxosd.core.messages import Accepted, Chosen, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
+from paxosd.core.messages_catchup import Fetch
 from paxosd.core.records import Kept, Record, Round
 from paxosd.core.types import Ballot, Outcome, Revision, RevisionRow, Slot, Source, Vote
 from paxosd.driver import Driver
@@ -90,6 +91,8 @@ class Wire:
 
 class Disk:
     """A store that only records commits, and can fail."""
+
+    commits = 0
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

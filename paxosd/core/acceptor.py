@@ -9,16 +9,19 @@ Laws:
    whose record it could not read.
 6. It lets go of votes only below its floor, where enough learners have the state (see `floor.py`), and tells its floor
    with every promise and page.
-7. No loop and no table grows with a number that somebody claims: it walks over votes that it has. What asks for a page
+7. Only a disk that may vote takes part (see `standing.py`), and only in ballots of exactly the voters that it knows
+   (see `voters.py`, law 2).
+8. No loop and no table grows with a number that somebody claims: it walks over votes that it has. What asks for a page
    is answered at the end of the turn, one page for each asker (see `questions.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import get_args
 
-from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.agent import Timer, require
 from paxosd.core.floor import RecentVotes, floor_of
 from paxosd.core.history import ROW_BYTES, History, known_slots
 from paxosd.core.membership import Membership
@@ -27,8 +30,6 @@ from paxosd.core.messages import (
     Accepted,
     AcceptorInbound,
     Chosen,
-    FetchedVotes,
-    FetchVotes,
     Heartbeat,
     HeartbeatReply,
     Message,
@@ -40,14 +41,17 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Trim
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import Limits, Timing
+from paxosd.core.participant import Participant
 from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.questions import Questions
 from paxosd.core.records import Floor, Promised, Record, Told, Voted
 from paxosd.core.space import NO_ROOM, Allowance, space_of
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source, Vote
+from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
 VOTES_KEPT_BELOW_WATERMARK = 128
 """How many chosen slots stay in memory; a new leader and a learner beside us rarely ask for older ones."""
@@ -60,22 +64,25 @@ _UNREACHABLE = (
 )
 
 
-class Acceptor(Agent):
+class Acceptor(Participant):
     """Remembers promises and votes for one node of the cluster."""
 
     inbound = get_args(AcceptorInbound)
 
     def __init__(
-        self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: History
+        self,
+        node_id: NodeId,
+        membership: Membership,
+        timing: Timing,
+        limits: Limits,
+        history: History,
+        random: Random,
     ) -> None:
-        super().__init__(node_id)
+        super().__init__(node_id, timing, random)
         self._membership = membership
-        self._timing = timing
         self._limits = limits
         self._history = history
         self._has_learner = node_id in membership.learners
-        self.promised: Ballot = NO_BALLOT
-        self.watermark: Slot = FIRST_SLOT
         self._watermark_recorded: Slot = FIRST_SLOT
         self.floor: Slot = FIRST_SLOT  # votes below may be gone
         self._recent = RecentVotes()
@@ -92,6 +99,10 @@ class Acceptor(Agent):
         self._fetches: Questions[FetchVotes] = Questions()
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
+        records = tuple(records)
+        self.known.restore(records)
+        if not self.standing.restore(records):
+            self.record(self.standing.record)
         for record in records:
             match record:
                 case Promised(ballot):
@@ -109,9 +120,11 @@ class Acceptor(Agent):
             require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
         if self.promised.round > ROUND_MAX:
             self.report("promise.unreachable", ballot=str(self.promised), advice=_UNREACHABLE)
+        self._notice_voters(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
+        self._notice_voters(now)
         match message:
             case PreVote():
                 self._on_pre_vote(source, message, now)
@@ -121,8 +134,8 @@ class Acceptor(Agent):
                 self._on_accept(source, message, now)
             case Heartbeat():
                 self._on_heartbeat(source, message, now)
-            case Watermark(ballot, watermark):
-                if self._speaks_for_leader(source, ballot, now):
+            case Watermark(ballot, watermark, decreed):
+                if self._speaks_for_leader(source, ballot, now) and decreed == self.voters.decreed:
                     self._note_watermark(ballot, watermark)
             case Trim():
                 self._on_trim(source, message, now)
@@ -134,18 +147,25 @@ class Acceptor(Agent):
             case DiskSpace(space):
                 if source == self.node_id:
                     self._allowance.hear(space_of(space))
+            case FetchedVotes():
+                self._on_fetched_votes(source, message, now)
 
     # ---- election and phase 1 ----
 
     def _on_pre_vote(self, source: NodeId, message: PreVote, now: Instant) -> None:
         heard_at = self._leader_heard_at
         hears_another = heard_at is not None and now - heard_at < self._timing.election_s and self._leader != source
-        granted = message.ballot > self.promised and not hears_another
-        self.send(source, PreVoteReply(message.ballot, granted, self.promised, self.watermark))
+        granted = message.ballot > self.promised and not hears_another and self.may_vote
+        reply = PreVoteReply(
+            message.ballot, granted, self.promised, self.watermark, self.standing.disk, voters=self.voters
+        )
+        self.send(source, reply)
 
     def _on_prepare(self, source: NodeId, message: Prepare, now: Instant) -> None:
         if source != message.ballot.proposer:
             return self.ignore("prepare of a foreign ballot")
+        if not self._takes_part(source, message.ballot, message.voters, now):
+            return
         if message.ballot < self.promised:
             return self.send(source, Nack(message.ballot, self.promised))
         # "If an acceptor receives a prepare request with number n greater than that of any prepare request
@@ -160,9 +180,23 @@ class Acceptor(Agent):
     def _tell_promise(self, proposer: NodeId, asked: Prepare) -> None:
         if asked.ballot < self.promised:  # another one was promised in the same turn, or while this one waited
             return self.send(proposer, Nack(asked.ballot, self.promised))
+        if asked.voters != self.voters:  # newer ones came in the same turn, or while this one waited
+            return self.send(proposer, Outdated(asked.ballot, self.promised, self.voters))
+        if not self.may_vote:
+            return self.ignore("prepare at a disk that does not vote")
         votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes_stop))
         end = stop >= self._votes_stop
-        promise = Promise(asked.ballot, asked.from_slot, stop, end, votes, self.watermark, self.floor)
+        promise = Promise(
+            asked.ballot,
+            asked.from_slot,
+            stop,
+            end,
+            votes,
+            self.watermark,
+            floor=self.floor,
+            disk=self.standing.disk,
+            past=self.standing.past,
+        )
         self.send(proposer, promise)
 
     def _promise(self, ballot: Ballot) -> None:
@@ -170,11 +204,16 @@ class Acceptor(Agent):
         self.promised = ballot
         self._recorded_this_turn = True
         self.record(Promised(ballot))
+        if not self.standing.used:
+            self.standing.used = True
+            self.record(self.standing.record)
 
     # ---- phase 2 ----
 
     def _on_accept(self, source: NodeId, message: Accept, now: Instant) -> None:
         if not self._speaks_for_leader(source, message.ballot, now):
+            return
+        if not self._votes_with(source, message.ballot, message.decreed):
             return
         if not FIRST_SLOT <= message.slot < message.watermark + self._limits.window_slots_max:
             return self.ignore("accept beyond the window")
@@ -186,7 +225,7 @@ class Acceptor(Agent):
         elif vote.ballot > message.ballot or vote.value != message.value:
             return self.ignore("accept against an own vote")
         self._note_watermark(message.ballot, message.watermark)
-        self.send(source, Accepted(message.ballot, message.slot))
+        self.send(source, Accepted(message.ballot, message.slot, self.standing.disk))
 
     def _vote(self, vote: Vote) -> None:
         if vote.ballot > self.promised:
@@ -206,10 +245,16 @@ class Acceptor(Agent):
     # ---- the leader's word ----
 
     def _on_heartbeat(self, source: NodeId, message: Heartbeat, now: Instant) -> None:
-        if self._speaks_for_leader(source, message.ballot, now):
-            self._note_watermark(message.ballot, message.watermark)
-            # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
-            self.send_early(source, HeartbeatReply(message.ballot, message.sequence))
+        if not self._speaks_for_leader(source, message.ballot, now):
+            return
+        if message.voters.age < self.voters.age:
+            return self.send(source, Outdated(message.ballot, self.promised, self.voters))
+        self._note_watermark(message.ballot, message.watermark)
+        self._learn_voters(message.voters, now)  # after it: what we voted for is told to the learner beside us before
+        # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
+        self.send_early(
+            source, HeartbeatReply(message.ballot, message.sequence, self.standing.disk, self._history.commits)
+        )
 
     def _speaks_for_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> bool:
         """Whether this ballot may still lead here; tells its proposer if not."""
@@ -248,14 +293,42 @@ class Acceptor(Agent):
 
     # ---- votes, in memory and on disk ----
 
+    def _copy(self, votes: Sequence[Vote], stop: Slot, floor: Slot) -> None:
+        for vote in votes:
+            own = None if vote.slot < self.floor else self._vote_at(vote.slot)
+            if own is None or own.ballot < vote.ballot:
+                self.record(Voted(*vote))
+                if vote.slot in self._votes:
+                    self._votes_bytes -= _held_bytes(self._votes.pop(vote.slot))
+        self._votes_from = max(self._votes_from, stop)
+        self._votes_stop = max(self._votes_stop, stop)
+        if floor > self.floor:
+            self.floor = floor
+            self.record(Floor(floor))
+
     def _on_fetch_votes(self, source: NodeId, message: FetchVotes) -> None:
-        if source not in self._membership.learners:
+        if source not in self._membership.learners and source not in self._membership.acceptors:
             return self.ignore("fetch by a node that is no learner")
         self._fetches.ask(source, message)
 
     def _tell_votes(self, learner: NodeId, asked: FetchVotes) -> None:
+        if not self.may_vote:
+            return self.ignore("fetch at a disk that does not vote")
         votes, stop = self._votes_in(asked.first, asked.stop)
-        self.send(learner, FetchedVotes(asked.first, asked.stop, stop, votes, self.watermark, self.floor))
+        self.send(
+            learner,
+            FetchedVotes(
+                asked.first,
+                asked.stop,
+                stop,
+                votes,
+                self.watermark,
+                self.floor,
+                self.standing.disk,
+                self.voters.decreed,
+                self.promised,
+            ),
+        )
 
     def _vote_at(self, slot: Slot) -> Vote | None:
         if slot >= self._votes_from or slot in self._votes:
@@ -284,6 +357,7 @@ class Acceptor(Agent):
     # ---- the end of a turn ----
 
     def tick(self, now: Instant) -> None:
+        self._notice_voters(now)
         super().tick(now)
         if self._prepares or self._fetches:
             self._answer(now)
@@ -304,6 +378,8 @@ class Acceptor(Agent):
             self.arm(Timer.ANSWER, now)
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
+        if timer is Timer.FETCH:
+            return self._ask_others(now)
         require(timer is Timer.ANSWER, f"an acceptor armed {timer}")  # the turn that it brings about is all it is for
 
     def _forget_old_votes(self) -> None:

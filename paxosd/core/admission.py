@@ -18,10 +18,6 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Fetch,
-    Fetched,
-    FetchedVotes,
-    FetchVotes,
     Forward,
     ForwardRefused,
     Heartbeat,
@@ -38,8 +34,10 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
@@ -55,6 +53,7 @@ SENDERS: Mapping[type, Role | None] = {
     Prepare: Role.PROPOSER,
     Promise: Role.ACCEPTOR,
     Nack: Role.ACCEPTOR,
+    Outdated: Role.ACCEPTOR,
     Accept: Role.PROPOSER,
     Accepted: Role.ACCEPTOR,
     Chosen: Role.PROPOSER,
@@ -75,8 +74,13 @@ SENDERS: Mapping[type, Role | None] = {
     Ping: Role.LEARNER,
     Pong: None,
     DiskSpace: None,
+    Recall: Role.ACCEPTOR,
+    Recalled: Role.ACCEPTOR,
 }
 """Who may send what to other nodes; None: every node."""
+
+_ALSO: Mapping[type, Role] = {FetchVotes: Role.ACCEPTOR}
+"""And acceptors, which ask for what a new disk has to know."""
 
 _OF_THE_SENDER = (PreVote, Prepare, Accept, Watermark, Heartbeat, Resign, Trim)
 """In these the ballot is the sender's own."""
@@ -87,11 +91,13 @@ _ROUNDS: Mapping[type, tuple[str, ...]] = {
     Prepare: ("ballot",),
     Promise: ("ballot",),
     Nack: ("ballot", "promised"),
+    Outdated: ("ballot", "promised"),
     Accept: ("ballot",),
     Accepted: ("ballot",),
     Watermark: ("ballot",),
     Heartbeat: ("ballot",),
     HeartbeatReply: ("ballot",),
+    FetchedVotes: ("promised",),
     Resign: ("ballot",),
     Trim: ("ballot",),
     Pong: ("ballot",),
@@ -100,15 +106,15 @@ _SLOTS: Mapping[type, tuple[str, ...]] = {
     PreVoteReply: ("watermark",),
     Prepare: ("from_slot",),
     Promise: ("from_slot", "stop", "watermark", "floor"),
-    Accept: ("slot", "watermark"),
+    Accept: ("slot", "watermark", "decreed"),
     Accepted: ("slot",),
     Chosen: ("slot",),
-    Watermark: ("watermark",),
+    Watermark: ("watermark", "decreed"),
     Heartbeat: ("watermark",),
     Fetch: ("first",),
-    Fetched: ("first", "watermark", "floor"),
+    Fetched: ("first", "watermark", "floor", "decreed"),
     FetchVotes: ("first", "stop"),
-    FetchedVotes: ("first", "asked_stop", "stop", "watermark", "floor"),
+    FetchedVotes: ("first", "asked_stop", "stop", "watermark", "floor", "decreed"),
     Durable: ("slot",),
     Trim: ("safe", "everywhere"),
     ReadIndexReply: ("applied",),
@@ -126,6 +132,11 @@ class _Rule(NamedTuple):
     slots: tuple[str, ...]
     has_value: bool
     is_page: bool
+    has_voters: bool
+
+
+def _having(membership: Membership, *roles: Role) -> set[NodeId]:
+    return {node for role in roles for node in membership.having(role)}
 
 
 class Admission:
@@ -134,12 +145,13 @@ class Admission:
     def __init__(self, membership: Membership, limits: Limits) -> None:
         self._rules = {
             kind: _Rule(
-                frozenset(membership.nodes if role is None else membership.having(role)),
+                frozenset(membership.nodes if role is None else _having(membership, role, _ALSO.get(kind, role))),
                 kind in _OF_THE_SENDER,
                 _ROUNDS.get(kind, ()),
                 _SLOTS.get(kind, ()),
                 kind in (Accept, Chosen),
                 kind in (Promise, Fetched, FetchedVotes),
+                kind in (Heartbeat, Outdated, Prepare, PreVoteReply),
             )
             for kind, role in SENDERS.items()
         }
@@ -172,6 +184,8 @@ class Admission:
         for name in rule.slots:
             if not self._slots.admits(getattr(message, name), now):
                 return FAR_SLOT
+        if rule.has_voters and not self._slots.admits(message.voters.decreed, now):
+            return FAR_SLOT
         if rule.has_value and len(message.value) > self._value_bytes_max:
             return TOO_LARGE
         return self._refusal_of_page(message, now) if rule.is_page else ""

@@ -22,7 +22,8 @@ from typing import ClassVar
 
 from paxosd.core.messages import Message
 from paxosd.core.records import Record
-from paxosd.core.types import Instant, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.types import HistoryId, Instant, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.voters import Known, Voters
 
 
 class InvariantBroken(AssertionError):
@@ -90,6 +91,7 @@ class Agent(ABC):
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id
         self.ignored: Counter[str] = Counter()
+        self.known = Known()
         self._output = Output()
         self._deadlines: dict[Timer, Instant] = {}
         self._fired: tuple[Timer | None, Instant] = None, 0.0  # the timer that fires now, and when it was due
@@ -131,6 +133,15 @@ class Agent(ABC):
         """Write what is asked for into this output from now on: that of the node of which this role is a part."""
         self._output = output
 
+    @property
+    def history(self) -> HistoryId:
+        """The history to which this node belongs; empty as long as it knows of none."""
+        return self.known.voters.history
+
+    def meet_history(self, source: NodeId, history: HistoryId, now: Instant) -> None:
+        """Another node belongs to this history, and this one to none yet: it belongs to the same from now on."""
+        self.take_up(self.voters._replace(history=history))
+
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
         """The driver applied a chosen value of an earlier output; gateways answer their clients here."""
 
@@ -143,6 +154,18 @@ class Agent(ABC):
         return True
 
     # ---- what a role uses ----
+
+    @property
+    def voters(self) -> Voters:
+        """The newest that are known."""
+        return self.known.voters
+
+    def take_up(self, voters: Voters) -> bool:
+        """Know these voters from now on, durably, if they are newer; whether they are."""
+        if not self.known.take_up(voters):
+            return False
+        self.record(voters)
+        return True
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         """A timer that this role armed is due; it is disarmed before the call."""

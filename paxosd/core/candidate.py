@@ -7,27 +7,31 @@
 Laws:
 1. The round of a ballot is durable before the first Prepare of that ballot leaves, and every life of a
    proposer uses rounds above all that it made durable: no ballot is used twice.
-2. Phase 1 happens once per leadership and covers every slot from `from_slot` on.
-3. Whatever a leader says shows that it leads, also what it says to the acceptor beside us.
-4. Nobody is punished for our own pause. A timer that fires late tells that we did not listen, so silence counts only
+2. A ballot counts with the voters that are known when it prepares (`voters.py`, law 1). Before the birth it needs every
+   acceptor of the membership file, but those that an operator left out, and says whom it waits for.
+3. Phase 1 happens once per leadership and covers every slot from `from_slot` on.
+4. Whatever a leader says shows that it leads, also what it says to the acceptor beside us.
+5. Nobody is punished for our own pause. A timer that fires late tells that we did not listen, so silence counts only
    after we have listened once more, for as long as two heartbeats take.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 from random import Random
 
 from paxosd.core.agent import Agent, Timer, require
 from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Nack, Prepare, PreVote, PreVoteReply, Promise
+from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling
 from paxosd.core.records import Record, Round
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot
+from paxosd.core.voters import NO_VOTERS, Count, Voters
 
 ELECTION_SPREAD = 0.5
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
@@ -43,12 +47,21 @@ class Phase(Enum):
 
 
 class Candidate(Agent):
-    """Campaigns when nobody leads."""
+    """Campaigns when nobody leads. `without`: acceptors that need not be heard for a birth."""
 
-    def __init__(self, node_id: NodeId, membership: Membership, timing: Timing, random: Random) -> None:
+    def __init__(
+        self,
+        node_id: NodeId,
+        membership: Membership,
+        timing: Timing,
+        random: Random,
+        without: Collection[NodeId] = (),
+    ) -> None:
         super().__init__(node_id)
         self._acceptors = membership.acceptors
-        self._quorum = membership.quorum
+        self._founders = tuple(node for node in membership.acceptors if node not in without)
+        self._file_quorum = membership.quorum
+        self._count = Count(NO_VOTERS)  # of the ballot in which we canvass, prepare or lead
         self._timing = timing
         self._random = random
         self.phase = Phase.FOLLOWING
@@ -60,9 +73,11 @@ class Candidate(Agent):
         self._log_time_at: Instant = 0.0  # when we learned it
         self._log_times = Ceiling(LOG_TIME_REACH_MS, LOG_TIME_MAX_MS)
         self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
+        self._silent: set[NodeId] = set(self._founders)  # who did not answer the latest canvass yet
         self._phase1: PhaseOne | None = None
+        self._renewing = False  # we led until now, and prepare anew for new voters
         self._draining = False
-        self._pause_forgiven = False  # since we heard from those whose silence counts (law 4)
+        self._pause_forgiven = False  # since we heard from those whose silence counts (law 5)
 
     @property
     def leading(self) -> bool:
@@ -77,9 +92,12 @@ class Candidate(Agent):
         """Let go of all that only a leader has."""
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
+        records = tuple(records)
+        self.known.restore(records)
         for record in records:
             if isinstance(record, Round):
                 self._round = record.round
+        self._count = Count(self.voters)
         self._log_time_at = now
         if self._round >= ROUND_MAX:
             self.report("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
@@ -96,6 +114,9 @@ class Candidate(Agent):
         self._see(message.ballot)
         if source == self.node_id:
             return
+        self._learn_voters(message.voters, now)
+        if message.voters.age < self.voters.age:
+            return self.ignore("heartbeat with older voters")
         if self.phase is not Phase.FOLLOWING:
             self._follow(f"{source} leads", now)
         self.ballot = message.ballot
@@ -109,7 +130,7 @@ class Candidate(Agent):
             self._await_silence(now)
 
     def _listens_once_more(self, timer: Timer, now: Instant) -> bool:
-        """Whether this timer is put off because we paused ourselves (law 4)."""
+        """Whether this timer is put off because we paused ourselves (law 5)."""
         if self._pause_forgiven or self.late_s(timer, now) <= self._timing.heartbeat_s:
             return False
         self._pause_forgiven = True
@@ -130,13 +151,35 @@ class Candidate(Agent):
 
     def _follow(self, why: str, now: Instant) -> None:
         """Stop whatever leads to leading, and wait."""
-        if self.leading:
+        if self.leading or self._renewing:
             self._stop_leading(why)
-        self.phase = Phase.FOLLOWING
+        self.phase, self._renewing = Phase.FOLLOWING, False
         self.ballot = NO_BALLOT
         self._phase1 = None
         self.disarm(Timer.PREPARE)
         self._await_silence(now)
+
+    # ---- who votes ----
+
+    def _learn_voters(self, voters: Voters, now: Instant) -> None:
+        self.take_up(voters)
+        self._notice_voters(now)
+
+    def _notice_voters(self, now: Instant) -> None:
+        """Another role of this process may have learned of new voters, too."""
+        self.watermark = max(self.watermark, self.known.watermark)
+        if self.phase is not Phase.FOLLOWING and self._count.voters is not self.voters:
+            self._follow("others vote by now", now)
+            self.arm(Timer.ELECTION, now + self._random.uniform(0.0, 0.2) * self._timing.election_s)
+
+    def _on_outdated(self, message: Outdated, now: Instant) -> None:
+        self._see(message.promised)
+        self._learn_voters(message.voters, now)
+
+    @property
+    def waits_for(self) -> tuple[NodeId, ...]:
+        """The acceptors without which the cluster cannot be born, and which are not heard; empty once it is."""
+        return () if self.voters.history else tuple(node for node in self._founders if node in self._silent)
 
     # ---- getting elected ----
 
@@ -148,7 +191,9 @@ class Candidate(Agent):
             self._follow("no quorum in time", now)
         self.phase = Phase.CANVASSING
         self.ballot = self._next_ballot()
+        self._count = Count(self.voters)
         self._supporters = set()
+        self._silent = set(self._founders)
         for acceptor in self._acceptors:
             self.send_early(acceptor, PreVote(self.ballot))
         self._await_silence(now)
@@ -158,13 +203,30 @@ class Candidate(Agent):
 
     def _on_pre_vote_reply(self, source: NodeId, message: PreVoteReply, now: Instant) -> None:
         self._see(message.promised)
-        self.watermark = self.watermark if self.leading else max(self.watermark, message.watermark)
-        if self.phase is not Phase.CANVASSING or message.ballot != self.ballot or not message.granted:
+        self._learn_voters(message.voters, now)
+        if message.voters.decreed <= self.voters.decreed and not self.leading:
+            self.watermark = max(self.watermark, message.watermark)
+        if self.phase is not Phase.CANVASSING or message.ballot != self.ballot:
+            return self.ignore("pre-vote that does not count")
+        self._silent.discard(source)
+        if not message.granted or not self._may_count(source, message.disk):
             return self.ignore("pre-vote that does not count")
         self._supporters.add(source)
         # A leader needs accept quorums too; without one it would be elected again and again, in vain.
-        if self._quorum.can_prepare(self._supporters) and self._quorum.can_accept(self._supporters):
+        if self._has_support():
             self._prepare(now)
+
+    def _may_count(self, source: NodeId, disk: DiskId) -> bool:
+        return self._count.counts(source, disk) if self._count.voters.are_named else disk != NO_DISK
+
+    def _has_support(self) -> bool:
+        if self.voters.are_named:
+            quorum, supporters = self._count.quorum, self._supporters
+            return quorum.can_prepare(supporters) and quorum.can_accept(supporters)
+        quorum = self._file_quorum
+        everybody = self._supporters.issuperset(self._founders)  # `voters.py`, law 6
+        enough = quorum.can_prepare(self._founders) and quorum.can_accept(self._founders)
+        return everybody and enough and not self.voters.history
 
     def _prepare(self, now: Instant) -> None:
         self.ballot = self._next_ballot()
@@ -172,9 +234,11 @@ class Candidate(Agent):
         self._round = self.ballot.round
         self.record(Round(self._round))
         self.phase = Phase.PREPARING
+        self._count = Count(self.voters)
         # One slot below the watermark, so that a quorum tells a stamp of log time even if nothing is in flight.
         from_slot = max(FIRST_SLOT, self.watermark - 1)
-        self._phase1 = PhaseOne(self.ballot, from_slot, self._acceptors, self._quorum)
+        asked = self._acceptors if self.voters.are_named else self._founders
+        self._phase1 = PhaseOne(self.ballot, from_slot, asked, self._count)
         self._ask_promises()
         self.arm(Timer.PREPARE, now + self._timing.retry_s)
         self._await_silence(now)
@@ -182,7 +246,7 @@ class Candidate(Agent):
     def _ask_promises(self) -> None:
         assert self._phase1 is not None
         for acceptor, slot in self._phase1.missing().items():
-            self.send(acceptor, Prepare(self.ballot, slot))
+            self.send(acceptor, Prepare(self.ballot, slot, self._count.voters))
 
     def _on_promise(self, source: NodeId, message: Promise, now: Instant) -> None:
         phase1 = self._phase1
@@ -191,7 +255,7 @@ class Candidate(Agent):
         if phase1.complete:
             return self._lead(phase1, now)
         if not message.end:
-            self.send(source, Prepare(self.ballot, message.stop))
+            self.send(source, Prepare(self.ballot, message.stop, self._count.voters))
         self._await_silence(now)  # pages are coming in: no reason to begin again
 
     def _on_nack(self, message: Nack, now: Instant) -> None:

@@ -10,6 +10,10 @@ covers.
 
 That needs each of them to tell its vote, or truly to have none: below its floor an acceptor may have let go of it. So
 one whose floor is above the first slot asked for does not count; other learners have what is below.
+
+All of this is about disks, those of the newest voters that the learner knows: a disk that took the place of another
+one knows all that the one before could tell (`copying.py`). Before the birth acceptors are not asked: nobody knows yet
+whether one of them lost its disk.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages import FetchedVotes
+from paxosd.core.messages_catchup import FetchedVotes
 from paxosd.core.types import NodeId, Slot, Vote
+from paxosd.core.voters import NO_VOTERS, Count, Voters
 
 ACCEPTORS: NodeId = ""
 """Stands for all acceptors together, where one learner's name would stand otherwise."""
@@ -33,7 +38,7 @@ class CatchUp:
         self._targets: list[NodeId] = [*others, ACCEPTORS]
         self._turn = 0
         self._acceptors = membership.acceptors
-        self._quorum = membership.quorum
+        self._count = Count(NO_VOTERS)
         self._asked: tuple[NodeId, Slot] | None = None
         self._asked_stop: Slot = 0
         self._answers: dict[NodeId, FetchedVotes] = {}
@@ -43,6 +48,11 @@ class CatchUp:
         target = self._targets[self._turn % len(self._targets)]
         self._turn += 1
         return target
+
+    def count_with(self, voters: Voters) -> None:
+        """From now on acceptors are counted by these; any earlier question is over."""
+        self._count = Count(voters)
+        self._asked = None
 
     def ask_learner(self, learner: NodeId, first: Slot) -> None:
         """Remember that this learner is asked for slots from `first` on; any earlier question is over."""
@@ -64,14 +74,14 @@ class CatchUp:
 
     def take_votes(self, acceptor: NodeId, answer: FetchedVotes) -> list[tuple[Slot, bytes]] | None:
         """Count an answer; with a prepare quorum of them, the chosen values from the first slot asked for on."""
-        if acceptor not in self._quorum.weights:
+        if not self._count.counts(acceptor, answer.disk):
             return None
         if self._asked != (ACCEPTORS, answer.first) or answer.asked_stop != self._asked_stop:
             return None
         if answer.floor > answer.first:
             return None
         self._answers[acceptor] = answer
-        if not self._quorum.can_prepare(self._answers):
+        if not self._count.quorum.can_prepare(self._answers):
             return None
         self._asked = None
         stop = min(self._asked_stop, *(told.stop for told in self._answers.values()))

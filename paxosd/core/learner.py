@@ -8,6 +8,8 @@ Laws:
    for and asked for, never skipped.
 3. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
    leader how far that goes; only the floor rests on it (see `floor.py`).
+4. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
+   that it does not know itself.
 """
 
 from __future__ import annotations
@@ -18,20 +20,18 @@ from typing import get_args
 
 from paxosd.core.agent import Agent, Timer, require
 from paxosd.core.catchup import ACCEPTORS, CatchUp
+from paxosd.core.decrees import after, decree_of
 from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
 from paxosd.core.history import History
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Chosen,
-    Fetch,
-    Fetched,
-    FetchedVotes,
-    FetchVotes,
     Heartbeat,
     LearnerInbound,
     Message,
     Watermark,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
@@ -39,6 +39,7 @@ from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, Synced
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
+from paxosd.core.voters import NO_VOTERS, Voters
 
 SLOTS_AHEAD_MAX = 1024
 """How far above a gap chosen values are held; what is further ahead is asked for again later."""
@@ -63,6 +64,7 @@ class Learner(Agent):
         self.next_slot: Slot = FIRST_SLOT  # every slot below is handed on
         self.watermark: Slot = FIRST_SLOT
         self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
+        self._noticed: Voters = NO_VOTERS  # the voters that were known when this was looked at last
         self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
         self._ahead: dict[Slot, bytes] = {}
         self._ahead_bytes = 0
@@ -74,20 +76,26 @@ class Learner(Agent):
         self._unsynced_bytes = 0  # of values that were recorded since
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
+        self.known.restore(records)
         self.next_slot = self._history.kept_slot()
         self._stored_stop = self._synced = self._history.learned_stop()  # what is read at the start is durable
         require(self.next_slot <= self._stored_stop, "the kept state is ahead of what was learned")
-        self.watermark = self._stored_stop
+        self.watermark = max(self._stored_stop, self.known.watermark)
         self.arm(Timer.SYNC, now + SYNC_EVERY_S)
         self._go_on_replaying(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
+        self._notice_voters(now)
         match message:
             case Chosen(slot, value):
                 self._on_chosen(source, slot, value)
-            case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
-                self._hear_leader(source, ballot, watermark, now)
+            case Heartbeat(ballot, _, watermark, _, voters):
+                self.take_up(voters)
+                self._notice_voters(now)
+                self._hear_leader(source, ballot, watermark, voters.decreed, now)
+            case Watermark(ballot, watermark, decreed):
+                self._hear_leader(source, ballot, watermark, decreed, now)
             case Fetch(first):
                 self._on_fetch(source, first)
             case Fetched():
@@ -110,6 +118,7 @@ class Learner(Agent):
                 pass  # the turn that it brings about is all it is for
 
     def tick(self, now: Instant) -> None:
+        self._notice_voters(now)
         super().tick(now)
         if self._fetches:
             self._answer(now)
@@ -152,9 +161,15 @@ class Learner(Agent):
             return
         while (value := self._ahead.pop(self.next_slot, None)) is not None:
             self._ahead_bytes -= len(value)
-            self._output.chosen.append((self.next_slot, value))
-            self.next_slot += 1
+            self._pass_on(self.next_slot, value)
         self.watermark = max(self.watermark, self.next_slot)
+
+    def _pass_on(self, slot: Slot, value: bytes) -> None:
+        self._output.chosen.append((slot, value))
+        self.next_slot = slot + 1
+        decree = decree_of(value)
+        if decree is not None and slot > self.voters.decreed:
+            self.take_up(after(self.voters, slot, decree))
 
     @property
     def _replaying(self) -> bool:
@@ -164,8 +179,7 @@ class Learner(Agent):
         """Hand on a page of what an earlier life learned, and go on in the next turn."""
         for slot, value in self._history.learned(self.next_slot, self._stored_stop, self._limits.page_bytes_max):
             require(slot == self.next_slot, f"the history skips from slot {self.next_slot} to {slot}")
-            self._output.chosen.append((slot, value))
-            self.next_slot += 1
+            self._pass_on(slot, value)
         self._hand_on()
         self._go_on_replaying(now)
 
@@ -175,23 +189,34 @@ class Learner(Agent):
             self.arm(Timer.REPLAY, now)
         else:
             self.arm(Timer.FETCH, now + self._timing.election_s)
-            self._note_watermark(self.watermark, now)
+            self._note_watermark(self.watermark, self.voters.decreed, now)
 
     # ---- knowing what is missing ----
 
-    def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, now: Instant) -> None:
+    def _notice_voters(self, now: Instant) -> None:
+        """Another role of this process may have learned of new voters, too."""
+        if self.voters is not self._noticed:
+            self._noticed = self.voters
+            self._catchup.count_with(self.voters)
+            self._note_watermark(self.known.watermark, self.voters.decreed, now)
+
+    def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, decreed: Slot, now: Instant) -> None:
         if source != ballot.proposer:
             return self.ignore("message of a foreign ballot")
         if ballot >= self.ballot or self._hears_nobody(now):
             self.ballot, self._leader_heard_at = ballot, now
-        self._note_watermark(watermark, now)
+        self._note_watermark(watermark, decreed, now)
 
     def _hears_nobody(self, now: Instant) -> bool:
         heard_at = self._leader_heard_at
         return heard_at is None or now - heard_at >= self._timing.election_s
 
-    def _note_watermark(self, watermark: Slot, now: Instant) -> None:
-        self.watermark = max(self.watermark, watermark)
+    def _raise_watermark(self, watermark: Slot, decreed: Slot) -> None:
+        if decreed <= self.voters.decreed:
+            self.watermark = max(self.watermark, watermark)
+
+    def _note_watermark(self, watermark: Slot, decreed: Slot, now: Instant) -> None:
+        self._raise_watermark(watermark, decreed)
         if self.next_slot < self.watermark and self._gap_seen != self.next_slot and not self._replaying:
             # Its value may be on its way: a gap is one only if it is still at the same slot in a while.
             self._gap_seen = self.next_slot
@@ -202,7 +227,7 @@ class Learner(Agent):
         if self._allowance.is_spent:  # what is fetched now has no place
             self.arm(Timer.FETCH, now + self._timing.election_s)
         elif behind and self._gap_seen != self.next_slot:
-            self._note_watermark(self.watermark, now)
+            self._note_watermark(self.watermark, self.voters.decreed, now)
         elif behind:
             self._ask(self._catchup.next_target(), now)
         else:
@@ -212,7 +237,9 @@ class Learner(Agent):
 
     def _ask(self, target: NodeId, now: Instant) -> None:
         self._gap_seen = self.next_slot
-        if target == ACCEPTORS:
+        if target == ACCEPTORS and not self.voters.are_named:
+            pass  # see `catchup.py`
+        elif target == ACCEPTORS:
             for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
                 self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
         else:
@@ -241,21 +268,21 @@ class Learner(Agent):
         for slot, value in enumerate(message.values, message.first):
             if slot == self.next_slot:  # one message may bring more than is held ahead: each is handed on at once
                 self._learn(slot, value)
-        self._go_on(source, self.next_slot > before, message.watermark, now)
+        self._raise_watermark(message.watermark, message.decreed)
+        self._go_on(source, self.next_slot > before, now)
 
     def _on_fetched_votes(self, source: NodeId, message: FetchedVotes, now: Instant) -> None:
-        self.watermark = max(self.watermark, message.watermark)
+        self._raise_watermark(message.watermark, message.decreed)
         found = self._catchup.take_votes(source, message)
         if found is None:
             return
         before = self.next_slot
         for slot, value in found:
             self._learn(slot, value)
-        self._go_on(ACCEPTORS, self.next_slot > before, message.watermark, now)
+        self._go_on(ACCEPTORS, self.next_slot > before, now)
 
-    def _go_on(self, target: NodeId, progress: bool, watermark: Slot, now: Instant) -> None:
+    def _go_on(self, target: NodeId, progress: bool, now: Instant) -> None:
         """Ask the same one for the next page while that helps; the timer turns to the next one."""
-        self.watermark = max(self.watermark, watermark)
         if progress and self.next_slot < self.watermark:
             self._ask(target, now)
         elif self.next_slot < self.watermark:
@@ -271,4 +298,5 @@ class Learner(Agent):
     def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
         values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
-        self.send(learner, Fetched(first, values, self.watermark, self._history.learned_start()))
+        fetched = Fetched(first, values, self.watermark, self._history.learned_start(), self.voters.decreed)
+        self.send(learner, fetched)

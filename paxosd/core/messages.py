@@ -9,18 +9,19 @@
       |               |                 |------PreVote----->|               |   would a quorum follow me?
       |               |                 |<---PreVoteReply---|               |
       |               |                 |------Prepare----->|               |   phase 1, once per leadership
-      |               |                 |<--Promise | Nack--|               |
+      |               |                 |<--Promise | Nack--|               |   ... or Outdated: who votes has changed
       |               |                 |-------Accept----->|               |   phase 2, per slot
       |               |                 |<--Accepted | Nack-|               |
       |               |                 |-----Chosen / Watermark----------->|   what is chosen, and how far
       |<---Applied----|                 |                   |               |   after apply, from the gateway
       |               |                 |-----Heartbeat---->|-------------->|   to every node; acceptors answer
       |               |                 |<--HeartbeatReply--|               |
+      |               |                 |                   |--Recall | Recalled--(every acceptor), once in each life
       |               |                 |------Resign------>|-------------->|   to every other node: campaign now
       |               |                 |                   |  <---Fetch----|   catching up: from another learner
       |               |                 |                   |  --Fetched--> |
       |               |                 |                   |<--FetchVotes--|   ... or from a quorum of acceptors
-      |               |                 |                   |--FetchedVotes>|
+      |               |                 |                   |--FetchedVotes>|   (new disks of acceptors ask, too)
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
       |---ReadSlots-->|                 |                   |               |   the same of the slots themselves, for a
@@ -32,6 +33,7 @@ Laws:
 1. Delivery promises nothing: any message may be lost, late, repeated or out of order.
 2. A message is a value: immutable, comparable, and without reference to its sender's state.
 3. Fields are append-only on the wire (see `wire/frames.py`); a new meaning is a new message.
+4. A field about disks or decrees that is left out counts for nothing: nobody has disk 0 (see `voters.py`).
 """
 
 from __future__ import annotations
@@ -40,10 +42,23 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
 from paxosd.core.reasons import Reason
-from paxosd.core.types import FIRST_SLOT, Ballot, Entry, NodeId, Revision, SessionId, Slot, Vote
+from paxosd.core.types import (
+    NO_DISK,
+    Ballot,
+    DiskId,
+    Entry,
+    NodeId,
+    Revision,
+    SessionId,
+    Slot,
+    Vote,
+)
+from paxosd.core.voters import NO_VOTERS, Voters
 
 # ---- election and phase 1 --------------------------------------------------------------------
 
@@ -63,14 +78,18 @@ class PreVoteReply:
     granted: bool
     promised: Ballot
     watermark: Slot
+    disk: DiskId = NO_DISK
+    voters: Voters = NO_VOTERS
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Proposer to acceptor: promise this ballot, and tell your votes from `from_slot` on."""
+    """Proposer to acceptor: promise this ballot, which counts with these voters, and tell your votes from `from_slot`
+    on."""
 
     ballot: Ballot
     from_slot: Slot
+    voters: Voters = NO_VOTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +99,7 @@ class Promise:
     `end`: there are none from `stop` on either; otherwise ask on with Prepare(ballot, stop).
     `watermark`: every slot below is chosen, as far as this acceptor was told.
     `floor`: what this acceptor voted for below this slot may be gone (see `floor.py`). Every slot below is chosen.
+    `past`: what the disk held before it had a history (see `records.py`); counts before the birth alone.
     """
 
     ballot: Ballot
@@ -89,6 +109,8 @@ class Promise:
     votes: tuple[Vote, ...]
     watermark: Slot
     floor: Slot
+    disk: DiskId = NO_DISK
+    past: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +126,16 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Leader to acceptor: vote for this value in this slot. Every slot below `watermark` is chosen."""
+    """Leader to acceptor: vote for this value in this slot. Every slot below `watermark` is chosen.
+
+    `decreed`, here and elsewhere: the slot of the latest decree that the sender knows.
+    """
 
     ballot: Ballot
     slot: Slot
     value: bytes
     watermark: Slot
+    decreed: Slot = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,7 @@ class Accepted:
 
     ballot: Ballot
     slot: Slot
+    disk: DiskId = NO_DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +161,36 @@ class Watermark:
 
     ballot: Ballot
     watermark: Slot
+    decreed: Slot = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Leader to every node: I lead. `sequence` grows within a ballot; `log_time_ms` is the latest stamp."""
+    """Leader to every node: I lead. `sequence` grows within a ballot; `log_time_ms` is the latest stamp.
+
+    `voters` are who votes above the latest decree. `seen`: how many commits each of their disks told
+    (`HeartbeatReply`).
+    """
 
     ballot: Ballot
     sequence: int
     watermark: Slot
     log_time_ms: int
+    voters: Voters = NO_VOTERS
+    seen: tuple[SeenCommits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    """Acceptor to leader: when your heartbeat `sequence` came I had promised no higher ballot."""
+    """Acceptor to leader: when your heartbeat `sequence` came I had promised no higher ballot.
+
+    `commits`: so many durable commits are on this disk. A guest answers too; it counts for nothing.
+    """
 
     ballot: Ballot
     sequence: int
+    disk: DiskId = NO_DISK
+    commits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,47 +198,6 @@ class Resign:
     """Leader to every other node: I stop leading; campaign, or turn to others, without waiting for my silence."""
 
     ballot: Ballot
-
-
-# ---- catching up -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Learner to learner: send me what is chosen from this slot on."""
-
-    first: Slot
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Learner to learner: what is chosen from slot `first` on, as much as fits. I can tell none below `floor`."""
-
-    first: Slot
-    values: tuple[bytes, ...]
-    watermark: Slot
-    floor: Slot = FIRST_SLOT
-
-
-@dataclass(frozen=True, slots=True)
-class FetchVotes:
-    """Learner to acceptor: send me your votes in [first, stop); I know that all of these slots are chosen."""
-
-    first: Slot
-    stop: Slot
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedVotes:
-    """Acceptor to learner: all my votes in [first, stop), but for those below `floor`, as in `Promise`. `stop` may be
-    lower than the one asked for; `asked_stop` repeats that, so that this is not taken for an answer to another one."""
-
-    first: Slot
-    asked_stop: Slot
-    stop: Slot
-    votes: tuple[Vote, ...]
-    watermark: Slot
-    floor: Slot = FIRST_SLOT
 
 
 # ---- commands and reads, between gateway and leader ----------------------------------------------
@@ -424,20 +422,21 @@ class StatusReport:
 # ---- what each role takes --------------------------------------------------------------------
 
 _LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
-AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | FetchVotes | Trim | DiskSpace
-_AboutAll: TypeAlias = Durable | DiskSpace
-ProposerInbound: TypeAlias = (
-    Resign | PreVoteReply | Promise | Nack | Accepted | _LeadersWord | HeartbeatReply | Forward | ReadIndex | _AboutAll
-)
+_OfDisks: TypeAlias = FetchVotes | FetchedVotes | Recall | Recalled
+AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | Trim | DiskSpace | _OfDisks
+_Answers: TypeAlias = PreVoteReply | Promise | Nack | Outdated | Accepted | HeartbeatReply | Durable | DiskSpace
+ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes | DiskSpace
 FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
 GatewayInbound: TypeAlias = FromClient | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
 
-_Election: TypeAlias = PreVote | PreVoteReply | Prepare | Promise | Nack | Heartbeat | HeartbeatReply | Resign
+_Election: TypeAlias = (
+    PreVote | PreVoteReply | Prepare | Promise | Nack | Outdated | Heartbeat | HeartbeatReply | Resign
+)
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
-_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim
+_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim | Recall | Recalled
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived | DiskSpace
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service

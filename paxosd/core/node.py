@@ -16,13 +16,16 @@ from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
-from paxosd.core.messages import Heartbeat, Message, Ping, Pong
+from paxosd.core.messages import Heartbeat, Message, Ping, Pong, Prepare, PreVoteReply
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.space import Space, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
+
+WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply)
 
 LEADER_TOLD_EVERY_S = 1.0
 """How often a new leadership is reported at most: whoever claims a higher one all the time must not fill the log."""
@@ -56,9 +59,12 @@ class Node(Agent):
         # early is voted for, in the same turn.
         parts: list[Agent | None] = [gateway, proposer, acceptor, learner]
         self._parts = [part for part in parts if part is not None]
+        if self._parts:
+            self.known = self._parts[0].known  # one for all: what one role knows, the others know too
         self._takers: defaultdict[type, list[Agent]] = defaultdict(list)
         for part in self._parts:
             part.ignored = self.ignored
+            part.known = self.known
             part.share_output(self._output)
             for message_type in part.inbound:
                 self._takers[message_type].append(part)
@@ -74,6 +80,7 @@ class Node(Agent):
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         durable = tuple(records)
+        self.known.restore(durable)
         for part in self._parts:
             part.restore(durable, now)
         self._admission.restore(durable, self._watermark)
@@ -89,6 +96,8 @@ class Node(Agent):
         if isinstance(message, Ping):
             self._pings[source] = message.sequence
             return None
+        if isinstance(message, WITH_VOTERS) and not self.known.is_same_history(message.voters):
+            return self.ignore("voters of another history")
         if isinstance(message, DiskSpace) and source == self.node_id:
             message = self._tell_space(message)
         if isinstance(message, Heartbeat) and message.ballot > self._heard:

@@ -7,15 +7,19 @@ Laws:
 3. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
 4. A turn proposes so many bytes and leaves the rest to the next one, which serves the peers first.
 5. It takes no command that could not be written without those whose disks are nearly full (`space.py`).
+6. Above a decree it proposes nothing in the same ballot. Once the decree and all below are chosen, it takes up what is
+   decreed and prepares anew; what waits, waits on (`voters.py`, law 3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 from typing import get_args
 
 from paxosd.core.agent import Timer
 from paxosd.core.candidate import Candidate, Phase
+from paxosd.core.decrees import Birth, Decree, after, decree_of, encode_decree
 from paxosd.core.floor import DurableSlots
 from paxosd.core.intake import Intake
 from paxosd.core.membership import Membership
@@ -39,14 +43,16 @@ from paxosd.core.messages import (
 )
 from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
 from paxosd.core.space import SpaceBoard, space_of
-from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source
+from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, Source, disk_text
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
+from paxosd.core.voters import NO_VOTERS, Count
 
 TRIM_TOLD_EVERY = 64
 """After so many heartbeats acceptors are told again how far they may trim."""
@@ -57,17 +63,28 @@ class Proposer(Candidate):
 
     inbound = get_args(ProposerInbound)
 
-    def __init__(self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, random: Random) -> None:
-        super().__init__(node_id, membership, timing, random)
+    def __init__(
+        self,
+        node_id: NodeId,
+        membership: Membership,
+        timing: Timing,
+        limits: Limits,
+        random: Random,
+        without: Collection[NodeId] = (),
+    ) -> None:
+        super().__init__(node_id, membership, timing, random, without)
         self._nodes = membership.nodes
         self._other_replicas = tuple(node for node in membership.replicas if node != node_id)
         self._told_of_chosen = membership.pure_learners + ((node_id,) if node_id in membership.replicas else ())
         self._others = tuple(node for node in membership.nodes if node != node_id)
         self._limits = limits
         self._phase2: PhaseTwo | None = None
+        self._voting = Count(NO_VOTERS)  # whose votes count in phase 2: before the birth, those that it names
+        self._birth: Birth | None = None  # what we propose, or are bound to, while nobody is born
+        self._decree: tuple[Slot, Decree] | None = None  # the one that this ballot proposed; nothing goes above it
         self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
         self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
-        self._reads = ReadRounds(self._quorum)
+        self._reads = ReadRounds(membership.quorum)
         self._space = SpaceBoard(node_id, membership)
         self._no_space = ""  # why no command is taken for want of room; empty: there is room
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
@@ -78,15 +95,16 @@ class Proposer(Candidate):
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
+        self._notice_voters(now)
         match message:
-            case Accepted(ballot, slot):
-                self._on_accepted(source, ballot, slot, now)
+            case Accepted():
+                self._on_accepted(source, message, now)
             case Forward():
                 self._on_forward(source, message, now)
             case Accept(ballot) | Watermark(ballot):
                 self._on_leaders_word(source, ballot, now)
-            case HeartbeatReply(ballot, sequence):
-                self._on_heartbeat_reply(source, ballot, sequence, now)
+            case HeartbeatReply():
+                self._on_heartbeat_reply(source, message, now)
             case Heartbeat():
                 self._on_heartbeat(source, message, now)
             case PreVoteReply():
@@ -95,6 +113,8 @@ class Proposer(Candidate):
                 self._on_promise(source, message, now)
             case Nack():
                 self._on_nack(message, now)
+            case Outdated():
+                self._on_outdated(message, now)
             case ReadIndex(request):
                 self._on_read_index(source, request)
             case Durable(slot):
@@ -122,6 +142,7 @@ class Proposer(Candidate):
                 pass  # the window is filled in each tick; drained
 
     def tick(self, now: Instant) -> None:
+        self._notice_voters(now)
         super().tick(now)
         if self._phase2 is not None:
             self._look_for_space(now)
@@ -156,13 +177,19 @@ class Proposer(Candidate):
     # ---- leading ----
 
     def _lead(self, phase1: PhaseOne, now: Instant) -> None:
-        self.phase = Phase.LEADING
         self.watermark = max(self.watermark, phase1.watermark)
+        if not self._settle_who_votes(phase1, now):
+            return
+        event = "leader.renewed" if self._renewing else "leader.elected"
+        self.phase, self._renewing = Phase.LEADING, False
+        self._decree = None
         for value in phase1.values():
             self._learn_log_time(readable_stamp_ms(value), now)
         self._recovered_stop = max(phase1.stop, self.watermark)
         limits = self._limits
-        self._phase2 = PhaseTwo(self._quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
+        quorum = self._voting.quorum
+        self._phase2 = PhaseTwo(quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
+        self._reads = ReadRounds(quorum)
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
@@ -173,7 +200,30 @@ class Proposer(Candidate):
         self.arm(Timer.QUORUM, now + self._timing.election_s)
         self.arm(Timer.RETRY, now + self._timing.retry_s)
         self._heartbeat(now)
-        self.report("leader.elected", ballot=str(self.ballot), watermark=self.watermark, next_slot=self._recovered_stop)
+        self.report(event, ballot=str(self.ballot), watermark=self.watermark, next_slot=self._recovered_stop)
+
+    def _settle_who_votes(self, phase1: PhaseOne, now: Instant) -> bool:
+        """Whose votes count in this ballot: before the birth those that it names, the one that is told or a new one."""
+        self._voting, self._birth = self._count, None
+        if self.voters.are_named:
+            return True
+        told = phase1.decree(self.watermark)
+        if told is not None and isinstance(told[1], Birth):
+            self._voting = Count(told[1].voters(told[0]))
+            return True
+        pasts = set(phase1.pasts.values())
+        if len(pasts) > 1:
+            self._follow("some disks are blank and others are not", now)
+            return False
+        self._birth = self._new_birth(phase1, pasts.pop())
+        self._voting = Count(self._birth.voters(phase1.stop))
+        return True
+
+    def _new_birth(self, phase1: PhaseOne, past: bytes) -> Birth:
+        history = self._random.getrandbits(8 * HISTORY_BYTES).to_bytes(HISTORY_BYTES, "big")
+        quorum, disks = self._file_quorum, phase1.disks
+        named = tuple((node, disks.get(node, NO_DISK), quorum.weights[node]) for node in self._acceptors)
+        return Birth(history, past, quorum.prepare, quorum.accept, named)
 
     def _fill_window(self, phase2: PhaseTwo, now: Instant) -> None:
         left = PROPOSED_PER_TURN_BYTES_MAX
@@ -184,6 +234,8 @@ class Proposer(Candidate):
                 return self.arm(Timer.FILL, now)
 
     def _next_value(self, slot: Slot, now: Instant) -> bytes | None:
+        if self._decree is not None:
+            return None
         if slot <= self._recovered_stop:
             return self._bound_value(slot, now)
         if not self._intake:
@@ -191,22 +243,32 @@ class Proposer(Candidate):
         return encode_value(self._stamp(now), self._intake.take(slot, now))
 
     def _bound_value(self, slot: Slot, now: Instant) -> bytes:
-        """What phase 1 binds this slot to, or a no-op: to fill a hole, and once to open the leadership."""
+        """What phase 1 binds this slot to, or a no-op: to fill a hole, and once to open the leadership, or the
+        history."""
         assert self._phase1 is not None
         bound = self._phase1.value(slot)
-        return encode_value(self._stamp(now)) if bound is None else bound
+        if bound is None and slot == self._recovered_stop and self._birth is not None:
+            bound = encode_decree(self._stamp(now), self._birth)
+        if bound is None:
+            return encode_value(self._stamp(now))
+        decree = decree_of(bound)
+        if decree is not None:
+            self._decree = slot, decree
+        return bound
 
     def _propose(self, phase2: PhaseTwo, value: bytes, now: Instant) -> None:
         slot = phase2.propose(value, now)
-        accept = Accept(self.ballot, slot, value, phase2.watermark)
+        accept = Accept(self.ballot, slot, value, phase2.watermark, self.voters.decreed)
         for acceptor in self._acceptors:
             self.send_early(acceptor, accept)
         self._watermark_told = phase2.watermark
 
-    def _on_accepted(self, source: NodeId, ballot: Ballot, slot: Slot, now: Instant) -> None:
-        phase2 = self._phase2
-        if phase2 is None or ballot != self.ballot or source not in self._quorum.weights:
+    def _on_accepted(self, source: NodeId, message: Accepted, now: Instant) -> None:
+        phase2, slot = self._phase2, message.slot
+        if phase2 is None or message.ballot != self.ballot:
             return self.ignore("vote of another ballot")
+        if not self._voting.counts(source, message.disk):
+            return self.ignore("vote of a disk that does not count")
         self._heard_at[source] = now
         value = phase2.vote(source, slot)
         if value is None:
@@ -216,12 +278,29 @@ class Proposer(Candidate):
         chosen = Chosen(slot, value)
         for learner in self._told_of_chosen:
             self.send_early(learner, chosen)
+        if self._decree is not None and phase2.watermark > self._decree[0]:
+            slot, decree = self._decree
+            self._take_up_decree(slot, decree, now)
+
+    def _take_up_decree(self, slot: Slot, decree: Decree, now: Instant) -> None:
+        """It is chosen, and so is all below it: from here on others vote, and know it from us."""
+        self.take_up(after(self.voters, slot, decree))
+        self._heartbeat(now)  # in the ballot of their votes, so that replicas know what was chosen
+        match decree:
+            case Birth(history):
+                self.report("history.born", history=history.hex(), slot=slot)
+            case _:
+                self.report("disk.admitted", node=decree.node, disk=disk_text(decree.new), slot=slot)
+        self._drop_reads()
+        self._stop_phase2()
+        self._renewing = True
+        self._prepare(now)
 
     def _tell_watermark(self, phase2: PhaseTwo) -> None:
         """An Accept carries the watermark for free; where none left this turn, say it: somebody waits for it."""
         if phase2.watermark > self._watermark_told:
             self._watermark_told = phase2.watermark
-            told = Watermark(self.ballot, phase2.watermark)
+            told = Watermark(self.ballot, phase2.watermark, self.voters.decreed)
             for replica in self._other_replicas:
                 self.send_early(replica, told)
 
@@ -229,7 +308,7 @@ class Proposer(Candidate):
         """Send a value in flight again, the same value, to those who did not vote."""
         assert self._phase2 is not None
         for slot, proposal in self._phase2.overdue(now, self._timing.retry_s):
-            accept = Accept(self.ballot, slot, proposal.value, self._phase2.watermark)
+            accept = Accept(self.ballot, slot, proposal.value, self._phase2.watermark, self.voters.decreed)
             for acceptor in self._acceptors:
                 if acceptor not in proposal.voters:
                     self.send_early(acceptor, accept)
@@ -239,9 +318,15 @@ class Proposer(Candidate):
         self.report("leader.lost", ballot=str(self.ballot), why=why)
         for gateway, forward in self._intake.drop_all():
             self._refuse(gateway, forward, Reason.NOT_LEADER)  # never proposed, so certainly not in the log
+        self._drop_reads()
+        self._stop_phase2()
+
+    def _drop_reads(self) -> None:
         for gateway, request in self._reads.drop_all():
             self.send_early(gateway, ReadIndexReply(request, 0))
-        self._phase2, self._no_space = None, ""
+
+    def _stop_phase2(self) -> None:
+        self._phase2, self._birth, self._decree, self._no_space = None, None, None, ""
         for timer in (Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY, Timer.FILL):
             self.disarm(timer)
 
@@ -249,7 +334,7 @@ class Proposer(Candidate):
 
     def _heartbeat(self, now: Instant) -> None:
         self._sequence += 1
-        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now))
+        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now), self.voters)
         for node in self._nodes:
             self.send_early(node, message)
         self._tell_floor()
@@ -263,13 +348,15 @@ class Proposer(Candidate):
             for acceptor in self._acceptors:
                 self.send_early(acceptor, Trim(self.ballot, *told))
 
-    def _on_heartbeat_reply(self, source: NodeId, ballot: Ballot, sequence: int, now: Instant) -> None:
-        if not self.leading or ballot != self.ballot or source not in self._quorum.weights:
+    def _on_heartbeat_reply(self, source: NodeId, message: HeartbeatReply, now: Instant) -> None:
+        if not self.leading or message.ballot != self.ballot:
             return self.ignore("heartbeat reply of another ballot")
-        if sequence > self._sequence:
+        if message.sequence > self._sequence:
             return self.ignore("reply to a heartbeat that was not sent")
+        if not self._voting.counts(source, message.disk):
+            return self.ignore("heartbeat reply of a disk that does not vote")
         self._heard_at[source] = now
-        for (gateway, request), applied in self._reads.confirm(source, sequence):
+        for (gateway, request), applied in self._reads.confirm(source, message.sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
 
     def _heard(self, now: Instant) -> set[NodeId]:
@@ -277,7 +364,7 @@ class Proposer(Candidate):
         return {acceptor for acceptor, at in self._heard_at.items() if now - at < self._timing.election_s}
 
     def _check_quorum(self, now: Instant) -> None:
-        if not self._quorum.can_accept(self._heard(now)):
+        if not self._voting.quorum.can_accept(self._heard(now)):
             if not self._listens_once_more(Timer.QUORUM, now):
                 self._follow("a quorum is silent", now)
             return
@@ -287,7 +374,7 @@ class Proposer(Candidate):
     # ---- commands and reads ----
 
     def _on_forward(self, source: NodeId, message: Forward, now: Instant) -> None:
-        if self._draining or not self.leading:
+        if self._draining or not (self.leading or self._renewing):
             return self._refuse(source, message, Reason.NOT_LEADER)
         full = Reason.NO_SPACE if self._no_space else None
         refused = self._impossible(message) or full or self._intake.add(source, message, now)

@@ -12,6 +12,13 @@
 | Kept      | learner    | rows  | may be lost, as a whole: the log makes it again                            |
 | Floor     | acceptor   | -     | may be lost, together with the trimming of the votes below it              |
 | Synced    | learner    | -     | what it says is that all before it is durable: the floor rests on that     |
+| Voters    | every role | -     | an acceptor that voted with new voters takes part no more with older ones  |
+|           |            |       | (`voters.py`, law 2); the history that a node belongs to                   |
+| Disk      | acceptor   | -     | a disk votes under one id, and only once it has copied what it must know   |
+| Upgraded  | nobody     | -     | written by `paxosd upgrade`: this disk is not blank and was never born     |
+| Continues | nobody     | -     | written by a restore: the history that this directory continues            |
+| Seen      | acceptor,  | -     | may be lost: how many commits the disks of others told; it is told again   |
+|           | proposer   |       |                                                                            |
 
 A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the
 union `Record`, and nothing else. A class is never renamed, and fields are only appended, with a default.
@@ -22,7 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from paxosd.core.types import FIRST_SLOT, Ballot, Revision, RevisionRow, Slot
+from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, HistoryId, Revision, RevisionRow, Slot
+from paxosd.core.voters import Voters
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,39 @@ class Learned:
 
     slot: Slot
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The id of this disk. An acceptor draws it in its first turn, and another one when this disk may not vote again.
+
+    `copied`: it has all that the disk before it could have known. `used`: it promised something under this id.
+    """
+
+    disk: DiskId
+    copied: bool
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """This directory was made by a version that knew of no history."""
+
+    from_format: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continues:
+    """This directory holds what was restored of another history; it belongs to none yet."""
+
+    history: HistoryId
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How many durable commits each disk told, as far as this node heard."""
+
+    commits: tuple[tuple[DiskId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +149,12 @@ class Kept:
     first_revision: Revision = 1
 
 
-Record: TypeAlias = Round | Promised | Voted | Told | Learned | Kept | Floor | Synced
+_Acceptors: TypeAlias = Promised | Voted | Told | Floor | Disk | Upgraded | Continues | Seen
+Record: TypeAlias = Round | _Acceptors | Learned | Kept | Synced | Voters
 
 WITH_ROWS = (Voted, Learned, Kept)
 """The records with a key. Of all others a store keeps the latest of each class."""
 
-MAY_BE_LOST = (Told, Learned, Kept, Floor)
+MAY_BE_LOST = (Told, Learned, Kept, Floor, Seen)
 """The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them. What
 it loses is the end of what it was given: a commit that is still there comes with all before it."""

@@ -7,7 +7,11 @@ always exclusive: the *watermark* is the slot below which every slot is chosen, 
 below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps. The *state* is what
 sessions, revisions and the user's machine are once every slot below one is applied; *kept state* is what a learner's
 disk has of it.
-A *history* is everything that one birth of a cluster chose.
+
+A *history* is everything that one birth of a cluster chose; it has a random id. A *disk* is one life of an acceptor's
+data directory; it has a random id too. A *decree* is a value that is about the cluster itself and not for a machine:
+the *birth* begins a history and names the disks of its acceptors, the *voters*; a later decree puts a new disk in the
+place of one. A *guest* is an acceptor whose own disk does not vote, or not yet.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ Revision: TypeAlias = int
 SessionId: TypeAlias = int
 HistoryId: TypeAlias = bytes
 """16 random bytes, or `NO_HISTORY`."""
+DiskId: TypeAlias = int
+"""63 random bits, never 0 but for `NO_DISK`."""
 Instant: TypeAlias = float
 """Seconds on a monotonic clock; only differences mean anything, and only on one node."""
 
@@ -34,6 +40,14 @@ FIRST_SLOT: Slot = 1
 
 NO_HISTORY: HistoryId = b""
 """Not born yet, or not known yet."""
+HISTORY_BYTES = 16
+NO_DISK: DiskId = 0
+"""The disk of an acceptor that was left out when its history was born. Nobody has it."""
+
+
+def disk_text(disk: DiskId) -> str:
+    """How a disk is shown to people."""
+    return f"{disk:016x}"
 
 
 class Ballot(NamedTuple):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from paxosd.core.types import SessionId
 
@@ -25,10 +26,19 @@ _STAMP = struct.Struct(">Q")
 _BATCH = struct.Struct(">QQQII")
 
 STAMP_BYTES = _STAMP.size
+STAMP_BITS = 56
 BATCH_BYTES = _BATCH.size
 NO_SESSION: SessionId = 0
 COMMANDS_MAX = 2**32 - 1
 """What the count of a batch has room for."""
+
+
+class Kind(IntEnum):
+    """What a value holds, as its first byte tells."""
+
+    OLD = 0
+    BATCHES = 1
+    DECREE = 2
 
 
 class MalformedValue(ValueError):
@@ -58,15 +68,22 @@ def encode_value(stamp_ms: int, batches: Iterable[Batch] = ()) -> bytes:
     return b"".join(parts)
 
 
+def kind(value: bytes) -> int:
+    """Of this value: a `Kind`, or a number that this version does not know."""
+    if len(value) < _STAMP.size:
+        raise MalformedValue("the value is shorter than its stamp")
+    return value[0]
+
+
 def is_noop(value: bytes) -> bool:
-    """Whether a value holds no command."""
-    return len(value) == _STAMP.size
+    """Whether a value holds no command, and no decree."""
+    return len(value) == _STAMP.size and value[0] in (Kind.OLD, Kind.BATCHES)
 
 
 def stamp_ms(value: bytes) -> int:
     """The log time at which the leader made this value."""
     try:
-        return int(_STAMP.unpack_from(value)[0])
+        return int(_STAMP.unpack_from(value)[0]) & (1 << STAMP_BITS) - 1
     except struct.error as error:
         raise MalformedValue("the value is shorter than its stamp") from error
 
@@ -79,7 +96,8 @@ def readable_stamp_ms(value: bytes) -> int:
 def batches(value: bytes) -> Iterator[Batch]:
     """The batches of a value, in order; raises `MalformedValue` where the bytes end too early."""
     position, end = _STAMP.size, len(value)
-    stamp_ms(value)
+    if kind(value) == Kind.DECREE:
+        raise MalformedValue("the value is a decree")
     while position < end:
         if end - position < _BATCH.size:
             raise MalformedValue("the value ends inside a batch header")

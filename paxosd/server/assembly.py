@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 from paxosd.config import Config
@@ -36,10 +36,12 @@ def assemble(
     on_event: Callable[[Event], None] = lambda event: None,
     life: OwnLife | None = None,
     disk: DiskWatch | None = None,
+    without: Collection[NodeId] = (),
 ) -> Driver:
     """The driver of one node of this cluster, ready for `recover` and then `turn`.
 
     `life` is the number by which `codec` speaks, where it may have to rise (see `lives.py`).
+    `without`: acceptors that need not be heard for the cluster to be born.
     `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
     log to; the log itself by default. `disk` says how much room there is, where somebody looks.
     """
@@ -47,7 +49,7 @@ def assemble(
     ledger = Ledger(store, machine or Log(), limits.sessions_max, limits.page_bytes_max, config.retention)
     role = config.nodes[node_id].role
     return Driver(
-        _agent(config, node_id, role, store, ledger, random),
+        _agent(config, node_id, role, store, ledger, random, without),
         codec,
         store,
         transport,
@@ -66,14 +68,22 @@ def codec_of(config: Config, node_id: NodeId, incarnation: int) -> Codec:
     return Codec(config.digest, node_id, incarnation, limits.frame_bytes_max, limits.client_frame_bytes_max)
 
 
-def _agent(config: Config, node_id: NodeId, role: Role, store: Store, ledger: Ledger, random: Random) -> Node:
+def _agent(
+    config: Config,
+    node_id: NodeId,
+    role: Role,
+    store: Store,
+    ledger: Ledger,
+    random: Random,
+    without: Collection[NodeId],
+) -> Node:
     membership, timing, limits = config.membership, config.timing, config.limits
 
     def proposer() -> Proposer:
-        return Proposer(node_id, membership, timing, limits, Random(random.getrandbits(64)))
+        return Proposer(node_id, membership, timing, limits, Random(random.getrandbits(256)), without)
 
     def acceptor() -> Acceptor:
-        return Acceptor(node_id, membership, timing, limits, store)
+        return Acceptor(node_id, membership, timing, limits, store, Random(random.getrandbits(64)))
 
     def learner() -> Learner:
         return Learner(node_id, membership, timing, limits, store, Random(random.getrandbits(64)))

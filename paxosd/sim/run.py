@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from paxosd.core.types import NodeId
+from paxosd.core.voters import Voters
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.sim.check.invariants import Violation, ensure
@@ -107,6 +108,10 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
     random.shuffle(sound)
     quorum = membership.quorum
     core: list[NodeId] = []
+    if not any(_knows_voters(world, node) for node in sound):
+        core += [node for node in sound if node in membership.acceptors]  # a cluster is born by all of them
+        if len(core) < len(membership.acceptors):
+            return None
     for wanted in (membership.acceptors, membership.proposers, membership.learners):
         for node in sound:
             if node in wanted and not _enough(
@@ -115,12 +120,22 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
                 core.append(node)
         if not _enough(core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept):
             return None
+    if not any(_knows_voters(world, node) for node in core):
+        core += [node for node in sound if _knows_voters(world, node)][:1]
     if not any(map(world.has_all_below_floors, core)):
         helpers = [node for node in sound if world.has_all_below_floors(node)]
         if not helpers:
             return None
         core.append(helpers[0])
     return frozenset(core)
+
+
+def _knows_voters(world: World, node: NodeId) -> bool:
+    """Whether this node knows that the cluster is born; acceptors tell proposers."""
+    records = world.nodes[node].disk.written.records()
+    return node in world.config.membership.acceptors and any(
+        isinstance(record, Voters) and record.are_named for record in records
+    )
 
 
 def _enough(

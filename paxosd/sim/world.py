@@ -293,7 +293,7 @@ class World:
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.marks = Marks(plan.window_slots)
         weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in VOTING}
-        self.safety = Safety(weights, *plan.quorum, plan.window_slots, self.config.membership.learners)
+        self.safety = Safety(weights, plan.window_slots, self.config.membership.learners)
         self.order = Order()
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from paxosd.core.history import ROW_BYTES, known_slots
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Floor, Kept, Learned, Promised, Record, Round, Told, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Revision, RevisionRow, Slot, Vote
+from paxosd.core.records import MAY_BE_LOST, Disk, Floor, Kept, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Revision, RevisionRow, Slot, Vote
 
 
 class MemoryStore:
@@ -122,6 +122,12 @@ class MemoryStore:
         """The promise on record."""
         found = self._latest.get(Promised)
         return found.ballot if isinstance(found, Promised) else NO_BALLOT
+
+    @property
+    def disk(self) -> DiskId:
+        """The id of this disk on record."""
+        found = self._latest.get(Disk)
+        return found.disk if isinstance(found, Disk) else NO_DISK
 
     def round(self) -> int:
         """The round on record."""

@@ -14,8 +14,10 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import paxosd.core.messages as m
+from paxosd.core.messages_voters import SeenCommits
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, NodeId, Vote
+from paxosd.core.types import HISTORY_BYTES, Ballot, Entry, HistoryId, NodeId, Vote
+from paxosd.core.voters import Voters
 
 NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What the membership file takes for an id; clients name themselves by the same rule."""
@@ -103,7 +105,30 @@ def _node_status(value: Any) -> m.NodeStatus:
     return m.NodeStatus(*checked)
 
 
+@lru_cache(maxsize=64)
+def _voters(value: Any) -> Voters:
+    voters = Voters.of(value)
+    for voter in voters.named:
+        node(voter.node)
+    return voters
+
+
+def _seen(value: Any) -> SeenCommits:
+    disk, commits = value
+    return number(disk), number(commits)
+
+
+def _history(value: Any) -> HistoryId:
+    if type(value) is not bytes or len(value) not in (0, HISTORY_BYTES):
+        raise ValueError(f"not the {HISTORY_BYTES} bytes of a history's id, nor none")
+    return value
+
+
 _CHECKS: dict[str, Check] = {
+    "DiskId": number,
+    "HistoryId": _history,
+    "Voters": _voters,
+    "tuple[SeenCommits, ...]": _many(_seen),
     "int": number,
     "Slot": number,
     "Revision": number,

@@ -6,8 +6,10 @@ from typing import Any, get_args
 
 import paxosd.core.messages as m
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 
 NUMBERS: dict[int, type[m.Message]] = {
     1: m.PreVote,
@@ -22,10 +24,10 @@ NUMBERS: dict[int, type[m.Message]] = {
     10: m.Heartbeat,
     11: m.HeartbeatReply,
     12: m.Resign,
-    13: m.Fetch,
-    14: m.Fetched,
-    15: m.FetchVotes,
-    16: m.FetchedVotes,
+    13: Fetch,
+    14: Fetched,
+    15: FetchVotes,
+    16: FetchedVotes,
     17: m.Forward,
     18: m.ForwardRefused,
     19: m.ReadIndex,
@@ -33,6 +35,9 @@ NUMBERS: dict[int, type[m.Message]] = {
     21: m.Ping,
     22: m.Pong,
     23: m.Outlived,
+    24: Outdated,
+    25: Recall,
+    26: Recalled,
     30: Durable,
     31: Trim,
     36: ReadSlots,

@@ -10,8 +10,9 @@ For a whole cluster see `network.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from random import Random
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from hypothesis import settings
 
@@ -31,12 +32,15 @@ from paxosd.core.messages import (
     PreVoteReply,
     Promise,
 )
+from paxosd.core.messages_catchup import FetchedVotes
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
-from paxosd.core.records import Learned, Record, Voted
-from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source, Vote
+from paxosd.core.records import Disk, Learned, Record, Voted
+from paxosd.core.types import FIRST_SLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot, Source, Vote
 from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.storage.memory import MemoryStore
 
 A = TypeVar("A", bound=Agent)
@@ -70,6 +74,40 @@ def membership(roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = Non
     """These nodes, with a majority of their acceptors unless the test says otherwise."""
     acceptors = [node for node, role in roles.items() if role in (Role.ACCEPTOR, Role.REPLICA)]
     return Membership(dict(roles), quorum or Quorum.majority(dict.fromkeys(acceptors, 1)))
+
+
+def disk_of(node: NodeId) -> DiskId:
+    """The disk that a node has in every test that does not give it another one."""
+    return int.from_bytes(node.encode()[:7], "big")
+
+
+def born(members: Membership) -> Voters:
+    """A history that began before the first slot, so that tests of anything else count slots from 1."""
+    quorum = members.quorum
+    named = tuple(Voter(node, disk_of(node), 0, weight) for node, weight in quorum.weights.items())
+    return Voters(b"a history of old", 0, 0, quorum.prepare, quorum.accept, named)
+
+
+def dressed(message: M, source: Source, voters: Voters) -> M:
+    """The message with what a born cluster says besides: the disk of its sender, and the voters."""
+    known: dict[str, Any] = {field.name: getattr(message, field.name) for field in fields(message)}
+    said: dict[str, Any] = {}
+    if known.get("disk") == NO_DISK and isinstance(source, str):
+        said["disk"] = disk_of(source)
+    if known.get("voters") == NO_VOTERS:
+        said["voters"] = voters
+    return replace(message, **said) if said else message
+
+
+def undressed(message: M) -> M:
+    """The message without what all say about disks and decrees."""
+    asides: dict[str, Any] = {
+        field.name: field.default
+        for field in fields(message)
+        if field.name in ("disk", "voters", "decreed", "commits", "seen", "past")
+        or (isinstance(message, FetchedVotes) and field.name == "promised")
+    }
+    return replace(message, **asides) if asides and not isinstance(message, Recall | Recalled | Outdated) else message
 
 
 def value(*commands: bytes, session: int = 1, first_seq: int = 1, stamp_ms: int = 0) -> bytes:
@@ -106,10 +144,21 @@ class Stage(Generic[A]):
 
     on_stage: list[Stage[Agent]] = []  # noqa: RUF012 (all stages of the running test, for the check at its end)
 
-    def __init__(self, build: Callable[[History], A], records: Sequence[Record] = ()) -> None:
+    def __init__(
+        self,
+        build: Callable[[History], A],
+        records: Sequence[Record] = (),
+        members: Membership | None = None,
+        is_born: bool = True,
+    ) -> None:
         self.build = build
+        self.voters = born(members or membership()) if is_born else NO_VOTERS
         self.disk = MemoryStore()
+        if is_born:
+            node = build(self.disk).node_id
+            self.disk.commit([self.voters, Disk(disk_of(node), copied=False, used=True)])
         self.disk.commit(records)
+        self.speaks_of_disks = not is_born  # messages are given and shown with all that they say of disks and decrees
         self.now = NOON
         self.sent: list[Sent] = []
         self.records: list[Record] = []
@@ -128,15 +177,21 @@ class Stage(Generic[A]):
     def deliver(self, source: Source, *messages: Message) -> None:
         """These messages come in, in one turn."""
         for message in messages:
-            self.agent.receive(source, message, self.now)
+            self.agent.receive(source, self._dressed(source, message), self.now)
         self.turn()
+
+    def _dressed(self, source: Source, message: Message) -> Message:
+        return message if self.speaks_of_disks else dressed(message, source, self.voters)
+
+    def _undressed(self, message: Message) -> Message:
+        return message if self.speaks_of_disks else undressed(message)
 
     def turn(self) -> None:
         self.agent.tick(self.now)
         output = self.agent.take_output()
         self.disk.commit(output.records)
-        self.sent += [Sent(target, message, True) for target, message in output.early]
-        self.sent += [Sent(target, message, False) for target, message in output.messages]
+        self.sent += [Sent(target, self._undressed(message), True) for target, message in output.early]
+        self.sent += [Sent(target, self._undressed(message), False) for target, message in output.messages]
         self.records += output.records
         self.chosen += output.chosen
         self.events += output.events
@@ -159,7 +214,7 @@ class Stage(Generic[A]):
     def crash_before_commit(self, source: Source, *messages: Message) -> None:
         """These messages come in, and the process is killed before it commits or sends anything."""
         for message in messages:
-            self.agent.receive(source, message, self.now)
+            self.agent.receive(source, self._dressed(source, message), self.now)
         self.agent.tick(self.now)
         self.restart()
 
@@ -221,7 +276,8 @@ class Stage(Generic[A]):
 def acceptor(
     node: NodeId = "a1", roles: Mapping[NodeId, Role] = ROLES, limits: Limits = LIMITS, records: Sequence[Record] = ()
 ) -> Stage[Acceptor]:
-    return Stage(lambda disk: Acceptor(node, membership(roles), TIMING, limits, disk), records)
+    members = membership(roles)
+    return Stage(lambda disk: Acceptor(node, members, TIMING, limits, disk, Random(1)), records, members)
 
 
 def proposer(
@@ -231,7 +287,8 @@ def proposer(
     limits: Limits = LIMITS,
     records: Sequence[Record] = (),
 ) -> Stage[Proposer]:
-    return Stage(lambda _: Proposer(node, membership(roles, quorum), TIMING, limits, Random(1)), records)
+    members = membership(roles, quorum)
+    return Stage(lambda _: Proposer(node, members, TIMING, limits, Random(1)), records, members)
 
 
 def learner(
@@ -241,7 +298,8 @@ def learner(
     limits: Limits = LIMITS,
     records: Sequence[Record] = (),
 ) -> Stage[Learner]:
-    return Stage(lambda disk: Learner(node, membership(roles, quorum), TIMING, limits, disk, Random(1)), records)
+    members = membership(roles, quorum)
+    return Stage(lambda disk: Learner(node, members, TIMING, limits, disk, Random(1)), records, members)
 
 
 def learned(*values: bytes, first: Slot = FIRST_SLOT) -> list[Record]:

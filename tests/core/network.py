@@ -18,14 +18,14 @@ from paxosd.core.messages import Message, OpenSession, Propose, SessionOpened
 from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
-from paxosd.core.records import Record, Voted
+from paxosd.core.records import Disk, Record, Voted
 from paxosd.core.types import Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.values import encode_body
 from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, membership
+from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, born, disk_of, membership
 
 
 class Member:
@@ -34,6 +34,8 @@ class Member:
     def __init__(self, node: NodeId, network: Network) -> None:
         self.node, self._network = node, network
         self.disk = MemoryStore()
+        if network.is_born:
+            self.disk.commit([born(network.membership), Disk(disk_of(node), copied=False, used=True)])
         self.lives = 0
         self.begin()
 
@@ -46,7 +48,7 @@ class Member:
         self.ledger = Ledger(disk, Log(), 100, 10_000)
         proposes, votes, learns = (node in some for some in (members.proposers, members.acceptors, members.learners))
         self.proposer = Proposer(node, members, TIMING, LIMITS, chance) if proposes else None
-        self.acceptor = Acceptor(node, members, TIMING, LIMITS, disk) if votes else None
+        self.acceptor = Acceptor(node, members, TIMING, LIMITS, disk, chance) if votes else None
         self.learner = Learner(node, members, TIMING, LIMITS, disk, chance) if learns else None
         self.gateway = Gateway(node, "test", members, TIMING, LIMITS, {}, self.ledger) if learns else None
         self.agent = Node(
@@ -88,8 +90,11 @@ class Network:
     `weather` decides what becomes of each message: it arrives once, after each of these delays; None: at once.
     """
 
-    def __init__(self, roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = None) -> None:
+    def __init__(
+        self, roles: Mapping[NodeId, Role] = ROLES, quorum: Quorum | None = None, is_born: bool = True
+    ) -> None:
         self.membership = membership(roles, quorum)
+        self.is_born = is_born
         self.now = NOON
         self.weather: Callable[[], Sequence[float]] | None = None
         self.cut: set[tuple[NodeId, NodeId]] = set()

@@ -11,13 +11,12 @@ from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Accepted,
     Chosen,
-    FetchedVotes,
-    FetchVotes,
     Nack,
     Prepare,
     Promise,
     Watermark,
 )
+from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.options import Limits
 from paxosd.core.questions import PAGES_PER_TURN_MAX
 from paxosd.core.records import Promised, Record, Told, Voted
@@ -232,8 +231,8 @@ def test_more_askers_than_a_turn_answers_are_answered_in_the_next_ones_in_order(
 
 def test_a_prepare_is_answered_by_the_promise_that_stands_at_the_end_of_the_turn() -> None:
     stage = acceptor()
-    stage.agent.receive("p1", Prepare(B3, 1), stage.now)
-    stage.agent.receive("p2", Prepare(B4, 1), stage.now)
+    stage.agent.receive("p1", Prepare(B3, 1, stage.voters), stage.now)
+    stage.agent.receive("p2", Prepare(B4, 1, stage.voters), stage.now)
     stage.turn()
 
     stage.expect_recorded(Promised(B3), Promised(B4))

@@ -12,10 +12,6 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Fetch,
-    Fetched,
-    FetchedVotes,
-    FetchVotes,
     Forward,
     FromPeer,
     Heartbeat,
@@ -33,10 +29,13 @@ from paxosd.core.messages import (
     Resign,
     Watermark,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote
+from paxosd.core.voters import NO_VOTERS
 from tests.core.helpers import LIMITS, NOON, REPLICAS, membership
 
 B = Ballot(3, "p1")
@@ -86,7 +85,9 @@ def test_every_round_and_every_slot_of_every_message_is_looked_at() -> None:
         ("p1", Trim(B, 1, 1)),
         ("l1", Durable(1)),
         ("l1", Fetch(1)),
-        ("l1", FetchVotes(1, 2)),
+        ("a1", Outdated(B, B, NO_VOTERS)),
+        ("a1", Recall(1)),
+        ("a1", Recalled(1, 1)),
         ("l1", Forward(1, 1, 1, 1, 1, b"")),
         ("p1", ReadIndexReply(1, 1)),
     ],
@@ -95,6 +96,11 @@ def test_a_message_is_taken_from_its_role_and_from_no_other(source: NodeId, mess
     assert refused(source, message) == ""
     for other in {"p2", "a2", "l2"} - {source.replace("1", "2")}:
         assert refused(other, message) == f"{type(message).__name__} is not for the sender's role"
+
+
+def test_learners_and_new_disks_of_acceptors_ask_for_votes() -> None:
+    assert [refused(node, FetchVotes(1, 2)) for node in ("l1", "a1")] == ["", ""]
+    assert refused("p1", FetchVotes(1, 2)) == "FetchVotes is not for the sender's role"
 
 
 def test_every_node_may_say_how_it_is() -> None:

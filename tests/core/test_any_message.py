@@ -9,16 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paxosd.core import messages
+from paxosd.core.decrees import Birth, Replace, after, encode_decree
 from paxosd.core.messages import FromClient, FromPeer, Message
+from paxosd.core.messages_voters import SeenCommits
 from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_BALLOT, Ballot, Source, Vote
 from paxosd.core.values import encode_body
-from tests.core.helpers import REPLICAS, always_the_same, noop, value
+from paxosd.core.voters import NO_VOTERS, Voters
+from tests.core.helpers import REPLICAS, always_the_same, born, disk_of, membership, noop, value
 from tests.core.test_node import elected, replica
 
 numbers = st.one_of(st.integers(0, 12), st.integers(0, 2**31), st.integers(2**63 - 9, 2**63 - 1))
 ballots = st.one_of(st.just(NO_BALLOT), st.builds(Ballot, st.integers(1, 6), st.sampled_from(sorted(REPLICAS))))
-values = st.sampled_from([noop(), noop(5000), value(b"a"), value(b"a", b"b", first_seq=2)])
+BORN = born(membership(REPLICAS))
+REPLACED = after(BORN, 3, Replace("r1", disk_of("r1"), 7))
+DECREES = [
+    encode_decree(5, Replace("r3", disk_of("r3"), 8)),
+    encode_decree(5, Birth(b"another history!", b"", 1, 1, ())),
+]
+values = st.sampled_from([noop(), noop(5000), value(b"a"), value(b"a", b"b", first_seq=2), *DECREES])
 votes = st.builds(Vote, numbers, ballots, values)
 KINDS: dict[Any, st.SearchStrategy[Any]] = {
     int: numbers,
@@ -29,6 +38,8 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
     Reason: st.sampled_from(list(Reason)),
     tuple[bytes, ...]: st.lists(values, max_size=3).map(tuple),
     tuple[Vote, ...]: st.lists(votes, max_size=3).map(tuple),
+    tuple[SeenCommits, ...]: st.lists(st.tuples(numbers, numbers), max_size=3).map(tuple),
+    Voters: st.sampled_from([NO_VOTERS, NO_VOTERS._replace(history=BORN.history), BORN, REPLACED]),
 }
 
 

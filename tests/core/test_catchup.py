@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,16 +11,24 @@ from hypothesis import strategies as st
 
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.membership import Role
-from paxosd.core.messages import FetchedVotes
+from paxosd.core.messages_catchup import FetchedVotes
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
-from tests.core.helpers import ROLES, always_the_same, membership
+from tests.core.helpers import ROLES, always_the_same, born, disk_of, membership
 
 B1, B2 = Ballot(1, "p1"), Ballot(2, "p2")
 
 
 def catchup(node: NodeId = "l1", quorum: Quorum | None = None, seed: int = 1) -> CatchUp:
-    return CatchUp(node, membership({**ROLES, "l3": Role.LEARNER}, quorum), Random(seed))
+    members = membership({**ROLES, "l3": Role.LEARNER}, quorum)
+    asking = CatchUp(node, members, Random(seed))
+    asking.count_with(born(members))
+    return asking
+
+
+def take(asking: CatchUp, acceptor: NodeId, answer: FetchedVotes) -> list[tuple[Slot, bytes]] | None:
+    """This acceptor answers, with its own disk."""
+    return asking.take_votes(acceptor, replace(answer, disk=disk_of(acceptor)))
 
 
 def told(first: Slot, asked_stop: Slot, *votes: Vote, stop: Slot | None = None) -> FetchedVotes:
@@ -68,8 +77,8 @@ def test_a_later_question_ends_an_earlier_one() -> None:
 
     assert not asking.take_learner("l2", 5)
     asking.ask_learner("l3", 5)
-    assert asking.take_votes("a1", told(5, 9)) is None
-    assert asking.take_votes("a2", told(5, 9)) is None
+    assert take(asking, "a1", told(5, 9)) is None
+    assert take(asking, "a2", told(5, 9)) is None
     assert asking.take_learner("l3", 5)
 
 
@@ -80,82 +89,82 @@ def test_u19_a_single_acceptors_vote_proves_nothing() -> None:
     asking = catchup()
     assert asking.ask_acceptors(1, 2) == ("a1", "a2", "a3")
 
-    assert asking.take_votes("a1", told(1, 2, Vote(1, B2, b"v"))) is None
-    assert asking.take_votes("a1", told(1, 2, Vote(1, B2, b"v"))) is None
+    assert take(asking, "a1", told(1, 2, Vote(1, B2, b"v"))) is None
+    assert take(asking, "a1", told(1, 2, Vote(1, B2, b"v"))) is None
 
 
 def test_the_highest_vote_of_a_prepare_quorum_is_the_chosen_value() -> None:
     for first, second in ((B1, B2), (B2, B1)):
         asking = catchup()
         asking.ask_acceptors(1, 2)
-        asking.take_votes("a1", told(1, 2, Vote(1, first, b"%d" % first.round)))
+        take(asking, "a1", told(1, 2, Vote(1, first, b"%d" % first.round)))
 
-        assert asking.take_votes("a3", told(1, 2, Vote(1, second, b"%d" % second.round))) == [(1, b"2")]
+        assert take(asking, "a3", told(1, 2, Vote(1, second, b"%d" % second.round))) == [(1, b"2")]
 
 
 def test_one_vote_among_a_prepare_quorum_is_enough() -> None:
     asking = catchup()
     asking.ask_acceptors(1, 2)
-    asking.take_votes("a1", told(1, 2))
+    take(asking, "a1", told(1, 2))
 
-    assert asking.take_votes("a2", told(1, 2, Vote(1, B1, b"v"))) == [(1, b"v")]
-    assert asking.take_votes("a3", told(1, 2, Vote(1, B1, b"v"))) is None  # the question is answered
+    assert take(asking, "a2", told(1, 2, Vote(1, B1, b"v"))) == [(1, b"v")]
+    assert take(asking, "a3", told(1, 2, Vote(1, B1, b"v"))) is None  # the question is answered
 
 
 def test_a_flexible_prepare_quorum_is_waited_for() -> None:
     asking = catchup(quorum=Quorum(dict.fromkeys(("a1", "a2", "a3"), 1), prepare=3, accept=1))
     asking.ask_acceptors(1, 2)
-    asking.take_votes("a1", told(1, 2, Vote(1, B1, b"v")))
+    take(asking, "a1", told(1, 2, Vote(1, B1, b"v")))
 
-    assert asking.take_votes("a2", told(1, 2)) is None
-    assert asking.take_votes("a3", told(1, 2)) == [(1, b"v")]
+    assert take(asking, "a2", told(1, 2)) is None
+    assert take(asking, "a3", told(1, 2)) == [(1, b"v")]
 
 
 @pytest.mark.parametrize("other", [told(1, 8, Vote(1, B2, b"x")), told(2, 9, Vote(2, B2, b"x"))])
 def test_an_answer_to_another_question_does_not_count(other: FetchedVotes) -> None:
     asking = catchup()
     asking.ask_acceptors(1, 9)
-    assert asking.take_votes("a1", other) is None
-    assert asking.take_votes("a2", told(1, 9, Vote(1, B1, b"v"))) is None
+    assert take(asking, "a1", other) is None
+    assert take(asking, "a2", told(1, 9, Vote(1, B1, b"v"))) is None
 
-    assert asking.take_votes("a3", told(1, 9)) == [(1, b"v")]
+    assert take(asking, "a3", told(1, 9)) == [(1, b"v")]
 
 
 def test_answers_to_an_earlier_question_do_not_count_in_a_later_one() -> None:
     asking = catchup()
     asking.ask_acceptors(1, 5)
-    asking.take_votes("a1", told(1, 5, Vote(1, B1, b"v")))
+    take(asking, "a1", told(1, 5, Vote(1, B1, b"v")))
     asking.ask_acceptors(1, 9)
 
-    assert asking.take_votes("a2", told(1, 9)) is None
+    assert take(asking, "a2", told(1, 9)) is None
 
 
 @pytest.mark.parametrize("stranger", ["l2", "p1", "", "a9"])
 def test_an_answer_of_a_stranger_does_not_count(stranger: NodeId) -> None:
     asking = catchup()
     asking.ask_acceptors(1, 2)
-    asking.take_votes(stranger, told(1, 2, Vote(1, B2, b"x")))
-    asking.take_votes("a1", told(1, 2, Vote(1, B1, b"v")))
+    take(asking, stranger, told(1, 2, Vote(1, B2, b"x")))
+    take(asking, "a1", told(1, 2, Vote(1, B1, b"v")))
 
-    assert asking.take_votes("a2", told(1, 2)) == [(1, b"v")]
+    assert take(asking, "a2", told(1, 2)) == [(1, b"v")]
 
 
 def test_the_shortest_page_bounds_what_is_known() -> None:
     asking = catchup()
     asking.ask_acceptors(1, 5)
-    asking.take_votes("a1", told(1, 5, Vote(1, B1, b"1"), Vote(2, B1, b"2"), stop=3))
+    take(asking, "a1", told(1, 5, Vote(1, B1, b"1"), Vote(2, B1, b"2"), stop=3))
 
     everything = [Vote(slot, B1, b"%d" % slot) for slot in range(1, 5)]
     # a1 may have voted in a higher ballot in slot 3, and did not tell yet
-    assert asking.take_votes("a2", told(1, 5, *everything)) == [(1, b"1"), (2, b"2")]
+    assert take(asking, "a2", told(1, 5, *everything)) == [(1, b"1"), (2, b"2")]
 
 
 def test_what_nobody_voted_for_is_not_invented_and_ends_the_answer() -> None:
     asking = catchup()
     asking.ask_acceptors(1, 5)
-    asking.take_votes("a1", told(1, 5, Vote(1, B1, b"1"), Vote(3, B1, b"3")))
+    take(asking, "a1", told(1, 5, Vote(1, B1, b"1"), Vote(3, B1, b"3")))
 
-    assert asking.take_votes("a2", told(1, 5)) == [(1, b"1")]
+    assert take(asking, "a2", told(1, 5)) == [(1, b"1")]
 
 
 @always_the_same
@@ -177,6 +186,6 @@ def test_the_value_that_a_quorum_chose_is_found_whoever_answers(data: st.DataObj
         return
     asking = catchup()
     asking.ask_acceptors(1, 2)
-    answers = [asking.take_votes(one, told(1, 2, *[votes[one]] if one in votes else [])) for one in data.draw(names)]
+    answers = [take(asking, one, told(1, 2, *[votes[one]] if one in votes else [])) for one in data.draw(names)]
 
     assert [(1, chosen)] in answers

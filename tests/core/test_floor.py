@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -16,27 +17,27 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Fetch,
-    Fetched,
-    FetchedVotes,
-    FetchVotes,
     Nack,
     Prepare,
     Promise,
     Watermark,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.records import Floor, Learned, Promised, Synced, Told
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
+from paxosd.core.voters import Count
 from tests.core.helpers import (
     LIMITS,
     ROLES,
     TIMING,
     Stage,
     acceptor,
+    born,
     canvass,
     choose,
+    disk_of,
     heartbeat,
     lead,
     learned,
@@ -306,18 +307,18 @@ def page(from_slot: Slot, *votes: Vote, floor: Slot = 1, end: bool = True, stop:
 
 
 def test_a_new_leader_proposes_nothing_below_a_floor_that_it_heard() -> None:
-    phase1 = PhaseOne(B5, 1, ("a1", "a2", "a3"), membership().quorum)
-    phase1.take("a1", page(1, Vote(2, B3, b"old")))
-    phase1.take("a2", page(1, Vote(9, B4, b"v"), floor=7))
+    phase1 = PhaseOne(B5, 1, ("a1", "a2", "a3"), Count(born(membership())))
+    phase1.take("a1", replace(page(1, Vote(2, B3, b"old")), disk=disk_of("a1")))
+    phase1.take("a2", replace(page(1, Vote(9, B4, b"v"), floor=7), disk=disk_of("a2")))
 
     assert phase1.complete
     assert phase1.watermark == 7
 
 
 def test_a_floor_that_rises_between_two_pages_is_heard() -> None:
-    phase1 = PhaseOne(B5, 1, ("a1", "a2", "a3"), membership().quorum)
-    phase1.take("a1", page(1, Vote(2, B3, b"v"), end=False))
-    phase1.take("a1", page(3, Vote(9, B3, b"v"), floor=8))
+    phase1 = PhaseOne(B5, 1, ("a1", "a2", "a3"), Count(born(membership())))
+    phase1.take("a1", replace(page(1, Vote(2, B3, b"v"), end=False), disk=disk_of("a1")))
+    phase1.take("a1", replace(page(3, Vote(9, B3, b"v"), floor=8), disk=disk_of("a1")))
 
     assert phase1.watermark == 8
 
@@ -335,10 +336,11 @@ def test_a_leader_that_is_behind_a_floor_begins_above_it() -> None:
 def test_a_learner_counts_no_acceptor_whose_floor_is_above_what_it_needs() -> None:
     """A vote that was never chosen, of an acceptor that was cut off, must not stand alone for the slot."""
     asking = CatchUp("l1", membership({**ROLES, "l3": Role.LEARNER}), Random(1))
+    asking.count_with(born(membership()))
     asking.ask_acceptors(5, 20)
 
     def told(acceptor: NodeId, *votes: Vote, floor: Slot) -> list[tuple[Slot, bytes]] | None:
-        return asking.take_votes(acceptor, FetchedVotes(5, 20, 20, votes, 20, floor))
+        return asking.take_votes(acceptor, FetchedVotes(5, 20, 20, votes, 20, floor, disk_of(acceptor)))
 
     assert told("a1", Vote(5, B3, b"never chosen"), floor=1) is None
     assert told("a2", Vote(12, B4, b"v"), floor=12) is None

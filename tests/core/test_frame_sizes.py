@@ -16,12 +16,13 @@ from paxosd.config import ConfigError, parse
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
-from paxosd.core.messages import Accept, Chosen, FetchVotes, Forward, LogPage, Message, Prepare, Propose, Refused
+from paxosd.core.messages import Accept, Chosen, Forward, LogPage, Message, Prepare, Propose, Refused
+from paxosd.core.messages_catchup import FetchVotes
 from paxosd.core.options import BODY_TABLE_BYTES_MAX, CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX, Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
-from paxosd.core.records import Learned, Promised, Told, Voted
+from paxosd.core.records import Disk, Learned, Promised, Record, Told, Voted
 from paxosd.core.types import Ballot
 from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
 from paxosd.gateway.gateway import Gateway
@@ -30,7 +31,7 @@ from paxosd.machine.log import Log
 from paxosd.server.assembly import codec_of
 from paxosd.storage.memory import MemoryStore
 from paxosd.wire.frames import NO_DIGEST, Codec, MalformedFrame
-from tests.core.helpers import TIMING, Stage, elect, heartbeat
+from tests.core.helpers import TIMING, Stage, born, disk_of, elect, heartbeat
 
 P, A, L, M = ("".join((letter, "x" * 62)) for letter in "palm")
 MEMBERS = Membership(
@@ -41,6 +42,8 @@ FAR = 2**59
 """A slot that takes nine bytes."""
 
 few_but_large = settings(derandomize=True, deadline=None, max_examples=8)
+OF_A: list[Record] = [born(MEMBERS), Disk(disk_of(A), copied=False, used=True)]
+"""What the acceptor's disk says of itself."""
 
 
 @st.composite
@@ -89,7 +92,7 @@ def gateway_with_a_session(limits: Limits) -> Stage[Gateway]:
 @few_but_large
 def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> None:
     gateway = gateway_with_a_session(limits)
-    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)))
+    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)), members=MEMBERS)
     elect(leader, {A: []})
     leader.set_aside()
     for first_seq, (count, body) in enumerate(bodies(limits), 1):
@@ -118,9 +121,9 @@ def test_pages_of_votes_and_of_chosen_values_fit(limits: Limits, tiny: int) -> N
     count = limits.page_bytes_max // 70 + 2
     values = [bytes(tiny)] * count + [bytes(limits.carried_bytes_max)]
     disk = MemoryStore()
-    disk.commit([Promised(HIGH), Told(FAR)])
+    disk.commit([*OF_A, Promised(HIGH), Told(FAR)])
     disk.commit([Voted(FAR + index, HIGH, value) for index, value in enumerate(values)])
-    acceptor = Stage(lambda _: Acceptor(A, MEMBERS, TIMING, limits, disk))
+    acceptor = Stage(lambda _: Acceptor(A, MEMBERS, TIMING, limits, disk, Random(1)), members=MEMBERS)
     acceptor.agent.restore(disk.records(), acceptor.now)
     for first in (FAR, FAR + count):
         acceptor.deliver(P, Prepare(HIGH, first))
@@ -141,8 +144,8 @@ def test_pages_of_votes_and_of_chosen_values_fit(limits: Limits, tiny: int) -> N
 def test_a_page_is_cut_where_votes_of_this_turn_are_larger_than_those_on_disk() -> None:
     limits = Limits(page_bytes_max=100_000, frame_bytes_max=320 * 1024, command_bytes_max=200_000)
     disk = MemoryStore()
-    disk.commit([Promised(HIGH), Told(200), *(Voted(slot, HIGH, b"v") for slot in range(1, 200))])
-    acceptor = Stage(lambda _: Acceptor(A, MEMBERS, TIMING, limits, disk))
+    disk.commit([*OF_A, Promised(HIGH), Told(200), *(Voted(slot, HIGH, b"v") for slot in range(1, 200))])
+    acceptor = Stage(lambda _: Acceptor(A, MEMBERS, TIMING, limits, disk, Random(1)), members=MEMBERS)
     acceptor.agent.restore(disk.records(), acceptor.now)
     higher = HIGH._replace(round=HIGH.round + 1)
     acceptor.deliver(P, *(Accept(higher, slot, bytes(90_000), slot) for slot in range(1, 9)), Prepare(higher, 1))
@@ -180,7 +183,7 @@ def test_a_body_that_fits_a_clients_frame_and_no_slot_is_refused_by_name_at_the_
     ((_, refused),) = gateway.take(Refused)
     assert refused.reason is Reason.TOO_LARGE
 
-    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)))
+    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)), members=MEMBERS)
     elect(leader, {A: []})
     leader.set_aside()
     leader.deliver(L, Forward(1, 1, 1, 1, 5, body))

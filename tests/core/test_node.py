@@ -8,14 +8,12 @@ from random import Random
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.history import History
 from paxosd.core.learner import Learner
-from paxosd.core.membership import Role
+from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
     Accept,
     Accepted,
     Applied,
     Chosen,
-    Fetch,
-    Fetched,
     Forward,
     Heartbeat,
     HeartbeatReply,
@@ -30,6 +28,7 @@ from paxosd.core.messages import (
     Resign,
     SessionOpened,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched
 from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.reasons import Reason
@@ -66,15 +65,19 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
             members,
             LIMITS,
             Proposer("r1", members, TIMING, LIMITS, Random(1)),
-            Acceptor("r1", members, TIMING, LIMITS, disk),
+            Acceptor("r1", members, TIMING, LIMITS, disk, Random(1)),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
             Gateway("r1", "demo", members, TIMING, LIMITS, {}, Ledger(disk, Log(), 100, 10_000)),
         )
 
-    stage = Stage(build, records)
+    stage = Stage(build, records, members)
     stage.turn()
     stage.set_aside()
     return stage
+
+
+def only_acceptor(members: Membership, disk: History) -> Node:
+    return Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
 
 
 def elected() -> tuple[Stage[Node], Ballot]:
@@ -118,7 +121,9 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
 
 def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
     members = membership()
-    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
+    stage = Stage(
+        lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
+    )
     stage.deliver("l1", Fetch(1))
 
     stage.expect_ignored("Fetch is for another role")
@@ -126,7 +131,9 @@ def test_a_message_for_a_role_that_is_not_here_is_counted_by_its_name() -> None:
 
 def test_no_role_sees_what_its_sender_may_not_say_nor_a_number_far_above_what_is_known() -> None:
     members = membership()
-    stage = Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk)))
+    stage = Stage(
+        lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
+    )
     stage.deliver("l1", Prepare(Ballot(1, "l1"), 1))
     stage.deliver("p1", Prepare(Ballot(2**63 - 1, "p1"), 1))
     stage.deliver("p1", Heartbeat(Ballot(1, "p1"), 1, 2**63 - 1, 0))
@@ -195,7 +202,9 @@ def test_a_pong_of_each_role_tells_what_it_has() -> None:
         return Learner("l1", members, TIMING, LIMITS, disk, Random(1))
 
     nodes: list[Stage[Node]] = [
-        Stage(lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))),
+        Stage(
+            lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
+        ),
         Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
         Stage(lambda disk: Node("l1", members, LIMITS, learner=learn(disk))),
     ]

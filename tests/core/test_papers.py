@@ -14,14 +14,13 @@ from paxosd.core.messages import (
     Accepted,
     Applied,
     Chosen,
-    FetchedVotes,
-    FetchVotes,
     Heartbeat,
     Message,
     Nack,
     Prepare,
     Promise,
 )
+from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Promised, Round, Voted
@@ -34,6 +33,7 @@ from tests.core.helpers import (
     TIMING,
     Stage,
     acceptor,
+    born,
     canvass,
     choose,
     elect,
@@ -441,7 +441,7 @@ def test_the_distinguished_proposer_will_eventually_choose_a_high_enough_number(
     high = Ballot(1000, "p2")
     network.crash("p2")
     for name in ("a1", "a2", "a3"):
-        network.members[name].turn([("p2", Prepare(high, 1))])
+        network.members[name].turn([("p2", Prepare(high, 1, born(network.membership)))])
     network.run_until(network.leaders)
 
     assert network.members["p1"].disk.round() == 1001

@@ -162,7 +162,7 @@ def test_refused_repeated_foreign_and_late_pre_votes_do_not_count() -> None:
     stage.deliver("a3", granted(ballot))
     assert phase(stage) is Phase.PREPARING
     stage.deliver("a2", granted(ballot))
-    assert stage.agent.ignored["pre-vote that does not count"] == 3
+    assert stage.agent.ignored["pre-vote that does not count"] == 5
     stage.set_aside()
 
 

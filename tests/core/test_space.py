@@ -14,8 +14,6 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Fetch,
-    Fetched,
     Forward,
     ForwardRefused,
     HeartbeatReply,
@@ -23,6 +21,7 @@ from paxosd.core.messages import (
     ReadIndexReply,
     Resign,
 )
+from paxosd.core.messages_catchup import Fetch, Fetched
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
@@ -295,7 +294,7 @@ def node() -> Stage[Node]:
     members = membership()
 
     def build(disk: History) -> Node:
-        return Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk))
+        return Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
 
     return Stage(build)
 

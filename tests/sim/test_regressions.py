@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import Prepare, Promise, ReadLog
@@ -9,6 +11,7 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot
+from paxosd.core.voters import NO_VOTERS, Count
 from paxosd.gateway.readers import REFUSED_AFTER_S, Readers
 from paxosd.storage.memory import MemoryStore
 
@@ -18,10 +21,10 @@ MEMBERSHIP = Membership(ROLES, Quorum.majority({"a1": 1, "a2": 1, "a3": 1}))
 
 def test_the_promise_of_an_acceptor_that_lags_behind_the_watermark_counts() -> None:
     """Seed 16: its last vote was below the slot it was asked from, its promise went backwards, nobody could lead."""
-    acceptor = Acceptor("a1", MEMBERSHIP, Timing(), Limits(), MemoryStore())
+    acceptor = Acceptor("a1", MEMBERSHIP, Timing(), Limits(), MemoryStore(), Random(1))
     acceptor.restore([], 0.0)
     ballot = Ballot(1, "p1")
-    phase1 = PhaseOne(ballot, 147, MEMBERSHIP.acceptors, MEMBERSHIP.quorum)
+    phase1 = PhaseOne(ballot, 147, MEMBERSHIP.acceptors, Count(NO_VOTERS))
 
     acceptor.receive("p1", Prepare(ballot, 147), 0.0)
     acceptor.tick(0.0)  # pages are answered at the end of a turn

@@ -20,10 +20,13 @@ from paxosd.core import messages as m
 from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Vote
+from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.wire.fields import NODE_ID
 from paxosd.wire.frames import (
     ARRAY_ITEMS_MAX,
@@ -42,15 +45,24 @@ CODEC = Codec(DIGEST, "n1", 5, 1 << 20)
 
 always_the_same = settings(derandomize=True, deadline=None, max_examples=300)
 
+GOLDEN_VOTERS = Voters(b"0123456789abcdef", 5, 1, 1, 2, (Voter("a1", 70000, 1, 1), Voter("a2", 2**62, 5, 1)))
 GOLDEN: list[tuple[m.Message, str]] = [
     (m.PreVote(ballot=Ballot(round=7, proposer="p1")), "92019207a27031"),
     (
         m.PreVoteReply(
-            ballot=Ballot(round=7, proposer="p1"), granted=True, promised=Ballot(round=0, proposer=""), watermark=9
+            ballot=Ballot(round=7, proposer="p1"),
+            granted=True,
+            promised=Ballot(round=0, proposer=""),
+            watermark=9,
+            disk=70000,
+            voters=GOLDEN_VOTERS,
         ),
-        "95029207a27031c39200a009",
+        "97029207a27031c39200a009ce0001117096c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf40000000000000000501",
     ),
-    (m.Prepare(ballot=Ballot(round=7, proposer="p1"), from_slot=4), "93039207a2703104"),
+    (
+        m.Prepare(ballot=Ballot(round=7, proposer="p1"), from_slot=4, voters=GOLDEN_VOTERS),
+        "94039207a270310496c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf40000000000000000501",
+    ),
     (
         m.Promise(
             ballot=Ballot(round=7, proposer="p1"),
@@ -60,39 +72,54 @@ GOLDEN: list[tuple[m.Message, str]] = [
             votes=(Vote(slot=3, ballot=Ballot(round=7, proposer="p1"), value=b"v"),),
             watermark=5,
             floor=1,
+            disk=70000,
+            past=b"format 1",
         ),
-        "98049207a270310408c39193039207a27031c401760501",
+        "9a049207a270310408c39193039207a27031c401760501ce00011170c408666f726d61742031",
     ),
     (
         m.Nack(ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2")),
         "93059207a270319208a27032",
     ),
     (
-        m.Accept(ballot=Ballot(round=7, proposer="p1"), slot=3, value=b"value", watermark=2),
-        "95069207a2703103c40576616c756502",
+        m.Accept(ballot=Ballot(round=7, proposer="p1"), slot=3, value=b"value", watermark=2, decreed=1),
+        "96069207a2703103c40576616c75650201",
     ),
-    (m.Accepted(ballot=Ballot(round=7, proposer="p1"), slot=3), "93079207a2703103"),
+    (m.Accepted(ballot=Ballot(round=7, proposer="p1"), slot=3, disk=70000), "94079207a2703103ce00011170"),
     (m.Chosen(slot=3, value=b"value"), "930803c40576616c7565"),
-    (m.Watermark(ballot=Ballot(round=7, proposer="p1"), watermark=300), "93099207a27031cd012c"),
+    (m.Watermark(ballot=Ballot(round=7, proposer="p1"), watermark=300, decreed=1), "94099207a27031cd012c01"),
     (
-        m.Heartbeat(ballot=Ballot(round=7, proposer="p1"), sequence=70000, watermark=2, log_time_ms=1234567890123),
-        "950a9207a27031ce0001117002cf0000011f71fb04cb",
+        m.Heartbeat(
+            ballot=Ballot(round=7, proposer="p1"),
+            sequence=70000,
+            watermark=2,
+            log_time_ms=1234567890123,
+            voters=GOLDEN_VOTERS,
+            seen=((70000, 12),),
+        ),
+        "970a9207a27031ce0001117002cf0000011f71fb04cb96c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf400000000000000005019192ce000111700c",
     ),
-    (m.HeartbeatReply(ballot=Ballot(round=7, proposer="p1"), sequence=1), "930b9207a2703101"),
-    (m.Resign(ballot=Ballot(round=7, proposer="p1")), "920c9207a27031"),
-    (m.Fetch(first=11), "920d0b"),
-    (m.Fetched(first=11, values=(b"a", b""), watermark=13, floor=2), "950e0b92c40161c4000d02"),
-    (m.FetchVotes(first=1, stop=5), "930f0105"),
     (
-        m.FetchedVotes(
+        m.HeartbeatReply(ballot=Ballot(round=7, proposer="p1"), sequence=1, disk=70000, commits=12),
+        "950b9207a2703101ce000111700c",
+    ),
+    (m.Resign(ballot=Ballot(round=7, proposer="p1")), "920c9207a27031"),
+    (Fetch(first=11), "920d0b"),
+    (Fetched(first=11, values=(b"a", b""), watermark=13, floor=2, decreed=1), "960e0b92c40161c4000d0201"),
+    (FetchVotes(first=1, stop=5), "930f0105"),
+    (
+        FetchedVotes(
             first=1,
             asked_stop=5,
             stop=4,
             votes=(Vote(slot=3, ballot=Ballot(round=7, proposer="p1"), value=b"v"),),
             watermark=9,
             floor=1,
+            disk=70000,
+            decreed=1,
+            promised=Ballot(round=8, proposer="p2"),
         ),
-        "97100105049193039207a27031c401760901",
+        "9a100105049193039207a27031c401760901ce00011170019208a27032",
     ),
     (kept.Durable(slot=70), "921e46"),
     (kept.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
@@ -105,6 +132,12 @@ GOLDEN: list[tuple[m.Message, str]] = [
         m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
         "971601c39207a27031040402",
     ),
+    (
+        Outdated(ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2"), voters=GOLDEN_VOTERS),
+        "94189207a270319208a2703296c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf40000000000000000501",
+    ),
+    (Recall(disk=70000), "9219ce00011170"),
+    (Recalled(disk=70000, commits=12), "931ace000111700c"),
     (m.Outlived(seen=1048576), "9217ce00100000"),
     (DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
     (m.OpenSession(nonce=4611686018427387904, attempt=1), "9340cf400000000000000001"),
@@ -209,6 +242,16 @@ NUMBER = st.integers(0, 2**63 - 1)
 NODE = st.from_regex(NODE_ID, fullmatch=True)
 TEXT = st.text(max_size=50).filter(str.isprintable)
 BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
+HISTORY = st.binary(min_size=16, max_size=16)
+VOTER = st.builds(Voter, NODE, NUMBER, NUMBER, st.integers(1, 1000))
+VOTERS = st.one_of(
+    st.just(NO_VOTERS),
+    st.builds(
+        lambda history, birth, later, named: Voters(history, birth + later, birth, 1, 1, named),
+        HISTORY, st.integers(0, 2**60), st.integers(0, 2**60),
+        st.lists(VOTER, min_size=1, max_size=3, unique_by=lambda voter: voter.node).map(tuple),
+    ),
+)  # fmt: skip
 VOTE = st.builds(Vote, NUMBER, BALLOT, st.binary(max_size=50))
 ENTRY = st.builds(Entry, NUMBER, NUMBER, st.binary(max_size=50))
 STATUS = st.builds(
@@ -216,6 +259,8 @@ STATUS = st.builds(
     NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, st.booleans(),
 )  # fmt: skip
 KINDS: dict[str, st.SearchStrategy[Any]] = {
+    "DiskId": NUMBER, "HistoryId": st.one_of(st.just(b""), HISTORY), "Voters": VOTERS,
+    "tuple[SeenCommits, ...]": st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple),
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
     "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
@@ -278,10 +323,10 @@ def test_a_frame_holds_no_more_messages_than_its_reader_takes() -> None:
 def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at() -> None:
     votes = [[1, [1, "p1"], b""]] * (PAGE_BYTES_MAX // ROW_BYTES + 1)
     with pytest.raises(MalformedFrame):
-        CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes, 1, 1])))
+        CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes, 1, 1, 1, 1, [0, ""]])))
 
     assert len(votes) == ARRAY_ITEMS_MAX + 1
-    CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes[1:], 1, 1])))
+    CODEC.from_peer(frame_of(msgpack.packb([16, 1, 1, 1, votes[1:], 1, 1, 1, 1, [0, ""]])))
 
 
 def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> None:
@@ -292,9 +337,9 @@ def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> N
 
 
 def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
-    packed = msgpack.packb([7, [7, "p1"], 3, "new", [1, 2]])
+    packed = msgpack.packb([7, [7, "p1"], 3, 9, "new", [1, 2]])
 
-    assert CODEC.from_peer(frame_of(packed)).messages == [m.Accepted(Ballot(7, "p1"), 3)]
+    assert CODEC.from_peer(frame_of(packed)).messages == [m.Accepted(Ballot(7, "p1"), 3, disk=9)]
 
 
 def test_u01_messages_that_a_newer_version_knows_are_counted() -> None:
@@ -388,11 +433,11 @@ def test_m08_what_a_complaint_quotes_is_short_and_printable(place: int) -> None:
 
 
 def test_m08_what_a_newer_version_appends_may_be_nested_a_little_and_no_more() -> None:
-    newer = [7, [7, "p1"], 3, [[[1]]]]
+    newer = [7, [7, "p1"], 3, 9, [[[1]]]]
 
-    assert CODEC.from_peer(raw([newer, [99, [[[1]]]]])).messages == [m.Accepted(Ballot(7, "p1"), 3)]
-    for message in (msgpack.packb([7, [7, "p1"], 3])[1:] + nested(20), b"\x63" + nested(20)):
-        head = b"\x94" if message[0] == 7 else b"\x92"
+    assert CODEC.from_peer(raw([newer, [99, [[[1]]]]])).messages == [m.Accepted(Ballot(7, "p1"), 3, 9)]
+    for message in (msgpack.packb([7, [7, "p1"], 3, 9])[1:] + nested(20), b"\x63" + nested(20)):
+        head = b"\x95" if message[0] == 7 else b"\x92"
         with pytest.raises(MalformedFrame, match="nested too deep"):
             CODEC.from_peer(with_item(4, b"\x91" + head + message))
 

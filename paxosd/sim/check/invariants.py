@@ -1,7 +1,8 @@
 """What must hold after every event, whatever happened; each broken one raises `Violation` with its name.
 
-The checks keep a ghost state of their own, fed by what nodes make durable and by what they say, and count quorums
-with their own arithmetic. The numbers are those of the list of invariants in `docs/testing.md`.
+The checks keep a ghost state of their own, fed by what nodes make durable and by what they say, and count quorums of
+disks with their own arithmetic (`electorate.py`). The numbers are those of the list of invariants in
+`docs/testing.md`.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
+from paxosd.core.decrees import is_decree
 from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Fetched,
-    FetchedVotes,
     Heartbeat,
     Message,
     Prepare,
     Promise,
     Watermark,
 )
+from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.messages_kept import Durable
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Revision, Slot
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, Slot
 from paxosd.core.values import NO_SESSION, MalformedValue, batches, commands
+from paxosd.sim.check.electorate import Electorate, Reported, without_passed_over
 from paxosd.storage.memory import MemoryStore
 
 Life: TypeAlias = tuple[NodeId, int]
@@ -48,49 +50,40 @@ def ensure(holds: bool, name: str, text: str) -> None:
 class Safety:
     """The invariants of consensus itself, over all nodes of one cluster.
 
-    `weights` maps each acceptor to its weight; `prepare` and `accept` are the sizes of the two kinds of quorum.
+    `weights` maps each acceptor of the membership file to its weight.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[NodeId, int],
-        prepare: int,
-        accept: int,
-        window_slots: int,
-        learners: Collection[NodeId] = (),
-    ) -> None:
-        self._weights = weights
+    def __init__(self, weights: Mapping[NodeId, int], window_slots: int, learners: Collection[NodeId] = ()) -> None:
+        self.electorate = Electorate(weights)
+        self._acceptors = len(weights)
         self._learners = learners
-        self._prepare = prepare
-        self._accept = accept
         self._window_slots = window_slots
         self.chosen: dict[Slot, bytes] = {}
         self.watermark: Slot = FIRST_SLOT  # every slot below is chosen
         self.recovered: set[Slot] = set()  # proposed again in a later ballot with a reported value
         self.submitted: set[bytes] = set()  # every command that a client ever proposed
-        self._promised: dict[NodeId, Ballot] = {}
+        self._promised: dict[DiskId, Ballot] = {}
         self._rounds: dict[NodeId, int] = {}
-        self._voters: dict[tuple[Ballot, Slot], set[NodeId]] = {}
+        self._voters: dict[tuple[Ballot, Slot], set[DiskId]] = {}
         self._values: dict[tuple[Ballot, Slot], bytes] = {}
-        self._reported: dict[Ballot, dict[NodeId, dict[Slot, tuple[Ballot, bytes]]]] = {}
+        self._reported: dict[Ballot, dict[DiskId, Reported]] = {}
         self._owners: dict[Ballot, Life] = {}
-        self._told_promise: dict[NodeId, Ballot] = {}
-        self._told_votes: dict[NodeId, dict[Slot, Ballot]] = {}
+        self._decrees: dict[Ballot, Slot] = {}  # in which slot a ballot proposed one
+        self._told_promise: dict[DiskId, Ballot] = {}
+        self._told_votes: dict[DiskId, dict[Slot, Ballot]] = {}
         self._durable: dict[NodeId, Slot] = {}  # how far the state of each learner ever was on its disk, synced
-
-    def _weigh(self, nodes: Collection[NodeId]) -> int:
-        return sum(self._weights.get(node, 0) for node in set(nodes))
 
     # ---- what becomes durable ----
 
     def committed(self, node: NodeId, records: Sequence[Record], disk: MemoryStore) -> None:
         """A node's commit returned; `disk` is what is synced by now."""
+        self.electorate.node_of[disk.disk] = node
         for record in records:
             match record:
                 case Promised(ballot):
-                    self._on_promised(node, ballot, disk)
+                    self._on_promised(disk.disk, ballot, disk)
                 case Voted(slot, ballot, value):
-                    self._on_voted(node, slot, ballot, value)
+                    self._on_voted(disk.disk, slot, ballot, value)
                     if disk.promised() < ballot:
                         raise Violation(
                             "5 vote above promise", f"{node} votes in {ballot} and promised {disk.promised()}"
@@ -110,41 +103,56 @@ class Safety:
     def _on_floor(self, node: NodeId, floor: Slot) -> None:
         """14: nothing is let go of that is not chosen, and with a majority of learners (two at least), synced."""
         has_it = [learner for learner in self._learners if self._durable.get(learner, FIRST_SLOT) >= floor]
-        needed = max(len(self._learners) // 2 + 1, min(2, len(self._weights)))
+        needed = max(len(self._learners) // 2 + 1, min(2, self._acceptors))
         if floor > self.watermark or len(has_it) < needed:
             raise Violation("14 floor", f"{node} lets go of its votes below {floor}, which only {has_it} have")
 
-    def _on_promised(self, node: NodeId, ballot: Ballot, disk: MemoryStore) -> None:
-        before = self._promised.get(node, NO_BALLOT)
+    def _on_promised(self, id_: DiskId, ballot: Ballot, disk: MemoryStore) -> None:
+        before = self._promised.get(id_, NO_BALLOT)
         if ballot <= before:
-            raise Violation("4 promise monotonicity", f"{node} promises {ballot} after {before}")
-        self._promised[node] = ballot
+            raise Violation("4 promise monotonicity", f"{self._named(id_)} promises {ballot} after {before}")
+        self._promised[id_] = ballot
         first = disk.records_from()
         votes = {slot: disk.vote(slot) for slot in disk.voted_slots() if slot >= first}
         known = {slot: (vote.ballot, vote.value) for slot, vote in votes.items() if vote and vote.ballot < ballot}
-        self._reported.setdefault(ballot, {})[node] = known
+        self._reported.setdefault(ballot, {})[id_] = known
 
-    def _on_voted(self, node: NodeId, slot: Slot, ballot: Ballot, value: bytes) -> None:
-        promised = self._promised.get(node, NO_BALLOT)
+    def _on_voted(self, disk: DiskId, slot: Slot, ballot: Ballot, value: bytes) -> None:
+        if slot <= self.electorate.must_know(disk):
+            return self._on_copied(disk, slot, value)
+        promised = self._promised.get(disk, NO_BALLOT)
         if ballot < promised:
-            raise Violation("5 vote below promise", f"{node} votes in {ballot} after promising {promised}")
+            raise Violation("5 vote below promise", f"{self._named(disk)} votes in {ballot} after promising {promised}")
         known = self._values.setdefault((ballot, slot), value)
         if known != value:
-            raise Violation("6 one value per ballot and slot", f"{node} votes in {ballot}, slot {slot}, for another")
+            raise Violation("6 one value per ballot and slot", f"{self._named(disk)} votes in {ballot}, slot {slot}")
         voters = self._voters.setdefault((ballot, slot), set())
-        voters.add(node)
-        if self._weigh(voters) >= self._accept:
+        voters.add(disk)
+        if self.electorate.chooses(slot, value, voters):
             self._choose(slot, value)
+
+    def _on_copied(self, disk: DiskId, slot: Slot, value: bytes) -> None:
+        if self.chosen.get(slot) != value:
+            raise Violation("34 a new disk knows", f"{self._named(disk)} copied in slot {slot} what is not chosen")
+
+    def _named(self, disk: DiskId) -> str:
+        return f"{self.electorate.node_of.get(disk)} with disk {disk:x}"
 
     def _choose(self, slot: Slot, value: bytes) -> None:
         known = self.chosen.setdefault(slot, value)
         if known != value:
             raise Violation("1 agreement", f"two values are chosen in slot {slot}")
+        if is_decree(value) and slot > self.electorate.newest.decreed:
+            self.electorate.choose(slot, value)
+            if max(self.chosen) > slot:
+                raise Violation("33 nothing above a decree", f"slot {max(self.chosen)} was chosen before slot {slot}")
         while self.watermark in self.chosen:
             self._check_validity(self.chosen[self.watermark])
             self.watermark += 1
 
     def _check_validity(self, value: bytes) -> None:
+        if is_decree(value):
+            return
         try:
             held = [batch for batch in batches(value) if batch.body and batch.session != NO_SESSION]
             found = [command for batch in held for command in commands(batch.body, batch.count)]
@@ -160,26 +168,29 @@ class Safety:
         match message:
             case Accept():
                 self._on_accept(life, message)
-            case Accepted(ballot, slot):
+            case Accepted(ballot, slot, _):
                 vote = disk.vote(slot)
                 if slot >= disk.floor() and (vote is None or vote.ballot < ballot):
                     raise Violation(
                         "9 acknowledged before durable", f"{life[0]} tells a vote in slot {slot} that is not on disk"
                     )
-                self._tell(self._told_votes.setdefault(life[0], {}), slot, ballot)
-            case Heartbeat(ballot, _, watermark, _) | Watermark(ballot, watermark):
+                self._check_who_votes(life, message.ballot, message.disk, disk)
+                self._tell(self._told_votes.setdefault(message.disk, {}), slot, ballot)
+            case Heartbeat(ballot, _, watermark) | Watermark(ballot, watermark):
                 self._own(life, ballot)
                 self._check_watermark(life, watermark)
             case Promise():
                 self._on_promise(life, message, disk)
             case Prepare(ballot):
                 self._own(life, ballot)
+                if self.electorate.ballots.setdefault(ballot, message.voters) != message.voters:
+                    raise Violation("33 one ballot, one set of voters", f"{ballot} counts with two")
                 if disk.round() < ballot.round:
                     raise Violation("9 acknowledged before durable", f"{life[0]} uses a round not on disk")
             case Chosen(slot, value):
                 if self.chosen.get(slot) != value:
                     raise Violation("1 agreement", f"{life[0]} calls a value chosen in slot {slot}")
-            case Fetched(first, values, watermark):
+            case Fetched(first, values, watermark, _):
                 self._check_watermark(life, watermark)
                 for slot, value in enumerate(values, first):
                     if self.chosen.get(slot) != value:
@@ -213,15 +224,21 @@ class Safety:
         known = self._values.setdefault((ballot, slot), message.value)
         if known != message.value:
             raise Violation("6 one value per ballot and slot", f"{ballot} proposes two values in slot {slot}")
+        if is_decree(message.value):
+            self._decrees.setdefault(ballot, slot)
+        if slot > self._decrees.get(ballot, slot):
+            raise Violation("33 nothing above a decree", f"{ballot} proposes slot {slot}, too")
         self._check_p2c(ballot, slot, message.value)
 
     def _check_p2c(self, ballot: Ballot, slot: Slot, value: bytes) -> None:
         """7 and 22: some prepare quorum reported nothing for the slot, or `value` with its highest ballot."""
         reported = self._reported.get(ballot, {})
-        mine = [vote[0] for votes in reported.values() if (vote := votes.get(slot)) is not None and vote[1] == value]
+        disks = [id_ for id_ in reported if self.electorate.counts(ballot, id_)]
+        told = dict(zip(disks, without_passed_over(slot, [reported[id_] for id_ in disks]), strict=True))
+        mine = [below for below, held in told.values() if below > NO_BALLOT and held == value]
         highest = max(mine, default=NO_BALLOT)
-        quorum = [node for node, votes in reported.items() if votes.get(slot, (NO_BALLOT, b""))[0] <= highest]
-        if self._weigh(quorum) < self._prepare:
+        quorum = [id_ for id_, (below, _) in told.items() if below <= highest]
+        if not self.electorate.may_propose(ballot, quorum):
             raise Violation("7 P2c", f"{ballot} may not propose this value in slot {slot}")
         if mine:
             self.recovered.add(slot)
@@ -231,13 +248,24 @@ class Safety:
         if disk.promised() < message.ballot:
             raise Violation("9 acknowledged before durable", f"{node} tells a promise not on disk")
         self._check_watermark(life, max(message.watermark, message.floor))
-        self._told_promise[node] = max(message.ballot, self._told_promise.get(node, NO_BALLOT))
+        id_ = message.disk
+        self._check_who_votes(life, message.ballot, id_, disk)
+        self._told_promise[id_] = max(message.ballot, self._told_promise.get(id_, NO_BALLOT))
         told = {vote.slot for vote in message.votes}
-        known = self._reported.get(message.ballot, {}).get(node, {})
+        known = self._reported.get(message.ballot, {}).get(id_, {})
         first = max(message.from_slot, message.floor)
         hidden = [slot for slot in known if first <= slot < message.stop and slot not in told]
         if hidden:
             raise Violation("12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
+
+    def _check_who_votes(self, life: Life, ballot: Ballot, id_: DiskId, disk: MemoryStore) -> None:
+        """8: only the disk that the voters of a ballot name promises and votes in it, and only when it may."""
+        if id_ != disk.disk or not self.electorate.counts(ballot, id_):
+            raise Violation("8 quorum honesty", f"{life[0]} takes part in {ballot} with disk {id_:x}")
+        for slot in range(max(FIRST_SLOT, disk.floor()), self.electorate.must_know(id_) + 1):
+            vote = disk.vote(slot)
+            if vote is None or vote.value != self.chosen[slot]:
+                raise Violation("34 a new disk knows", f"{life[0]} takes part, and knows nothing of slot {slot}")
 
     @staticmethod
     def _tell(table: dict[Slot, Ballot], slot: Slot, ballot: Ballot) -> None:
@@ -247,27 +275,29 @@ class Safety:
 
     def recovered_from(self, node: NodeId, disk: MemoryStore) -> None:
         """11: after any crash the disk holds all that the node ever told."""
+        id_ = disk.disk
+        self.electorate.node_of[id_] = node
         promised = disk.promised()
-        told = self._told_promise.get(node, NO_BALLOT)
+        told = self._told_promise.get(id_, NO_BALLOT)
         if promised < told:
             raise Violation("11 durability", f"{node} told a promise of {told} and recovers {promised}")
-        for slot, ballot in self._told_votes.get(node, {}).items():
+        for slot, ballot in self._told_votes.get(id_, {}).items():
             vote = disk.vote(slot)
             if slot >= disk.floor() and not (vote is not None and vote.ballot >= ballot):
                 raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
-        self._take_up(node, disk)
+        self._recover(disk)
 
-    def _take_up(self, node: NodeId, disk: MemoryStore) -> None:
+    def _recover(self, disk: MemoryStore) -> None:
         """A commit that failed or was cut off may have left its records all the same; from now on they count."""
         for slot in disk.voted_slots():  # before the promise: one turn may vote, and then promise more
             vote = disk.vote(slot)
             assert vote is not None
-            if node not in self._voters.get((vote.ballot, slot), ()):
-                self._on_voted(node, slot, vote.ballot, vote.value)
-        if disk.promised() > self._promised.get(node, NO_BALLOT):
-            self._on_promised(node, disk.promised(), disk)
-        self._promised[node] = disk.promised()
+            if disk.disk not in self._voters.get((vote.ballot, slot), ()):
+                self._on_voted(disk.disk, slot, vote.ballot, vote.value)
+        if disk.promised() > self._promised.get(disk.disk, NO_BALLOT):
+            self._on_promised(disk.disk, disk.promised(), disk)
+        self._promised[disk.disk] = disk.promised()
 
     def wiped(self, node: NodeId) -> None:
         """The directory of a node that is no acceptor is gone, and its rounds may begin anew."""

@@ -17,10 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from paxosd.core.decrees import decree_of, is_decree
 from paxosd.core.messages import Accept, Accepted, Chosen, Heartbeat, Message, Nack, Prepare, Promise
 from paxosd.core.records import Record, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
-from paxosd.core.values import batches, is_noop
+from paxosd.core.values import batches, is_noop, stamp_ms
 from paxosd.sim.explore.node import Letter, State, Turn
 from paxosd.storage.memory import MemoryStore
 
@@ -348,5 +349,7 @@ TURN_MARKS: Mapping[str, Callable[[State, Turn], bool]] = {
 def value_text(value: bytes) -> str:
     """A value for the eye: its commands, or the no-op with its stamp."""
     if is_noop(value):
-        return f"no-op@{int.from_bytes(value, 'big')}"
+        return f"no-op@{stamp_ms(value)}"
+    if is_decree(value):
+        return str(decree_of(value))
     return "+".join(batch.body[4 * batch.count :].decode() for batch in batches(value))

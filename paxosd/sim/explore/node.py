@@ -27,8 +27,10 @@ from paxosd.core.messages import Message
 from paxosd.core.node import Node
 from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
+from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Record
-from paxosd.core.types import Instant, NodeId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import DiskId, Instant, NodeId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.voters import Voter, Voters
 from paxosd.driver import Driver
 from paxosd.sim.explore.values import fork, frozen
 from paxosd.storage.memory import MemoryStore
@@ -38,6 +40,7 @@ from paxosd.wire.frames import Codec
 PATIENCE_S = 1.0
 _NEVER: Instant = inf
 _DIGEST = b"explored"
+_HISTORY = b"a history of old"
 _FRAME_BYTES_MAX = 1_000_000
 
 Agent: TypeAlias = Acceptor | Proposer
@@ -101,6 +104,16 @@ class Player:
         self._now = now
         self._post = post
 
+    def disk(self) -> MemoryStore:
+        """The records of a node of a cluster that was born before the first slot, and did nothing since."""
+        quorum = self._membership.quorum
+        named = tuple(Voter(node, _disk_of(node), 0, weight) for node, weight in quorum.weights.items())
+        store = MemoryStore()
+        store.commit([Voters(_HISTORY, 0, 0, quorum.prepare, quorum.accept, named)])
+        if self.node in quorum.weights:
+            store.commit([DiskRecord(_disk_of(self.node), copied=False, used=True)])
+        return store
+
     def start(self, disk: MemoryStore) -> State:
         """A new life over what earlier ones made durable."""
         disk = fork(disk, {})
@@ -135,7 +148,7 @@ class Player:
 
     def _agent(self, disk: MemoryStore) -> Agent:
         if self._membership.roles[self.node] is Role.ACCEPTOR:
-            return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk)
+            return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk, _NoChance(0))
         timing = Timing(heartbeat_s=PATIENCE_S, election_s=PATIENCE_S, retry_s=0.0)
         return Proposer(self.node, self._membership, timing, self._limits, _NoChance(0))
 
@@ -146,6 +159,10 @@ class Player:
         else:
             node = Node(node_id, members, self._limits, acceptor=agent)
         return Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
+
+
+def _disk_of(node: NodeId) -> DiskId:
+    return int.from_bytes(node.encode(), "big")
 
 
 def armed(state: State) -> Sequence[Timer]:

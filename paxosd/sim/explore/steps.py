@@ -133,7 +133,7 @@ class Worlds:
 
     def first(self) -> int:
         """The world in which nobody has done anything."""
-        return sum(seat.part(seat.start(MemoryStore()), 0, frozenset()) << seat.shift for seat in self.seats)
+        return sum(seat.part(seat.start(seat.player.disk()), 0, frozenset()) << seat.shift for seat in self.seats)
 
     def check(self, world: int) -> None:
         """Hold this world against the laws; raises `LawBroken`."""

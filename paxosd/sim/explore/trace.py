@@ -9,17 +9,17 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from paxosd.core.agent import Timer, require
 from paxosd.core.types import Ballot, NodeId, Vote
+from paxosd.core.voters import Voters
 from paxosd.sim.explore.laws import LawBroken, value_text
 from paxosd.sim.explore.node import Letter, State, Turn
 from paxosd.sim.explore.steps import Crash, Happening, Move, Reached, Worlds
 from paxosd.sim.explore.world import BrokenTurn, FromOutside, Seat
-from paxosd.storage.memory import MemoryStore
 
 
 class _Told(NamedTuple):
@@ -118,7 +118,7 @@ def _needed(seen: Sequence[_SeenLine]) -> list[str]:
 
 
 def _replay(worlds: Worlds, told: Iterable[_Told]) -> Iterator[_SeenLine]:
-    states = {seat.node: seat.player.start(MemoryStore()) for seat in worlds.seats}
+    states = {seat.node: seat.player.start(seat.player.disk()) for seat in worlds.seats}
     sent = 0
     for happening, is_answer in told:
         seat, event = happening.seat, happening.event
@@ -197,10 +197,18 @@ def _text(value: Any) -> str:
             return str(value)
         case Vote(slot, ballot, held):
             return f"{slot}:{value_text(held)}@{ballot}"
+        case Voters():
+            return f"{'unborn' if not value.are_named else 'of slot'} {value.decreed}"
         case tuple():
             return f"[{' '.join(map(_text, value))}]"
         case bytes():
-            return value_text(value)
+            return value_text(value) if value else "-"
         case bool() | int():
             return str(value)
-    return f"{type(value).__name__}({', '.join(f'{f.name} {_text(getattr(value, f.name))}' for f in fields(value))})"
+    return f"{type(value).__name__}({', '.join(f'{f.name} {_text(getattr(value, f.name))}' for f in _told(value))})"
+
+
+def _told(value: Any) -> Iterator[Field[Any]]:
+    """The fields that say something: disks are named once, by the decree, and counts of commits are about other
+    things."""
+    return (field for field in fields(value) if field.name not in ("disk", "commits", "seen", "past"))

@@ -16,10 +16,12 @@ from paxosd.core.membership import Membership
 from paxosd.core.options import Limits, Timing
 from paxosd.core.quorum import Quorum
 
-IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at", "_recent"})
-"""Attributes that are no part of an identity. The sequence of a heartbeat matters to reads alone, which are not
-explored, and every heartbeat is carried as number 0. Whom an acceptor hears matters to pre-votes alone, and only
-where its patience is not zero. What its votes weigh matters to the floor alone, and no learner has anything synced."""
+IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at", "_silent", "_voting", "_recent", "commits"})
+"""Attributes that are no part of an identity. The number of commits, and who is waited for before a birth, are told
+and never acted on here; whose votes count follows from the ballot. The sequence of a heartbeat matters to reads
+alone, which are not explored, and every heartbeat is carried as number 0. Whom an acceptor hears matters to pre-votes
+alone, and only where its patience is not zero. What its votes weigh matters to the floor alone, and no learner has
+anything synced."""
 
 _CONSTANT = (Membership, Quorum, Timing, Limits, Random, Counter)
 """The same in every state: the configuration, chance that is never drawn from, and counters that change nothing."""
@@ -46,7 +48,7 @@ class _Kinds(dict[type, _Kind]):
     def _judge(self, of: type) -> _Kind:
         if issubclass(of, _CONSTANT):
             return _Kind.CONSTANT
-        if of in (int, str, bytes, bool, float, type(None)) or issubclass(of, tuple | Enum):
+        if of in (int, str, bytes, bool, float, frozenset, type(None)) or issubclass(of, tuple | Enum):
             return _Kind.VALUE
         if is_dataclass(of) and of.__hash__ is not None:  # frozen: a message or a record
             return _Kind.VALUE

@@ -320,8 +320,13 @@ class Seat:
     def _campaign(self, state: State) -> Turn | None:
         """Canvass, and be answered by everybody as if nothing had ever happened."""
         canvassing = self.player.fire(state, Timer.ELECTION).state
-        yes = PreVoteReply(_ballot_of(canvassing), True, NO_BALLOT, FIRST_SLOT)
-        turn = self.player.receive(canvassing, *(self._letters.post.frame(node, yes) for node in self.player.acceptors))
+        ballot = _ballot_of(canvassing)
+        yes = [(voter.node, voter.disk) for voter in canvassing.agent.voters.named]
+        frames = [
+            self._letters.post.frame(node, PreVoteReply(ballot, True, NO_BALLOT, FIRST_SLOT, disk))
+            for node, disk in yes
+        ]
+        turn = self.player.receive(canvassing, *frames)
         return turn if _ballot_of(turn.state).round <= self._configuration.rounds else None
 
     def _submit(self, state: State) -> Turn | None:

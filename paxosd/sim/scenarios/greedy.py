@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from paxosd.core.messages import Accept, Applied, Chosen, Fetched, FetchedVotes, Forward, LogPage, ReadLog, Refused
+from paxosd.core.messages import Accept, Applied, Chosen, Forward, LogPage, ReadLog, Refused
+from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Revision
 from paxosd.gateway.readers import READERS_PER_CLIENT_MAX

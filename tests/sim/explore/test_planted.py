@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.messages import Promise
+from paxosd.core.messages import Accepted, Promise
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.proposer import Proposer
@@ -60,8 +60,8 @@ def a_vote_told_twice_counts_twice(patch: pytest.MonkeyPatch) -> None:
 def votes_of_older_ballots_count(patch: pytest.MonkeyPatch) -> None:
     on_accepted = Proposer._on_accepted
 
-    def count(self: Proposer, source: NodeId, ballot: Ballot, slot: Slot, now: Instant) -> None:
-        on_accepted(self, source, self.ballot, slot, now)
+    def count(self: Proposer, source: NodeId, message: Accepted, now: Instant) -> None:
+        on_accepted(self, source, replace(message, ballot=self.ballot), now)
 
     patch.setattr(Proposer, "_on_accepted", count)
 
@@ -295,9 +295,9 @@ def test_a_trace_tells_what_each_node_did_up_to_the_broken_law(monkeypatch: pyte
     assert [line.partition("; sends")[0] for line in violation.lines] == [
         "  1. p1 campaigns, and a quorum would follow; records Round(round 1)",
         "  2. p2 campaigns, and a quorum would follow; records Round(round 1)",
-        "  3. a1 receives Prepare(ballot 1.p2, from_slot 1) from p2; records Promised(ballot 1.p2); "
+        "  3. a1 receives Prepare(ballot 1.p2, from_slot 1, voters of slot 0) from p2; records Promised(ballot 1.p2); "
         "is killed after the commit and starts again",
-        "  4. a1 receives Prepare(ballot 1.p1, from_slot 1) from p1; records Promised(ballot 1.p1)",
+        "  4. a1 receives Prepare(ballot 1.p1, from_slot 1, voters of slot 0) from p1; records Promised(ballot 1.p1)",
     ]
 
 

@@ -14,7 +14,6 @@ from paxosd.sim.explore.search import explore
 from paxosd.sim.explore.steps import Worlds
 from paxosd.sim.explore.values import frozen
 from paxosd.sim.explore.world import Configuration, Part, Seat
-from paxosd.storage.memory import MemoryStore
 
 ONE_ACCEPTOR = Configuration(acceptors=1, slots=2, rounds=1, crashes=1)
 """Small enough to be visited whole, and everything interesting happens."""
@@ -140,7 +139,7 @@ def came_to(worlds: Worlds, parts: Iterable[Part]) -> tuple[object, ...]:
 
 def by_plain_search(configuration: Configuration) -> tuple[int, set[tuple[object, ...]]]:
     worlds = Worlds(configuration, Judge(configuration.window_slots))
-    first: Whole = (0, tuple(Part(seat.start(MemoryStore()), 0, frozenset()) for seat in worlds.seats))
+    first: Whole = (0, tuple(Part(seat.start(seat.player.disk()), 0, frozenset()) for seat in worlds.seats))
     known, waiting = {first}, deque([first])
     while waiting:
         for after in plain_steps(worlds, waiting.popleft(), configuration.crashes):

@@ -1,0 +1,36 @@
+"""Messages about who votes and which disk is which (see `voters.py`); a part of `messages.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from paxosd.core.types import Ballot, DiskId
+from paxosd.core.voters import Voters
+
+SeenCommits: TypeAlias = tuple[DiskId, int]
+"""A disk, and how many durable commits it told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """Acceptor to proposer: your `ballot` counts with older voters than these."""
+
+    ballot: Ballot
+    promised: Ballot
+    voters: Voters
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Acceptor that starts, to every other: what have you seen of this disk of mine?"""
+
+    disk: DiskId
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """To an acceptor that starts: so many commits I know of that disk; 0: I never heard of it."""
+
+    disk: DiskId
+    commits: int

@@ -1,0 +1,88 @@
+"""The standing of an acceptor's own disk: under which id it is known, and whether it may vote.
+
+Laws:
+1. Before the birth every disk may vote, unless the node has heard of a history: who knows one never helps to begin
+   another.
+2. After it, the disk that the voters name may: at once if the birth names it, for then it promised, and else once it
+   has copied what it must know (`copying.py`).
+3. An id is used once. A disk that promised something and is not named any more draws another id, with which it is a
+   guest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from paxosd.core.records import Continues, Disk, Promised, Record, Upgraded
+from paxosd.core.types import NO_DISK, DiskId, NodeId
+from paxosd.core.voters import Voters
+
+
+class Standing:
+    """The disk of one acceptor. `random` draws its ids."""
+
+    def __init__(self, node_id: NodeId, random: Random) -> None:
+        self.disk: DiskId = NO_DISK
+        self.copied = False
+        self.used = False
+        self.past = b""
+        self._node = node_id
+        self._random = random
+
+    def restore(self, records: Iterable[Record]) -> bool:
+        """Take up what an earlier life made durable. False: it had no id yet, and this one has to be made durable."""
+        known = promised = False
+        for record in records:
+            match record:
+                case Disk(disk, copied, used):
+                    self.disk, self.copied, self.used, known = disk, copied, used, True
+                case Promised():
+                    promised = True
+                case Upgraded(from_format):
+                    self.past = b"format %d" % from_format
+                case Continues(history):
+                    self.past = history
+        if not known:
+            self.draw()
+            self.used = promised
+        return known
+
+    @property
+    def record(self) -> Disk:
+        """What has to be durable of it."""
+        return Disk(self.disk, self.copied, self.used)
+
+    def draw(self) -> None:
+        """Be another disk from now on, which has promised nothing and copied nothing."""
+        self.disk = 1 + self._random.getrandbits(62)
+        self.copied = self.used = False
+
+    def votes(self, voters: Voters) -> bool:
+        """Whether it may promise and vote (laws 1 and 2)."""
+        if not voters.are_named:
+            return not voters.history
+        return self._is_named(voters) and (self.copied or not self._is_new(voters))
+
+    def must_copy(self, voters: Voters) -> bool:
+        """Whether it is named, and does not know yet what it must."""
+        return self._is_named(voters) and self._is_new(voters) and not self.copied
+
+    def is_outlived(self, voters: Voters) -> bool:
+        """Whether it needs another id before it can be named (law 3)."""
+        return voters.are_named and self.used and not self._is_named(voters)
+
+    def _is_named(self, voters: Voters) -> bool:
+        return self.disk != NO_DISK and voters.disk_of(self._node) == self.disk
+
+    def _is_new(self, voters: Voters) -> bool:
+        voter = voters.voter(self._node)
+        return voter is not None and voter.since > voters.birth
+
+    def text(self, voters: Voters) -> str:
+        """In one word, for people."""
+        if not voters.are_named:
+            return "waits for the others" if voters.history else "unborn"
+        if self.must_copy(voters):
+            return "copying"
+        return "voter" if self.votes(voters) else "guest"
