@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import re
+import secrets
 import statistics
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from bench.cluster import LAYOUTS, percentile, show
 from paxosd import Client, PaxosError
 from paxosd.config import load as load_config
 from paxosd.core.messages import Applied, OpenSession, Propose, Refused, SessionOpened
+from paxosd.core.types import SESSION_BYTES, SessionId
 from paxosd.core.values import encode_body
 from paxosd.wire.frames import Codec
 from tests.system.daemons import DaemonCluster
@@ -73,13 +75,13 @@ class Sessions:
         self._codec = Codec(digest, name, 1, 1 << 24)
         self._poller = zmq.Poller()
         self._sockets = [self._connect(url) for _ in range(SESSIONS // SESSIONS_PER_CONNECTION)]
-        self._socket_of: dict[int, zmq.Socket[bytes]] = {}
+        self._socket_of: dict[SessionId, zmq.Socket[bytes]] = {}
         self._batch = batch
         self._body = encode_body([bytes(value_bytes)] * batch)
-        self._next_seq: dict[int, int] = {}
+        self._next_seq: dict[SessionId, int] = {}
         self._attempt = 0
-        self.free: deque[int] = deque()
-        self.waiting: dict[int, float] = {}
+        self.free: deque[SessionId] = deque()
+        self.waiting: dict[SessionId, float] = {}
         self.tally = Tally()
 
     def _connect(self, url: str) -> zmq.Socket[bytes]:
@@ -96,7 +98,7 @@ class Sessions:
             for socket in self._sockets:
                 for _ in range(SESSIONS_PER_CONNECTION - sum(known is socket for known in self._socket_of.values())):
                     self._attempt += 1
-                    self._send(socket, OpenSession(time.monotonic_ns() | 1, self._attempt))
+                    self._send(socket, OpenSession(secrets.token_bytes(SESSION_BYTES), self._attempt))
             until = time.monotonic() + 1
             while time.monotonic() < until and len(self.free) < SESSIONS:
                 self.take(0.05)

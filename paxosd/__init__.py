@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TooLarge,
         Unavailable,
         WrongCluster,
+        WrongHistory,
     )
     from paxosd.core.messages import NodeStatus, StatusReport
     from paxosd.core.types import Entry
@@ -55,6 +56,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "WrongCluster",
+    "WrongHistory",
     "__version__",
 ]
 __version__ = "0.2.0"

@@ -10,6 +10,8 @@ Laws:
 4. A storage error or a broken invariant does: nothing is sent after it.
 5. What the log made is kept now and then, in commits of its own that may be lost (see `keeping.py`).
 6. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
+7. Nothing of another history gets to the agent. A history that it takes up in a turn counts at once for what comes in,
+   and for what goes out once its record is durable.
 """
 
 from __future__ import annotations
@@ -23,13 +25,21 @@ from paxosd.conduct import ClientShares, PeerShares, Warnings
 from paxosd.core.agent import Agent, Event, require
 from paxosd.core.messages import Message, Outlived
 from paxosd.core.messages_space import DiskSpace
-from paxosd.core.types import Instant, NodeId, Slot, Source
+from paxosd.core.types import NO_HISTORY, Instant, NodeId, Slot, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping
 from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
 from paxosd.transport.base import Connection, Inbound, Transport
-from paxosd.wire.frames import PEER_MESSAGES_MAX, Codec, Envelope, ForeignFrame, MalformedFrame
+from paxosd.wire.frames import (
+    PEER_MESSAGES_MAX,
+    VERSION,
+    Codec,
+    Envelope,
+    ForeignFrame,
+    MalformedFrame,
+    another_history,
+)
 
 log = logging.getLogger("paxosd")
 
@@ -87,7 +97,7 @@ class Driver:
         self._lives = Lives()
         self._life = life or OwnLife(0, 0)
         self._disk = disk
-        self._warned_at: dict[str, Instant] = {}
+        self._warned_at: dict[str, Instant] = {}  # of what somebody was told lately
         self._shares = ClientShares()
         self._peer_shares = PeerShares()
         self._warnings = Warnings()
@@ -101,6 +111,7 @@ class Driver:
         if self._applier is not None:
             self.agent.resume(self._applier.restore())
         self.agent.restore(records, self._clock())
+        self._speak_of_history()
 
     def wait(self) -> None:
         """Wait until there is something to do, or for a second.
@@ -125,6 +136,7 @@ class Driver:
         self._send(output.early)
         if output.records:
             self._store.commit(output.records)
+        self._speak_of_history()
         self._send(output.messages)
         self._apply(output.chosen, now)
         if self._keeping is not None:
@@ -174,6 +186,7 @@ class Driver:
                 self._shares.take_frame(client, len(frame))
                 envelope = self._codec.from_client(frame)
                 self._shares.take_messages(client, len(envelope.messages) + envelope.unknown)
+                self._require_our_history(envelope)
                 self._receive(client, envelope, now)
                 valid = True
         except ForeignFrame as foreign:
@@ -205,9 +218,18 @@ class Driver:
         elif not self._lives.hears(sender, envelope.incarnation, now):
             self._drop_life(sender, envelope.incarnation, now)
         else:
+            self._require_our_history(envelope)
             self._life.meet(now)
+            if envelope.history != NO_HISTORY == self.agent.history:
+                self.agent.meet_history(sender, envelope.history, now)
             self._receive(sender, envelope, now)
         return True
+
+    def _require_our_history(self, envelope: Envelope) -> None:
+        """What the codec looked at, once more: the agent may have taken up a history since, in this very turn."""
+        theirs, ours = envelope.history, self.agent.history
+        if theirs != ours and theirs != NO_HISTORY != ours:
+            raise another_history(theirs, ours, envelope.sender)
 
     def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
         if envelope.unknown:
@@ -229,17 +251,32 @@ class Driver:
             self._codec.speak_as(self._life.number)
 
     def _drop_foreign(self, foreign: ForeignFrame, client: bytes | None, now: Instant) -> None:
-        self._drop(foreign.reason, f"dropped a frame from {excerpt(foreign.sender)}: {foreign}", now)
-        if client is not None:  # an empty frame of ours tells the client whom it reached
-            self._transport.reply(client, self._codec.frames([])[0])
+        """An empty frame of ours tells a client whom it reached, and now and then a peer that speaks another version:
+        others hear from us whose we are whenever we send them something."""
+        sender = foreign.sender
+        self._drop(foreign.reason, f"dropped a frame from {excerpt(sender)}: {foreign}", now)
+        if client is not None:
+            self._transport.reply(client, self._codec.refusal(foreign))
+        elif foreign.version != VERSION and sender in self._others and self._is_due(f"refusal {sender}", now):
+            self._transport.send(sender, self._codec.refusal(foreign))
 
     def _drop(self, reason: str, complaint: str, now: Instant) -> None:
         self.dropped[reason] += 1
-        if now - self._warned_at.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._warned_at[reason] = now
+        if self._is_due(reason, now):
             log.warning("%s (%d so far)", complaint, self.dropped[reason])
 
+    def _is_due(self, what: str, now: Instant) -> bool:
+        """Whether this was told to nobody for so long that it is to be told now."""
+        due = now - self._warned_at.get(what, -WARN_EVERY_S) >= WARN_EVERY_S
+        if due:
+            self._warned_at[what] = now
+        return due
+
     # ---- out ----
+
+    def _speak_of_history(self) -> None:
+        if self._codec.history != self.agent.history:
+            self._codec.belong_to(self.agent.history)
 
     def _send(self, outgoing: Sequence[tuple[Source, Message]]) -> None:
         """One frame per target, or as few as its limit allows; a message to many is packed once."""

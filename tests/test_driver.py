@@ -14,12 +14,24 @@ from paxosd.core.agent import Agent, Timer
 from paxosd.core.messages import Accepted, Chosen, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
 from paxosd.core.messages_catchup import Fetch
 from paxosd.core.records import Kept, Record, Round
-from paxosd.core.types import Ballot, Outcome, Revision, RevisionRow, Slot, Source, Vote
+from paxosd.core.types import (
+    NO_HISTORY,
+    Ballot,
+    HistoryId,
+    NodeId,
+    Outcome,
+    Revision,
+    RevisionRow,
+    Slot,
+    Source,
+    Vote,
+)
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.storage.base import StorageError
 from paxosd.transport.base import Connection, Inbound
-from paxosd.wire.frames import PEER_MESSAGES_MAX, Codec
+from paxosd.wire.frames import PEER_MESSAGES_MAX, Codec, Envelope
+from tests.core.helpers import session_id
 
 DIGEST = b"12345678"
 BALLOT = Ballot(1, "p1")
@@ -37,6 +49,17 @@ class Script(Agent):
     def __init__(self, node_id: str) -> None:
         super().__init__(node_id)
         self.given: list[tuple[Source, Message]] = []
+        self.belongs_to: HistoryId = NO_HISTORY
+
+    @property
+    def history(self) -> HistoryId:
+        return self.belongs_to
+
+    def meet_history(self, source: NodeId, history: HistoryId, now: float) -> None:
+        """Take it up, and make a record of that."""
+        self.given.append((source, history))  # type: ignore[arg-type]
+        self.belongs_to = history
+        self.record(Round(99))
 
     def restore(self, records: Iterable[Record], now: float) -> None:
         self.given += [("disk", record) for record in records]  # type: ignore[misc]
@@ -51,7 +74,7 @@ class Script(Agent):
         self._output.chosen.append((slot, value))
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: float) -> None:
-        self.send(b"client", SessionOpened(7, slot, ""))
+        self.send(b"client", SessionOpened(session_id(7), session_id(slot), ""))
 
 
 class Wire:
@@ -177,8 +200,16 @@ class Bench:
             life=OwnLife(0, 11),
         )
 
-    def frame(self, *messages: Message, sender: str = "a2", incarnation: int = 5, digest: bytes = DIGEST) -> bytes:
+    def frame(
+        self,
+        *messages: Message,
+        sender: str = "a2",
+        incarnation: int = 5,
+        digest: bytes = DIGEST,
+        history: HistoryId = b"",
+    ) -> bytes:
         codec = Codec(digest, sender, incarnation, 1_000_000)
+        codec.belong_to(history)
         return codec.frames([codec.pack(message) for message in messages])[0]
 
     def arrive(self, *messages: Message, **envelope: object) -> None:
@@ -201,7 +232,8 @@ def test_a_turn_sends_early_then_commits_then_sends_the_rest_then_applies_then_r
     assert bench.steps() == ["sent", "committed", "sent", "applied", "replied"]
     assert bench.codec.from_peer(bytes(early[2])).messages == [Fetch(1)]  # type: ignore[call-overload]
     assert bench.codec.from_peer(bytes(late[2])).messages == [Accepted(BALLOT, 1)]  # type: ignore[call-overload]
-    assert bench.codec.from_gateway(bytes(reply[2])).messages == [SessionOpened(7, 1, "")]  # type: ignore[call-overload]
+    answer = bench.codec.from_gateway(bytes(reply[2]))  # type: ignore[call-overload]
+    assert answer.messages == [SessionOpened(session_id(7), session_id(1), "")]
 
 
 def test_d01_a_failed_commit_ends_the_turn_before_anything_that_claims_it_is_sent() -> None:
@@ -351,11 +383,88 @@ def test_n18_a_late_frame_of_a_life_that_was_never_heard_does_not_silence_the_li
 def test_m21_a_frame_of_another_cluster_is_dropped_and_a_client_is_told_whom_it_reached() -> None:
     bench = Bench()
     bench.arrive(Fetch(1), digest=b"othrothr")
-    bench.wire.inbound.append(Inbound(b"client", bench.frame(OpenSession(1, 1), sender="c", digest=b"othrothr")))
+    bench.wire.inbound.append(
+        Inbound(b"client", bench.frame(OpenSession(session_id(1), 1), sender="c", digest=b"othrothr"))
+    )
     bench.driver.turn()
 
     assert bench.agent.given == []
     assert bench.steps() == ["replied"]
+
+
+# ---- histories -----------------------------------------------------------------------------------
+
+OURS, THEIRS = b"h" * 16, b"o" * 16
+
+
+def test_a_node_that_knows_no_history_is_told_of_one_before_the_messages_and_speaks_of_it_after_the_commit() -> None:
+    bench = Bench()
+    bench.agent.send_early("a2", Fetch(7))
+    bench.agent.send("a2", Fetch(8))
+    bench.arrive(Fetch(1), history=OURS)
+    bench.driver.turn()
+    early, late = (step for step in bench.journal if step[0] == "sent")
+
+    assert bench.agent.given == [("a2", OURS), ("a2", Fetch(1))]
+    assert bench.steps() == ["sent", "committed", "sent"]
+    assert [bench.codec.from_peer(bytes(sent[2])).history for sent in (early, late)] == [b"", OURS]  # type: ignore[call-overload]
+
+
+def test_i01_a_history_that_was_taken_up_in_this_turn_keeps_out_others_at_once() -> None:
+    bench = Bench()
+    bench.arrive(Fetch(1), history=OURS)
+    bench.arrive(Fetch(2), history=THEIRS, sender="a3")
+    bench.arrive(Fetch(3), sender="a3")
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(GetStatus(1), sender="c", history=THEIRS)))
+    bench.driver.turn()
+
+    assert bench.agent.given == [("a2", OURS), ("a2", Fetch(1)), ("a3", Fetch(3))]
+    assert bench.driver.dropped["another history"] == 2
+
+
+def test_i01_a_frame_of_another_history_is_dropped_and_a_client_is_told_whom_it_reached() -> None:
+    bench = Bench()
+    bench.codec.belong_to(OURS)
+    bench.agent.belongs_to = OURS
+    bench.arrive(Fetch(1), history=THEIRS)
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(GetStatus(1), sender="c", history=THEIRS)))
+    bench.driver.turn()
+    (reply,) = bench.journal
+
+    assert bench.agent.given == []
+    assert reply[:2] == ("replied", b"client")
+    assert bench.codec.from_gateway(bytes(reply[2])) == Envelope("n1", 11, [], 0, OURS)  # type: ignore[call-overload]
+
+
+def test_a_history_that_only_a_client_names_is_nobodys() -> None:
+    bench = Bench()
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(GetStatus(1), sender="c", history=THEIRS)))
+    bench.driver.turn()
+
+    assert bench.agent.given == [(b"client", GetStatus(1))]
+    assert bench.agent.history == NO_HISTORY
+
+
+def test_a_node_that_starts_speaks_of_the_history_that_its_records_belong_to() -> None:
+    bench = Bench()
+    bench.agent.belongs_to = OURS
+    bench.driver.recover()
+
+    assert bench.codec.history == OURS
+
+
+def test_u05_a_peer_and_a_client_of_version_0_2_0_are_told_which_version_this_is() -> None:
+    old_peer = msgpack.packb([1, DIGEST, "a2", 1, [[13, 1]]])
+    old_client = msgpack.packb([1, DIGEST, "c", 1, [[71, 1]]])
+    bench = Bench()
+    for _ in range(3):
+        bench.wire.inbound += [Inbound(None, old_peer), Inbound(b"client", old_client)]
+        bench.driver.turn()
+    told = [(step[1], msgpack.unpackb(step[2])) for step in bench.journal]
+
+    assert bench.agent.given == []
+    assert told == [("a2", refusal := [2, DIGEST, "n1", 11, []]), *[(b"client", refusal)] * 3]
+    assert bench.driver.dropped["other wire version"] == 6
 
 
 def test_m16_a_peer_message_on_the_client_plane_is_refused() -> None:
@@ -370,15 +479,16 @@ def test_m16_a_peer_message_on_the_client_plane_is_refused() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        [66, -1, 1, 1, 1, 1, b""],
-        [66, 1, 1, 1, 1, 2**63, b""],
-        [66, 1, 1, 1, 1, 1, "text"],
-        [66, 1, 1, 1, 1, 1.0, b""],
+        [66, session_id(1), -1, 1, 1, 1, b""],
+        [66, 7, 1, 1, 1, 1, b""],
+        [66, session_id(1), 1, 1, 1, 2**63, b""],
+        [66, session_id(1), 1, 1, 1, 1, "text"],
+        [66, session_id(1), 1, 1, 1, 1.0, b""],
         [66, None, 1, 1, 1, 1, b""],
         [66, True, 1, 1, 1, 1, b""],
-        [66, 1],
+        [66, session_id(1)],
         [66],
-        [64, -5, 1],
+        [64, session_id(1), -5],
         [69, 1, 1, 1, 1, 1],
         [71, [1]],
         [6, [1, "a2"], 1, b"v"],
@@ -390,7 +500,7 @@ def test_m16_a_peer_message_on_the_client_plane_is_refused() -> None:
 )
 def test_m16_what_no_client_can_mean_is_dropped_and_counted_and_the_next_one_is_served(message: list[object]) -> None:
     bench = Bench()
-    packed = msgpack.packb([1, DIGEST, "client", 1, [message]])
+    packed = msgpack.packb([2, DIGEST, b"", "client", 1, [message]])
     bench.wire.inbound += [Inbound(b"client", packed), Inbound(b"client", bench.frame(GetStatus(5), sender="c"))]
     bench.driver.turn()
 
@@ -401,7 +511,7 @@ def test_m16_what_no_client_can_mean_is_dropped_and_counted_and_the_next_one_is_
 
 def test_a_message_of_an_unknown_kind_is_counted_and_the_rest_of_the_frame_is_served() -> None:
     bench = Bench()
-    packed = msgpack.packb([1, DIGEST, "client", 1, [[99, "from the future"], [71, 5]]])
+    packed = msgpack.packb([2, DIGEST, b"", "client", 1, [[99, "from the future"], [71, 5]]])
     bench.wire.inbound.append(Inbound(b"client", packed))
     bench.driver.turn()
 
@@ -522,7 +632,7 @@ def test_m08_a_mistake_now_and_then_is_forgiven() -> None:
 def test_m21_a_client_of_another_cluster_is_told_a_bounded_number_of_times_and_then_cut_off() -> None:
     bench = Bench()
     for _ in range(21):
-        frame = bench.frame(OpenSession(1, 1), sender="c", digest=b"othrothr")
+        frame = bench.frame(OpenSession(session_id(1), 1), sender="c", digest=b"othrothr")
         bench.wire.inbound.append(Inbound(b"client", frame, b"client"))
         bench.driver.turn()
 
@@ -550,7 +660,7 @@ def test_m08_whatever_stands_in_a_frame_the_complaint_about_it_is_short_and_noth
     place: int, item: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench()
-    envelope: list[Any] = [1, DIGEST, "a2", 1, []]
+    envelope: list[Any] = [2, DIGEST, b"", "a2", 1, []]
     items = [msgpack.packb(value) for value in envelope]
     items[place] = item
     for client in (None, b"client"):

@@ -27,6 +27,7 @@ OUTCOMES = {
     "TooLarge": "not_applied",
     "Unavailable": "not_applied",
     "WrongCluster": "not_applied",
+    "WrongHistory": "not_applied",
 }
 """Every error with the outcome that its class stands for."""
 

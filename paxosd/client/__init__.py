@@ -18,6 +18,7 @@ from paxosd.client.errors import (
     TooLarge,
     Unavailable,
     WrongCluster,
+    WrongHistory,
 )
 from paxosd.client.future import Future
 from paxosd.core.messages import NodeStatus, StatusReport
@@ -45,4 +46,5 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "WrongCluster",
+    "WrongHistory",
 ]

@@ -6,9 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from paxosd.client.calls import Command
 from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.values import encode_body
 
 BATCH_COMMANDS_MAX = 4096
 BATCH_BYTES_MAX = CLIENT_FRAME_BYTES
+
+
+def body_of(batch: list[Command]) -> bytes:
+    """What a sending of these says; empty if they are withdrawn."""
+    values = [command.value for command in batch if command.value is not None]
+    return encode_body(values) if values else b""
 
 
 def batches(commands: Iterable[Command]) -> Iterator[list[Command]]:

@@ -32,7 +32,7 @@ from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.options import COMMAND_BYTES_MAX
-from paxosd.core.types import Entry, Revision, Slot
+from paxosd.core.types import SESSION_BYTES, Entry, Revision, Slot, Wish
 from paxosd.process import native
 from paxosd.transport.base import ClientLink
 from paxosd.transport.shortage import Shortage
@@ -75,7 +75,7 @@ class Client:
         name = f"client-{random.getrandbits(48):012x}"
         codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
         link = _open_link(frame_bytes_max) if link is None else link
-        self._worker = Worker(Session(urls, random, link.troubles), codec, link, name)
+        self._worker = Worker(Session(urls, random, link.troubles, _draw_wish), codec, link, name)
         weakref.finalize(self, self._worker.stop).atexit = False  # at the exit they are ended together, and waited for
         self._worker.start()
 
@@ -258,6 +258,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _draw_wish() -> Wish:
+    return secrets.token_bytes(SESSION_BYTES)
 
 
 def _open_link(frame_bytes_max: int) -> ZeroMQLink:

@@ -132,6 +132,18 @@ class WrongCluster(PaxosError):
         self.outcome = outcome
 
 
+class WrongHistory(PaxosError):
+    """The cluster has another history than the one this client belongs to: it was wiped, or restored from a backup.
+
+    `outcome` is "unknown" only for a command that had been sent before. The client is of no use any more: make a new
+    one, which belongs to the history that there is now, and read the log before anything is proposed again.
+    """
+
+    def __init__(self, text: str, outcome: Outcome = "not_applied") -> None:
+        super().__init__(text)
+        self.outcome = outcome
+
+
 class ClientClosed(PaxosError):
     """The client was closed before the call, or while it was under way; only then `outcome` may be "unknown"."""
 

@@ -3,7 +3,7 @@
 Laws:
 1. A gateway that was asked and said nothing is avoided for a while: its silence is paid for once, not by every
    command. One word of it, and it is trusted again.
-2. A gateway of another cluster is set aside for good, while others serve.
+2. A gateway of another cluster, or of another history, is set aside for good, while others serve.
 3. Avoiding never leaves nobody: if all were silent, the one that was left the longest ago has its turn.
 4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
    nowhere from here (published ports, a tunnel, address translation); if a given one does so, hints to it are followed
@@ -87,7 +87,7 @@ class Gateways:
         self.turn(now)
 
     def set_aside(self, address: str, why: str, now: Instant) -> None:
-        """This one is of another cluster: never ask it again."""
+        """This one is of another cluster or history: never ask it again."""
         self._foreign[address] = why
         if address == self.current:
             self.turn(now)

@@ -10,24 +10,29 @@ Laws:
    less often, and less of it (`pacing.py`).
 5. A session that the cluster forgot is left for a new one, with exactly those commands of which every sending was
    refused by name. Nobody can tell any more what became of the others.
-6. No clock, no chance, no socket: `now` and a `Random` come in.
+6. A client is of one history. Where another one answers, it is sought for a moment at the other gateways; then the
+   client ends, and tells of each command whether it may have happened. It never goes on in the other history.
+7. No clock, no chance, no socket: `now` and a `Random` come in.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from random import Random
 
 from paxosd.client import verdicts
-from paxosd.client.batching import batches
+from paxosd.client.asking import Asking
+from paxosd.client.batching import batches, body_of
 from paxosd.client.calls import Command, Question, Receipt
-from paxosd.client.errors import PaxosError, WrongCluster
+from paxosd.client.deadlines import Deadlines
+from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
 from paxosd.client.gateways import Gateways
 from paxosd.client.pacing import COMMAND_BYTES, Pacing
+from paxosd.client.seeking import Seeking
+from paxosd.client.sendings import Sendings
 from paxosd.core.messages import (
     Applied,
     FromClient,
@@ -41,8 +46,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.messages_backup import SlotPage
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Instant, SessionId
-from paxosd.core.values import NO_SESSION, encode_body
+from paxosd.core.types import NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Slot, Wish
 
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
@@ -53,15 +57,25 @@ SILENCE_S = 0.4
 
 
 class Session:
-    """One client's session with a cluster of gateways, whose addresses it tries in turn. `troubles`: as of its link."""
+    """One client's session with a cluster of gateways, whose addresses it tries in turn. `troubles`: as of its link.
 
-    def __init__(self, endpoints: Sequence[str], random: Random, troubles: Mapping[str, str] | None = None) -> None:
+    `draw` gives wishes that nobody can guess; without it they come from `random`.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        random: Random,
+        troubles: Mapping[str, str] | None = None,
+        draw: Callable[[], Wish] | None = None,
+    ) -> None:
         self.gateways = Gateways(endpoints, troubles)
-        self._random = random
+        self._draw = draw or (lambda: random.randbytes(SESSION_BYTES))
         self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
-        self._nonce = 0
-        self._attempt = 0
+        self._wish: Wish = NO_WISH  # for a session, until there is one
+        self._opening = False  # whether a gateway was asked for it, and did not refuse
+        self._seeking = Seeking()
         self._commands: deque[Command] = deque()  # with numbers, in order, the first without a result in front
         self._waiting: deque[Command] = deque()  # that were never sent, and have no numbers yet
         self._held_back = 0  # so many of these, from the first one on, found no room when they could have been sent
@@ -69,11 +83,9 @@ class Session:
         self._offset = 0  # how many bytes were ever numbered, each command with what it costs besides
         self._next_seq = 1
         self._send_from = 1  # commands from this number on are to be sent
-        self._attempts: OrderedDict[int, list[Command]] = OrderedDict()  # sendings that may still be refused
-        self._deadlines: list[tuple[Instant, int, Command | Question]] = []
-        self._count = 0
-        self._questions: dict[int, Question] = {}
-        self._asked: set[int] = set()  # questions that were sent since the last rewind
+        self._sendings = Sendings()
+        self._deadlines = Deadlines()
+        self._questions = Asking(random)
         self._pacing = Pacing(random)
         self._resend_s = RESEND_FIRST_S
         self._resend_at: Instant | None = None
@@ -97,20 +109,17 @@ class Session:
         assert command.value is not None
         self._waiting.append(command)
         self._bytes += len(command.value)
-        self._expect(command)
+        self._deadlines.add(command)
 
     def ask(self, question: Question) -> None:
-        self._questions[question.message.request] = question
-        self._expect(question)
-
-    def _expect(self, pending: Command | Question) -> None:
-        self._count += 1
-        heapq.heappush(self._deadlines, (pending.deadline, self._count, pending))
+        self._questions.add(question)
+        self._deadlines.add(question)
 
     # ---- out ----
 
     def poll(self, now: Instant) -> list[FromClient]:
         """Fail what is overdue, and give what is to be sent to `gateway` now, in order."""
+        self._give_up_seeking(now)
         self._expire(now)
         self._resend_if_silent(now)
         if self._expired and not any(command.unaccounted for command in self._commands):
@@ -121,10 +130,7 @@ class Session:
                 self._open(out)
             else:
                 out += [self._sending(batch, now) for batch in batches(self._sendable(now))]
-        for request, question in self._questions.items():
-            if request not in self._asked and now >= question.not_before:
-                self._asked.add(request)
-                out.append(question.message)
+        out += self._questions.due(now)
         if out:
             if self._resend_at is None:
                 self._heard_at = now
@@ -134,16 +140,10 @@ class Session:
 
     def next_deadline(self) -> Instant | None:
         """When `poll` has something to do if nothing comes before."""
-        while self._deadlines and self._deadlines[0][2].done:
-            heapq.heappop(self._deadlines)
-        times = [question.not_before for key, question in self._questions.items() if key not in self._asked]
-        if self._deadlines:
-            times.append(self._deadlines[0][0])
-        if self._resend_at is not None:
-            times.append(self._resend_at)
+        times = [self._deadlines.next, self._resend_at, self._seeking.until, *self._questions.next_due()]
         if self._has_to_send():
             times.append(self._pacing.not_before)
-        return min(times, default=None)
+        return min((at for at in times if at is not None), default=None)
 
     def _has_to_send(self) -> bool:
         """Whether there are commands that wait for nothing but the end of a back-off."""
@@ -152,7 +152,7 @@ class Session:
         if self._expired:
             return False
         if self._session == NO_SESSION:
-            return bool(self._waiting) and not self._nonce
+            return bool(self._waiting) and not self._opening
         if self._commands and self._send_from < self._next_seq:
             command = self._commands[max(0, self._send_from - self._commands[0].seq)]
             return self._has_share(command.offset, command)
@@ -164,9 +164,9 @@ class Session:
         return not before or before + command.size <= self._pacing.share_bytes
 
     def _open(self, out: list[FromClient]) -> None:
-        self._nonce = self._random.getrandbits(63) | 1
-        self._attempt += 1
-        out.append(OpenSession(self._nonce, self._attempt))
+        self._wish = self._wish or self._draw()
+        self._opening = True
+        out.append(OpenSession(self._wish, self._sendings.next_name()))
 
     def _sendable(self, now: Instant) -> Iterator[Command]:
         """What may be sent now: again what has a number, then what waits, which gets its number here."""
@@ -206,14 +206,11 @@ class Session:
             self._fail(command, verdicts.overloaded())
 
     def _sending(self, batch: list[Command], now: Instant) -> Propose:
-        self._attempt += 1
-        self._attempts[self._attempt] = batch
+        attempt = self._sendings.add(batch)
         for command in batch:
             command.sent_at = now
             command.unaccounted += 1
-        values = [command.value for command in batch if command.value is not None]
-        body = encode_body(values) if values else b""
-        return Propose(self._session, self._attempt, self._commands[0].seq, batch[0].seq, len(batch), body)
+        return Propose(self._session, attempt, self._commands[0].seq, batch[0].seq, len(batch), body_of(batch))
 
     # ---- in: what the gateway answers ----
 
@@ -228,9 +225,10 @@ class Session:
             case Refused():
                 self._on_refused(message, now)
                 self._follow_hint(message.hint, now)
-            case SessionOpened(nonce, session, hint):
-                if nonce == self._nonce:
-                    self._session, self._nonce = session, 0
+            case SessionOpened(wish, session, hint):
+                if wish == self._wish != NO_WISH:
+                    self._session, self._wish, self._opening = session, NO_WISH, False
+                    self._seeking.end()
                     self._progress(now)
                 self._follow_hint(hint, now)
             case LogPage():
@@ -246,21 +244,28 @@ class Session:
             index = message.first_seq + offset - first
             if index >= len(self._commands):
                 break
-            command = self._commands[index]
-            if not command.done:
-                command.receipt = Receipt(message.revision + offset, message.slot)
-            command.settled = True
+            self._settle(self._commands[index], message.revision and message.revision + offset, message.slot)
         begin, last = self._commands[0].offset, None
         while self._commands and self._commands[0].settled:
             last = self._commands.popleft()
             self._bytes -= len(last.value or b"")
         if last is not None:
             self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
-        while self._attempts and next(iter(self._attempts.values()))[-1].settled:
-            self._attempts.popitem(last=False)
+        self._sendings.forget_settled()
         self._refusals = 0
         self._last_refusal = None
+        self._seeking.end()
         self._progress(now)
+
+    def _settle(self, command: Command, revision: Revision, slot: Slot) -> None:
+        """The log has its number: applied, or withdrawn (0), which nobody can have done but we."""
+        command.settled = True
+        if command.done:
+            return
+        if revision:
+            command.receipt = Receipt(revision, slot)
+        else:
+            self._fail(command, verdicts.withdrawn_by_others())
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = min(max(RESEND_FIRST_S, 3 * self._pacing.quickest_s), RESEND_MAX_S)
@@ -268,14 +273,14 @@ class Session:
 
     def _expect_answer(self, now: Instant, within_s: float) -> None:
         """If anything is asked, ask it again unless there is an answer by then."""
-        waiting = self._commands or self._nonce or self._questions
+        waiting = self._commands or self._opening or self._questions
         self._resend_at = now + within_s + self._held_s() if waiting else None
 
     def _held_s(self) -> float:
         """How long silence means nothing, because gateways hold our questions until there is something new."""
-        if self._commands or self._nonce:
+        if self._commands or self._opening:
             return 0.0
-        return min((question.held_s for question in self._questions.values()), default=0.0)
+        return self._questions.held_s
 
     def _on_refused(self, message: Refused, now: Instant) -> None:
         if message.reason is Reason.SESSION_UNKNOWN:
@@ -287,23 +292,23 @@ class Session:
             if message.session == self._session and self._pacing.may_go_back(now):
                 self._send_from = min(self._send_from, message.expected)
             return
-        if message.session == NO_SESSION:
-            if message.first_seq != self._nonce:
+        if not message.first_seq:
+            if message.session != self._wish or not self._opening:
                 return
-            self._nonce = 0
+            self._opening = False
         elif not self._account(message):
             return
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
             self._last_refusal = message.reason
         self._pacing.refused(message.reason, now)
-        if not self._attempts and not self._asked:
+        if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
     def _account(self, message: Refused) -> bool:
         """Note that a sending came to nothing; False if it is not known, or was noted before."""
-        batch = self._attempts.pop(message.attempt, None)
+        batch = self._sendings.take(message.attempt)
         if batch is None:
             return False
         for command in batch:
@@ -334,35 +339,43 @@ class Session:
         self._session, self._expired = NO_SESSION, False
         self._waiting.extendleft(reversed([command for command in self._commands if not command.done]))
         self._commands.clear()
-        self._attempts.clear()
+        self._sendings.clear()
         self._next_seq, self._send_from, self._held_back = 1, 1, 0
+        self._wish, self._opening = NO_WISH, False
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
         if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
-        question = self._questions.get(message.request)
-        if question is not None:
+        if self._questions.refused(message.request, now):
             self._last_refusal = verdicts.why_unread(message.refused)
-            self._asked.discard(message.request)
-            question.not_before = now + self._random.uniform(0.05, 0.15)
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 
     def _answer(self, request: int, answer: LogPage | SlotPage | StatusReport, now: Instant) -> None:
-        question = self._questions.pop(request, None)
-        self._asked.discard(request)
+        question = self._questions.take(request)
+        if not isinstance(answer, StatusReport):
+            self._seeking.end()
         if question is not None and not question.done:
             question.answer = answer
             self._progress(now)
 
     # ---- which gateway ----
 
-    def set_aside(self, gateway: str, why: str, now: Instant) -> None:
-        """This one is of another cluster. Raises `WrongCluster` if no other gateway is left."""
+    def set_aside(self, gateway: str, why: str, now: Instant, of_history: bool = False) -> None:
+        """This one is of another cluster, or of another history of ours. Raises `WrongCluster` or `WrongHistory` if no
+        other gateway is left."""
         with self._turning():
             self.gateways.set_aside(gateway, why, now)
-        if self.gateways.none_left:
+        if of_history:
+            self._seeking.begin(now)
+        if self.gateways.none_left and self._seeking.until is None:
             raise WrongCluster(f"no gateway is of this client's cluster: {self.gateways}")
+        self._give_up_seeking(now)
+
+    def _give_up_seeking(self, now: Instant) -> None:
+        """Raise `WrongHistory` where another history answers, and ours does not within the time of every call."""
+        if self._seeking.is_in_vain(now, self.gateways.none_left, self._deadlines.next):
+            raise WrongHistory(verdicts.wrong_history(self.gateways))
 
     def _follow_hint(self, hint: str, now: Instant) -> None:
         if hint:
@@ -378,8 +391,8 @@ class Session:
             self._rewind()
 
     def _rewind(self) -> None:
-        self._nonce = 0
-        self._asked.clear()
+        self._opening = False
+        self._questions.rewind()
         if self._commands:
             self._send_from = self._commands[0].seq
 
@@ -409,10 +422,7 @@ class Session:
     # ---- giving up ----
 
     def _expire(self, now: Instant) -> None:
-        while self._deadlines and self._deadlines[0][0] <= now:
-            pending = heapq.heappop(self._deadlines)[2]
-            if pending.done:
-                continue
+        for pending in self._deadlines.overdue(now):
             if isinstance(pending, Command):
                 sent = pending.unaccounted > 0
                 refusal = self._last_refusal
@@ -420,8 +430,7 @@ class Session:
                     refusal = Reason.OVERLOADED
                 self._fail(pending, verdicts.of_command(refusal, sent, self.gateways))
             else:
-                self._questions.pop(pending.message.request, None)
-                self._asked.discard(pending.message.request)
+                self._questions.take(pending.message.request)
                 pending.error = verdicts.of_question(self._last_refusal, self.gateways)
 
     def _fail(self, command: Command, error: PaxosError) -> None:
@@ -435,9 +444,7 @@ class Session:
         """Fail whatever is not done, with an error of this kind."""
         for command in (*self._commands, *self._waiting):
             if not command.done:
-                became = "unknown: it may have been applied, or not" if command.unaccounted else "not applied"
-                command.error = kind(f"{became}; {why}")
-                command.error.outcome = "unknown" if command.unaccounted else "not_applied"
-        for question in self._questions.values():
+                command.error = verdicts.of_end(kind, why, sent=command.unaccounted > 0)
+        for question in self._questions.all():
             if not question.done:
                 question.error = kind(f"not answered; {why}")

@@ -124,6 +124,29 @@ def expired() -> PaxosError:
     )
 
 
+def of_end(kind: type[PaxosError], why: str, sent: bool) -> PaxosError:
+    """Of a command that is under way when the client ends; `sent`: it may be applied."""
+    error = kind(f"{'unknown: it may have been applied, or not' if sent else 'not applied'}; {why}")
+    error.outcome = "unknown" if sent else "not_applied"
+    return error
+
+
+def withdrawn_by_others() -> PaxosError:
+    """Of a command that this client never withdrew: somebody else uses its session, or a gateway errs."""
+    return SessionExpired(
+        "unknown: the cluster says that this command was withdrawn, and this client did not do that, so its session is "
+        f"not its own; make a new client, and {_READ_FIRST}"
+    )
+
+
+def wrong_history(gateways: Gateways) -> str:
+    """Every gateway that answers is of another history."""
+    return (
+        f"the cluster that this client belongs to is gone: it was wiped or restored since, and has another history "
+        f"({gateways}); make a new client, and read its log before anything is proposed again"
+    )
+
+
 def no_thread(error: BaseException) -> PaxosError:
     """The client's own thread cannot be started."""
     return OutOfResources(f"no client can be made: {thread_shortage(error)}")

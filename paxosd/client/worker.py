@@ -31,12 +31,14 @@ from paxosd.client.errors import (
     Overloaded,
     PaxosError,
     WrongCluster,
+    WrongHistory,
 )
+from paxosd.client.reception import receive
 from paxosd.client.session import Session
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.process import native
 from paxosd.transport.base import ClientLink, TransportError
-from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec, ForeignFrame, MalformedFrame
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -180,7 +182,7 @@ class Worker:
             while not self._stopping:
                 self._turn()
             end = ClientClosed(CLOSED)
-        except WrongCluster as error:
+        except (WrongCluster, WrongHistory) as error:
             end = error
         except TransportError as error:
             end = ConfigurationError(str(error))
@@ -234,15 +236,7 @@ class Worker:
     def _receive(self, frames: Sequence[bytes]) -> None:
         now = time.monotonic()
         for frame in frames:
-            try:
-                envelope = self._codec.from_gateway(frame)
-            except ForeignFrame as foreign:
-                self.session.set_aside(self._dialed, str(foreign), now)
-                continue
-            except (MalformedFrame, MemoryError):
-                continue  # whatever it was, the session asks again
-            for message in envelope.messages:
-                self.session.receive(message, now)  # type: ignore[arg-type]
+            receive(frame, self._dialed, self._codec, self.session, now)
         self._wake_waiting()
 
     def _wake_waiting(self) -> None:

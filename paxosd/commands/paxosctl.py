@@ -85,6 +85,7 @@ def _exit_code(error: Exception) -> int:
         OutOfResources,
         TooLarge,
         WrongCluster,
+        WrongHistory,
     )
     from paxosd.process.exits import Exit
 
@@ -92,6 +93,8 @@ def _exit_code(error: Exception) -> int:
         return Exit.CONFIGURATION
     if isinstance(error, NoSpace):
         return Exit.NO_SPACE
+    if isinstance(error, WrongHistory):
+        return Exit.HISTORY
     refused = TooLarge | OutOfResources | Compacted | BeyondEnd
     return Exit.ERROR if isinstance(error, refused) else Exit.UNKNOWN
 

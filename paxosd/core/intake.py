@@ -14,7 +14,7 @@ from paxosd.core.options import PENDING_LEAST_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.room import Room
 from paxosd.core.types import Instant, NodeId, SessionId, Slot
-from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
+from paxosd.core.values import BATCH_BYTES, Batch
 
 HELD_BYTES = 400
 """What a batch that waits holds in memory besides its body; a tiny one is nearly nothing else."""
@@ -43,7 +43,7 @@ class Intake:
     def add(self, gateway: NodeId, forward: Forward, now: Instant) -> Reason | None:
         """Queue a batch, or say why not. A batch that is on its way already is left where it is."""
         name = _name(forward)
-        withdraws = not forward.body and forward.session != NO_SESSION  # must not be taken for what it withdraws
+        withdraws = not forward.body and forward.first_seq > 0  # must not be taken for what it withdraws
         if name in self._on_their_way and not withdraws:
             return None
         size = len(forward.body) + HELD_BYTES

@@ -57,6 +57,7 @@ from paxosd.core.types import (
     SessionId,
     Slot,
     Vote,
+    Wish,
 )
 from paxosd.core.voters import NO_VOTERS, Voters
 
@@ -205,7 +206,8 @@ class Resign:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Gateway to leader: put these commands into the log. The fields are those of `Propose`.
+    """Gateway to leader: put these commands into the log. The fields are those of `Propose`; or, with `first_seq` 0,
+    open a session by the wish that stands in `session`, for the client whose tag is `body`.
 
     It may come any number of times, to any leaders, and get into the log as often: each command is applied once.
     """
@@ -281,17 +283,17 @@ class Outlived:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Client to gateway: give me a session. `nonce` is a random 63-bit number that names this wish."""
+    """Client to gateway: give me a session. It may come any number of times, and each may give one."""
 
-    nonce: int
+    wish: Wish
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """Gateway to client: the session that this nonce asked for."""
+    """Gateway to client: the session that this wish opened. Its commands are numbered 1, 2, 3 …"""
 
-    nonce: int
+    wish: Wish
     session: SessionId
     hint: str
 
@@ -336,7 +338,7 @@ class Refused:
     `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the most bytes that a command
     may have, else 0.
     `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
-    `OpenSession`, `session` is 0 and `first_seq` the nonce.
+    `OpenSession`, `session` is the wish and `first_seq` 0.
     """
 
     session: SessionId

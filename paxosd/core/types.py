@@ -8,10 +8,11 @@ below which every slot is applied. A *revision* counts applied commands, 1, 2, 3
 sessions, revisions and the user's machine are once every slot below one is applied; *kept state* is what a learner's
 disk has of it.
 
-A *history* is everything that one birth of a cluster chose; it has a random id. A *disk* is one life of an acceptor's
-data directory; it has a random id too. A *decree* is a value that is about the cluster itself and not for a machine:
-the *birth* begins a history and names the disks of its acceptors, the *voters*; a later decree puts a new disk in the
-place of one. A *guest* is an acceptor whose own disk does not vote, or not yet.
+A *history* is everything that one birth of a cluster chose; it has a random id. A *session* is one client's, in one
+history. A *disk* is one life of an acceptor's data directory; it has a random id too. A *decree* is a value that is
+about the cluster itself and not for a machine: the *birth* begins a history and names the disks of its acceptors, the
+*voters*; a later decree puts a new disk in the place of one. A *guest* is an acceptor whose own disk does not vote, or
+not yet.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from typing import Literal, NamedTuple, TypeAlias
 NodeId: TypeAlias = str
 Slot: TypeAlias = int
 Revision: TypeAlias = int
-SessionId: TypeAlias = int
 HistoryId: TypeAlias = bytes
-"""16 random bytes, or `NO_HISTORY`."""
+"""`HISTORY_BYTES` random ones, or `NO_HISTORY`."""
 DiskId: TypeAlias = int
 """63 random bits, never 0 but for `NO_DISK`."""
+Wish: TypeAlias = bytes
+"""`SESSION_BYTES` random ones, which a client draws that wants a session."""
+SessionId: TypeAlias = bytes
+"""As many, made of the wish and of the slot that the session was opened in: nobody guesses them, none comes twice."""
 Instant: TypeAlias = float
 """Seconds on a monotonic clock; only differences mean anything, and only on one node."""
 
@@ -38,9 +42,13 @@ Source: TypeAlias = NodeId | ClientAddress
 
 FIRST_SLOT: Slot = 1
 
+HISTORY_BYTES = 16
 NO_HISTORY: HistoryId = b""
 """Not born yet, or not known yet."""
-HISTORY_BYTES = 16
+SESSION_BYTES = 16
+NO_SESSION: SessionId = b""
+"""A client has none yet."""
+NO_WISH: Wish = b""
 NO_DISK: DiskId = 0
 """The disk of an acceptor that was left out when its history was born. Nobody has it."""
 
@@ -105,7 +113,7 @@ class Outcome:
     """What applying one batch of a value did: a run of `count` commands with consecutive numbers.
 
     `applied`  commands first_seq … got the revisions `revision` … in slot `slot`
-    `opened`   a session was opened: `session` is its id, `first_seq` the nonce that asked for it
+    `opened`   a session was opened: `session` is its id, `wish` what its client drew
     `gap`      refused, nothing changed: an earlier command of the session is missing; `expected` is its seq
     `unknown`  refused, nothing changed: there is no such session (any more)
     """
@@ -117,3 +125,4 @@ class Outcome:
     revision: Revision = 0
     slot: Slot = 0
     expected: int = 0
+    wish: Wish = b""

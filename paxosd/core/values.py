@@ -4,13 +4,17 @@ A value is opaque to everybody but its maker (the leader, who puts batches toget
 takes them apart). A *batch* is a run of commands of one session with consecutive sequence numbers; its
 *body* is made by the client and copied unread from there to the learner.
 
-    value = stamp_ms u64, batch*                       no batch: the explicit no-op
-    batch = session u64, acknowledged u64, first_seq u64, count u32, size u32, body (size bytes)
+    value = kind u8, stamp_ms u56, the rest of its kind
+    kind 1: batch*                                     no batch: the explicit no-op
+    batch = session 16 bytes, acknowledged u64, first_seq u64, count u32, size u32, body (size bytes)
     body  = length u32 (count times), command bytes    empty: the commands are withdrawn
+    kind 0: the same with session u64                  of version 0.2.0, in old logs; never made any more
+    kind 2: a decree, which is about the cluster itself and holds no batch
 
 All numbers are big-endian. The stamp is log time: milliseconds, given by the leader, never going back.
-A batch of session 0 asks for a new session; its first_seq is the nonce by which the asker knows the answer, and its
-body no command but the tag of whoever it is for (see `gateway/openings.py`).
+A batch without a first command (`first_seq` 0) opens a session: a wish stands where its id would, and its body is no
+command but the tag of whoever the session is for (see `gateway/openings.py`). In kind 0 a batch of session 0 does so;
+its first_seq is any number, and the ids of sessions count 1, 2, 3 … in the order in which they were opened.
 """
 
 from __future__ import annotations
@@ -20,17 +24,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from paxosd.core.types import SessionId
+from paxosd.core.types import SESSION_BYTES, SessionId
 
 _STAMP = struct.Struct(">Q")
-_BATCH = struct.Struct(">QQQII")
+_BATCH = struct.Struct(f">{SESSION_BYTES}sQQII")
+_OLD_BATCH = struct.Struct(">QQQII")
 
 STAMP_BYTES = _STAMP.size
 STAMP_BITS = 56
 BATCH_BYTES = _BATCH.size
-NO_SESSION: SessionId = 0
 COMMANDS_MAX = 2**32 - 1
 """What the count of a batch has room for."""
+
+
+_OLD_ID = struct.Struct(f">{SESSION_BYTES - 8}xQ")
+OLD_OPENING: SessionId = _OLD_ID.pack(0)
+"""What stands for the session of a batch of kind 0 that opens one."""
 
 
 class Kind(IntEnum):
@@ -43,6 +52,16 @@ class Kind(IntEnum):
 
 class MalformedValue(ValueError):
     """Bytes that are not a value or a body."""
+
+
+def old_session(number: int) -> SessionId:
+    """The id of a session that was opened by a value of kind 0; no wish is like it, and no other id."""
+    return _OLD_ID.pack(number)
+
+
+def is_old(session: SessionId) -> bool:
+    """Whether it is the id of such a session, or stands for one."""
+    return session.startswith(OLD_OPENING[:8])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +77,15 @@ class Batch:
     count: int
     body: bytes
 
+    @property
+    def opens(self) -> bool:
+        """Whether it opens a session, and holds no command."""
+        return self.session == OLD_OPENING if is_old(self.session) else not self.first_seq
+
 
 def encode_value(stamp_ms: int, batches: Iterable[Batch] = ()) -> bytes:
     """One slot's value; without batches it is the no-op."""
-    parts = [_STAMP.pack(stamp_ms)]
+    parts = [_STAMP.pack(Kind.BATCHES << STAMP_BITS | stamp_ms)]
     for batch in batches:
         parts.append(_BATCH.pack(batch.session, batch.acknowledged, batch.first_seq, batch.count, len(batch.body)))
         parts.append(batch.body)
@@ -94,17 +118,24 @@ def readable_stamp_ms(value: bytes) -> int:
 
 
 def batches(value: bytes) -> Iterator[Batch]:
-    """The batches of a value, in order; raises `MalformedValue` where the bytes end too early."""
+    """The batches of a value, in order; a decree has none. Raises `MalformedValue` where the bytes end too early, and
+    for a kind that this version does not know."""
+    is_of = kind(value)
+    if is_of == Kind.DECREE:
+        return
+    if is_of not in (Kind.OLD, Kind.BATCHES):
+        raise MalformedValue(f"nobody here knows values of kind {is_of}")
+    header = _BATCH if is_of == Kind.BATCHES else _OLD_BATCH
     position, end = _STAMP.size, len(value)
-    if kind(value) == Kind.DECREE:
-        raise MalformedValue("the value is a decree")
     while position < end:
-        if end - position < _BATCH.size:
+        if end - position < header.size:
             raise MalformedValue("the value ends inside a batch header")
-        session, acknowledged, first_seq, count, size = _BATCH.unpack_from(value, position)
-        position += _BATCH.size
+        session, acknowledged, first_seq, count, size = header.unpack_from(value, position)
+        position += header.size
         if end - position < size:
             raise MalformedValue("the value ends inside a batch body")
+        if is_of == Kind.OLD:
+            session = old_session(session)
         yield Batch(session, acknowledged, first_seq, count, value[position : position + size])
         position += size
 

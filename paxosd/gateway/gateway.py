@@ -46,8 +46,19 @@ from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
-from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, Instant, NodeId, Outcome, SessionId, Slot, Source
-from paxosd.core.values import COMMANDS_MAX, NO_SESSION, MalformedValue, commands
+from paxosd.core.types import (
+    NO_BALLOT,
+    NO_SESSION,
+    Ballot,
+    ClientAddress,
+    Instant,
+    NodeId,
+    Outcome,
+    SessionId,
+    Slot,
+    Source,
+)
+from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.pages import Pages, ReadableLog
@@ -88,8 +99,8 @@ class Replicated(ReadableLog, Protocol):
         """Whether this session was opened and is remembered."""
         ...
 
-    def forgot(self, session: SessionId) -> bool:
-        """Whether this session was opened once and is not remembered any more."""
+    def next_seq(self, session: SessionId) -> int:
+        """The number of its next command; 0: it is not known."""
         ...
 
 
@@ -224,14 +235,12 @@ class Gateway(Agent):
     # ---- commands ----
 
     def _on_open_session(self, client: ClientAddress, message: OpenSession, now: Instant) -> None:
-        forward = Forward(NO_SESSION, message.attempt, 0, message.nonce, 1, self._openings.tag(client))
-        if not message.nonce:
+        wish = message.wish
+        forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
+        if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
         serves = self._leader(now) is not None and not self._draining
-        if serves and (
-            self._refusing.refuses(NO_SESSION, 0, message.nonce, now)
-            or not self._openings.ask(client, message.nonce, now)
-        ):
+        if serves and (self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)):
             return self._refuse(client, forward, Reason.OVERLOADED, now)
         return self._forward(client, forward, now)
 
@@ -255,7 +264,7 @@ class Gateway(Agent):
     def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
         """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
         replicated, strangers = self._replicated, self._strangers
-        if replicated.forgot(session) or strangers.is_of_another_log(client, session, replicated.next_slot):
+        if strangers.is_of_another_log(client, session, replicated.next_slot):
             return Reason.SESSION_UNKNOWN
         if self._leader(now) is None:
             return Reason.NO_LEADER
@@ -301,11 +310,9 @@ class Gateway(Agent):
         self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
-        self._refusing.heard(message.reason, message.session, message.first_seq, now)
-        if message.session == NO_SESSION:
-            client = self._openings.asker(message.first_seq)
-        else:
-            client = self._clients.of(message.session)
+        opens = not message.first_seq
+        self._refusing.heard(message.reason, NO_SESSION if opens else message.session, message.first_seq, now)
+        client = (self._openings.asker if opens else self._clients.of)(message.session)
         if client is None:
             return self.ignore("refusal for a client that is gone")
         self._refuse(client, message, message.reason, now)
@@ -319,9 +326,9 @@ class Gateway(Agent):
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:
             if outcome.kind == "opened":
-                opener = self._openings.opened(outcome.first_seq)
+                opener = self._openings.opened(outcome.wish)
                 if opener is not None:
-                    self.send(opener, SessionOpened(outcome.first_seq, outcome.session, self._hint(now)))
+                    self.send(opener, SessionOpened(outcome.wish, outcome.session, self._hint(now)))
             elif (client := self._clients.of(outcome.session)) is not None:
                 self.send(client, self._result(outcome, now))
 
@@ -425,5 +432,5 @@ class Gateway(Agent):
 
 def _is_impossible(message: Propose) -> bool:
     """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
-    numbered = message.session != NO_SESSION and 0 < message.count <= COMMANDS_MAX
-    return not numbered or not message.first_seq or message.acknowledged > message.first_seq
+    numbered = message.first_seq > 0 and 0 < message.count <= COMMANDS_MAX
+    return not numbered or message.acknowledged > message.first_seq

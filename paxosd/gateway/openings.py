@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from paxosd.core.types import ClientAddress, Instant, NodeId
+from paxosd.core.types import ClientAddress, Instant, NodeId, Wish
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.rates import Rate
 
@@ -28,7 +28,7 @@ TAG_BYTES = 8
 
 
 class Openings:
-    """The wishes for sessions that came to one gateway; a nonce names each."""
+    """The wishes for sessions that came to one gateway; each client drew what names its own."""
 
     def __init__(self, node_id: NodeId) -> None:
         self._node_id = node_id.encode()
@@ -36,20 +36,20 @@ class Openings:
         self._all: Rate[None] = Rate(ALL_BURST, ALL_EVERY_S)
         self._askers = Addresses(OPENINGS_MAX)
 
-    def ask(self, client: ClientAddress, nonce: int, now: Instant) -> bool:
+    def ask(self, client: ClientAddress, wish: Wish, now: Instant) -> bool:
         """Whether this client may ask for a session now; if so, it is remembered."""
         if not (self._per_client.take(client, now) and self._all.take(None, now)):
             return False
-        self._askers.note(nonce, client)
+        self._askers.note(wish, client)
         return True
 
-    def asker(self, nonce: int) -> ClientAddress | None:
-        """Who asked with this nonce, if it is remembered."""
-        return self._askers.of(nonce)
+    def asker(self, wish: Wish) -> ClientAddress | None:
+        """Who asked with this wish, if it is remembered."""
+        return self._askers.of(wish)
 
-    def opened(self, nonce: int) -> ClientAddress | None:
-        """Who asked with this nonce, and is answered now."""
-        return self._askers.forget(nonce)
+    def opened(self, wish: Wish) -> ClientAddress | None:
+        """Who asked with this wish, and is answered now."""
+        return self._askers.forget(wish)
 
     def tag(self, client: ClientAddress) -> bytes:
         """The owner of what is opened for this connection. It tells nobody the address."""

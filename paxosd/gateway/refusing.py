@@ -13,8 +13,7 @@ from collections import OrderedDict
 
 from paxosd.core.options import REFUSES_S
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Instant, SessionId
-from paxosd.core.values import NO_SESSION
+from paxosd.core.types import NO_SESSION, Instant, SessionId
 
 SESSIONS_MAX = 4096
 """Of how many sessions it is remembered from where on they were refused."""

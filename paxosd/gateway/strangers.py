@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from paxosd.core.types import ClientAddress, SessionId, Slot
+from paxosd.core.types import NO_SESSION, ClientAddress, SessionId, Slot
 
 STRANGERS_MAX = 1024
 """How many clients are remembered with a session that is not known; the one that named it the longest ago goes first,
@@ -40,12 +40,12 @@ class Strangers:
 
     def is_of_another_log(self, client: ClientAddress, session: SessionId, next_slot: Slot) -> bool:
         """Whether it is proved by now, of a session that is not known here, for which this client named it before."""
-        named, first_round = self._named.get(client, (0, 0))
+        named, first_round = self._named.get(client, (NO_SESSION, 0))
         return named == session and self._confirmed_round >= first_round and next_slot >= self._applied
 
     def name(self, client: ClientAddress, session: SessionId, next_round: int) -> None:
         """This client names a session that is not known; no round from now on has a lower number than `next_round`."""
-        if self._named.get(client, (0, 0))[0] != session:
+        if self._named.get(client, (NO_SESSION, 0))[0] != session:
             self._named[client] = session, next_round
             if len(self._named) > STRANGERS_MAX:
                 self._named.popitem(last=False)

@@ -12,11 +12,14 @@ Laws:
    connection. All without one (from before there were tags) have one owner, so that an old log means what it meant.
 6. What `keep` tells is the whole state at one slot, as far as it differs from what was told before: rows of sessions
    and of the machine, of revisions, and the slot itself. So it is written as a whole or not at all.
+7. A session that was forgotten never comes back, also where a late copy of what opened it gets into the log: its id is
+   made of what its client drew, which nobody else knows, and of the slot. So that copy opens another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import islice
 from struct import Struct
 
@@ -24,8 +27,8 @@ from paxosd.core.agent import require
 from paxosd.core.history import ROW_BYTES, History
 from paxosd.core.options import Retention
 from paxosd.core.records import Kept, KeptKey, KeptRow
-from paxosd.core.types import FIRST_SLOT, Entry, Outcome, Page, Revision, SessionId, Slot
-from paxosd.core.values import NO_SESSION, Batch, MalformedValue, batches, commands, stamp_ms
+from paxosd.core.types import FIRST_SLOT, SESSION_BYTES, Entry, Outcome, Page, Revision, SessionId, Slot, Wish
+from paxosd.core.values import OLD_OPENING, Batch, MalformedValue, batches, commands, old_session, stamp_ms
 from paxosd.machine.base import StateMachine
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
@@ -46,6 +49,11 @@ TOTALS_KEY = b""
 _TOTALS = Struct(">11Q")
 _NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 8, 1, FIRST_SLOT)
 FOR_EVER = Retention()
+
+
+def opened_session(wish: Wish, slot: Slot) -> SessionId:
+    """The session that is opened by this wish in this slot."""
+    return blake2b(wish + slot.to_bytes(8, "big"), digest_size=SESSION_BYTES).digest()
 
 
 class Ledger:
@@ -73,7 +81,7 @@ class Ledger:
         self._sessions = Sessions(sessions_max)
         self._revisions = Revisions(history)
         self._retained = Retained(retention, self._revisions)
-        self._opened = 0
+        self._opened = 0  # by values of kind 0, which number sessions in the order of their opening
         self._bytes = 0  # of all commands that got revisions
         self._kept_slot: Slot = FIRST_SLOT
 
@@ -120,8 +128,8 @@ class Ledger:
 
     def _apply_batch(self, slot: Slot, batch: Batch, outcomes: list[Outcome]) -> int:
         """Apply what is new in a batch; returns how many of its commands, from the first on, were skipped."""
-        if batch.session == NO_SESSION:
-            outcomes.append(self._open(batch.first_seq, batch.body[:OWNER_BYTES_MAX], slot))
+        if batch.opens:
+            outcomes.append(self._open(batch, slot))
             return batch.count
         session = self._sessions.get(batch.session)
         if session is None:
@@ -160,10 +168,17 @@ class Ledger:
         outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
         return known
 
-    def _open(self, nonce: int, owner: bytes, slot: Slot) -> Outcome:
-        self._opened += 1
-        self._sessions.open(self._opened, owner)
-        return Outcome("opened", self._opened, nonce, 1, slot=slot)
+    def _open(self, batch: Batch, slot: Slot) -> Outcome:
+        """Open a session, unless this very slot did: then this is a repetition."""
+        wish = batch.session
+        if wish == OLD_OPENING:
+            self._opened += 1
+            session = old_session(self._opened)
+        else:
+            session = opened_session(wish, slot)
+        if not self.knows(session):
+            self._sessions.open(session, batch.body[:OWNER_BYTES_MAX])
+        return Outcome("opened", session, 0, 1, slot=slot, wish=wish)
 
     # ---- keeping ----
 
@@ -216,9 +231,10 @@ class Ledger:
         """Whether this session was opened and is remembered."""
         return self._sessions.get(session) is not None
 
-    def forgot(self, session: SessionId) -> bool:
-        """Whether this session was opened and is not remembered any more: its commands have no results here."""
-        return 0 < session <= self._opened and not self.knows(session)
+    def next_seq(self, session: SessionId) -> int:
+        """The number of its next command; 0: it is not known."""
+        known = self._sessions.get(session)
+        return 0 if known is None else known.last_seq + 1
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         """The results of these commands; None unless all of them are applied."""

@@ -227,7 +227,7 @@ class Sessions:
         elif self._losses.pop(owner, None):
             self._rows[_OWNER + owner] = None
         self._changed.pop(session, None)
-        self._rows.update(dict.fromkeys(forgotten.kept_keys(_key(session))))
+        self._rows.update(dict.fromkeys(forgotten.kept_keys(session)))
 
     # ---- as rows ----
 
@@ -240,7 +240,7 @@ class Sessions:
         """The rows that changed since the last time."""
         rows, self._rows = self._rows, {}
         for session in self._changed:
-            rows.update(self._sessions[session].rows(_key(session)))
+            rows.update(self._sessions[session].rows(session))
         self._changed.clear()
         put = [(key, content) for key, content in rows.items() if content is not None]
         return Changes(put, [key for key, content in rows.items() if content is None])
@@ -256,9 +256,9 @@ class Sessions:
         for key, content in sorted(rows):
             kind, name = key[:1], key[1:]
             if kind == _SESSION:
-                heads.append((_session_of(name), content))
+                heads.append((name, content))
             elif kind == _BLOCK:
-                blocks.setdefault(_session_of(name[: -_NUMBER.size]), []).append(content)
+                blocks.setdefault(name[: -_NUMBER.size], []).append(content)
             elif kind == _OWNER:
                 self._losses[name] = _TWO.unpack(content)
         for session, content in heads:
@@ -285,12 +285,3 @@ class Sessions:
         for owner in sorted(owned, key=changed.__getitem__):
             if held[owner]:
                 self._hold(owner, held[owner])
-
-
-def _key(session: SessionId) -> bytes:
-    """A session in the key of a row."""
-    return _NUMBER.pack(session)
-
-
-def _session_of(key: bytes) -> SessionId:
-    return int(_NUMBER.unpack(key)[0])

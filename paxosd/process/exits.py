@@ -29,6 +29,8 @@ class Exit(IntEnum):
     """An address cannot be bound."""
     BROKEN = 10
     """An invariant of the protocol was found broken; the process stopped before it told anybody anything."""
+    HISTORY = 11
+    """The cluster was wiped or restored meanwhile; the message says what became of the command."""
     INTERRUPTED = 130
     """SIGINT."""
     TERMINATED = 143

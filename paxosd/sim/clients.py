@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from paxosd.client.calls import Command, Question
-from paxosd.client.errors import PaxosError
+from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
+from paxosd.client.reception import receive
 from paxosd.client.session import Session
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
 from paxosd.sim.check.invariants import Order, ensure
 from paxosd.sim.plan import Plan
-from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec, MalformedFrame
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 SMALLEST_WAIT_S = 0.001
 UNDER_WAY_MAX = 16
@@ -62,12 +63,18 @@ class SimClient:
         self._wake = wake
         gateways = [f"tcp://{node}:7100" for node, role in plan.roles.items() if role in ("learner", "replica")]
         random.shuffle(gateways)
-        self._session = Session(gateways, random)
-        self._codec = Codec(digest, name, random.getrandbits(62), 16 * 1024 * 1024)
+        self._gateways = gateways
+        self._digest = digest
+        self._be_new()
         self._next_call_s = 0.0
         self._count = 0
         self._requests = 0
         self.timeout_s = plan.timeout_s
+
+    def _be_new(self) -> None:
+        """As a new client, which knows nothing yet."""
+        self._session = Session(self._gateways, self._random)
+        self._codec = Codec(self._digest, self.name, self._random.getrandbits(62), 16 * 1024 * 1024)
 
     @property
     def gateway(self) -> NodeId:
@@ -79,7 +86,11 @@ class SimClient:
         """Call, send, take up what is done, and say when to be woken."""
         if self.working and now >= self._next_call_s:
             self._call(now)
-        messages = self._session.poll(now)
+        try:
+            messages = self._session.poll(now)
+        except WrongHistory as error:
+            self._end(error, now)
+            messages = []
         if messages:
             gateway = self.gateway
             for frame in self._codec.frames(
@@ -99,13 +110,17 @@ class SimClient:
         if gateway != self.gateway:
             return False
         try:
-            envelope = self._codec.from_gateway(frame)
-        except MalformedFrame:
-            return False
-        for message in envelope.messages:
-            self._session.receive(message, now)  # type: ignore[arg-type]
+            receive(frame, self._session.gateway, self._codec, self._session, now)
+        except (WrongCluster, WrongHistory) as error:
+            self._end(error, now)
         self.step(now)
         return True
+
+    def _end(self, error: WrongCluster | WrongHistory, now: float) -> None:
+        """The client's history is gone: whoever called is told, and goes on with a new client."""
+        self._session.close(type(error), str(error))
+        self._settle(now)
+        self._be_new()
 
     # ---- calls ----
 

@@ -16,7 +16,16 @@ from typing import Any, TypeAlias
 import paxosd.core.messages as m
 from paxosd.core.messages_voters import SeenCommits
 from paxosd.core.reasons import Reason
-from paxosd.core.types import HISTORY_BYTES, Ballot, Entry, HistoryId, NodeId, Vote
+from paxosd.core.types import (
+    HISTORY_BYTES,
+    SESSION_BYTES,
+    Ballot,
+    Entry,
+    HistoryId,
+    NodeId,
+    SessionId,
+    Vote,
+)
 from paxosd.core.voters import Voters
 
 NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -48,6 +57,19 @@ def _flag(value: Any) -> bool:
 def _data(value: Any) -> bytes:
     if type(value) is not bytes:
         raise ValueError("not bytes")
+    return value
+
+
+def history(value: Any) -> HistoryId:
+    """The id of a history, or `NO_HISTORY`."""
+    if type(value) is not bytes or len(value) not in (0, HISTORY_BYTES):
+        raise ValueError(f"not the {HISTORY_BYTES} bytes of a history's id, nor none")
+    return value
+
+
+def _session(value: Any) -> SessionId:
+    if type(value) is not bytes or len(value) != SESSION_BYTES:
+        raise ValueError(f"not the {SESSION_BYTES} bytes of a session's id, or of a wish for one")
     return value
 
 
@@ -118,21 +140,16 @@ def _seen(value: Any) -> SeenCommits:
     return number(disk), number(commits)
 
 
-def _history(value: Any) -> HistoryId:
-    if type(value) is not bytes or len(value) not in (0, HISTORY_BYTES):
-        raise ValueError(f"not the {HISTORY_BYTES} bytes of a history's id, nor none")
-    return value
-
-
 _CHECKS: dict[str, Check] = {
     "DiskId": number,
-    "HistoryId": _history,
     "Voters": _voters,
     "tuple[SeenCommits, ...]": _many(_seen),
     "int": number,
     "Slot": number,
     "Revision": number,
-    "SessionId": number,
+    "SessionId": _session,
+    "Wish": _session,
+    "HistoryId": history,
     "bool": _flag,
     "bytes": _data,
     "str": _text,

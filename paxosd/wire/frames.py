@@ -1,6 +1,6 @@
 """Messages to frames and back.
 
-    frame   = [version, cluster digest, sender, incarnation, [message, …]]
+    frame   = [version, cluster digest, history, sender, incarnation, [message, …]]
     message = [type number, field, …]
 
 Laws:
@@ -11,6 +11,10 @@ Laws:
    goes wrong in it is the fault of who sent that.
 3. What a complaint quotes of a frame is an excerpt (see `excerpts.py`).
 4. Values are opaque bytes here too.
+5. A frame of another history is refused by name, before anything in it is looked at. One whose sender knows no history
+   yet counts, and so does every frame for a reader that knows none: the driver, and a client, say what follows from it.
+6. The first item of a frame is its version, for ever. A frame of version 1 has no history:
+   [1, cluster digest, sender, incarnation, [message, …]].
 """
 
 from __future__ import annotations
@@ -22,13 +26,16 @@ from typing import Any
 import msgpack
 
 import paxosd.core.messages as m
-from paxosd.core.types import NodeId
+from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
 from paxosd.excerpts import excerpt
 from paxosd.wire.fields import checks_of, node, number
+from paxosd.wire.fields import history as history_id
 from paxosd.wire.numbers import FROM_CLIENT, FROM_PEER, NUMBER_OF, NUMBERS, TO_CLIENT
 from paxosd.wire.shape import require_shallow, require_whole
 
-VERSION = 1
+VERSION = 2
+ANOTHER_HISTORY = "another history"
+"""Why a frame of another history of this cluster is refused."""
 ARRAY_ITEMS_MAX = 16384
 CLIENT_MESSAGES_MAX = 64
 """How many messages a gateway takes in one frame of a client: so many can be handled before others have their turn."""
@@ -49,11 +56,17 @@ class MalformedFrame(Exception):
 
 
 class ForeignFrame(MalformedFrame):
-    """A well-formed frame of another cluster, of another membership file or of another wire version."""
+    """A well-formed frame of another cluster, membership file, history or wire version."""
 
-    def __init__(self, reason: str, detail: str, sender: str) -> None:
+    def __init__(self, reason: str, detail: str, sender: str, version: int = VERSION) -> None:
         super().__init__(reason, detail)
         self.sender = sender  # a node id by its form
+        self.version = version
+
+
+def another_history(theirs: HistoryId, ours: HistoryId, sender: str) -> ForeignFrame:
+    """What there is to say of a frame of another history."""
+    return ForeignFrame(ANOTHER_HISTORY, f"it is of {theirs.hex()[:8]}, we are of {ours.hex()[:8]}", sender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class Envelope:
     incarnation: int
     messages: list[m.Message]
     unknown: int
+    history: HistoryId = NO_HISTORY
 
 
 _CHECKS_BY_NUMBER = {number: checks_of(message_type) for number, message_type in NUMBERS.items()}
@@ -86,6 +100,7 @@ _STATUS_NAMES = tuple(field.name for field in fields(m.NodeStatus))
 
 class Codec:
     """Speaks for one node, or one client, of one cluster. `digest` is of its membership file, or `NO_DIGEST`.
+    `history` is the one that it belongs to, once that is known.
 
     `client_frame_bytes_max`: what a gateway reads, which may be more than it sends to anybody: a client that was told
     of no limit must hear that its value is too large.
@@ -98,12 +113,23 @@ class Codec:
         self.frame_bytes_max = frame_bytes_max
         self._client_frame_bytes_max = client_frame_bytes_max or frame_bytes_max
         self._sender = sender
-        self.speak_as(incarnation)
+        self._incarnation = incarnation
+        self.history: HistoryId = NO_HISTORY
+        self._make_header()
 
     def speak_as(self, incarnation: int) -> None:
         """From now on frames are of this life."""
-        parts = _pack(VERSION), _pack(self._digest), _pack(self._sender), _pack(incarnation)
-        self._header = b"".join((_array_header(5), *parts))
+        self._incarnation = incarnation
+        self._make_header()
+
+    def belong_to(self, history: HistoryId) -> None:
+        """From now on frames are of this history, and those of another one are refused."""
+        self.history = history
+        self._make_header()
+
+    def _make_header(self) -> None:
+        items = VERSION, self._digest, self.history, self._sender, self._incarnation
+        self._header = b"".join((_array_header(len(items) + 1), *map(_pack, items)))
 
     # ---- out ----
 
@@ -138,6 +164,14 @@ class Codec:
     def _frame(self, packed: list[bytes]) -> bytes:
         return b"".join((self._header, _array_header(len(packed)), *packed))
 
+    def refusal(self, foreign: ForeignFrame) -> bytes:
+        """An empty frame that tells the sender of this one whom it reached, in the form of its own version: a reader of
+        version 1 understands nothing but five items, and refuses the number in front by name."""
+        if foreign.version != 1:
+            return self._frame([])
+        refusal: bytes = _pack([VERSION, self._digest, self._sender, self._incarnation, []])
+        return refusal
+
     # ---- in ----
 
     def from_peer(self, frame: bytes) -> Envelope:
@@ -161,27 +195,48 @@ class Codec:
     ) -> Envelope:
         """`allowed`: the numbers of this plane. `digests`: whose frames count; None: everybody's."""
         try:
-            require_whole(frame)
-            version, digest, sender, incarnation, packed = msgpack.unpackb(
-                frame,
-                use_list=False,
-                raw=False,
-                strict_map_key=True,
-                max_array_len=ARRAY_ITEMS_MAX,
-                max_map_len=0,
-                max_ext_len=0,
-            )
-            node(sender)
+            items = _items(frame)
+            version = items[0]
+            sender = node(items[_SENDER_AT.get(version, _SENDER_AT[VERSION])])
         except _WHATEVER as error:
             raise MalformedFrame("malformed frame", excerpt(error)) from None
         if version != VERSION:
-            raise ForeignFrame("other wire version", f"{excerpt(version)}, we speak {VERSION}", sender)
+            told = f"it speaks {excerpt(version)}, we speak {VERSION}: run one version of paxosd everywhere"
+            raise ForeignFrame("other wire version", told, sender, version)
+        try:
+            _, digest, history, _, incarnation, packed = items
+            history_id(history)
+        except _WHATEVER as error:
+            raise MalformedFrame("malformed frame", excerpt(error)) from None
         if digests is not None and digest not in digests:
             raise ForeignFrame("other cluster", _digests(digest, self._digest), sender)
+        if history != self.history and history != NO_HISTORY != self.history:
+            raise another_history(history, self.history, sender)
         try:
-            return Envelope(sender, number(incarnation), *_messages(packed, allowed, messages_max))
+            return Envelope(sender, number(incarnation), *_messages(packed, allowed, messages_max), history)
         except _WHATEVER as error:
             raise MalformedFrame("malformed message", excerpt(error)) from None
+
+
+_SENDER_AT = {1: 2, VERSION: 3}
+"""Where in a frame of each version its sender stands; in those of later ones at the same place, as far as we know."""
+
+
+def _items(frame: bytes) -> tuple[Any, ...]:
+    """What a frame holds; raises whatever its bytes make the decoder raise."""
+    require_whole(frame)
+    items = msgpack.unpackb(
+        frame,
+        use_list=False,
+        raw=False,
+        strict_map_key=True,
+        max_array_len=ARRAY_ITEMS_MAX,
+        max_map_len=0,
+        max_ext_len=0,
+    )
+    if type(items) is not tuple:
+        raise ValueError("not an array")
+    return items
 
 
 def _require_small(frame: bytes, bytes_max: int) -> None:

@@ -501,10 +501,10 @@ class Recorder:
             return
         for message in codec.from_client(frame).messages:
             if isinstance(message, OpenSession):
-                self._frames += codec.frames([codec.pack(SessionOpened(message.nonce, 7, ""))])
+                self._frames += codec.frames([codec.pack(SessionOpened(message.wish, message.wish, ""))])
             elif isinstance(message, Propose):
                 self._revision += 1
-                answer = Applied(7, message.first_seq, message.count, self._revision, self._revision, "")
+                answer = Applied(message.session, message.first_seq, message.count, self._revision, self._revision, "")
                 self._frames += codec.frames([codec.pack(answer)])
 
     def leave(self, gateway: str) -> None: ...

@@ -18,6 +18,7 @@ from paxosd.core.messages import Applied, Forward, FromClient, OpenSession, Prop
 from paxosd.core.messages import ToClient as Answer
 from paxosd.core.options import Limits
 from paxosd.core.reasons import Reason
+from paxosd.core.types import SessionId
 from paxosd.core.values import Batch
 from paxosd.gateway.refusing import Refusing
 
@@ -38,8 +39,8 @@ class Cluster:
         self._rate = rate
         self._intake = Intake(LIMITS.pending_bytes_max, LIMITS.value_bytes_max)
         self._refusing = Refusing()
-        self._clients: dict[int, int] = {}
-        self._next_seq: dict[int, int] = {}
+        self._clients: dict[SessionId, int] = {}
+        self._next_seq: dict[SessionId, int] = {}
         self._slots = count(1)
         self._free_at = 0.0
         self._under_way: deque[tuple[float, int, list[Batch]]] = deque()
@@ -48,9 +49,9 @@ class Cluster:
 
     def take(self, client: int, message: FromClient, now: float) -> None:
         if isinstance(message, OpenSession):
-            session = len(self._clients) + 1
+            session = message.wish
             self._clients[session], self._next_seq[session] = client, 1
-            return self._tell(session, SessionOpened(message.nonce, session, ""), now)
+            return self._tell(session, SessionOpened(message.wish, session, ""), now)
         assert isinstance(message, Propose)
         about = message.session, message.attempt, message.first_seq, message.count
         refused: Reason | None = Reason.OVERLOADED
@@ -89,7 +90,7 @@ class Cluster:
         self._next_seq[batch.session] = max(expected, stop)
         self._tell(batch.session, Applied(batch.session, batch.first_seq, batch.count, 1, slot, ""), now)
 
-    def _tell(self, session: int, answer: Answer, now: float) -> None:
+    def _tell(self, session: SessionId, answer: Answer, now: float) -> None:
         heapq.heappush(self._answers, (now + HOP_S, next(self._count), self._clients[session], answer))
 
     def answers(self, now: float) -> list[tuple[int, Answer]]:

@@ -35,10 +35,12 @@ from paxosd.core.messages import (
     ToClient,
 )
 from paxosd.core.reasons import Reason
+from paxosd.core.types import NO_SESSION, SessionId
 from paxosd.core.values import Batch, encode_value
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import session_id
 
 GATEWAYS = ["tcp://l1:7100", "tcp://l2:7100"]
 FAR = 1000.0
@@ -51,6 +53,8 @@ class Bench:
         self.session = Session(GATEWAYS, Random(1))
         self.now = 0.0
         self.sent: list[FromClient] = []
+        self.id: SessionId = NO_SESSION  # that was opened last
+        self.now_opened = 7
 
     def propose(self, value: bytes = b"v", timeout_s: float = FAR) -> Command:
         command = Command(value, self.now + timeout_s)
@@ -61,9 +65,12 @@ class Bench:
         self.sent = self.session.poll(self.now)
         return self.sent
 
-    def open(self, session: int = 7) -> None:
+    def open(self) -> SessionId:
         (opening,) = [message for message in self.poll() if isinstance(message, OpenSession)]
-        self.hear(SessionOpened(opening.nonce, session, ""))
+        self.id = session_id(self.now_opened)
+        self.now_opened += 1
+        self.hear(SessionOpened(opening.wish, self.id, ""))
+        return self.id
 
     def hear(self, message: ToClient) -> None:
         self.session.receive(message, self.now)
@@ -89,7 +96,7 @@ def opened() -> Bench:
     first = bench.propose(b"first")
     bench.open()
     (sending,) = bench.proposals()
-    bench.hear(Applied(7, sending.first_seq, 1, 1, 1, ""))
+    bench.hear(Applied(bench.id, sending.first_seq, 1, 1, 1, ""))
     assert first.receipt == (1, 1)
     return bench
 
@@ -99,9 +106,9 @@ def test_a_session_is_opened_once_and_everything_that_waits_goes_out_in_one_batc
     commands = [bench.propose(b"%d" % number) for number in range(5)]
     bench.open()
     (sending,) = bench.proposals()
-    bench.hear(Applied(7, 1, 5, 10, 3, ""))
+    bench.hear(Applied(bench.id, 1, 5, 10, 3, ""))
 
-    assert (sending.first_seq, sending.count, sending.session) == (1, 5, 7)
+    assert (sending.first_seq, sending.count, sending.session) == (1, 5, bench.id)
     assert [command.receipt for command in commands] == [(10 + number, 3) for number in range(5)]
 
 
@@ -216,7 +223,7 @@ def test_o05_of_a_batch_only_what_is_too_large_fails_whatever_became_of_the_othe
     assert sending.count == 3
     assert all(isinstance(command.error, TooLarge) for command in large)
     assert small.error is None
-    bench.hear(Applied(7, 2, 1, 2, 2, ""))
+    bench.hear(Applied(bench.id, 2, 1, 2, 2, ""))
     assert small.receipt == (2, 2)
 
 
@@ -267,7 +274,7 @@ def test_l04_a_gap_is_sent_again_from_the_expected_number() -> None:
     bench.proposals()
     bench.propose(b"b")
     (second,) = bench.proposals()
-    bench.hear(Refused(7, 0, second.first_seq, 1, Reason.GAP, 2, ""))
+    bench.hear(Refused(bench.id, 0, second.first_seq, 1, Reason.GAP, 2, ""))
 
     (again,) = bench.proposals()
     assert (again.first_seq, again.count) == (2, 2)
@@ -298,7 +305,7 @@ def test_a_hint_is_followed_and_what_waits_is_sent_there() -> None:
     (first,) = bench.proposals()
     bench.propose(b"b")
     bench.proposals()
-    bench.hear(Applied(7, first.first_seq, 1, 2, 2, "l2:7100"))
+    bench.hear(Applied(bench.id, first.first_seq, 1, 2, 2, "l2:7100"))
 
     assert bench.session.gateway == "tcp://l2:7100"
     assert [sending.first_seq for sending in bench.proposals()] == [3]
@@ -312,7 +319,7 @@ def test_n20_a_gateway_that_was_silent_is_paid_for_once() -> None:
     (sending,) = bench.proposals()
     assert bench.session.gateway == GATEWAYS[1]
     for revision in range(2, 12):
-        bench.hear(Applied(7, sending.first_seq, 1, revision, revision, "l1:7100"))  # which is silent
+        bench.hear(Applied(bench.id, sending.first_seq, 1, revision, revision, "l1:7100"))  # which is silent
         bench.propose(b"next")
         bench.later(0.9)
         (sending,) = bench.proposals()
@@ -373,7 +380,7 @@ def test_sending_again_begins_anew_after_a_result() -> None:
         for sending in bench.proposals():
             last = sending
         bench.later(0.1)
-    bench.hear(Applied(7, last.first_seq, 1, 2, 2, ""))
+    bench.hear(Applied(bench.id, last.first_seq, 1, 2, 2, ""))
     bench.propose()
     bench.poll()
     bench.later(0.6)
@@ -388,7 +395,7 @@ def test_u07_a_gateway_of_another_cluster_is_left_for_one_of_ours() -> None:
     bench.session.set_aside(GATEWAYS[0], "its digest is another one", bench.now)
     bench.open()
     (sending,) = bench.proposals()
-    bench.hear(Applied(7, sending.first_seq, 1, 1, 1, "l1:7100"))
+    bench.hear(Applied(bench.id, sending.first_seq, 1, 1, 1, "l1:7100"))
 
     assert bench.session.gateway == GATEWAYS[1]
     assert command.receipt == (1, 1)
@@ -420,7 +427,7 @@ def test_a_command_that_may_be_applied_is_told_why_there_is_no_result_and_what_t
     bench.refuse(second, Reason.NO_LEADER)
     bench.later(2.0)
     bench.poll()
-    bench.hear(Applied(7, first.first_seq, 1, 2, 2, ""))
+    bench.hear(Applied(bench.id, first.first_seq, 1, 2, 2, ""))
     unanswered = bench.propose(timeout_s=5.0)
     while not unanswered.done:
         bench.poll()
@@ -470,11 +477,12 @@ def test_a_session_that_was_forgotten_while_idle_is_replaced_and_the_next_comman
     command = bench.propose(b"after a long time")
     (sending,) = bench.proposals()
     bench.refuse(sending, Reason.SESSION_UNKNOWN)
-    bench.open(session=8)
+    before, after = bench.id, bench.open()
     (again,) = bench.proposals()
-    bench.hear(Applied(8, again.first_seq, 1, 2, 9, ""))
+    bench.hear(Applied(after, again.first_seq, 1, 2, 9, ""))
 
-    assert (again.session, again.first_seq) == (8, 1)
+    assert before != after
+    assert (again.session, again.first_seq) == (after, 1)
     assert command.receipt == (2, 9)
 
 
@@ -486,10 +494,9 @@ def test_l01_a_command_whose_answer_may_be_lost_is_not_sent_again_in_a_new_sessi
     sure = bench.propose(b"sure")
     (second,) = bench.proposals()
     bench.refuse(second, Reason.SESSION_UNKNOWN)
-    while bench.session._session == 7:
+    while not any(isinstance(message, OpenSession) for message in bench.poll()):
         bench.later(0.1)
-        bench.poll()
-    bench.hear(SessionOpened(next(m.nonce for m in bench.sent if isinstance(m, OpenSession)), 8, ""))
+    bench.hear(SessionOpened(next(one.wish for one in bench.sent if isinstance(one, OpenSession)), session_id(8), ""))
     sent = [sending.count for sending in bench.proposals()]
 
     assert isinstance(unsure.error, SessionExpired)
@@ -520,10 +527,10 @@ def test_o02_a_steady_window_is_remembered_and_no_more() -> None:
     for number in range(1, 3000):
         bench.propose(b"%d" % number)
         (sending,) = bench.proposals()
-        bench.hear(Applied(7, sending.first_seq - 1, 1, number, number, ""))
+        bench.hear(Applied(bench.id, sending.first_seq - 1, 1, number, number, ""))
         bench.later(0.001)
 
-    assert len(bench.session._attempts) < 10
+    assert len(bench.session._sendings._open) < 10
     assert len(bench.session._commands) < 10
 
 
@@ -559,9 +566,9 @@ def test_l13_a_client_whose_calls_are_over_sleeps_whatever_comes_late() -> None:
     bench.proposals()
     bench.later(1.0)
     (again,) = bench.proposals()
-    bench.hear(Applied(7, again.first_seq, 2, 2, 2, ""))
+    bench.hear(Applied(bench.id, again.first_seq, 2, 2, 2, ""))
     bench.refuse(first, Reason.NO_LEADER)
-    bench.hear(Refused(7, 0, 3, 1, Reason.GAP, 2, ""))
+    bench.hear(Refused(bench.id, 0, 3, 1, Reason.GAP, 2, ""))
     bench.later(1.0)
 
     assert bench.poll() == []
@@ -607,9 +614,9 @@ class Cluster:
     def take(self, message: FromClient) -> list[ToClient]:
         """Put it into the log, and answer what became of it."""
         if isinstance(message, OpenSession):
-            return self._apply(Batch(0, 0, message.nonce, 1, b""), 0)
+            return self._apply(Batch(message.wish, 0, 0, 1, b""), 0)
         assert isinstance(message, Propose)
-        if self.ledger.forgot(message.session):
+        if not self.ledger.knows(message.session):
             return [self.refuse(message, Reason.SESSION_UNKNOWN)]
         batch = Batch(message.session, message.acknowledged, message.first_seq, message.count, message.body)
         return self._apply(batch, message.attempt)
@@ -619,7 +626,7 @@ class Cluster:
         answers: list[ToClient] = []
         for outcome in self.ledger.apply(self.ledger.next_slot, encode_value(1, [batch])):
             if outcome.kind == "opened":
-                answers.append(SessionOpened(outcome.first_seq, outcome.session, ""))
+                answers.append(SessionOpened(outcome.wish, outcome.session, ""))
             elif outcome.kind == "applied":
                 answers.append(
                     Applied(outcome.session, outcome.first_seq, outcome.count, outcome.revision, outcome.slot, "")
@@ -634,7 +641,7 @@ class Cluster:
     @staticmethod
     def refuse(message: OpenSession | Propose, reason: Reason) -> Refused:
         if isinstance(message, OpenSession):
-            return Refused(0, message.attempt, message.nonce, 1, reason, 0, "")
+            return Refused(message.wish, message.attempt, 0, 1, reason, 0, "")
         return Refused(message.session, message.attempt, message.first_seq, message.count, reason, 0, "")
 
 
@@ -662,7 +669,7 @@ def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> t
         if step < 80 and draw(3) == 0:
             commands.append(bench.propose(b"%d" % len(commands), timeout_s=[0.5, 3.0, 100.0][draw(3)]))
         if draw(10) == 0:
-            cluster.take(OpenSession(10**9 + step, 1))  # somebody else: it may push our session out
+            cluster.take(OpenSession(session_id(step), 1))  # somebody else: it may push our session out
         to_cluster += bench.poll()
         assert bench.sleeps()
         if to_cluster and draw(2):

@@ -25,10 +25,10 @@ def test_a_command_that_a_gateway_refuses_because_it_is_behind_is_sent_again_and
         bench.later(0.05)
         assert bench.now < 2.0
     (sending,) = bench.proposals()
-    bench.hear(Applied(7, sending.first_seq, 1, 2, 5, ""))
+    bench.hear(Applied(bench.id, sending.first_seq, 1, 2, 5, ""))
 
     assert refused == 3
-    assert sending.session == 7
+    assert sending.session == bench.id
     assert command.receipt == (2, 5)
 
 
@@ -70,7 +70,7 @@ def test_a_command_that_is_taken_again_when_there_is_room_is_applied_as_if_nothi
             bench.refuse(sending, Reason.NO_SPACE)
         bench.later(0.5)
     (sending,) = bench.proposals()
-    bench.hear(Applied(7, sending.first_seq, 1, 2, 5, ""))
+    bench.hear(Applied(bench.id, sending.first_seq, 1, 2, 5, ""))
 
     assert command.receipt == (2, 5)
 
@@ -97,9 +97,9 @@ def test_u07_a_session_of_an_older_cluster_is_replaced_as_soon_as_a_gateway_is_s
     bench.later(0.05)
     (sending,) = bench.proposals()
     bench.refuse(sending, Reason.SESSION_UNKNOWN)
-    bench.open(session=1)
+    bench.open()
     (again,) = bench.proposals()
-    bench.hear(Applied(1, again.first_seq, 1, 1, 2, ""))
+    bench.hear(Applied(bench.id, again.first_seq, 1, 1, 2, ""))
 
     assert command.receipt == (1, 2)
 
@@ -112,7 +112,7 @@ def test_a_wish_for_a_session_that_is_refused_is_repeated_and_named_if_it_stays_
         for message in bench.poll():
             if isinstance(message, OpenSession):
                 wishes += 1
-                bench.hear(Refused(0, message.attempt, message.nonce, 1, Reason.OVERLOADED, 0, ""))
+                bench.hear(Refused(message.wish, message.attempt, 0, 1, Reason.OVERLOADED, 0, ""))
         bench.later(0.05)
 
     assert wishes > 2

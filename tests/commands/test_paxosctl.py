@@ -33,6 +33,7 @@ from paxosd import (
     TooLarge,
     Unavailable,
     WrongCluster,
+    WrongHistory,
     __version__,
 )
 from paxosd.commands.paxosctl import command, connect
@@ -295,6 +296,7 @@ def test_o09_a_disk_that_is_nearly_full_is_an_alarm_and_code_5_only_if_commands_
         (TooLarge("not applied: 11 bytes"), 1),
         (ConfigurationError("no file"), 7),
         (WrongCluster("not applied: compare the files"), 7),
+        (WrongHistory("not answered; make a new client"), 11),
     ],
     ids=lambda case: type(case).__name__ if isinstance(case, Exception) else str(case),
 )

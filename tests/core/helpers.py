@@ -38,7 +38,19 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Disk, Learned, Record, Voted
-from paxosd.core.types import FIRST_SLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot, Source, Vote
+from paxosd.core.types import (
+    FIRST_SLOT,
+    NO_DISK,
+    SESSION_BYTES,
+    Ballot,
+    DiskId,
+    Instant,
+    NodeId,
+    SessionId,
+    Slot,
+    Source,
+    Vote,
+)
 from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.storage.memory import MemoryStore
@@ -110,9 +122,14 @@ def undressed(message: M) -> M:
     return replace(message, **asides) if asides and not isinstance(message, Recall | Recalled | Outdated) else message
 
 
+def session_id(number: int) -> SessionId:
+    """One that a client might have drawn."""
+    return b"session:" + number.to_bytes(SESSION_BYTES - 8, "big")
+
+
 def value(*commands: bytes, session: int = 1, first_seq: int = 1, stamp_ms: int = 0) -> bytes:
     """A value with one batch of these commands."""
-    return encode_value(stamp_ms, [Batch(session, 1, first_seq, len(commands), encode_body(commands))])
+    return encode_value(stamp_ms, [Batch(session_id(session), 1, first_seq, len(commands), encode_body(commands))])
 
 
 def noop(stamp_ms: int = 0) -> bytes:
@@ -121,7 +138,7 @@ def noop(stamp_ms: int = 0) -> bytes:
 
 def forward(command: bytes = b"v", seq: int = 1, attempt: int = 1, session: int = 1) -> Forward:
     """A gateway's message to the leader that holds one command."""
-    return Forward(session, attempt, 1, seq, 1, encode_body([command]))
+    return Forward(session_id(session), attempt, 1, seq, 1, encode_body([command]))
 
 
 def heartbeat(ballot: Ballot, watermark: Slot = FIRST_SLOT, sequence: int = 1, log_time_ms: int = 0) -> Heartbeat:

@@ -19,13 +19,13 @@ from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Disk, Record, Voted
-from paxosd.core.types import Ballot, Instant, NodeId, Slot, Source
+from paxosd.core.types import Ballot, Instant, NodeId, SessionId, Slot, Source
 from paxosd.core.values import encode_body
 from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, born, disk_of, membership
+from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, born, disk_of, membership, session_id
 
 
 class Member:
@@ -196,19 +196,19 @@ class Network:
         self.members[gateway].turn([(b"client", message)])
         self.settle()
 
-    def open_session(self, gateway: NodeId) -> int:
+    def open_session(self, gateway: NodeId) -> SessionId:
         """A client's session, once there is a leader who can give it."""
 
-        def opened() -> list[int]:
+        def opened() -> list[SessionId]:
             return [told.session for _, told in self.to_clients if isinstance(told, SessionOpened)]
 
         self.run_until(self.leaders)
         self.run(0.3)
-        self.ask(gateway, OpenSession(7, 1))
+        self.ask(gateway, OpenSession(session_id(7), 1))
         self.run_until(opened)
         return opened()[-1]
 
-    def propose(self, gateway: NodeId, session: int, seq: int, command: bytes, attempt: int = 1) -> None:
+    def propose(self, gateway: NodeId, session: SessionId, seq: int, command: bytes, attempt: int = 1) -> None:
         self.ask(gateway, Propose(session, attempt, 1, seq, 1, encode_body([command])))
 
 

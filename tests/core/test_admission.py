@@ -36,7 +36,7 @@ from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote
 from paxosd.core.voters import NO_VOTERS
-from tests.core.helpers import LIMITS, NOON, REPLICAS, membership
+from tests.core.helpers import LIMITS, NOON, REPLICAS, membership, session_id
 
 B = Ballot(3, "p1")
 HIGH = Ballot(2**63 - 1, "p1")
@@ -88,7 +88,7 @@ def test_every_round_and_every_slot_of_every_message_is_looked_at() -> None:
         ("a1", Outdated(B, B, NO_VOTERS)),
         ("a1", Recall(1)),
         ("a1", Recalled(1, 1)),
-        ("l1", Forward(1, 1, 1, 1, 1, b"")),
+        ("l1", Forward(session_id(1), 1, 1, 1, 1, b"")),
         ("p1", ReadIndexReply(1, 1)),
     ],
 )

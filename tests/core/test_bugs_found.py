@@ -20,6 +20,7 @@ from tests.core.helpers import (
     lead,
     promise,
     proposer,
+    session_id,
 )
 from tests.core.test_proposer import canvassing, granted
 from tests.gateway.test_gateway import B3, ME, Desk, read
@@ -30,7 +31,7 @@ OLD, THEIRS = Ballot(0, "p2"), Ballot(50, "p2")
 def test_a_forward_of_2_to_the_32_commands_does_not_end_the_leader() -> None:
     stage = proposer()
     lead(stage)
-    stage.deliver("l1", Forward(1, 1, 1, 1, 2**32, b""))  # struct.error from encode_value
+    stage.deliver("l1", Forward(session_id(1), 1, 1, 1, 2**32, b""))  # struct.error from encode_value
     stage.set_aside()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from paxosd.core.membership import Role
 from paxosd.core.messages import Applied, Forward
-from paxosd.core.types import NodeId
+from paxosd.core.types import NodeId, SessionId
 from paxosd.core.values import encode_body
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import LIMITS, REPLICAS, ROLES, TIMING
@@ -22,7 +22,7 @@ def gateways(network: Network) -> list[NodeId]:
     return [node for node, member in network.members.items() if member.gateway is not None]
 
 
-def propose_many(network: Network, gateway: NodeId, session: int, first: int, last: int) -> None:
+def propose_many(network: Network, gateway: NodeId, session: SessionId, first: int, last: int) -> None:
     for seq in range(first, last + 1):
         network.propose(gateway, session, seq, b"%d" % seq)
 

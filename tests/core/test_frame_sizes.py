@@ -24,14 +24,14 @@ from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Disk, Learned, Promised, Record, Told, Voted
 from paxosd.core.types import Ballot
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.gateway.gateway import Gateway
-from paxosd.machine.ledger import Ledger
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.server.assembly import codec_of
 from paxosd.storage.memory import MemoryStore
 from paxosd.wire.frames import NO_DIGEST, Codec, MalformedFrame
-from tests.core.helpers import TIMING, Stage, born, disk_of, elect, heartbeat
+from tests.core.helpers import TIMING, Stage, born, disk_of, elect, heartbeat, session_id
 
 P, A, L, M = ("".join((letter, "x" * 62)) for letter in "palm")
 MEMBERS = Membership(
@@ -40,6 +40,7 @@ MEMBERS = Membership(
 HIGH = Ballot(2**62, P)
 FAR = 2**59
 """A slot that takes nine bytes."""
+SESSION = opened_session(session_id(9), 1)
 
 few_but_large = settings(derandomize=True, deadline=None, max_examples=8)
 OF_A: list[Record] = [born(MEMBERS), Disk(disk_of(A), copied=False, used=True)]
@@ -79,9 +80,9 @@ def sizes(stage: Stage, *kinds: type, sender: str = P) -> list[int]:  # type: ig
 
 
 def gateway_with_a_session(limits: Limits) -> Stage[Gateway]:
-    """One that hears a leader, and whose ledger knows session 1."""
+    """One that hears a leader, and whose ledger knows `SESSION`."""
     ledger = Ledger(MemoryStore(), Log(), 9, limits.page_bytes_max)
-    ledger.apply(1, encode_value(1, [Batch(NO_SESSION, 0, 7, 1, b"")]))
+    ledger.apply(1, encode_value(1, [Batch(session_id(9), 0, 0, 1, b"")]))
     gateway = Stage(lambda _: Gateway(L, "demo", MEMBERS, TIMING, limits, {}, ledger))
     gateway.deliver(P, heartbeat(HIGH))
     gateway.set_aside()
@@ -96,7 +97,7 @@ def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> N
     elect(leader, {A: []})
     leader.set_aside()
     for first_seq, (count, body) in enumerate(bodies(limits), 1):
-        gateway.deliver(b"client", Propose(1, 1, 1, 2**60 + first_seq, count, body))
+        gateway.deliver(b"client", Propose(SESSION, 1, 1, 2**60 + first_seq, count, body))
         forwards = [message for _, message in gateway.take(Forward)]
         assert len(forwards) == 1
         leader.deliver(L, *forwards)
@@ -111,7 +112,8 @@ def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> N
 def test_the_largest_value_fits_whatever_carries_it(limits: Limits) -> None:
     value = bytes(limits.carried_bytes_max)
     codec = Codec(b"12345678", P, 2**62, limits.frame_bytes_max)
-    for message in (Accept(HIGH, FAR, value, FAR), Chosen(FAR, value), Forward(FAR, FAR, FAR, FAR, 2**32 - 1, value)):
+    forward = Forward(session_id(1), FAR, FAR, FAR, 2**32 - 1, value)
+    for message in (Accept(HIGH, FAR, value, FAR), Chosen(FAR, value), forward):
         assert len(codec.frames([codec.pack(message)])[0]) <= limits.frame_bytes_max
 
 
@@ -158,10 +160,10 @@ def test_a_page_is_cut_where_votes_of_this_turn_are_larger_than_those_on_disk() 
 def test_a_page_of_the_log_fits(limits: Limits) -> None:
     disk = MemoryStore()
     ledger = Ledger(disk, Log(), 9, limits.page_bytes_max)
-    values = [encode_value(0, [Batch(0, 0, 7, 1, b"")])]
+    values = [encode_value(0, [Batch(session_id(9), 0, 0, 1, b"")])]
     seq = 1
     for count, body in bodies(limits):
-        values.append(encode_value(0, [Batch(1, 1, seq, count, body)]))
+        values.append(encode_value(0, [Batch(SESSION, 1, seq, count, body)]))
         seq += count
     disk.commit([Learned(slot, value) for slot, value in enumerate(values, 1)])
     for slot, value in enumerate(values, 1):
@@ -179,14 +181,14 @@ def test_a_body_that_fits_a_clients_frame_and_no_slot_is_refused_by_name_at_the_
     body = encode_body([bytes(60_000)] * 5)
     assert CLIENT_FRAME_BYTES + BODY_TABLE_BYTES_MAX < len(body) < limits.client_frame_bytes_max
     gateway = gateway_with_a_session(limits)
-    gateway.deliver(b"client", Propose(1, 1, 1, 1, 5, body))
+    gateway.deliver(b"client", Propose(SESSION, 1, 1, 1, 5, body))
     ((_, refused),) = gateway.take(Refused)
     assert refused.reason is Reason.TOO_LARGE
 
     leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)), members=MEMBERS)
     elect(leader, {A: []})
     leader.set_aside()
-    leader.deliver(L, Forward(1, 1, 1, 1, 5, body))
+    leader.deliver(L, Forward(session_id(1), 1, 1, 1, 5, body))
     assert leader.take(Accept) == []
     leader.set_aside()
 
@@ -196,7 +198,7 @@ def test_a_client_that_was_told_of_no_limit_is_read_where_frames_are_small() -> 
     text += "limits: {frame_bytes: 320KiB, command_bytes: 64KiB, value_bytes: 1KiB, page_bytes: 1KiB}\n"
     node = codec_of(parse(text, "f.yaml", {}), "r1", 1)
     client = Codec(NO_DIGEST, "client", 1, 16 << 20)
-    large = Propose(1, 1, 1, 1, 1, encode_body([bytes(COMMAND_BYTES_MAX)]))
+    large = Propose(session_id(1), 1, 1, 1, 1, encode_body([bytes(COMMAND_BYTES_MAX)]))
     assert node.from_client(client.frames([client.pack(large)])[0]).messages == [large]
     with pytest.raises(MalformedFrame, match="frame too large"):
         node.from_client(client.frames([client.pack(large)] * 2)[0])

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from paxosd.core.intake import HELD_BYTES, Intake
 from paxosd.core.messages import Forward
 from paxosd.core.reasons import Reason
-from paxosd.core.types import SessionId
-from paxosd.core.values import BATCH_BYTES, NO_SESSION, Batch
+from paxosd.core.values import BATCH_BYTES, Batch
 from tests.core.helpers import NOON as NOW
-from tests.core.helpers import always_the_same
+from tests.core.helpers import always_the_same, session_id
 
 
-def forward(first_seq: int, size: int = 10, session: SessionId = 1, attempt: int = 1, count: int = 1) -> Forward:
-    return Forward(session, attempt, first_seq, first_seq, count, bytes(size))
+def forward(first_seq: int, size: int = 10, session: int = 1, attempt: int = 1, count: int = 1) -> Forward:
+    return Forward(session_id(session), attempt, first_seq, first_seq, count, bytes(size))
 
 
 def batch(made: Forward) -> Batch:
@@ -77,7 +76,8 @@ def test_o01_tiny_batches_count_for_what_they_cost() -> None:
     seq = 1
     tracemalloc.start()
     try:
-        while intake.add("l1", Forward(1, 10_000 + seq, 10_000 + seq, 10_000 + seq, 1, bytes(5)), NOW) is None:
+        session = session_id(1)
+        while intake.add("l1", Forward(session, 10_000 + seq, 10_000 + seq, 10_000 + seq, 1, bytes(5)), NOW) is None:
             seq += 1
         held, _ = tracemalloc.get_traced_memory()
     finally:
@@ -129,8 +129,8 @@ def test_a_withdrawal_is_not_taken_for_a_repetition_of_what_it_withdraws() -> No
 
 def test_a_wish_for_a_session_that_is_repeated_is_one_wish() -> None:
     intake = Intake(100_000, 1000)
-    intake.add("l1", forward(77, size=0, session=NO_SESSION), NOW)
-    intake.add("l1", forward(77, size=0, session=NO_SESSION, attempt=2), NOW)
+    intake.add("l1", forward(0, size=0), NOW)
+    intake.add("l1", forward(0, size=0, attempt=2), NOW)
 
     assert len(intake.take(1, NOW)) == 1
 

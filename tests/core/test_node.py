@@ -48,6 +48,7 @@ from tests.core.helpers import (
     membership,
     noop,
     promise,
+    session_id,
     value,
 )
 from tests.core.network import Network
@@ -103,7 +104,7 @@ def test_a_message_reaches_every_role_that_takes_it() -> None:
     stage.expect_sent("r2", HeartbeatReply(B3, 8))  # the acceptor
     stage.deliver("r3", Ping(1))
     stage.expect_sent("r3", Pong(1, False, B3, 4, 1, 0))  # proposer and learner follow
-    stage.deliver(b"client", OpenSession(7, 1))
+    stage.deliver(b"client", OpenSession(session_id(7), 1))
     assert stage.take_one(Forward, "r2")  # the gateway knows who leads
     stage.set_aside()
 
@@ -113,9 +114,9 @@ def test_u15_the_clients_of_a_replica_hear_at_once_that_the_leader_resigned() ->
     stage.deliver("r2", heartbeat(Ballot(3, "r2")))
     stage.set_aside()
     stage.deliver("r2", Resign(Ballot(3, "r2")))
-    stage.deliver(b"me", Propose(1, 9, 1, 1, 1, encode_body([b"a"])))
+    stage.deliver(b"me", Propose(session_id(1), 9, 1, 1, 1, encode_body([b"a"])))
 
-    stage.expect_sent(b"me", Refused(1, 9, 1, 1, Reason.NO_LEADER, 0, ""))
+    stage.expect_sent(b"me", Refused(session_id(1), 9, 1, 1, Reason.NO_LEADER, 0, ""))
     stage.expect_silence()
 
 
@@ -224,7 +225,9 @@ def test_a_pong_of_each_role_tells_what_it_has() -> None:
 
 def test_a_pong_counts_the_revisions_that_were_applied() -> None:
     stage = replica()
-    stage.agent.applied(1, [Outcome("applied", 1, 1, 3, revision=4), Outcome("gap", 1, 9, 1)], stage.now)
+    stage.agent.applied(
+        1, [Outcome("applied", session_id(1), 1, 3, revision=4), Outcome("gap", session_id(1), 9, 1)], stage.now
+    )
     stage.deliver("r2", Ping(1))
 
     assert stage.take_one(Pong).revision == 6
@@ -293,7 +296,7 @@ def test_what_a_client_of_the_leader_proposes_is_voted_for_in_the_same_turn() ->
     for acceptor in ("r1", "r2"):
         stage.deliver(acceptor, Accepted(ballot, 1))
     stage.set_aside()
-    stage.deliver(b"client", OpenSession(5, 1))
+    stage.deliver(b"client", OpenSession(session_id(5), 1))
 
     assert [record.slot for record in stage.records if isinstance(record, Voted)] == [2]
     assert stage.take(Forward) == []
@@ -333,7 +336,7 @@ def test_a_replica_that_is_alone_serves_its_clients() -> None:
 
     assert network.log_of("r1") == [b"a", b"b"]
     assert [told for _, told in network.to_clients if isinstance(told, SessionOpened | Applied)] == [
-        SessionOpened(7, session, ""),
+        SessionOpened(session_id(7), session, ""),
         Applied(session, 1, 1, 1, 3, ""),
         Applied(session, 2, 1, 2, 4, ""),
     ]

@@ -22,8 +22,8 @@ from paxosd.core.messages import (
 from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Outcome
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
-from paxosd.machine.ledger import Ledger
+from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import (
@@ -37,6 +37,7 @@ from tests.core.helpers import (
     heartbeat,
     lead,
     proposer,
+    session_id,
 )
 from tests.core.network import Network
 from tests.core.test_papers import M, N, Table
@@ -235,7 +236,7 @@ def test_the_prior_leader_stops_accepting_new_client_requests() -> None:
     stage.agent.drain(stage.now)
     stage.deliver("l1", forward(attempt=5))
 
-    stage.expect_sent("l1", ForwardRefused(1, 5, 1, 1, Reason.NOT_LEADER))
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 5, 1, 1, Reason.NOT_LEADER))
     assert stage.take(Accept) == []
     stage.set_aside()
 
@@ -257,7 +258,7 @@ def test_l01_a_command_whose_serial_number_was_executed_is_not_executed_again() 
     re-executing the request. [DO 6.3]
     """
     ledger, _ = ledgers()
-    (opened,) = in_the_log(ledger, Batch(NO_SESSION, 0, 7, 1, b""))
+    (opened,) = in_the_log(ledger, Batch(session_id(1), 0, 0, 1, b""))
     command = Batch(opened.session, 1, 1, 1, encode_body([b"v"]))
     first, again = in_the_log(ledger, command), in_the_log(ledger, command)
 
@@ -270,7 +271,7 @@ def test_the_state_machine_discards_all_responses_for_lower_sequence_numbers() -
     and the state machine then discards all responses for lower sequence numbers. [DO 6.3]
     """
     ledger, _ = ledgers()
-    (opened,) = in_the_log(ledger, Batch(NO_SESSION, 0, 7, 1, b""))
+    (opened,) = in_the_log(ledger, Batch(session_id(1), 0, 0, 1, b""))
     for seq in range(1, 10):
         in_the_log(ledger, Batch(opened.session, max(1, seq - 1), seq, 1, encode_body([b"v"])))
 
@@ -284,16 +285,17 @@ def test_l02_servers_agree_on_when_to_expire_a_clients_session() -> None:
     each other. […] One option is to set an upper bound on the number of sessions and remove entries using an LRU
     policy. [DO 6.3]
     """
-    log = [Batch(NO_SESSION, 0, nonce, 1, b"") for nonce in (1, 2)]
-    log += [Batch(1, 1, 1, 1, encode_body([b"v"])), Batch(NO_SESSION, 0, 3, 1, b"")]
-    log += [Batch(session, 1, 2, 1, encode_body([b"w"])) for session in (1, 2, 3)]
+    openings = [Batch(session_id(number), 0, 0, 1, b"") for number in (1, 2, 3)]
+    sessions = [opened_session(opening.session, slot) for opening, slot in zip(openings, (1, 2, 4), strict=True)]
+    log = [*openings[:2], Batch(sessions[0], 1, 1, 1, encode_body([b"v"])), openings[2]]
+    log += [Batch(session, 1, 2, 1, encode_body([b"w"])) for session in sessions]
     one, other = ledgers(sessions_max=2)
     told = [in_the_log(one, batch) for batch in log]
-    for session in (1, 2, 3):  # what clients of this one ask in between is not in the log
+    for session in sessions:  # what clients of this one ask in between is not in the log
         one.stored(session, 1, 1)
     late = [in_the_log(other, batch) for batch in log]  # it learns all of it later
 
     assert told == late
     assert [outcome.kind for (outcome,) in told[-3:]] == ["applied", "unknown", "gap"]
     assert one.digest() == other.digest()
-    assert [ledger.forgot(session) for ledger in (one, other) for session in (1, 2, 3)] == [False, True, False] * 2
+    assert [ledger.knows(session) for ledger in (one, other) for session in sessions] == [True, False, True] * 2

@@ -40,6 +40,7 @@ from tests.core.helpers import (
     noop,
     promise,
     proposer,
+    session_id,
 )
 
 T = TIMING.election_s
@@ -48,7 +49,7 @@ THEIRS = Ballot(50, "p2")
 
 
 def forward(seq: int = 1, attempt: int = 1, size: int = 3, session: int = 1) -> Forward:
-    return Forward(session, attempt, 1, seq, 1, encode_body([bytes(size)]))
+    return Forward(session_id(session), attempt, 1, seq, 1, encode_body([bytes(size)]))
 
 
 def holding(stage: Stage[Proposer], *made: Forward) -> bytes:
@@ -84,7 +85,10 @@ def test_a_new_leader_of_an_empty_log_opens_with_a_noop_of_its_own() -> None:
 
 def test_c07_it_proposes_the_highest_votes_again_fills_holes_with_noops_and_then_opens() -> None:
     stage = proposer()
-    low, high = encode_value(1, [Batch(1, 1, 1, 1, b"low")]), encode_value(2, [Batch(1, 1, 1, 1, b"high")])
+    low, high = (
+        encode_value(1, [Batch(session_id(1), 1, 1, 1, b"low")]),
+        encode_value(2, [Batch(session_id(1), 1, 1, 1, b"high")]),
+    )
     elect(stage, {"a1": [Vote(1, OLD, high)], "a3": [Vote(1, OLDER, low), Vote(3, OLDER, low)]})
     found = proposed(stage)
 
@@ -403,8 +407,8 @@ def test_a_leader_that_stopped_names_the_sendings_that_never_reached_the_log_and
     stage.set_aside()
     stage.deliver("a1", Nack(ballot, THEIRS))
 
-    stage.expect_sent("l1", ForwardRefused(1, 14, 4, 1, Reason.NOT_LEADER), early=True)
-    stage.expect_sent("l1", ForwardRefused(1, 15, 5, 1, Reason.NOT_LEADER), early=True)
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 14, 4, 1, Reason.NOT_LEADER), early=True)
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 15, 5, 1, Reason.NOT_LEADER), early=True)
     stage.expect_silence()
     stage.set_aside()
 

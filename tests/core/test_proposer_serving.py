@@ -37,6 +37,7 @@ from tests.core.helpers import (
     lead,
     noop,
     proposer,
+    session_id,
 )
 from tests.core.test_proposer_leading import OLD, THEIRS, forward, proposed
 
@@ -57,7 +58,7 @@ def test_who_does_not_lead_refuses_this_very_sending() -> None:
     stage = proposer()
     stage.deliver("l2", forward(seq=4, attempt=9))
 
-    stage.expect_sent("l2", ForwardRefused(1, 9, 4, 1, Reason.NOT_LEADER), early=True)
+    stage.expect_sent("l2", ForwardRefused(session_id(1), 9, 4, 1, Reason.NOT_LEADER), early=True)
 
 
 def test_o01_a_full_leader_refuses_this_very_sending() -> None:
@@ -69,7 +70,7 @@ def test_o01_a_full_leader_refuses_this_very_sending() -> None:
     stage.set_aside()
     stage.deliver("l1", forward(seq=99, attempt=7, size=380))
 
-    stage.expect_sent("l1", ForwardRefused(1, 7, 99, 1, Reason.OVERLOADED))
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 7, 99, 1, Reason.OVERLOADED))
 
 
 # ---- reads -----------------------------------------------------------------------------------
@@ -272,7 +273,7 @@ def test_u15_a_leader_finishes_what_it_took_and_then_hands_leadership_over() -> 
     stage.turn()
     assert not stage.agent.drained
     stage.deliver("l1", forward(2, attempt=5))
-    stage.expect_sent("l1", ForwardRefused(1, 5, 2, 1, Reason.NOT_LEADER))
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 5, 2, 1, Reason.NOT_LEADER))
     stage.expect_silence()
     choose(stage, ballot, 2)
 
@@ -298,7 +299,7 @@ def test_u15_what_crosses_a_resignation_on_the_way_is_still_refused() -> None:
     assert not stage.agent.drained
     stage.deliver("l1", forward(attempt=5), ReadIndex(6))
 
-    stage.expect_sent("l1", ForwardRefused(1, 5, 1, 1, Reason.NOT_LEADER), ReadIndexReply(6, 0))
+    stage.expect_sent("l1", ForwardRefused(session_id(1), 5, 1, 1, Reason.NOT_LEADER), ReadIndexReply(6, 0))
     stage.expect_silence()
 
 

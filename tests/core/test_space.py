@@ -14,7 +14,6 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
-    Forward,
     ForwardRefused,
     HeartbeatReply,
     ReadIndex,
@@ -334,7 +333,7 @@ def test_a_forward_that_was_refused_for_want_of_room_can_be_sent_again() -> None
     tell(stage, LOW, "a1", "a2")
     first = refused(stage, 1)
     tell(stage, ENOUGH, "a1", "a2")
-    stage.deliver("l1", Forward(1, 2, 1, 1, 1, forward(seq=1).body))
+    stage.deliver("l1", forward(seq=1, attempt=2))
 
     assert first
     assert stage.take(Accept)

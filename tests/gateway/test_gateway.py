@@ -29,14 +29,14 @@ from paxosd.core.messages import (
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
-from paxosd.core.values import COMMANDS_MAX, NO_SESSION, encode_body
+from paxosd.core.values import COMMANDS_MAX, encode_body, old_session
 from paxosd.gateway import repetitions
 from paxosd.gateway.gateway import Gateway
 from paxosd.gateway.openings import PER_CLIENT_BURST
 from paxosd.gateway.pages import BYTES_PER_TURN_MAX, SLOT_BYTES
 from paxosd.gateway.readers import HELD_S_MAX, REFUSED_AFTER_S
 from paxosd.machine.ledger import OWNER_BYTES_MAX
-from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership
+from tests.core.helpers import LIMITS, ROLES, TIMING, Stage, heartbeat, membership, session_id
 
 B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
 ME, OTHER = b"me", b"other"
@@ -53,21 +53,22 @@ class State:
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
     forgotten: set[SessionId] = field(default_factory=set)
-    opened: SessionId = 100  # the latest session
+    opened: int = 100  # the number of the latest session
     pages_made: int = 0
     first_slot: Slot = 1
     log_time_ms: int = 0
     chosen: list[bytes] = field(default_factory=list)
+    next_seqs: dict[SessionId, int] = field(default_factory=dict)
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         known = self.results.get((session, first_seq, count))
         return None if known is None else iter(known)
 
     def knows(self, session: SessionId) -> bool:
-        return session <= self.opened and session not in self.forgotten
+        return session <= session_id(self.opened) and session not in self.forgotten
 
-    def forgot(self, session: SessionId) -> bool:
-        return session in self.forgotten
+    def next_seq(self, session: SessionId) -> int:
+        return self.next_seqs.get(session, 1) if self.knows(session) else 0
 
     def digest(self) -> bytes:
         return b"%d" % self.revision
@@ -104,8 +105,8 @@ class Desk(Stage[Gateway]):
         self.turn()
 
 
-def propose(*commands: bytes, seq: int = 1, attempt: int = 1, session: SessionId = 7) -> Propose:
-    return Propose(session, attempt, 1, seq, len(commands), encode_body(commands))
+def propose(*commands: bytes, seq: int = 1, attempt: int = 1, session: int = 7) -> Propose:
+    return Propose(session_id(session), attempt, 1, seq, len(commands), encode_body(commands))
 
 
 def refusal(message: Propose, reason: Reason, hint: str = "") -> Refused:
@@ -123,7 +124,7 @@ def test_commands_go_to_the_leader_unread() -> None:
     desk = Desk()
     desk.deliver(ME, propose(b"a", b"b", seq=4, attempt=9))
 
-    desk.expect_sent("p1", Forward(7, 9, 1, 4, 2, encode_body([b"a", b"b"])), early=True)
+    desk.expect_sent("p1", Forward(session_id(7), 9, 1, 4, 2, encode_body([b"a", b"b"])), early=True)
     desk.expect_silence()
 
 
@@ -133,7 +134,7 @@ def test_n20_without_a_leader_this_very_sending_is_refused(seconds: float) -> No
     desk.wait(seconds + 0.01)
     desk.deliver(ME, propose(b"a", seq=4, attempt=9))
 
-    desk.expect_sent(ME, Refused(7, 9, 4, 1, Reason.NO_LEADER, 0, ""))
+    desk.expect_sent(ME, Refused(session_id(7), 9, 4, 1, Reason.NO_LEADER, 0, ""))
     desk.expect_silence()
 
 
@@ -196,15 +197,19 @@ def test_a_refusal_of_the_leader_is_passed_on_with_the_sending_that_it_names() -
     desk = Desk()
     desk.deliver(ME, propose(b"a", seq=4, attempt=8), propose(b"a", seq=4, attempt=9))
     desk.set_aside()
-    desk.deliver("p1", ForwardRefused(7, 8, 4, 1, Reason.OVERLOADED))
+    desk.deliver("p1", ForwardRefused(session_id(7), 8, 4, 1, Reason.OVERLOADED))
 
-    desk.expect_sent(ME, Refused(7, 8, 4, 1, Reason.OVERLOADED, 0, ""))
+    desk.expect_sent(ME, Refused(session_id(7), 8, 4, 1, Reason.OVERLOADED, 0, ""))
     desk.expect_silence()
 
 
 def test_a_refusal_for_a_client_that_is_gone_is_ignored() -> None:
     desk = Desk()
-    desk.deliver("p1", ForwardRefused(7, 8, 4, 1, Reason.OVERLOADED), ForwardRefused(0, 8, 4, 1, Reason.OVERLOADED))
+    desk.deliver(
+        "p1",
+        ForwardRefused(session_id(7), 8, 4, 1, Reason.OVERLOADED),
+        ForwardRefused(session_id(200), 8, 0, 1, Reason.OVERLOADED),
+    )
 
     desk.expect_silence()
     desk.expect_ignored("refusal for a client that is gone", 2)
@@ -215,9 +220,9 @@ def test_a_client_that_comes_back_from_elsewhere_is_answered_there() -> None:
     desk.deliver(ME, propose(b"a"))
     desk.deliver(OTHER, propose(b"a", attempt=2))
     desk.set_aside()
-    desk.apply(1, Outcome("applied", 7, 1, 1, revision=1, slot=1))
+    desk.apply(1, Outcome("applied", session_id(7), 1, 1, revision=1, slot=1))
 
-    desk.expect_sent(OTHER, Applied(7, 1, 1, 1, 1, ""))
+    desk.expect_sent(OTHER, Applied(session_id(7), 1, 1, 1, 1, ""))
     desk.expect_silence()
 
 
@@ -230,7 +235,7 @@ def test_o05_what_can_never_enter_the_log_is_refused_at_once() -> None:
         (replace(propose(b"a"), body=b"nonsense"), Reason.MALFORMED),
         (replace(propose(b"a"), count=2), Reason.MALFORMED),
         (replace(propose(b"a"), count=0), Reason.MALFORMED),
-        (replace(propose(b"a"), session=NO_SESSION), Reason.MALFORMED),
+        (propose(b"a", seq=0), Reason.MALFORMED),
     ):
         desk.deliver(ME, message)
         most = LIMITS.command_bytes_max if reason is Reason.TOO_LARGE else 0
@@ -241,7 +246,6 @@ def test_o05_what_can_never_enter_the_log_is_refused_at_once() -> None:
 @pytest.mark.parametrize(
     "impossible",
     [
-        {"session": NO_SESSION},
         {"count": 0},
         {"count": 2**63 - 1},
         {"count": COMMANDS_MAX + 1, "body": b""},
@@ -262,20 +266,20 @@ def test_m16_numbers_that_no_client_has_are_malformed_and_nothing_is_kept_of_the
     desk.expect_silence()
 
 
-def test_m16_a_wish_for_a_session_without_a_name_is_malformed() -> None:
+def test_m16_a_wish_for_a_session_that_could_be_one_of_an_old_log_is_malformed() -> None:
     desk = Desk()
-    desk.deliver(ME, OpenSession(0, 6))
+    desk.deliver(ME, OpenSession(old_session(7), 6))
 
-    desk.expect_sent(ME, Refused(0, 6, 0, 1, Reason.MALFORMED, 0, ""))
+    desk.expect_sent(ME, Refused(old_session(7), 6, 0, 1, Reason.MALFORMED, 0, ""))
     desk.expect_silence()
 
 
 def test_numbers_at_the_end_of_their_range_are_forwarded_like_any_other() -> None:
     desk = Desk()
-    last = desk.state.opened = 2**63 - 1
-    desk.deliver(ME, Propose(last, last, last, last, 1, encode_body([b"a"])), OpenSession(last, last))
+    last = 2**63 - 1
+    desk.deliver(ME, Propose(session_id(7), last, last, last, 1, encode_body([b"a"])), OpenSession(b"\xff" * 16, last))
 
-    assert [forward.first_seq for _, forward in desk.take(Forward)] == [last, last]
+    assert [forward.attempt for _, forward in desk.take(Forward)] == [last, last]
     desk.expect_silence()
 
 
@@ -291,23 +295,27 @@ def test_the_largest_command_and_a_withdrawal_are_forwarded() -> None:
 def test_c21_a_gateway_that_stops_takes_no_commands_and_still_answers_what_it_knows() -> None:
     desk = Desk()
     desk.agent.drain(desk.now)
-    desk.deliver(ME, propose(b"a", attempt=3), OpenSession(55, 4))
-    desk.expect_sent(ME, Refused(7, 3, 1, 1, Reason.STOPPING, 0, ""), Refused(0, 4, 55, 1, Reason.STOPPING, 0, ""))
-    desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
+    desk.deliver(ME, propose(b"a", attempt=3), OpenSession(session_id(155), 4))
+    desk.expect_sent(
+        ME,
+        Refused(session_id(7), 3, 1, 1, Reason.STOPPING, 0, ""),
+        Refused(session_id(155), 4, 0, 1, Reason.STOPPING, 0, ""),
+    )
+    desk.state.results[session_id(7), 1, 1] = [Outcome("applied", session_id(7), 1, 1, revision=1, slot=1)]
     desk.deliver(ME, propose(b"a", attempt=5))
 
-    desk.expect_sent(ME, Applied(7, 1, 1, 1, 1, ""))
+    desk.expect_sent(ME, Applied(session_id(7), 1, 1, 1, 1, ""))
 
 
 def test_c21_a_gateway_that_stops_stays_to_answer_what_it_forwarded_and_what_is_on_its_way_to_it() -> None:
     desk = Desk()
     desk.deliver(ME, propose(b"a", attempt=3))
-    desk.expect_sent("p1", Forward(7, 3, 1, 1, 1, encode_body([b"a"])))
+    desk.expect_sent("p1", Forward(session_id(7), 3, 1, 1, 1, encode_body([b"a"])))
     desk.agent.drain(desk.now)
     desk.wait(TIMING.retry_s * 0.9)
     assert not desk.agent.drained
-    desk.apply(3, Outcome("applied", 7, 1, 1, revision=5, slot=3))
-    desk.expect_sent(ME, Applied(7, 1, 1, 5, 3, ""))
+    desk.apply(3, Outcome("applied", session_id(7), 1, 1, revision=5, slot=3))
+    desk.expect_sent(ME, Applied(session_id(7), 1, 1, 5, 3, ""))
     desk.wait(TIMING.retry_s * 0.1)
 
     assert desk.agent.drained
@@ -320,20 +328,20 @@ def test_a_result_is_told_after_apply_and_after_the_commit() -> None:
     desk = Desk()
     desk.deliver(ME, propose(b"a", b"b"))
     desk.set_aside()
-    desk.apply(3, Outcome("applied", 7, 1, 2, revision=5, slot=3))
+    desk.apply(3, Outcome("applied", session_id(7), 1, 2, revision=5, slot=3))
 
-    desk.expect_sent(ME, Applied(7, 1, 2, 5, 3, ""), early=False)
+    desk.expect_sent(ME, Applied(session_id(7), 1, 2, 5, 3, ""), early=False)
 
 
 def test_l01_a_repetition_is_answered_from_the_stored_results_and_goes_no_further() -> None:
     desk = Desk(hears=None)
-    desk.state.results[7, 1, 2] = [
-        Outcome("applied", 7, 1, 1, revision=5, slot=3),
-        Outcome("applied", 7, 2, 1, revision=9, slot=4),
+    desk.state.results[session_id(7), 1, 2] = [
+        Outcome("applied", session_id(7), 1, 1, revision=5, slot=3),
+        Outcome("applied", session_id(7), 2, 1, revision=9, slot=4),
     ]
     desk.deliver(ME, propose(b"a", b"b", attempt=2))
 
-    desk.expect_sent(ME, Applied(7, 1, 1, 5, 3, ""), Applied(7, 2, 1, 9, 4, ""))
+    desk.expect_sent(ME, Applied(session_id(7), 1, 1, 5, 3, ""), Applied(session_id(7), 2, 1, 9, 4, ""))
     desk.expect_silence()
 
 
@@ -341,15 +349,24 @@ def test_l04_a_gap_and_a_lost_session_are_told_without_a_sending() -> None:
     desk = Desk()
     desk.deliver(ME, propose(b"a", seq=4))
     desk.set_aside()
-    desk.apply(1, Outcome("gap", 7, 4, 1, slot=1, expected=2), Outcome("unknown", 7, 4, 1, slot=1))
+    desk.apply(
+        1, Outcome("gap", session_id(7), 4, 1, slot=1, expected=2), Outcome("unknown", session_id(7), 4, 1, slot=1)
+    )
 
-    desk.expect_sent(ME, Refused(7, 0, 4, 1, Reason.GAP, 2, ""), Refused(7, 0, 4, 1, Reason.SESSION_UNKNOWN, 0, ""))
+    desk.expect_sent(
+        ME,
+        Refused(session_id(7), 0, 4, 1, Reason.GAP, 2, ""),
+        Refused(session_id(7), 0, 4, 1, Reason.SESSION_UNKNOWN, 0, ""),
+    )
 
 
-def test_a_session_that_the_log_forgot_is_refused_here_and_takes_no_slot() -> None:
+def test_a_session_that_the_log_forgot_takes_no_slot_and_is_refused_as_such_after_a_round() -> None:
     desk = Desk()
-    desk.state.forgotten.add(7)
+    desk.state.forgotten.add(session_id(7))
     message = propose(b"a", seq=4, attempt=9)
+    desk.deliver(ME, message)
+    desk.expect_sent(ME, refusal(message, Reason.BEHIND))
+    desk.deliver("p1", ReadIndexReply(desk.take_one(ReadIndex).request, 1))
     desk.deliver(ME, message)
 
     desk.expect_sent(ME, refusal(message, Reason.SESSION_UNKNOWN))
@@ -427,16 +444,18 @@ def test_sessions_that_are_not_known_take_nobodys_place_among_the_clients() -> N
     for number in range(1, 10):
         desk.deliver(OTHER, propose(b"a", session=desk.state.opened + number))
     desk.set_aside()
-    desk.apply(1, Outcome("applied", 1, 1, 1, revision=1, slot=1))
+    desk.apply(1, Outcome("applied", session_id(1), 1, 1, revision=1, slot=1))
 
-    assert desk.take(Applied) == [(ME, Applied(1, 1, 1, 1, 1, ""))]
+    assert desk.take(Applied) == [(ME, Applied(session_id(1), 1, 1, 1, 1, ""))]
 
 
 def test_what_one_turn_has_no_room_to_repeat_is_refused_to_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repetitions, "PER_CLIENT_MAX", 3)
     desk = Desk()
     message = propose(b"a", b"b", attempt=2)
-    desk.state.results[7, 1, 2] = [Outcome("applied", 7, seq, 1, revision=seq, slot=seq) for seq in (1, 2)]
+    desk.state.results[session_id(7), 1, 2] = [
+        Outcome("applied", session_id(7), seq, 1, revision=seq, slot=seq) for seq in (1, 2)
+    ]
     desk.deliver(ME, message, message)
 
     assert [told.first_seq for _, told in desk.take(Applied)] == [1, 2, 1]
@@ -447,58 +466,62 @@ def test_what_one_turn_has_no_room_to_repeat_is_refused_to_be_asked_for_again(mo
 
 def test_results_of_clients_of_other_gateways_are_not_told() -> None:
     desk = Desk()
-    desk.apply(1, Outcome("applied", 8, 1, 1, revision=1, slot=1), Outcome("opened", 9, 123, 1, slot=1))
+    desk.apply(
+        1,
+        Outcome("applied", session_id(8), 1, 1, revision=1, slot=1),
+        Outcome("opened", session_id(9), 0, 1, slot=1, wish=session_id(123)),
+    )
 
     desk.expect_silence()
 
 
 def test_a_session_is_asked_for_and_told_to_whoever_asked_once() -> None:
     desk = Desk()
-    desk.deliver(ME, OpenSession(123, 1))
+    desk.deliver(ME, OpenSession(session_id(123), 1))
     asked = desk.take_one(Forward, "p1")
-    assert asked == Forward(NO_SESSION, 1, 0, 123, 1, asked.body)
-    desk.apply(1, Outcome("opened", 9, 123, 1, slot=1))
-    desk.expect_sent(ME, SessionOpened(123, 9, ""))
-    desk.apply(2, Outcome("opened", 10, 123, 1, slot=2))
+    assert asked == Forward(session_id(123), 1, 0, 0, 1, asked.body)
+    desk.apply(1, Outcome("opened", session_id(9), 0, 1, slot=1, wish=session_id(123)))
+    desk.expect_sent(ME, SessionOpened(session_id(123), session_id(9), ""))
+    desk.apply(2, Outcome("opened", session_id(10), 0, 1, slot=2, wish=session_id(123)))
 
     desk.expect_silence()
 
 
-def test_a_wish_for_a_session_is_refused_by_its_nonce_and_sending() -> None:
+def test_a_wish_for_a_session_is_refused_by_its_name_and_sending() -> None:
     desk = Desk()
-    desk.deliver(ME, OpenSession(123, 6))
+    desk.deliver(ME, OpenSession(session_id(123), 6))
     desk.set_aside()
-    desk.deliver("p1", ForwardRefused(NO_SESSION, 6, 123, 1, Reason.NOT_LEADER))
+    desk.deliver("p1", ForwardRefused(session_id(123), 6, 0, 1, Reason.NOT_LEADER))
 
-    desk.expect_sent(ME, Refused(0, 6, 123, 1, Reason.NOT_LEADER, 0, ""))
+    desk.expect_sent(ME, Refused(session_id(123), 6, 0, 1, Reason.NOT_LEADER, 0, ""))
 
 
 def test_a_client_that_opens_sessions_too_fast_is_refused_and_others_are_not() -> None:
     desk = Desk()
-    desk.deliver(ME, *(OpenSession(nonce, nonce) for nonce in range(1, PER_CLIENT_BURST + 2)))
-    desk.deliver(OTHER, OpenSession(99, 1))
+    wishes = [session_id(1000 + number) for number in range(PER_CLIENT_BURST + 1)]
+    desk.deliver(ME, *(OpenSession(session, 1) for session in wishes))
+    desk.deliver(OTHER, OpenSession(session_id(999), 1))
 
-    assert [forward.first_seq for _, forward in desk.take(Forward)] == [*range(1, PER_CLIENT_BURST + 1), 99]
-    last = PER_CLIENT_BURST + 1
-    desk.expect_sent(ME, Refused(NO_SESSION, last, last, 1, Reason.OVERLOADED, 0, ""))
+    assert [forward.session for _, forward in desk.take(Forward)] == [*wishes[:-1], session_id(999)]
+    desk.expect_sent(ME, Refused(wishes[-1], 1, 0, 1, Reason.OVERLOADED, 0, ""))
     desk.expect_silence()
 
 
 def test_a_thousand_clients_that_start_together_all_get_a_session() -> None:
     desk = Desk()
     for number in range(1, 1001):
-        desk.deliver(b"%d" % number, OpenSession(number, 1))
+        desk.deliver(b"%d" % number, OpenSession(session_id(1000 + number), 1))
 
     assert len(desk.take(Forward)) == 1000
 
 
 def test_while_nobody_leads_wishes_for_a_session_do_not_count() -> None:
     desk = Desk(hears=None)
-    for nonce in range(1, 3 * PER_CLIENT_BURST):
-        desk.deliver(ME, OpenSession(nonce, 1))
+    for number in range(1, 3 * PER_CLIENT_BURST):
+        desk.deliver(ME, OpenSession(session_id(1000 + number), 1))
     assert {refused.reason for _, refused in desk.take(Refused)} == {Reason.NO_LEADER}
     desk.deliver("p1", heartbeat(B3))
-    desk.deliver(ME, OpenSession(99, 1))
+    desk.deliver(ME, OpenSession(session_id(199), 1))
 
     desk.take_one(Forward, "p1")
 
@@ -506,8 +529,8 @@ def test_while_nobody_leads_wishes_for_a_session_do_not_count() -> None:
 def test_a_session_is_opened_in_the_name_of_the_connection_that_asked() -> None:
     one, other = Desk(), Desk(node="l2")
     for desk in (one, other):
-        for client, nonce in ((ME, 1), (ME, 2), (OTHER, 3)):
-            desk.deliver(client, OpenSession(nonce, 1))
+        for client, number in ((ME, 201), (ME, 202), (OTHER, 203)):
+            desk.deliver(client, OpenSession(session_id(number), 1))
     owners = [forward.body for desk in (one, other) for _, forward in desk.take(Forward)]
 
     assert {len(owner) for owner in owners} == {OWNER_BYTES_MAX}
@@ -520,9 +543,9 @@ def test_who_uses_many_sessions_loses_its_own_place_first() -> None:
         desk.deliver(client, propose(b"a", session=session))
     desk.set_aside()
     for session in (1, 2, 3, 4, 5):
-        desk.apply(session, Outcome("applied", session, 1, 1, revision=session, slot=session))
+        desk.apply(session, Outcome("applied", session_id(session), 1, 1, revision=session, slot=session))
 
-    assert [told.session for _, told in desk.take(Applied)] == [1, 4, 5]
+    assert [told.session for _, told in desk.take(Applied)] == [session_id(number) for number in (1, 4, 5)]
 
 
 def test_what_is_remembered_of_clients_is_bounded_and_the_longest_unused_is_forgotten() -> None:
@@ -531,16 +554,16 @@ def test_what_is_remembered_of_clients_is_bounded_and_the_longest_unused_is_forg
         desk.deliver(ME, propose(b"a", session=session))
     desk.set_aside()
     for session in (1, 2, 3, 4):
-        desk.apply(session, Outcome("applied", session, 1, 1, revision=session, slot=session))
+        desk.apply(session, Outcome("applied", session_id(session), 1, 1, revision=session, slot=session))
 
-    assert [told.session for _, told in desk.take(Applied)] == [1, 3, 4]
+    assert [told.session for _, told in desk.take(Applied)] == [session_id(number) for number in (1, 3, 4)]
 
 
 def test_a_hint_names_the_gateway_beside_the_leader_if_that_is_another_one() -> None:
     endpoints = {"l1": "one:1", "p2": "two:2"}
     for hears, node, hint in ((B4, "l1", "two:2"), (B3, "l1", ""), (B4, "p2", ""), (None, "l1", "")):
         desk = Desk(hears=hears, node=node, endpoints=endpoints)
-        desk.state.results[7, 1, 1] = [Outcome("applied", 7, 1, 1, revision=1, slot=1)]
+        desk.state.results[session_id(7), 1, 1] = [Outcome("applied", session_id(7), 1, 1, revision=1, slot=1)]
         desk.deliver(ME, propose(b"a"))
         assert desk.take_one(Applied).hint == hint
 

@@ -7,18 +7,22 @@ from pathlib import Path
 
 from paxosd.config import queue_cluster
 from paxosd.core.records import Learned as LearnedRecord
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.types import Slot
+from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.local.audit import LearnerAudit, audit
+from paxosd.machine.ledger import opened_session
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite.store import SQLiteStore
+from tests.core.helpers import session_id
 
 CONFIG = queue_cluster(1, 1, 2)
-OPENED = encode_value(1, [Batch(NO_SESSION, 0, 7, 1, b"")])
+OPENED = encode_value(1, [Batch(session_id(7), 0, 0, 1, b"")])
 NOOP = encode_value(1)
 ACKNOWLEDGED = {b"one": 1, b"two": 2, b"three": 3}
 
 
-def commands(first_seq: int, *values: bytes, session: int = 1) -> bytes:
+def commands(first_seq: int, *values: bytes, opened_in: Slot = 1) -> bytes:
+    session = opened_session(session_id(7), opened_in)
     return encode_value(1, [Batch(session, 0, first_seq, len(values), encode_body(values))])
 
 

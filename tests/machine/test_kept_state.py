@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.records import Kept, KeptKey, Learned
 from paxosd.core.types import Outcome, SessionId
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.machine import sessions
-from paxosd.machine.ledger import LEDGER, TOTALS_KEY, Ledger
+from paxosd.machine.ledger import LEDGER, TOTALS_KEY, Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.machine.sessions import BLOCK_RUNS
 from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import session_id
 
 SESSIONS_MAX = 3
 PAGE_BYTES = 1 << 20
@@ -52,7 +53,7 @@ class Node:
             self.ledger.apply(slot, value)
 
     def open_session(self, owner: bytes = b"") -> SessionId:
-        (outcome,) = self.learn(Batch(NO_SESSION, 0, 7, 1, owner))
+        (outcome,) = self.learn(Batch(session_id(7), 0, 0, 1, owner))
         return outcome.session
 
 
@@ -82,9 +83,16 @@ def batches(draw: st.DrawFn) -> Batch:
     commands = draw(st.lists(st.binary(max_size=2), max_size=4))
     body = encode_body(commands) if draw(st.integers(0, 4)) else b""
     owner = draw(st.sampled_from([b"", b"me", b"you", b"him"]))
-    session = draw(st.sampled_from([1, 2, 3, 4, 5, 6, NO_SESSION]))
+    if not draw(st.integers(0, 6)):
+        return Batch(session_id(draw(st.integers(4, 5))), 0, 0, 1, owner)
     first_seq = draw(st.sampled_from([1, 1, 2, 3, 4, 5, 6]))
-    return Batch(session, draw(st.integers(0, 6)), first_seq, len(commands), body if session else owner)
+    return Batch(draw(st.sampled_from(KNOWN)), draw(st.integers(0, 6)), first_seq, len(commands), body)
+
+
+OPENINGS = [Batch(session_id(number), 0, 0, 1, owner) for number, owner in enumerate([b"me", b"me", b"you"], 1)]
+KNOWN = [opened_session(opening.session, slot) for slot, opening in enumerate(OPENINGS, 1)]
+KNOWN += [opened_session(session_id(number), slot) for number in (4, 5) for slot in (4, 5, 6, 7)]
+"""Sessions that are opened, some of them perhaps."""
 
 
 @pytest.fixture
@@ -106,8 +114,7 @@ def test_any_log_with_any_restarts_gives_what_it_gives_without_them(
     tight: None, steps: list[tuple[list[Batch], str]]
 ) -> None:
     steady, other = Node(), Node()
-    opening = [[Batch(NO_SESSION, 0, nonce, 1, owner)] for nonce, owner in enumerate([b"me", b"me", b"you"], 1)]
-    for held, event in [*((one, "") for one in opening), *steps]:
+    for held, event in [*(([opening], "") for opening in OPENINGS), *steps]:
         assert other.learn(*held) == steady.learn(*held)
         if event in ("keep", "both"):
             other.keep()
@@ -184,7 +191,7 @@ def test_rows_of_what_is_acknowledged_or_forgotten_go() -> None:
 
     assert len(list(node.store.kept_rows(LEDGER))) == 2
     node.restart()
-    assert node.ledger.forgot(session)
+    assert not node.ledger.knows(session)
 
 
 def test_nothing_of_the_index_stays_in_memory_once_it_is_kept() -> None:

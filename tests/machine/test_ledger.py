@@ -10,13 +10,14 @@ from paxosd.client.session import WINDOW_COMMANDS_MAX
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.records import Learned
-from paxosd.core.types import Entry, Outcome, SessionId, Slot
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.types import Entry, Outcome, SessionId, Slot, Wish
+from paxosd.core.values import OLD_OPENING, Batch, encode_body, encode_value, old_session
 from paxosd.machine import sessions
 from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, REPEATED_RESULTS_MAX, Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
 from tests.core.counting import operations
+from tests.core.helpers import session_id
 
 PAGE_BYTES = 1 << 20
 
@@ -28,6 +29,7 @@ class Learner:
         self.store = MemoryStore()
         self.ledger = Ledger(self.store, Log(), sessions_max, PAGE_BYTES)
         self._stamp = 0
+        self._wishes = 0
 
     def learn(self, *batches: Batch) -> list[Outcome]:
         """The next slot holds these batches."""
@@ -39,9 +41,11 @@ class Learner:
         self.store.commit([Learned(slot, value)])
         return self.ledger.apply(slot, value)
 
-    def open_session(self, nonce: int = 7, owner: bytes = b"") -> SessionId:
-        (outcome,) = self.learn(Batch(NO_SESSION, 0, nonce, 1, owner))
-        assert (outcome.kind, outcome.first_seq) == ("opened", nonce)
+    def open_session(self, owner: bytes = b"") -> SessionId:
+        self._wishes += 1
+        wish = session_id(1000 + self._wishes)
+        (outcome,) = self.learn(opening(wish, owner))
+        assert (outcome.kind, outcome.wish) == ("opened", wish)
         return outcome.session
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> list[Outcome] | None:
@@ -67,6 +71,10 @@ def learner() -> Learner:
 
 def batch(session: SessionId, first_seq: int, *commands: bytes, acknowledged: int = 1) -> Batch:
     return Batch(session, acknowledged, first_seq, len(commands), encode_body(commands))
+
+
+def opening(wish: Wish, owner: bytes = b"") -> Batch:
+    return Batch(wish, 0, 0, 1, owner)
 
 
 def withdrawal(session: SessionId, first_seq: int, count: int) -> Batch:
@@ -215,20 +223,48 @@ def test_stored_tells_nothing_until_all_of_the_commands_are_applied(learner: Lea
 
     assert learner.stored(session, 1, 3) is None
     assert learner.stored(session, 2, 1) == [applied(session, 2, 1, 2, 2)]
-    assert learner.stored(session + 1, 1, 1) is None
+    assert learner.stored(session_id(1), 1, 1) is None
 
 
 # ---- sessions ----
 
 
-def test_every_session_has_a_number_of_its_own_also_for_equal_nonces(learner: Learner) -> None:
-    assert [learner.open_session(nonce) for nonce in (7, 7, 8)] == [1, 2, 3]
+def test_the_id_of_a_session_is_made_of_what_its_client_drew_and_of_the_slot(learner: Learner) -> None:
+    wish, other = session_id(7), session_id(8)
+    told = [outcome for _ in range(2) for outcome in learner.learn(opening(wish), opening(other), opening(wish))]
+    ids = [outcome.session for outcome in told]
+
+    assert [outcome.wish for outcome in told] == [wish, other, wish] * 2
+    assert ids[0] == ids[2] != ids[1]
+    assert len(set(ids)) == 4
+    assert learner.ledger.sessions == 4
+    assert ids[0] == bytes.fromhex("8a160611d673109535964e380e213678")
+    assert [learner.ledger.next_seq(session) for session in (ids[0], wish)] == [1, 0]
+
+
+def test_the_next_number_of_a_session_follows_what_is_applied(learner: Learner) -> None:
+    session = learner.open_session()
+    learner.learn(batch(session, 1, b"1", b"2"), batch(session, 9, b"gap"), withdrawal(session, 3, 2))
+
+    assert learner.ledger.next_seq(session) == 5
+
+
+def test_l01_a_session_that_was_forgotten_does_not_come_back_with_a_late_copy_of_its_opening() -> None:
+    learner = Learner(sessions_max=1)
+    (opened,) = learner.learn(opening(session_id(7)))
+    learner.learn(batch(opened.session, 1, b"1", b"2"))
+    learner.open_session()
+    learner.learn(opening(session_id(7)))
+    told = learner.learn(batch(opened.session, 1, b"1", b"2"), batch(opened.session, 3, b"3"))
+
+    assert [outcome.kind for outcome in told] == ["unknown"] * 2
+    assert learner.values() == [b"1", b"2"]
 
 
 def test_a_session_that_was_never_opened_is_unknown(learner: Learner) -> None:
-    (outcome,) = learner.learn(batch(5, 1, b"a"))
+    (outcome,) = learner.learn(batch(session_id(5), 1, b"a"))
 
-    assert (outcome.kind, outcome.session, outcome.first_seq, outcome.count) == ("unknown", 5, 1, 1)
+    assert (outcome.kind, outcome.session, outcome.first_seq, outcome.count) == ("unknown", session_id(5), 1, 1)
     assert learner.values() == []
 
 
@@ -251,8 +287,8 @@ def test_any_batch_of_a_session_counts_as_use() -> None:
     learner.learn(batch(used, 5, b"gap"))
     learner.open_session()
 
-    assert not learner.ledger.forgot(used)
-    assert learner.ledger.forgot(unused)
+    assert learner.ledger.knows(used)
+    assert not learner.ledger.knows(unused)
 
 
 def test_a_session_that_acknowledges_nothing_is_forgotten_when_its_results_are_too_many(
@@ -268,7 +304,7 @@ def test_a_session_that_acknowledges_nothing_is_forgotten_when_its_results_are_t
         assert told.kind == "applied"
     (refused,) = learner.learn(batch(careless, 4, b"x"))
 
-    assert (refused.kind, learner.ledger.forgot(careless), learner.ledger.forgot(careful)) == ("unknown", True, False)
+    assert (refused.kind, learner.ledger.knows(careless), learner.ledger.knows(careful)) == ("unknown", False, True)
     assert learner.ledger.results == 3
     assert learner.values() == [*numbered(1, 10), *[b"x"] * 4]
 
@@ -284,7 +320,7 @@ def test_when_all_sessions_together_hold_too_many_results_the_longest_unused_are
         for seq in (1, 2):
             learner.learn(batch(opened[-1], seq, b"x"))
 
-    assert [learner.ledger.forgot(session) for session in opened] == [True, True, False, False]
+    assert [learner.ledger.knows(session) for session in opened] == [False, False, True, True]
     assert learner.ledger.results == 4
     learner.learn(batch(opened[2], 3, b"x", acknowledged=3))
     assert learner.ledger.results == 3
@@ -307,7 +343,7 @@ def test_the_greedy_owner_loses_the_session_that_it_used_the_longest_ago() -> No
     learner.learn(batch(used, 1, b"a"))
     learner.open_session(owner=b"third")
 
-    assert (learner.ledger.knows(used), learner.ledger.forgot(unused)) == (True, True)
+    assert (learner.ledger.knows(used), learner.ledger.knows(unused)) == (True, False)
 
 
 def test_of_owners_that_have_equally_many_the_longest_unused_one_loses() -> None:
@@ -358,7 +394,7 @@ def test_opening_and_forgetting_cost_the_same_however_many_sessions_there_are() 
         learner = Learner(sessions_max=sessions)
         for number in range(sessions):
             learner.open_session(owner=b"%d" % (number // 2))
-        value = encode_value(1, [Batch(NO_SESSION, 0, 7, 1, b"new")])
+        value = encode_value(1, [opening(session_id(7), b"new")])
         return operations(lambda: learner.ledger.apply(learner.ledger.next_slot, value))
 
     assert one_more(2000) == one_more(20)
@@ -371,7 +407,7 @@ def test_a_repetition_costs_no_more_the_more_results_its_session_holds() -> None
         for seq in range(1, results + 1):
             learner.learn(batch(session, seq, b"x"))
         value = encode_value(1, [withdrawal(session, 1, results)])
-        told = [Outcome("gap", 0, 0, 0)]
+        told = [Outcome("gap", session_id(0), 0, 0)]
         steps = operations(lambda: told.extend(learner.ledger.apply(learner.ledger.next_slot, value)))
         return len(told) - 1, steps // 100
 
@@ -393,14 +429,47 @@ def test_no_client_of_ours_has_so_many_results_to_acknowledge() -> None:
     assert sessions.RESULTS_PER_SESSION_MAX >= 4 * WINDOW_COMMANDS_MAX
 
 
-def test_forgot_tells_sessions_that_were_opened_from_those_that_never_were() -> None:
-    learner = Learner(sessions_max=1)
-    old, current = learner.open_session(), learner.open_session()
+# ---- logs of version 0.2.0 ----
 
-    assert learner.ledger.forgot(old)
-    assert not learner.ledger.forgot(current)
-    assert not learner.ledger.forgot(current + 1)
-    assert not learner.ledger.forgot(NO_SESSION)
+
+def old_value(*batches: Batch) -> bytes:
+    """A value of kind 0, as that version made it: sessions are numbers."""
+    parts = [bytes(7) + b"\x01"]
+    for one in batches:
+        numbers = (one.acknowledged, one.first_seq)
+        parts.append(one.session[8:] + b"".join(number.to_bytes(8, "big") for number in numbers))
+        parts.append(one.count.to_bytes(4, "big") + len(one.body).to_bytes(4, "big") + one.body)
+    return b"".join(parts)
+
+
+def test_an_old_log_means_what_it_meant_and_goes_on_with_sessions_of_today() -> None:
+    learner = Learner(sessions_max=2)
+    told = [learner.learn_value(old_value(Batch(OLD_OPENING, 0, nonce, 1, b"me"))) for nonce in (7, 7, 8)]
+    assert [(one.kind, one.session, one.wish) for (one,) in told] == [
+        ("opened", old_session(number), OLD_OPENING) for number in (1, 2, 3)
+    ]
+    learner.learn_value(old_value(batch(old_session(1), 1, b"forgotten"), batch(old_session(2), 1, b"a", b"b")))
+    learner.learn_value(old_value(batch(old_session(2), 2, b"b", b"c"), batch(old_session(2), 9, b"gap")))
+    new = learner.open_session()
+    learner.learn(batch(new, 1, b"d"))
+
+    assert learner.values() == [b"a", b"b", b"c", b"d"]
+    assert [learner.ledger.knows(session) for session in (old_session(2), old_session(3), new)] == [True, False, True]
+
+
+def test_nobody_opens_an_old_session_today(learner: Learner) -> None:
+    learner.learn_value(old_value(Batch(OLD_OPENING, 0, 1, 1, b"")))
+    (told,) = learner.learn(opening(old_session(2)))
+
+    assert told.kind == "unknown"
+    assert not learner.ledger.knows(old_session(2))
+
+
+def test_a_decree_is_nothing_for_a_ledger(learner: Learner) -> None:
+    session = learner.open_session()
+
+    assert learner.learn_value(b"\x02" + bytes(7) + b"whatever it says") == []
+    assert learner.learn(batch(session, 1, b"a")) == [applied(session, 1, 1, 1, 3)]
 
 
 # ---- what cannot be read ----
@@ -427,7 +496,7 @@ def test_a_body_that_cannot_be_read_counts_as_withdrawn(learner: Learner) -> Non
 def test_odd_counts_do_no_harm(learner: Learner, count: int) -> None:
     session = learner.open_session()
     learner.learn(Batch(session, 1, 1, count, b""), Batch(session, 1, 1, count, b"x"))
-    learner.learn(Batch(NO_SESSION, 0, 1, count, b"x"))
+    learner.learn(Batch(session_id(1), 0, 0, count, b"x"))
     learner.learn(batch(session, count + 1, b"a"))
 
     assert learner.log() == [Entry(1, 4, b"a")]
@@ -484,7 +553,7 @@ def test_a_page_after_the_last_revision_is_empty(learner: Learner) -> None:
 def test_entries_leave_out_repetitions_gaps_and_unknown_sessions(learner: Learner) -> None:
     session = learner.open_session()
     learner.learn(batch(session, 1, b"1", b"2"), batch(session, 1, b"1", b"2"), batch(session, 9, b"gap"))
-    learner.learn(batch(99, 1, b"unknown"), batch(session, 2, b"2", b"3"), withdrawal(session, 4, 1))
+    learner.learn(batch(session_id(99), 1, b"unknown"), batch(session, 2, b"2", b"3"), withdrawal(session, 4, 1))
     learner.learn(batch(session, 1, b"1"))
     learner.learn(batch(session, 5, b"5"))
 
@@ -496,7 +565,7 @@ def test_a_page_tells_how_much_was_read_for_it_also_where_nothing_was_applied(le
     learner.learn(batch(session, 1, b"a"))
     short = learner.ledger.page(1, PAGE_BYTES)
     for _ in range(10):
-        learner.learn(batch(session, 1, b"a"), batch(99, 1, b"unknown"))
+        learner.learn(batch(session, 1, b"a"), batch(session_id(99), 1, b"unknown"))
     long = learner.ledger.page(1, PAGE_BYTES)
 
     assert short.entries == long.entries != ()
@@ -509,7 +578,7 @@ def test_slots_in_which_nothing_was_applied_are_not_remembered(learner: Learner)
     session = learner.open_session()
     learner.learn(batch(session, 1, b"a"), batch(session, 1, b"a"))
     for _ in range(10):
-        learner.learn(batch(session, 1, b"a"), batch(99, 1, b"unknown"))
+        learner.learn(batch(session, 1, b"a"), batch(session_id(99), 1, b"unknown"))
 
     assert learner.values() == [b"a"]
     assert [row.slot for row in learner.ledger.keep().revisions] == [2]

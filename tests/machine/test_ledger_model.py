@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paxosd.core.records import Learned
-from paxosd.core.types import Entry, Outcome
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
-from paxosd.machine.ledger import Ledger
+from paxosd.core.types import Entry, Outcome, SessionId
+from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import session_id
 
 SESSIONS_MAX = 3
 PAGE_BYTES = 1 << 20
@@ -23,10 +24,10 @@ always_the_same = settings(derandomize=True, deadline=None, max_examples=200)
 
 
 class Fact(NamedTuple):
-    """What became of one command, or of one batch that was refused; `number` is a sequence number or a nonce."""
+    """What became of one command, or of one batch that was refused; `number` is a sequence number."""
 
     kind: str
-    session: int
+    session: SessionId
     number: int
     revision: int = 0
     slot: int = 0
@@ -47,14 +48,14 @@ class Model:
 
     def __init__(self) -> None:
         self.log: list[Entry] = []
-        self.sessions: dict[int, Known] = {}  # the longest unused one first
-        self.opened = 0
+        self.sessions: dict[SessionId, Known] = {}  # the longest unused one first
+        self.opened: list[SessionId] = []
         self.touched: list[bytes] = []  # owners whose sessions were opened, used or forgotten, the latest last
 
     def apply(self, slot: int, batch: Batch) -> Iterator[tuple[Fact, bool]]:
         """What becomes of a batch, and whether it must be told: not if the client has it already."""
-        if batch.session == NO_SESSION:
-            yield Fact("opened", self._open(batch.body[:8]), batch.first_seq), True
+        if batch.first_seq == 0:
+            yield Fact("opened", self._open(opened_session(batch.session, slot), batch.body[:8]), 0), True
         elif batch.session not in self.sessions:
             yield Fact("unknown", batch.session, batch.first_seq), True
         else:
@@ -67,17 +68,19 @@ class Model:
             else:
                 yield from self._apply(slot, batch, session)
 
-    def _open(self, owner: bytes) -> int:
-        self.opened += 1
-        self.sessions[self.opened] = Known(owner)
+    def _open(self, session: SessionId, owner: bytes) -> SessionId:
+        if session in self.sessions:
+            return session
+        self.opened.append(session)
+        self.sessions[session] = Known(owner)
         self.touched.append(owner)
         if len(self.sessions) > SESSIONS_MAX:
             owners = [known.owner for known in self.sessions.values()]
             last_touched = {owner: at for at, owner in enumerate(self.touched)}
             greediest = max(owners, key=lambda owner: (owners.count(owner), -last_touched[owner]))
-            del self.sessions[next(number for number, known in self.sessions.items() if known.owner == greediest)]
+            del self.sessions[next(name for name, known in self.sessions.items() if known.owner == greediest)]
             self.touched.append(greediest)
-        return self.opened
+        return session
 
     def _apply(self, slot: int, batch: Batch, session: Known) -> Iterator[tuple[Fact, bool]]:
         commands = split(batch)
@@ -117,12 +120,16 @@ def batches(draw: st.DrawFn) -> Batch:
     commands = draw(st.lists(st.binary(max_size=2), max_size=4))
     body = encode_body(commands) if draw(st.integers(0, 4)) else b""
     owner = draw(st.sampled_from([b"", b"", b"me", b"you", b"him"]))
-    session = draw(st.sampled_from([1, 1, 1, 1, 2, 2, 2, 2, 3, 4, NO_SESSION, NO_SESSION]))
-    first_seq = draw(st.sampled_from([1, 1, 1, 2, 2, 3, 3, 4, 5, 6]))
-    return Batch(session, draw(st.integers(0, 6)), first_seq, len(commands), body if session else owner)
+    session = draw(st.sampled_from([ONE] * 4 + [OTHER] * 4 + [THIRD, session_id(4)]))
+    first_seq = draw(st.sampled_from([1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 0, 0]))
+    if not first_seq:
+        return Batch(session_id(draw(st.integers(1, 3))), 0, 0, 1, owner)
+    return Batch(session, draw(st.integers(0, 6)), first_seq, len(commands), body)
 
 
-opening = [Batch(NO_SESSION, 0, 1, 1, b""), Batch(NO_SESSION, 0, 2, 1, b"")]
+opening = [Batch(session_id(1), 0, 0, 1, b""), Batch(session_id(2), 0, 0, 1, b"")]
+ONE, OTHER = (opened_session(batch.session, 1) for batch in opening)
+THIRD = opened_session(session_id(3), 2)
 logs = st.lists(st.lists(batches(), max_size=5), min_size=1, max_size=12).map(lambda slots: [opening, *slots])
 
 
@@ -157,9 +164,7 @@ def test_any_log_gives_what_the_model_gives_in_pages_of_any_size(log: list[list[
     assert read == model.log
     assert ledger.revision == len(model.log)
     assert ledger.digest() == machine.digest()
-    assert [session for session in range(model.opened + 2) if ledger.forgot(session)] == [
-        session for session in range(1, model.opened + 1) if session not in model.sessions
-    ]
+    assert {session for session in model.opened if ledger.knows(session)} == set(model.sessions)
 
 
 @always_the_same
@@ -174,7 +179,7 @@ def test_any_log_gives_every_learner_the_same(log: list[list[Batch]]) -> None:
 @always_the_same
 @given(logs)
 def test_a_log_that_is_delivered_twice_is_applied_once(log: list[list[Batch]]) -> None:
-    without_openings = [[batch for batch in slot if batch.session != NO_SESSION] for slot in log[1:]]
+    without_openings = [[batch for batch in slot if not batch.opens] for slot in log[1:]]
     once, _ = replay([opening, *without_openings])
     one_by_one = [[batch] for slot in without_openings for batch in slot]
     twice, _ = replay([opening, *(slot for slot in one_by_one for _ in range(2))])

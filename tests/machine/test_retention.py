@@ -9,11 +9,12 @@ import pytest
 from paxosd.core.options import Retention
 from paxosd.core.records import Learned
 from paxosd.core.types import Revision
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.machine.retention import GOING_MAX, LOOK_EVERY_SLOTS
 from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import session_id
 
 PAGE_BYTES = 1 << 20
 
@@ -25,7 +26,7 @@ class Node:
         self.store = MemoryStore()
         self.keep_every = keep_every
         self.begin(retention)
-        (opened,) = self.learn_batch(Batch(NO_SESSION, 0, 1, 1, b""))
+        (opened,) = self.learn_batch(Batch(session_id(1), 0, 0, 1, b""))
         self.session = opened.session
         self.seq = 0
 

@@ -15,6 +15,7 @@ from paxosd.gateway.openings import PER_CLIENT_BURST
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite.store import SQLiteStore
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, NO_DIGEST, Codec
+from tests.core.helpers import session_id
 from tests.system.daemons import REPLICAS, DaemonCluster
 
 ANSWER_MS = 10_000
@@ -54,7 +55,7 @@ def rogue(cluster: DaemonCluster, node: str) -> Iterator[Rogue]:
 
 
 def test_commands_of_sessions_that_nobody_opened_leave_the_log_as_it_was(tmp_path: Path) -> None:
-    forged = [Propose(10**6 + number, 1, 1, 1, 1, encode_body([bytes(1000)])) for number in range(60)]
+    forged = [Propose(session_id(number), 1, 1, 1, 1, encode_body([bytes(1000)])) for number in range(60)]
     with DaemonCluster(tmp_path, REPLICAS) as cluster, cluster.client() as client:
         client.propose(b"before")
         answers = []
@@ -78,7 +79,7 @@ def test_who_opens_many_sessions_gets_a_few_and_others_keep_theirs(tmp_path: Pat
     with DaemonCluster(tmp_path, REPLICAS) as cluster, cluster.client() as client:
         client.propose(b"before")
         with rogue(cluster, "r1") as connection:
-            answers = connection.say([OpenSession(nonce, nonce) for nonce in range(1, 101)])
+            answers = connection.say([OpenSession(session_id(number), number) for number in range(1, 101)])
         client.propose(b"after")
 
     opened = [answer for answer in answers if isinstance(answer, SessionOpened)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import tracemalloc
 from dataclasses import fields
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
@@ -39,8 +41,13 @@ from paxosd.wire.frames import (
     MalformedFrame,
 )
 from paxosd.wire.numbers import NUMBERS
+from tests.core.helpers import session_id
 
 DIGEST = b"12345678"
+OURS, OTHER = b"h" * 16, b"\x0a" * 16
+SESSION, WISH = b"s" * 16, b"w" * 16
+S, W = "c410" + "73" * 16, "c410" + "77" * 16
+"""These two as bytes of a message."""
 CODEC = Codec(DIGEST, "n1", 5, 1 << 20)
 
 always_the_same = settings(derandomize=True, deadline=None, max_examples=300)
@@ -123,8 +130,11 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (kept.Durable(slot=70), "921e46"),
     (kept.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
-    (m.Forward(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97110501020301c404626f6479"),
-    (m.ForwardRefused(session=5, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), "96120501030102"),
+    (
+        m.Forward(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"),
+        f"9711{S}01020301c404626f6479",
+    ),
+    (m.ForwardRefused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), f"9612{S}01030102"),
     (m.ReadIndex(request=6), "921306"),
     (m.ReadIndexReply(request=6, applied=0), "93140600"),
     (m.Ping(sequence=1), "921501"),
@@ -140,13 +150,16 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (Recalled(disk=70000, commits=12), "931ace000111700c"),
     (m.Outlived(seen=1048576), "9217ce00100000"),
     (DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
-    (m.OpenSession(nonce=4611686018427387904, attempt=1), "9340cf400000000000000001"),
-    (m.SessionOpened(nonce=4611686018427387904, session=5, hint="l2:7100"), "9441cf400000000000000005a76c323a37313030"),
-    (m.Propose(session=5, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"), "97420501020301c404626f6479"),
-    (m.Applied(session=5, first_seq=3, count=1, revision=9, slot=4, hint=""), "97430503010904a0"),
+    (m.OpenSession(wish=WISH, attempt=1), f"9340{W}01"),
+    (m.SessionOpened(wish=WISH, session=SESSION, hint="l2:7100"), f"9441{W}{S}a76c323a37313030"),
     (
-        m.Refused(session=5, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
-        "9844050103010702a0",
+        m.Propose(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"),
+        f"9742{S}01020301c404626f6479",
+    ),
+    (m.Applied(session=SESSION, first_seq=3, count=1, revision=9, slot=4, hint=""), f"9743{S}03010904a0"),
+    (
+        m.Refused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
+        f"9844{S}0103010702a0",
     ),
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
     (
@@ -199,8 +212,12 @@ GOLDEN: list[tuple[m.Message, str]] = [
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
 
-GOLDEN_FRAME = "9501c4083132333435363738a26e31059192019207a27031"
-"""The first of them in a frame of version 1, digest 12345678, sender n1, incarnation 5."""
+GOLDEN_FRAME = "9602c4083132333435363738c400a26e31059192019207a27031"
+"""The first of them in a frame of version 2, digest 12345678, no history, sender n1, incarnation 5."""
+GOLDEN_FRAME_OF_A_HISTORY = "9602c4083132333435363738c41068686868686868686868686868686868a26e31059192019207a27031"
+"""The same of a history."""
+GOLDEN_FRAME_OF_VERSION_1 = "9501c4083132333435363738a26e31059192019207a27031"
+"""What version 0.2.0 sent."""
 
 PLANES = {"from_peer": m.FromPeer, "from_client": m.FromClient, "from_gateway": m.ToClient}
 
@@ -216,8 +233,22 @@ def frame_of(*packed: bytes) -> bytes:
     return CODEC.frames(packed)[0]
 
 
-def raw(messages: Any, version: Any = 1, digest: Any = DIGEST, sender: Any = "a2", incarnation: Any = 1) -> bytes:
-    return bytes(msgpack.packb([version, digest, sender, incarnation, messages]))
+def of(history: bytes) -> Codec:
+    """One that speaks for the same node, in this history."""
+    codec = Codec(DIGEST, "n1", 5, 1 << 20)
+    codec.belong_to(history)
+    return codec
+
+
+def raw(
+    messages: Any,
+    version: Any = 2,
+    digest: Any = DIGEST,
+    history: Any = b"",
+    sender: Any = "a2",
+    incarnation: Any = 1,
+) -> bytes:
+    return bytes(msgpack.packb([version, digest, history, sender, incarnation, messages]))
 
 
 # ---- every message ---------------------------------------------------------------------------
@@ -238,7 +269,16 @@ def test_u05_a_frame_has_the_bytes_it_always_had() -> None:
     assert CODEC.from_peer(bytes.fromhex(GOLDEN_FRAME)) == Envelope("n1", 5, [GOLDEN[0][0]], 0)
 
 
+def test_u05_a_frame_of_a_history_has_the_bytes_it_always_had() -> None:
+    codec, message = of(OURS), GOLDEN[0][0]
+    assert codec.frames([codec.pack(message)])[0].hex() == GOLDEN_FRAME_OF_A_HISTORY
+    envelope = codec.from_peer(bytes.fromhex(GOLDEN_FRAME_OF_A_HISTORY))
+
+    assert envelope == Envelope("n1", 5, [message], 0, OURS)
+
+
 NUMBER = st.integers(0, 2**63 - 1)
+ID = st.binary(min_size=16, max_size=16)
 NODE = st.from_regex(NODE_ID, fullmatch=True)
 TEXT = st.text(max_size=50).filter(str.isprintable)
 BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
@@ -259,9 +299,9 @@ STATUS = st.builds(
     NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, st.booleans(),
 )  # fmt: skip
 KINDS: dict[str, st.SearchStrategy[Any]] = {
-    "DiskId": NUMBER, "HistoryId": st.one_of(st.just(b""), HISTORY), "Voters": VOTERS,
+    "DiskId": NUMBER, "HistoryId": st.one_of(st.just(b""), ID), "Voters": VOTERS,
     "tuple[SeenCommits, ...]": st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple),
-    "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": NUMBER, "bool": st.booleans(),
+    "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": ID, "Wish": ID, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
     "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
@@ -354,9 +394,74 @@ def test_u01_messages_that_a_newer_version_knows_are_counted() -> None:
 @pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
 def test_m21_another_wire_version_is_named(plane: str) -> None:
     with pytest.raises(ForeignFrame, match="other wire version") as caught:
-        getattr(CODEC, plane)(raw([], version=2))
+        getattr(CODEC, plane)(raw([], version=3))
 
     assert caught.value.sender == "a2"
+    assert "speaks 3, we speak 2" in str(caught.value)
+
+
+@pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
+def test_u05_a_frame_of_version_0_2_0_is_refused_by_name_and_both_sides_can_say_why(plane: str) -> None:
+    with pytest.raises(ForeignFrame, match=r"other wire version.*speaks 1, we speak 2") as caught:
+        getattr(of(OURS), plane)(bytes.fromhex(GOLDEN_FRAME_OF_VERSION_1))
+    refusal = CODEC.refusal(caught.value)
+    version, digest, sender, incarnation, messages = msgpack.unpackb(refusal)  # as that version reads a frame
+
+    assert caught.value.sender == "n1"
+    assert (version, digest, sender, incarnation, messages) == (2, DIGEST, "n1", 5, [])
+
+
+@pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
+def test_u05_no_frame_that_version_0_2_0_sent_is_taken_for_one_of_this_version(plane: str) -> None:
+    frames = json.loads((Path(__file__).parents[1] / "golden" / "0.2.0" / "frames.json").read_text())
+    assert len(frames) > 30
+    for frame in frames.values():
+        with pytest.raises(ForeignFrame, match="other wire version"):
+            getattr(CODEC, plane)(bytes.fromhex(frame))
+
+
+# ---- another history ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
+def test_i01_a_frame_of_another_history_is_refused_by_both_names(plane: str) -> None:
+    with pytest.raises(ForeignFrame, match="another history: it is of 0a0a0a0a, we are of 68686868") as caught:
+        getattr(of(OURS), plane)(raw([], history=OTHER))
+
+    assert (caught.value.reason, caught.value.sender) == ("another history", "a2")
+    assert of(OURS).refusal(caught.value) == of(OURS).frames([])[0]
+
+
+@pytest.mark.parametrize("plane", ["from_peer", "from_client", "from_gateway"])
+@pytest.mark.parametrize(("ours", "theirs"), [(b"", OURS), (OURS, b""), (OURS, OURS), (b"", b"")])
+def test_where_one_side_knows_no_history_a_frame_counts(plane: str, ours: bytes, theirs: bytes) -> None:
+    assert getattr(of(ours), plane)(raw([], history=theirs)).history == theirs
+
+
+@pytest.mark.parametrize("history", [None, "", 0, [], b"x", OURS[1:], OURS + b"x", "h" * 16])
+def test_what_is_no_id_of_a_history_makes_no_frame(history: Any) -> None:
+    for plane in PLANES:
+        with pytest.raises(MalformedFrame, match="malformed frame"):
+            getattr(CODEC, plane)(raw([], history=history))
+
+
+def test_another_cluster_is_named_before_another_history() -> None:
+    with pytest.raises(ForeignFrame, match="other cluster"):
+        of(OURS).from_peer(raw([], history=OTHER, digest=b"othrothr"))
+
+
+def test_a_codec_that_speaks_for_a_later_life_keeps_its_history() -> None:
+    codec = of(OURS)
+    codec.speak_as(6)
+    envelope = codec.from_peer(codec.frames([])[0])
+
+    assert (envelope.incarnation, envelope.history) == (6, OURS)
+
+
+@pytest.mark.parametrize("session", [0, "", b"", b"short", b"x" * 17, None])
+def test_what_is_no_id_of_a_session_is_no_message(session: Any) -> None:
+    with pytest.raises(MalformedFrame, match="malformed message"):
+        CODEC.from_client(raw([[66, session, 1, 2, 3, 1, b"body"]]))
 
 
 def test_m21_another_membership_file_is_named_with_both_digests() -> None:
@@ -373,7 +478,7 @@ def test_a_client_without_a_membership_file_is_welcome_and_a_peer_without_one_is
 
 
 def test_a_client_without_a_membership_file_is_welcome_however_it_writes_that() -> None:
-    longer = b"\x95\x01\xc5\x00\x00" + msgpack.packb("client-1") + b"\x01" + msgpack.packb([[71, 1]])
+    longer = b"\x96\x02\xc5\x00\x00\xc4\x00" + msgpack.packb("client-1") + b"\x01" + msgpack.packb([[71, 1]])
 
     assert CODEC.from_client(longer).messages == [m.GetStatus(1)]
 
@@ -386,9 +491,9 @@ def test_m21_a_digest_of_another_type_is_that_of_another_file(digest: Any) -> No
 
 
 def test_a_client_takes_the_word_of_its_own_cluster_or_of_any_if_it_knows_none() -> None:
-    frame = raw([[65, 7, 5, ""]], digest=b"othrothr")
+    frame = raw([[65, WISH, SESSION, ""]], digest=b"othrothr")
 
-    assert Codec(b"", "client-1", 1, 1000).from_gateway(frame).messages == [m.SessionOpened(7, 5, "")]
+    assert Codec(b"", "client-1", 1, 1000).from_gateway(frame).messages == [m.SessionOpened(WISH, SESSION, "")]
     with pytest.raises(ForeignFrame):
         CODEC.from_gateway(frame)
 
@@ -408,13 +513,13 @@ def nested(depth: int) -> bytes:
 
 def with_item(place: int, item: bytes) -> bytes:
     """A frame of no messages with this in place of one of its items."""
-    envelope: list[Any] = [1, DIGEST, "a2", 1, []]
+    envelope: list[Any] = [2, DIGEST, b"", "a2", 1, []]
     items = [msgpack.packb(value) for value in envelope]
     items[place] = item
-    return b"\x95" + b"".join(items)
+    return b"\x96" + b"".join(items)
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("place", range(6))
 def test_m08_a_frame_with_something_nested_deep_in_it_is_one_short_typed_error(place: int) -> None:
     for plane, depth in product(PLANES, (1, 6, 100, 500, 1000, 1022, 5000)):
         with pytest.raises(MalformedFrame) as caught:
@@ -422,7 +527,7 @@ def test_m08_a_frame_with_something_nested_deep_in_it_is_one_short_typed_error(p
         assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("place", range(6))
 def test_m08_what_a_complaint_quotes_is_short_and_printable(place: int) -> None:
     for item in ("\x1b[2J" * 1000, "x" * 100_000, b"\x1b" * 100_000, 2**64 - 1, -(2**63)):
         for plane, shape in product(PLANES, (item, [item], [[item]] * 100)):
@@ -439,7 +544,7 @@ def test_m08_what_a_newer_version_appends_may_be_nested_a_little_and_no_more() -
     for message in (msgpack.packb([7, [7, "p1"], 3, 9])[1:] + nested(20), b"\x63" + nested(20)):
         head = b"\x95" if message[0] == 7 else b"\x92"
         with pytest.raises(MalformedFrame, match="nested too deep"):
-            CODEC.from_peer(with_item(4, b"\x91" + head + message))
+            CODEC.from_peer(with_item(5, b"\x91" + head + message))
 
 
 # ---- what is no frame ------------------------------------------------------------------------
@@ -457,12 +562,14 @@ CORPUS: dict[str, bytes] = {
     "bin32 of a false length": b"\xc6\xff\xff\xff\xffx",
     "ext32 of a false length": b"\xc9\xff\xff\xff\xff\x01",
     "ext": msgpack.packb(msgpack.ExtType(1, b"x")),
-    "timestamp": msgpack.packb([1, DIGEST, "a2", 1, [msgpack.Timestamp(1)]]),
+    "timestamp": msgpack.packb([2, DIGEST, b"", "a2", 1, [msgpack.Timestamp(1)]]),
     "a map": msgpack.packb({"a": 1}),
     "integer keys": msgpack.packb({1: 1, 2: 2}),
-    "not utf-8": b"\x95\x01\xc4\x08" + DIGEST + b"\xa2\xff\xfe\x01\x90",
-    "too few items": bytes(msgpack.packb([1, DIGEST, "a2", 1])),
-    "too many items": bytes(msgpack.packb([1, DIGEST, "a2", 1, [], 7])),
+    "not utf-8": b"\x96\x02\xc4\x08" + DIGEST + b"\xc4\x00\xa2\xff\xfe\x01\x90",
+    "too few items": bytes(msgpack.packb([2, DIGEST, b"", "a2", 1])),
+    "no items": b"\x90",
+    "as few items as version 1 had": bytes(msgpack.packb([2, DIGEST, "a2", 1, []])),
+    "too many items": bytes(msgpack.packb([2, DIGEST, b"", "a2", 1, [], 7])),
     "messages are a number": raw(7),
     "messages are a text": raw("abc"),
     "messages are an empty map": raw({}),
@@ -481,7 +588,7 @@ CORPUS: dict[str, bytes] = {
     "a slot that is not a number": raw([[13, float("nan")]]),
     "a negative slot": raw([[13, -1]]),
     "a flag that is a number": raw([[2, [7, "p1"], 1, [0, ""], 9]]),
-    "a hint that is too long": raw([[65, 7, 5, "x" * 256]]),
+    "a hint that is too long": raw([[65, WISH, SESSION, "x" * 256]]),
     "a status with a field too many": raw(
         [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["a1", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0, 0]]]]
     ),
@@ -489,7 +596,7 @@ CORPUS: dict[str, bytes] = {
     "a ballot of one": raw([[12, [7]]]),
     "a ballot of three": raw([[12, [7, "p1", 1]]]),
     "a ballot that is a text": raw([[12, "p1"]]),
-    "a reason that is none": raw([[18, 5, 1, 3, 1, 99]]),
+    "a reason that is none": raw([[18, SESSION, 1, 3, 1, 99]]),
     "votes that are a number": raw([[4, [7, "p1"], 4, 8, True, 7, 5, 1]]),
     "a message number that is a text": raw([["13", 1]]),
     "a sender in capitals": raw([], sender="A2"),
@@ -497,7 +604,7 @@ CORPUS: dict[str, bytes] = {
     "a sender with a line end": raw([], sender="a2\n"),
     "a ballot of nobody": raw([[12, [7, ""]]]),
     "a ballot of who steers terminals": raw([[12, [7, "\x1b[2J"]]]),
-    "a hint that steers terminals": raw([[65, 7, 5, "\x1b]0;owned\x07"]]),
+    "a hint that steers terminals": raw([[65, WISH, SESSION, "\x1b]0;owned\x07"]]),
     "a status of a node that steers terminals": raw(
         [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["\x1b[2J", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0]]]]
     ),
@@ -575,8 +682,8 @@ def test_m08_random_bytes_are_one_typed_error(frame: bytes) -> None:
 
 def test_a_client_puts_as_much_into_a_frame_as_every_gateway_takes_and_a_larger_message_alone() -> None:
     codec = Codec(DIGEST, "client", 1, 1 << 24)
-    small = [m.Propose(7, number, 1, number, 1, bytes(100_000)) for number in range(1, 6)]
-    large = m.Propose(7, 6, 1, 6, 1, bytes(2 * CLIENT_FRAME_BYTES))
+    small = [m.Propose(session_id(7), number, 1, number, 1, bytes(100_000)) for number in range(1, 6)]
+    large = m.Propose(session_id(7), 6, 1, 6, 1, bytes(2 * CLIENT_FRAME_BYTES))
     frames = codec.frames([codec.pack(message) for message in (*small, large)], CLIENT_FRAME_BYTES)
 
     assert [len(codec.from_client(frame).messages) for frame in frames] == [2, 2, 1, 1]

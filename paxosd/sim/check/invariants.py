@@ -25,7 +25,7 @@ from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.messages_kept import Durable
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, Slot
-from paxosd.core.values import NO_SESSION, MalformedValue, batches, commands
+from paxosd.core.values import MalformedValue, batches, commands
 from paxosd.sim.check.electorate import Electorate, Reported, without_passed_over
 from paxosd.storage.memory import MemoryStore
 
@@ -154,7 +154,7 @@ class Safety:
         if is_decree(value):
             return
         try:
-            held = [batch for batch in batches(value) if batch.body and batch.session != NO_SESSION]
+            held = [batch for batch in batches(value) if batch.body and not batch.opens]
             found = [command for batch in held for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
             raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error

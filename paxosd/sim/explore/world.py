@@ -27,7 +27,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Vote
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, SESSION_BYTES, Ballot, NodeId, Vote
 from paxosd.core.values import encode_body
 from paxosd.sim.explore.laws import Judge, LawBroken, Past, past, votes_of
 from paxosd.sim.explore.node import Letter, Player, Post, State, Turn, armed
@@ -332,7 +332,7 @@ class Seat:
     def _submit(self, state: State) -> Turn | None:
         """A command is forwarded, unless it would get a slot that is not explored."""
         body = encode_body([command_of(self.node)])
-        forward = Forward(self.index + 1, 1, 1, 1, 1, body)
+        forward = Forward(bytes([self.index + 1]) * SESSION_BYTES, 1, 1, 1, 1, body)
         turn = self.player.receive(state, self._letters.post.frame(GATEWAY, forward))
         slots = [letter.message.slot for letter in turn.early if isinstance(letter.message, Accept)]
         return turn if max(slots, default=0) <= self._configuration.slots else None

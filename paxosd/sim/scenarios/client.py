@@ -21,7 +21,7 @@ from paxosd.core.messages import (
 from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned
-from paxosd.core.types import NodeId, SessionId
+from paxosd.core.types import SESSION_BYTES, NodeId, SessionId
 from paxosd.core.values import encode_body
 from paxosd.sim.clients import SimCall, SimClient
 from paxosd.sim.scenarios.props import Caught, Report
@@ -94,7 +94,7 @@ def raw_value(seq: int) -> bytes:
 
 def open_session(script: Script, gateway: NodeId = "") -> SessionId:
     """Open one at this gateway, or at any."""
-    asked = OpenSession(script.random.getrandbits(62) | 1, 1)
+    asked = OpenSession(script.random.randbytes(SESSION_BYTES), 1)
     return script.call(gateway or script.pick(script.learners), asked, SessionOpened).session
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paxosd.core.messages import Accept, Applied, Chosen, Forward, LogPage, ReadLog, Refused
 from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Revision
+from paxosd.core.types import SESSION_BYTES, Revision, SessionId
 from paxosd.gateway.readers import READERS_PER_CLIENT_MAX
 from paxosd.sim.scenarios.client import ask, open_session, raw_propose, raw_value, refusal
 from paxosd.sim.scenarios.props import Report
@@ -18,6 +18,11 @@ HELD_MS = 5000
 """How long the reads wait that shall fill a gateway."""
 
 
+def forged(number: int) -> SessionId:
+    """A session that nobody opened."""
+    return b"forged" + number.to_bytes(SESSION_BYTES - 6, "big")
+
+
 def forged_sessions(seed: int, layout: str) -> Report:
     """Commands of sessions that nobody opened: they are refused by name, and take no slot."""
     script, _ = begin(seed, layout)
@@ -26,11 +31,11 @@ def forged_sessions(seed: int, layout: str) -> Report:
     at, watermark, gateway = script.now, script.world.safety.watermark, script.pick(script.learners)
     forwards = script.watch(Forward)
     for number in range(1, 30):
-        script.say(gateway, raw_propose(script, 1000 + number, 1, number))
+        script.say(gateway, raw_propose(script, forged(number), 1, number))
         script.run(0.1)
     reasons = {message.reason for _, message in script.heard if isinstance(message, Refused)}
     expect(reasons == {Reason.BEHIND}, f"they were refused as {reasons}")
-    told = refusal(script, gateway, raw_propose(script, 1001, 1, 30))
+    told = refusal(script, gateway, raw_propose(script, forged(1), 1, 30))
     expect(told.reason is Reason.SESSION_UNKNOWN, f"a session that is in no log was refused as {told.reason.name}")
     expect(not forwards.found, "a gateway forwarded a command of a session that nobody opened")
     expect(script.world.safety.watermark == watermark, "commands of sessions that nobody opened took slots")

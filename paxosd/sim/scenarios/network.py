@@ -19,7 +19,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Voted
-from paxosd.core.types import Ballot
+from paxosd.core.types import SESSION_BYTES, Ballot
 from paxosd.sim.scenarios.props import Catch, Caught, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script, begin, expect, report
 
@@ -216,7 +216,7 @@ def n20_client_sees_few(seed: int, layout: str) -> Report:
     script.confine(one, [cut_off])
     script.sever([cut_off], script.nodes)
     script.run(2)
-    refused = script.call(cut_off, OpenSession(script.random.getrandbits(62) | 1, 1), Refused)
+    refused = script.call(cut_off, OpenSession(script.random.randbytes(SESSION_BYTES), 1), Refused)
     expect(refused.reason is Reason.NO_LEADER, f"the gateway says {refused.reason.name}")
     operation = script.propose(one)
     script.until(lambda: operation.outcome != "", 13, "a call has ended")

@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 from paxosd.core.records import Learned
-from paxosd.core.types import Slot
-from paxosd.core.values import NO_SESSION, Batch, encode_body, encode_value
+from paxosd.core.types import SessionId, Slot, Wish
+from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.machine import sessions
-from paxosd.machine.ledger import Ledger
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.storage.base import Store
 from paxosd.storage.memory import MemoryStore
@@ -26,11 +26,22 @@ STATEMENTS_MAX = 40
 KEEP_EVERY = 3
 
 
+def wish(slot: Slot) -> Wish:
+    """The one that opens a session in this slot."""
+    return b"%16d" % slot
+
+
+def session_of(number: int) -> SessionId:
+    """The session that is opened as the first, second, … of all."""
+    slot = (number - 1) // 3 * 20 + (number - 1) % 3 + 1
+    return opened_session(wish(slot), slot)
+
+
 def value(slot: Slot) -> bytes:
     """What is chosen in this slot: three clients by turns, who open sessions now and then and acknowledge late."""
     if slot % 20 in (1, 2, 3):
-        return encode_value(slot, [Batch(NO_SESSION, 0, slot, 1, b"%d" % (slot % 20))])
-    session = (slot - 1) // 20 * 3 + 1 + slot % 3
+        return encode_value(slot, [Batch(wish(slot), 0, 0, 1, b"%d" % (slot % 20))])
+    session = session_of((slot - 1) // 20 * 3 + 1 + slot % 3)
     seq = (slot - 1) % 20 // 3
     return encode_value(slot, [Batch(session, max(1, seq - 3), seq, 1, encode_body([b"value %d" % slot]))])
 
@@ -76,7 +87,7 @@ def look(path: Path) -> tuple[Slot, Slot]:
             steady.apply(slot, value(slot))
         assert found.next_slot == steady.next_slot == stop
         assert (found.revision, found.digest(), found.results) == (steady.revision, steady.digest(), steady.results)
-        for session in range(1, stop // 6 + 2):
+        for session in map(session_of, range(1, stop // 6 + 2)):
             assert found.knows(session) == steady.knows(session)
             for seq in range(1, 8):
                 assert list(found.stored(session, seq, 1) or ()) == list(steady.stored(session, seq, 1) or ())

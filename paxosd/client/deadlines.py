@@ -1,0 +1,37 @@
+"""When the time of which call is over."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from paxosd.client.calls import Command, Question
+from paxosd.core.types import Instant
+
+Call: TypeAlias = Command | Question
+
+
+class Deadlines:
+    """The deadlines of all calls of one client, the earliest first."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Instant, int, Call]] = []
+        self._count = 0
+
+    def add(self, call: Call) -> None:
+        """One more call is under way."""
+        self._count += 1
+        heapq.heappush(self._heap, (call.deadline, self._count, call))
+
+    @property
+    def next(self) -> Instant | None:
+        """The earliest one of a call that is not done; None: there is no such call."""
+        while self._heap and self._heap[0][2].done:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def overdue(self, now: Instant) -> Iterator[Call]:
+        """The calls that are not done though their time is over, each once."""
+        while (deadline := self.next) is not None and deadline <= now:
+            yield heapq.heappop(self._heap)[2]

@@ -1,0 +1,43 @@
+"""What was sent: each sending has a name, so that a refusal of it is not taken for one of another."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from paxosd.client.calls import Command
+
+
+class Sendings:
+    """The sendings of one client that may still be refused, the earliest first."""
+
+    def __init__(self) -> None:
+        self._latest = 0
+        self._open: OrderedDict[int, list[Command]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._open)
+
+    def next_name(self) -> int:
+        """A name that was never given."""
+        self._latest += 1
+        return self._latest
+
+    def add(self, batch: list[Command]) -> int:
+        """These commands are sent together; returns the name of the sending."""
+        name = self.next_name()
+        self._open[name] = batch
+        return name
+
+    def take(self, name: int) -> list[Command] | None:
+        """This sending was refused; None if that is known already, or if all of it has a result."""
+        return self._open.pop(name, None)
+
+    def forget_settled(self) -> None:
+        """Those whose commands all have results can be refused no more, nor do they count."""
+        while self._open and next(iter(self._open.values()))[-1].settled:
+            self._open.popitem(last=False)
+
+    def clear(self) -> None:
+        """The session is over."""
+        self._open.clear()
