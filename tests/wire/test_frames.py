@@ -164,7 +164,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
     (
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
-        "96460191930102c401780100a0",
+        "97460191930102c401780100a001",
     ),
     (ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
