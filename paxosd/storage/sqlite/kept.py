@@ -2,6 +2,11 @@
 
 The rows of the kept state stand under a number, its side: those of another state can stand beside it under another one
 until a commit of the record `KeptAt` makes that the one that counts.
+
+Law: a row does not leave what is read without being seen, if just its key was damaged. It still stands between the same
+two rows, and SQLite does not notice that it is out of order. So the rows of an owner are read from the first one that a
+search finds to the first one of somebody else, and that one is looked at, too, and so is the one before the first: a
+search that was led astray by one row ends right behind it.
 """
 
 from __future__ import annotations
@@ -30,18 +35,24 @@ def write(db: sqlite3.Connection, kept: Kept, side: int) -> None:
 
 def read(db: sqlite3.Connection, side: int, owner: str) -> Iterator[tuple[bytes, bytes]]:
     """All rows of an owner, in the order of their keys; raises `Damaged`."""
-    with closing(db.execute("SELECT * FROM kept WHERE machine = ? ORDER BY key", (_column(side, owner),))) as found:
+    column = _column(side, owner)
+    for row in db.execute("SELECT * FROM kept WHERE machine < ? ORDER BY machine DESC, key DESC LIMIT 1", (column,)):
+        rows.kept_of(row)
+    with closing(db.execute("SELECT * FROM kept WHERE machine >= ? ORDER BY machine, key", (column,))) as found:
         for row in found:
-            _, key, content = rows.kept_of(row)
+            machine, key, content = rows.kept_of(row)
+            if machine != column:
+                break
             yield key, content
 
 
 def revisions(db: sqlite3.Connection, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
     """The row of the slot that holds this revision, and those after it; raises `Damaged`."""
-    first = "(SELECT max(first_revision) FROM revisions WHERE first_revision <= ?)"
-    query = f"SELECT * FROM revisions WHERE first_revision >= {first} ORDER BY first_revision LIMIT ?"
-    with closing(db.execute(query, (revision, rows_max))) as found:
-        return [RevisionRow(*rows.revision_of(row)) for row in found]
+    first = "(SELECT max(first_revision) FROM revisions WHERE first_revision <= :revision)"
+    query = f"SELECT * FROM revisions WHERE first_revision >= ifnull({first}, :revision) ORDER BY first_revision LIMIT :rows"
+    with closing(db.execute(query, {"revision": revision, "rows": rows_max + 1})) as found:  # one more: see the law
+        page = [RevisionRow(*rows.revision_of(row)) for row in found]
+    return page[:rows_max] if page and page[0].first <= revision else []
 
 
 def _column(side: int, owner: str) -> str:

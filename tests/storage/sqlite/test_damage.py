@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from paxosd.core.records import Learned, Promised, Round, Told, Voted
-from paxosd.core.types import Ballot
+from paxosd.core.records import Kept, KeptRow, Learned, Promised, Round, Told, Voted
+from paxosd.core.types import Ballot, RevisionRow
 from paxosd.storage.base import Corrupt, StorageError
 from paxosd.storage.sqlite import store as sqlite
 from paxosd.storage.sqlite.store import SQLiteStore
@@ -22,10 +23,15 @@ Files = dict[str, bytes]
 """The files of a store, by what their names have behind `NAME`."""
 
 
+OWNERS = ("ledger", "log", "sessions")
+
+
 def fill(store: SQLiteStore, first: int, stop: int) -> None:
     for slot in range(first, stop):
         value = b"%d " % slot * (2000 if slot % 7 == 0 else 1)
         store.commit([Voted(slot, LOW, value), Told(max(1, slot - 10)), Learned(slot, b"value %d" % slot)])
+        put = [KeptRow(owner, b"%d" % slot, b"state") for owner in OWNERS[: 1 + slot % 3]]
+        store.commit([Kept(slot + 1, tuple(put), (), (RevisionRow(10 * slot, slot, b""),))])
 
 
 def picture(folder: Path) -> Files:
@@ -48,7 +54,9 @@ def everything(path: Path) -> object:
     with closing(SQLiteStore(path)) as store:
         pages = [store.votes(first, first + 20, MANY) for first in range(1, 100, 20)]
         ends = [store.votes(1000, 1001, 1), store.votes(1001, 1 << 60, 1)]
-        return store.records(), pages, ends, store.learned(1, 1 << 60, MANY), store.learned_stop()
+        kept = [store.kept_slot(), [list(store.kept_rows(owner)) for owner in OWNERS]]
+        index = [store.revisions(revision, 1) for revision in range(1, 720)]
+        return store.records(), pages, ends, store.learned(1, 1 << 60, MANY), store.learned_stop(), kept, index
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +152,50 @@ def test_d06_damage_to_the_head_of_any_page_hides_no_row(closed: Files, tmp_path
                 assert everything(put({**closed, "": bytes(data)}, tmp_path / "damaged")) == truth
             except StorageError:
                 continue
+
+
+def everywhere(image: bytes, text: bytes) -> list[int]:
+    """Where in a file this stands."""
+    found, at = [], image.find(text)
+    while at >= 0:
+        found.append(at)
+        at = image.find(text, at + 1)
+    return found
+
+
+def test_d18_a_kept_row_that_seems_to_be_somebody_else_s_is_seen(closed: Files, tmp_path: Path) -> None:
+    """Whose it is stands in its key: a flipped bit there must not take the row out of the state without a word."""
+    truth = everything(put(closed, tmp_path / "whole"))
+    for at in everywhere(closed[""], b"0:log"):
+        for place in range(5):
+            data = bytearray(closed[""])
+            data[at + place] ^= 1
+            try:
+                assert everything(put({**closed, "": bytes(data)}, tmp_path / "damaged")) == truth
+            except StorageError:
+                continue
+
+
+@pytest.mark.parametrize(
+    "change", ["first_revision + 1", "first_revision - 1", "first_revision + 9", "-first_revision"]
+)
+def test_d18_a_row_of_the_index_of_revisions_that_seems_to_begin_elsewhere_is_seen(
+    change: str, closed: Files, tmp_path: Path
+) -> None:
+    with closing(SQLiteStore(put(closed, tmp_path / "whole"))) as store:
+        truth = [store.revisions(revision, 1) for revision in range(1, 720)]
+    refused = 0
+    for first in range(10, 700, 10):
+        path = put(closed, tmp_path / "damaged")
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute(f"UPDATE revisions SET first_revision = {change} WHERE first_revision = {first}")
+        with closing(SQLiteStore(path)) as store:
+            for revision, row in enumerate(truth, 1):
+                try:
+                    assert store.revisions(revision, 1) == row
+                except Corrupt:
+                    refused += 1
+    assert refused > 700
 
 
 # ---- whole files -----------------------------------------------------------------------------
