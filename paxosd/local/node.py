@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from paxosd.config import Config
+from paxosd.config import Config, ConfigError
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.types import NodeId
 from paxosd.local.directory import ClusterDirectory, unusable
@@ -186,6 +186,8 @@ def main() -> None:
             stack.callback(transport.close)
             disk = disk_watch(config, folder, store, beat)
             driver = run_node(config, node, store, transport, life, beat, stop, disk)
+    except ConfigError as error:
+        _exit(last, Exit.CONFIGURATION, str(error))
     except StorageError as error:
         _exit(last, Exit.STORAGE, str(error))
     except TransportError as error:

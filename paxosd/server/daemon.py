@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 
 from paxosd.config import Config, ConfigError, NodeConfig, load
-from paxosd.core.agent import Event
+from paxosd.core.agent import Agent, Event
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
 from paxosd.driver import DiskWatch, Driver
@@ -162,6 +162,7 @@ def run_node(
         config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event, life=life, disk=disk
     )
     driver.recover()
+    _require_same_voters(config, driver.agent)
     _collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)
     role = config.nodes[node_id].role.value
@@ -169,6 +170,15 @@ def run_node(
     _run(driver, transport, stop, beat)
     log.info("stopped node=%s signal=%s", node_id, stop.name)
     return driver
+
+
+def _require_same_voters(config: Config, agent: Agent) -> None:
+    """Raises `ConfigError` if the file says otherwise than the birth who votes, and with which quorums."""
+    found = agent.known.voters.difference(config.membership)
+    if found:
+        history = agent.known.voters.history.hex()
+        what = f"this node belongs to history {history}, whose voters no file can change"
+        raise ConfigError(tuple(f"{config.path}: {each}; {what}; put it back as it was" for each in found))
 
 
 def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack) -> tuple[Store, OwnLife, Beat | None]:

@@ -23,7 +23,7 @@ from typing import Protocol
 
 from paxosd.core.history import History
 from paxosd.core.records import Record
-from paxosd.core.types import NodeId
+from paxosd.core.types import HistoryId, NodeId
 
 
 class StorageError(Exception):
@@ -51,6 +51,15 @@ class Label(Protocol):
     @property
     def directory(self) -> str:
         """The random id of the directory that they are in."""
+        ...
+
+    @property
+    def history(self) -> HistoryId:
+        """The history that they are of, as soon as that is known."""
+        ...
+
+    def keep_history(self, history: HistoryId) -> None:
+        """They are of this one, from now on and for ever. Raises `ForeignDirectory` or another `StorageError`."""
         ...
 
 

@@ -8,7 +8,7 @@ Laws:
 2. Every step is durable before the next one, and a life that is killed at any of them is gone on from by the next one.
    In between, both versions refuse the directory.
 3. Nothing is left out: what an acceptor promised and voted for, and the count of its commits, are the same afterwards.
-   An acceptor gets a disk of its own, of which it is known that it is not blank.
+   An acceptor knows afterwards that its disk is not blank.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from paxosd.core.records import Record
+from paxosd.core.membership import Role
+from paxosd.core.records import Record, Upgraded
+from paxosd.core.types import HistoryId
 from paxosd.storage import directory as places
 from paxosd.storage.base import Corrupt, ForeignDirectory, StorageError
 from paxosd.storage.directory import (
@@ -37,7 +39,7 @@ from paxosd.storage.directory import (
     write_identity,
 )
 from paxosd.storage.files import rename_durably, sync_folder
-from paxosd.storage.sqlite.format1 import copy_anew, open_format_1
+from paxosd.storage.sqlite.format1 import NUMBER, copy_anew, open_format_1
 from paxosd.storage.sqlite.rows import FileOwner
 from paxosd.storage.sqlite.store import SQLiteStore
 
@@ -95,6 +97,13 @@ class Upgrade:
         return self.identity.directory
 
     @property
+    def history(self) -> HistoryId:
+        return bytes.fromhex(self.identity.history)
+
+    def keep_history(self, history: HistoryId) -> None:
+        raise ForeignDirectory(f"{self._store} is of history {history.hex()}, which no upgrade can have written")
+
+    @property
     def _store(self) -> Path:
         return self.path / STORE_NAME
 
@@ -137,7 +146,9 @@ class Upgrade:
         sync_folder(self.path)
 
     def _more(self) -> Sequence[Record]:
-        return ()
+        """An acceptor says that its disk is not blank, though nothing was born on it (`core/standing.py`)."""
+        votes = Role(self.identity.role) in (Role.ACCEPTOR, Role.REPLICA)
+        return [Upgraded(NUMBER)] if votes else []
 
     def _forget_draft(self) -> None:
         for leftover in self.path.glob(f"{DRAFT_NAME}*"):

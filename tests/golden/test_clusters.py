@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from paxosd import Client
+from paxosd import Client, PaxosError
+from paxosd.core.decrees import Birth, decree_of
+from paxosd.core.voters import Voters
 from paxosd.local.cluster import LocalCluster, local_config
 from paxosd.local.directory import CLAIM_NAME
 from paxosd.storage.directory import STORE_NAME
+from paxosd.storage.sqlite.store import SQLiteStore
 from paxosd.storage.upgrade import ASIDE_NAME, Upgrade
 from tests.golden.old import CLUSTERS, NODES, read_then, role_of, unpack
 from tests.system.daemons import DaemonCluster
@@ -97,6 +102,45 @@ def test_a_local_cluster_with_the_limits_of_another_version_goes_on_too(change: 
         found = list(client.log())
 
     assert found[:-1] == read_then("replicas")
+
+
+def test_an_upgraded_cluster_is_born_behind_its_log_and_says_what_it_continues(local: Path) -> None:
+    paxosd("upgrade", "--data-dir", str(local))
+    with LocalCluster(local_config(None, None, None, 3), local) as cluster, cluster.client(timeout=30) as client:
+        client.propose(b"after the upgrade")
+    voters, births = set(), set()
+    for node in ("r1", "r2", "r3"):
+        with closing(SQLiteStore(local / node / STORE_NAME)) as store:
+            voters |= {record for record in store.records() if isinstance(record, Voters)}
+            births |= {decree for vote in store.votes(1, 1 << 40, 1 << 40) if (decree := decree_of(vote.value))}
+    (known,), (birth,) = voters, births
+
+    assert isinstance(birth, Birth)
+    assert (birth.continues, birth.history) == (b"format 1", known.history)
+    assert known.birth > read_then("replicas")[-1].slot
+    assert {voter.node for voter in known.named} == {"r1", "r2", "r3"}
+    for node in ("r1", "r2", "r3"):
+        assert json.loads((local / node / "identity.json").read_text())["history"] == known.history.hex()
+
+
+def test_an_upgraded_cluster_is_not_born_while_one_of_its_acceptors_is_blank(daemons: DaemonCluster) -> None:
+    """The blank one may have promised and voted for what the others do not know of."""
+    for node in daemons.roles:
+        upgrade(daemons, node)
+    aside = daemons.folder / "aside"
+    (daemons.folder / "a1").rename(aside)
+    with daemons:
+        with daemons.client(timeout=3) as client, pytest.raises(PaxosError):
+            client.propose(b"nobody may acknowledge this")
+        daemons.kill("a1")
+        shutil.rmtree(daemons.folder / "a1")
+        aside.rename(daemons.folder / "a1")
+        daemons.start("a1")
+        with daemons.client(timeout=30) as client:
+            client.propose(b"after the upgrade")
+            found = [entry for entry in client.log() if entry.value != b"nobody may acknowledge this"]
+
+    assert found[:-1] == read_then("roles")
 
 
 # ---- refused, with the way -------------------------------------------------------------------

@@ -49,7 +49,8 @@ def read(db: sqlite3.Connection, side: int, owner: str) -> Iterator[tuple[bytes,
 def revisions(db: sqlite3.Connection, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
     """The row of the slot that holds this revision, and those after it; raises `Damaged`."""
     first = "(SELECT max(first_revision) FROM revisions WHERE first_revision <= :revision)"
-    query = f"SELECT * FROM revisions WHERE first_revision >= ifnull({first}, :revision) ORDER BY first_revision LIMIT :rows"
+    begin = f"first_revision >= ifnull({first}, :revision)"
+    query = f"SELECT * FROM revisions WHERE {begin} ORDER BY first_revision LIMIT :rows"
     with closing(db.execute(query, {"revision": revision, "rows": rows_max + 1})) as found:  # one more: see the law
         page = [RevisionRow(*rows.revision_of(row)) for row in found]
     return page[:rows_max] if page and page[0].first <= revision else []

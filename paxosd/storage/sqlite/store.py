@@ -6,6 +6,8 @@ Laws:
 2. After a failed commit nothing is committed any more: what the kernel kept of it is unknown.
 3. Durable commits are counted, inside and beside the file (see `acknowledged.py`).
 4. Rows that are damaged or missing are seen (see `rows.py` and `file.py`).
+5. Which history the records are of stands in their directory, too, once a commit said so. Records that know of none,
+   in a directory that does, are an older copy.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from typing import Any, TypeVar
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
 from paxosd.core.records import MAY_BE_LOST, Floor, Kept, Learned, Record, Told, Voted
-from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot, Vote
-from paxosd.storage.base import Label, StorageError
+from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.voters import NO_VOTERS, Voters
+from paxosd.storage.base import Corrupt, Label, StorageError
 from paxosd.storage.sqlite import acknowledged, kept, rows
 from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
 from paxosd.storage.sqlite.rows import KeptAt
@@ -48,6 +51,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path, label: Label | None = None) -> None:
         self._path = path
+        self._label = label
         self._failed: str | None = None
         self._waits = True
         self._written_bytes = 0
@@ -59,10 +63,12 @@ class SQLiteStore:
                 unless_opened.callback(self._acknowledged.close)
                 self._db = open_file(path, acknowledged.read(beside), label)
                 unless_opened.callback(self._db.close)
-            self._take_stock()
+            state = self._take_stock()
+            if label is not None:
+                self._hold_against(label, state.get(Voters, NO_VOTERS).history)
             unless_opened.pop_all()
 
-    def _take_stock(self) -> None:
+    def _take_stock(self) -> rows.State:
         with errors(self._path, "opened"):
             state, damaged = rows.read_state(self._db)
             if damaged:
@@ -77,6 +83,17 @@ class SQLiteStore:
             self._learned_stop = self._find_learned_stop()
             ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
             self._learned_ahead = {slot for (slot,) in ahead}
+        return state
+
+    def _hold_against(self, label: Label, history: HistoryId) -> None:
+        """Law 5: the directory follows what was committed just before a crash."""
+        if history == NO_HISTORY != label.history:
+            raise Corrupt(
+                f"{self._path} knows of no history, and its directory is of {label.history.hex()}: an older copy "
+                f"of it was put back; put the whole directory back as it was, or start with an empty one"
+            )
+        if history != NO_HISTORY:
+            label.keep_history(history)
 
     def _mend(self, state: rows.State) -> None:
         """Write both copies of everything anew, where one copy of something was damaged."""
@@ -187,11 +204,17 @@ class SQLiteStore:
         try:
             with errors(self._path, "written"):
                 self._write(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
+            self._tell_history(records)
         except StorageError as error:
             self._failed = str(error)
             self._leave_journal()
             raise
         self._note_learned(records)
+
+    def _tell_history(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, Voters) and record.history != NO_HISTORY and self._label is not None:
+                self._label.keep_history(record.history)
 
     def _write(self, records: Sequence[Record], waits: bool) -> None:
         self._wait_for_disk(waits)
