@@ -176,9 +176,7 @@ def test_d18_a_kept_row_that_seems_to_be_somebody_else_s_is_seen(closed: Files, 
                 continue
 
 
-@pytest.mark.parametrize(
-    "change", ["first_revision + 1", "first_revision - 1", "first_revision + 9"]
-)
+@pytest.mark.parametrize("change", ["first_revision + 1", "first_revision - 1", "first_revision + 9"])
 def test_d18_a_row_of_the_index_of_revisions_that_seems_to_begin_elsewhere_is_seen(
     change: str, closed: Files, tmp_path: Path
 ) -> None:
