@@ -60,6 +60,11 @@ class PhaseOne:
             return self._count.counts(source, disk)
         return disk != NO_DISK and self.disks.get(source, disk) == disk
 
+    @property
+    def done(self) -> set[NodeId]:
+        """Who has told everything."""
+        return set(self._done)
+
     def missing(self) -> dict[NodeId, Slot]:
         """Who has not told everything, and from which slot on."""
         return {acceptor: slot for acceptor, slot in self._next_page.items() if acceptor not in self._done}

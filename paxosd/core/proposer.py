@@ -21,6 +21,7 @@ from paxosd.core.agent import Timer
 from paxosd.core.candidate import Candidate, Phase
 from paxosd.core.decrees import Birth, Decree, after, decree_of, encode_decree
 from paxosd.core.floor import DurableSlots
+from paxosd.core.guests import Guests
 from paxosd.core.intake import Intake
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -81,6 +82,8 @@ class Proposer(Candidate):
         self._phase2: PhaseTwo | None = None
         self._voting = Count(NO_VOTERS)  # whose votes count in phase 2: before the birth, those that it names
         self._birth: Birth | None = None  # what we propose, or are bound to, while nobody is born
+        self._guests = Guests(Count(NO_VOTERS), timing.election_s, 0.0)
+        self._took_part: set[NodeId] = set()  # who promised or voted in our ballot
         self._decree: tuple[Slot, Decree] | None = None  # the one that this ballot proposed; nothing goes above it
         self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
         self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
@@ -191,6 +194,8 @@ class Proposer(Candidate):
         self._phase2 = PhaseTwo(quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
         self._reads = ReadRounds(quorum)
         self._heard_at = dict.fromkeys(self._acceptors, now)
+        self._took_part = phase1.done
+        self._guests = Guests(self._count, self._timing.election_s, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
         self._durable.forget()
@@ -238,6 +243,10 @@ class Proposer(Candidate):
             return None
         if slot <= self._recovered_stop:
             return self._bound_value(slot, now)
+        decree = self._guests.decree(self._took_part.intersection(self._heard(now)), now)
+        if decree is not None:
+            self._decree = slot, decree
+            return encode_decree(self._stamp(now), decree)
         if not self._intake:
             return None
         return encode_value(self._stamp(now), self._intake.take(slot, now))
@@ -270,6 +279,7 @@ class Proposer(Candidate):
         if not self._voting.counts(source, message.disk):
             return self.ignore("vote of a disk that does not count")
         self._heard_at[source] = now
+        self._took_part.add(source)
         value = phase2.vote(source, slot)
         if value is None:
             return
@@ -353,6 +363,7 @@ class Proposer(Candidate):
             return self.ignore("heartbeat reply of another ballot")
         if message.sequence > self._sequence:
             return self.ignore("reply to a heartbeat that was not sent")
+        self._guests.hear(source, message.disk, now)
         if not self._voting.counts(source, message.disk):
             return self.ignore("heartbeat reply of a disk that does not vote")
         self._heard_at[source] = now

@@ -90,6 +90,7 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
             node.disk.wipe()
             node.count = 0
             world.safety.wiped(node.id)
+            world.note_wiped(node.id)
             world.later(fault.for_s, node.start)
         case "roll-back":
             world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy(), node.count)
@@ -107,7 +108,10 @@ def _start_and_end(world: World, node: SimNode) -> None:
 
 
 def _is_spare(world: World, node: SimNode) -> bool:
-    """Whether all that acceptors let go of is with another learner, too: the loss of two disks cannot be made good."""
+    """Whether the loss of this disk can be made good: a quorum of the other acceptors has to know what it knew, and all
+    that acceptors let go of has to be with another learner, too."""
+    if not world.can_do_without(node.id):
+        return False
     if node.id not in world.config.membership.learners:
         return True
     return any(other != node.id and world.has_all_below_floors(other) for other in world.nodes)

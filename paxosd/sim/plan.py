@@ -41,7 +41,7 @@ KINDS = (
     "slow-disk",
     "disk-error",  # a commit fails with EIO or ENOSPC
     "bit-flip",  # a stored row can no longer be read
-    "wipe",  # a proposer or pure learner starts from an empty directory
+    "wipe",  # a node starts from an empty directory, unless nobody else knows what is lost
     "roll-back",  # a proposer or pure learner starts from its directory as it was some time ago
     "cut",  # one link, one way or both
     "partition",  # two groups
@@ -252,7 +252,9 @@ def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
             return Fault(at_s, kind, (one,), random.choice((short_s, 10 * plan.election_s)))
         case "slow-disk":
             return Fault(at_s, kind, (one,), 3 * short_s, random.choice((0.1, 0.5, 2.0)))
-        case "wipe" | "roll-back":
+        case "wipe":
+            return Fault(at_s, kind, (one,), short_s)
+        case "roll-back":
             forgetful = [node for node, role in plan.roles.items() if role in ("proposer", "learner")]
             return Fault(at_s, kind, (random.choice(forgetful),), short_s) if forgetful else None
         case "cut":

@@ -112,13 +112,15 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
         core += [node for node in sound if node in membership.acceptors]  # a cluster is born by all of them
         if len(core) < len(membership.acceptors):
             return None
-    for wanted in (membership.acceptors, membership.proposers, membership.learners):
+    voters, knowing = _voters(world, sound)
+    if not voters:
+        return None
+    core += knowing
+    for wanted in (voters, membership.proposers, membership.learners):
         for node in sound:
-            if node in wanted and not _enough(
-                core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept
-            ):
+            if node in wanted and not _enough(core, wanted, voters, quorum.can_prepare, quorum.can_accept):
                 core.append(node)
-        if not _enough(core, wanted, membership.acceptors, quorum.can_prepare, quorum.can_accept):
+        if not _enough(core, wanted, voters, quorum.can_prepare, quorum.can_accept):
             return None
     if not any(_knows_voters(world, node) for node in core):
         core += [node for node in sound if _knows_voters(world, node)][:1]
@@ -128,6 +130,20 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
             return None
         core.append(helpers[0])
     return frozenset(core)
+
+
+def _voters(world: World, sound: Collection[NodeId]) -> tuple[Collection[NodeId], list[NodeId]]:
+    """Acceptors of which the core is taken, none if they cannot become a quorum any more; and who of them must be in
+    it: those from which new disks have to copy, where there is no quorum without these."""
+    membership = world.config.membership
+    if not world.safety.electorate.newest.are_named:
+        return membership.acceptors, []
+    knowing = [node for node in sound if world.votes(node)]
+    if not membership.quorum.can_prepare(knowing):
+        return [], []
+    if membership.quorum.can_accept(knowing):
+        return knowing, []
+    return [node for node in sound if world.votes(node, disk_knows=False)], knowing
 
 
 def _knows_voters(world: World, node: NodeId) -> bool:

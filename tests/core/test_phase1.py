@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paxosd.core.decrees import Replace, encode_decree
 from paxosd.core.membership import Role
 from paxosd.core.messages import Promise
 from paxosd.core.phase1 import PhaseOne
@@ -54,6 +55,29 @@ def test_in_a_slot_without_a_vote_the_proposer_is_free() -> None:
     assert [phase1.value(slot) for slot in (1, 2, 3, 4)] == [b"one", None, b"three", None]
     assert phase1.stop == 4
     assert sorted(phase1.values()) == [b"one", b"three"]
+
+
+DECREE = encode_decree(0, Replace("a3", 1, 2))
+
+
+def test_a_decree_that_a_higher_ballot_passed_over_is_not_proposed_again() -> None:
+    """Ballot 1 told it to a1 alone; ballot 2 did not hear of it, and {a2, a3} chose its value in the slot above. With
+    the decree, a3 would have another disk in the next ballot, and {a1, a3} could choose something else there."""
+    phase1 = phase()
+    take(phase1, "a1", promise(OURS, Vote(1, B1, DECREE)))
+    take(phase1, "a2", promise(OURS, Vote(2, B2, b"chosen")))
+
+    assert [phase1.value(slot) for slot in (1, 2)] == [None, b"chosen"]
+    assert phase1.decree(1) is None
+
+
+def test_a_decree_above_which_only_lower_ballots_proposed_is_proposed_again() -> None:
+    phase1 = phase()
+    take(phase1, "a1", promise(OURS, Vote(1, B2, DECREE)))
+    take(phase1, "a2", promise(OURS, Vote(2, B1, b"not chosen")))
+
+    assert phase1.value(1) == DECREE
+    assert phase1.decree(1) == (1, Replace("a3", 1, 2))
 
 
 def test_it_is_complete_with_a_prepare_quorum_of_acceptors_that_told_everything() -> None:

@@ -68,6 +68,7 @@ class Safety:
         self._values: dict[tuple[Ballot, Slot], bytes] = {}
         self._reported: dict[Ballot, dict[DiskId, Reported]] = {}
         self._owners: dict[Ballot, Life] = {}
+        self._seen_votes: dict[NodeId, set[tuple[Slot, Ballot]]] = {}  # what each node recorded, with whatever disk
         self._decrees: dict[Ballot, Slot] = {}  # in which slot a ballot proposed one
         self._told_promise: dict[DiskId, Ballot] = {}
         self._told_votes: dict[DiskId, dict[Slot, Ballot]] = {}
@@ -83,6 +84,7 @@ class Safety:
                 case Promised(ballot):
                     self._on_promised(disk.disk, ballot, disk)
                 case Voted(slot, ballot, value):
+                    self._seen_votes.setdefault(node, set()).add((slot, ballot))
                     self._on_voted(disk.disk, slot, ballot, value)
                     if disk.promised() < ballot:
                         raise Violation(
@@ -286,21 +288,22 @@ class Safety:
             if slot >= disk.floor() and not (vote is not None and vote.ballot >= ballot):
                 raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
-        self._recover(disk)
+        self._recover(node, disk)
 
-    def _recover(self, disk: MemoryStore) -> None:
+    def _recover(self, node: NodeId, disk: MemoryStore) -> None:
         """A commit that failed or was cut off may have left its records all the same; from now on they count."""
         for slot in disk.voted_slots():  # before the promise: one turn may vote, and then promise more
             vote = disk.vote(slot)
             assert vote is not None
-            if disk.disk not in self._voters.get((vote.ballot, slot), ()):
+            if (slot, vote.ballot) not in self._seen_votes.setdefault(node, set()):
+                self._seen_votes[node].add((slot, vote.ballot))
                 self._on_voted(disk.disk, slot, vote.ballot, vote.value)
         if disk.promised() > self._promised.get(disk.disk, NO_BALLOT):
             self._on_promised(disk.disk, disk.promised(), disk)
         self._promised[disk.disk] = disk.promised()
 
     def wiped(self, node: NodeId) -> None:
-        """The directory of a node that is no acceptor is gone, and its rounds may begin anew."""
+        """The directory of a node is gone, or an older one: its rounds may begin anew."""
         self._rounds[node] = 0
         self._owners = {ballot: life for ballot, life in self._owners.items() if ballot.proposer != node}
 

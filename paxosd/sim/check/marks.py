@@ -61,6 +61,10 @@ EXPECTED = (
     "ended by a failed commit",
     "damaged directory refused",
     "garbage dropped",
+    "history born",
+    "acceptor wiped",
+    "new disk admitted",
+    "new disk copied",
 )
 """What a gate of many seeds must have seen, each at least once."""
 
@@ -68,6 +72,13 @@ _IGNORED = {
     "vote of another ballot": "stale ballot frame discarded",
     "promise that is not awaited": "stale ballot frame discarded",
     "heartbeat of an old leader": "stale ballot frame discarded",
+}
+
+_EVENTS = {
+    "history.born": "history born",
+    "disk.admitted": "new disk admitted",
+    "disk.copied": "new disk copied",
+    "disk.replaced": "replaced disk came back",
 }
 
 _DROPPED = {
@@ -116,6 +127,8 @@ class Marks:
             self.hit("leader elected")
             if event.fields["watermark"] != watermark:
                 self.hit("leader elected behind others")
+        elif event.name in _EVENTS:
+            self.hit(_EVENTS[event.name])
         elif event.name == "leader.lost":
             self.hit(
                 "step-down by lost quorum"

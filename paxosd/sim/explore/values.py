@@ -16,7 +16,9 @@ from paxosd.core.membership import Membership
 from paxosd.core.options import Limits, Timing
 from paxosd.core.quorum import Quorum
 
-IRRELEVANT = frozenset({"_sequence", "_leader", "_leader_heard_at", "_silent", "_voting", "_recent", "commits"})
+IRRELEVANT = frozenset(
+    {"_sequence", "_leader", "_leader_heard_at", "_silent", "_voting", "_took_part", "_recent", "commits"}
+)
 """Attributes that are no part of an identity. The number of commits, and who is waited for before a birth, are told
 and never acted on here; whose votes count follows from the ballot. The sequence of a heartbeat matters to reads
 alone, which are not explored, and every heartbeat is carried as number 0. Whom an acceptor hears matters to pre-votes

@@ -1,0 +1,228 @@
+"""Birth, lost disks and guests, in a whole cluster of agents over disks in memory; see `core/voters.py`."""
+
+from __future__ import annotations
+
+from paxosd.core.records import Disk
+from paxosd.core.types import NO_DISK, NodeId
+from paxosd.core.voters import Voters
+from paxosd.storage.memory import MemoryStore
+from tests.core.helpers import FIVE, REPLICAS, ROLES, disk_of
+from tests.core.network import Network
+
+
+def voters(network: Network, node: NodeId = "p1") -> Voters:
+    return network.members[node].agent.voters
+
+
+def wipe(network: Network, node: NodeId) -> None:
+    """The node ends, and starts again with an empty directory."""
+    network.members[node].disk = MemoryStore()
+    network.restart(node)
+
+
+def votes(network: Network, node: NodeId) -> bool:
+    acceptor = network.members[node].acceptor
+    assert acceptor is not None
+    return acceptor.may_vote
+
+
+def admitted(network: Network, node: NodeId) -> bool:
+    """Whether the disk that the node has now is decreed, as everybody knows, and votes."""
+    acceptor = network.members[node].acceptor
+    assert acceptor is not None
+    return acceptor.may_vote and voters(network, network.leaders()[0]).disk_of(node) == acceptor.standing.disk
+
+
+# ---- birth -----------------------------------------------------------------------------------
+
+
+def test_a_cluster_is_born_once_with_the_disks_of_all_its_acceptors() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"a")
+    network.run(1.0)
+
+    assert network.log_of("l1") == network.log_of("l2") == [b"a"]
+    known = {voters(network, node) for node in ROLES}
+    assert len(known) == 1
+    (born,) = known
+    assert born.decreed == born.birth == 1
+    assert {voter.node: voter.disk for voter in born.named} == {
+        node: network.members[node].disk.disk for node in ("a1", "a2", "a3")
+    }
+
+
+def test_nobody_is_born_as_long_as_one_acceptor_was_not_heard() -> None:
+    network = Network(is_born=False)
+    network.crash("a3")
+    network.run(5.0)
+
+    assert network.leaders() == []
+    assert [member.proposer.waits_for for member in network.members.values() if member.proposer] == [("a3",), ("a3",)]
+    network.restart("a3")
+    network.run_until(network.leaders)
+    network.run(0.5)
+    assert voters(network).are_named
+
+
+def test_after_the_birth_a_majority_is_enough_whoever_restarts() -> None:
+    network = Network(is_born=False)
+    network.run_until(lambda: network.leaders() and voters(network).are_named)
+    network.run(0.5)
+    network.crash("a3")
+    network.restart(*(node for node in ROLES if node != "a3"))
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"a")
+    network.run(1.0)
+
+    assert network.log_of("l2") == [b"a"]
+
+
+def test_replicas_are_born_too() -> None:
+    network = Network(REPLICAS, is_born=False)
+    session = network.open_session("r1")
+    network.propose("r1", session, 1, b"a")
+    network.run(1.0)
+
+    assert [network.log_of(node) for node in REPLICAS] == [[b"a"]] * 3
+    assert len({voters(network, node) for node in REPLICAS}) == 1
+
+
+def test_a_birth_that_was_told_to_one_acceptor_alone_is_the_one_that_all_take_up() -> None:
+    network = Network(is_born=False)
+    network.run_until(lambda: any(network.members[node].disk.vote(1) for node in ("a1", "a2", "a3")), 20.0)
+    born = next(vote.value for node in ("a1", "a2", "a3") if (vote := network.members[node].disk.vote(1)))
+    network.restart(*ROLES)
+    network.run_until(lambda: network.leaders() and voters(network).are_named)
+    network.run(0.5)
+
+    assert network.chosen[1] == born
+
+
+# ---- lost disks ------------------------------------------------------------------------------
+
+
+def test_d10_an_acceptor_that_lost_its_disk_is_admitted_by_a_decree_and_knows_what_the_one_before_knew() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    for seq in range(1, 6):
+        network.propose("l1", session, seq, b"%d" % seq)
+    network.run(0.5)
+    before = voters(network)
+    wipe(network, "a2")
+    network.run(0.2)
+    assert not votes(network, "a2")
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    network.run(0.5)
+
+    after = voters(network)
+    assert after.history == before.history
+    assert after.disk_of("a2") == network.members["a2"].disk.disk != before.disk_of("a2")
+    for slot in range(1, after.decreed + 1):
+        vote = network.members["a2"].disk.vote(slot)
+        assert vote is not None
+        assert vote.value == network.chosen[slot]
+    network.crash("a1")  # now it is needed
+    network.propose("l1", session, 6, b"6")
+    network.run(3.0)
+    assert network.log_of("l2") == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+def test_i05_a_blank_and_a_stale_acceptor_serve_nothing_and_with_the_third_back_nothing_is_lost() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.cut_off("a3")
+    for seq in range(1, 6):
+        network.propose("l1", session, seq, b"%d" % seq)
+        network.run(0.2)
+    network.run(0.5)
+    assert network.log_of("l1") == [b"1", b"2", b"3", b"4", b"5"]
+    network.crash("a1")
+    network.cut.clear()
+    wipe(network, "a2")
+    network.crash("l1", "l2")
+    wipe(network, "l1")
+    network.run(5.0)
+
+    assert network.leaders() == []
+    network.restart("a1")
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    network.run(3.0)
+    assert network.log_of("l1") == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_i10_two_of_five_lose_their_disks_at_once_and_writes_go_on() -> None:
+    network = Network(FIVE, is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    wipe(network, "a4")
+    wipe(network, "a5")
+    network.propose("l1", session, 2, b"2")
+    network.run_until(lambda: network.leaders() and admitted(network, "a4") and admitted(network, "a5"))
+    for seq in (2, 3):
+        network.propose("l1", session, seq, b"%d" % seq, attempt=2)
+        network.run(1.0)
+
+    assert network.log_of("l2") == [b"1", b"2", b"3"]
+
+
+def test_a_disk_that_comes_back_after_it_was_replaced_is_a_guest_with_another_id() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(0.5)
+    old, member = network.members["a2"].disk, network.members["a2"]
+    wipe(network, "a2")
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    first, second = old.disk, member.disk.disk
+    member.disk = old
+    network.restart("a2")
+    network.run(0.2)
+    assert not votes(network, "a2")
+    assert member.disk.disk not in (first, second, NO_DISK)
+
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    assert voters(network).disk_of("a2") == member.disk.disk
+
+
+def test_a_new_disk_that_is_lost_again_before_it_was_told_everything_is_replaced_again() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    for _ in range(3):
+        disk = voters(network).disk_of("a2")
+        wipe(network, "a2")
+        network.run_until(lambda disk=disk: voters(network).disk_of("a2") != disk)  # type: ignore[misc]
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    network.propose("l1", session, 2, b"2")
+    network.run(1.0)
+
+    assert network.log_of("l2") == [b"1", b"2"]
+
+
+def test_a_new_disk_goes_on_copying_after_a_restart() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(0.5)
+    wipe(network, "a2")
+    network.cut_off("a2", "a1", "a3")  # it hears the leader and cannot copy
+    network.run_until(lambda: voters(network).decreed > 1)
+    network.run(1.0)
+    assert not votes(network, "a2")
+    network.restart("a2")
+    network.cut.clear()
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    found = [record for record in network.members["a2"].disk.records() if isinstance(record, Disk)]
+    assert [record.copied for record in found] == [True]
+
+
+def test_a_disk_is_replaced_only_if_the_others_could_begin_a_ballot_without_it() -> None:
+    network = Network()
+    network.run_until(network.leaders)
+    network.crash("a1")
+    network.run(0.5)
+    wipe(network, "a2")
+    network.run(5.0)
+
+    assert voters(network).disk_of("a2") == disk_of("a2")
