@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.core.helpers")
-
-from tests.core.helpers import Stage  # noqa: E402 (after its assertions are registered)
+from tests.core.helpers import Stage
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,7 @@
+"""Failed assertions of what several test files share are explained like those of a test file."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.core.helpers", "tests.machine.contract", "tests.storage.contract")
