@@ -8,18 +8,27 @@ from random import Random
 
 from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
+from paxosd.client.gateways import Gateways
 from paxosd.client.reception import receive
 from paxosd.client.session import Session
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import NodeId, Revision
+from paxosd.sim.check.answers import Answers
 from paxosd.sim.check.invariants import Order, ensure
 from paxosd.sim.plan import Plan
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 SMALLEST_WAIT_S = 0.001
 UNDER_WAY_MAX = 16
-"""How many proposals a client has under way at most."""
+"""How many calls a client has under way at most."""
+MANY_READS = 0.25
+"""Where more of all calls than so many read, a call that reads does not propose."""
+REQUEST_BITS = 32
+"""How many requests a client numbers, beside its own number."""
+WAIT_MS_MAX = 500
+EDGE_BYTES = 40
+"""How much longer or shorter than `edge_bytes` a command is that shall be about so long."""
 
 
 @dataclass(slots=True)
@@ -38,15 +47,17 @@ class SimCall:
 
 
 class SimClient:
-    """One client. `send` hands a frame for a gateway to the network, `wake` asks for `step` at a time."""
+    """One client, the only one with this number. `send` hands a frame for a gateway to the network, `wake` asks for
+    `step` at a time."""
 
     def __init__(
         self,
         name: str,
+        number: int,
         plan: Plan,
         random: Random,
         digest: bytes,
-        order: Order,
+        answers: Answers,
         submitted: set[bytes],
         send: Callable[[str, NodeId, bytes], None],
         wake: Callable[[float], None],
@@ -57,28 +68,35 @@ class SimClient:
         self.working = True
         self._plan = plan
         self._random = random
-        self._order = order
+        self._answers = answers
         self._submitted = submitted
         self._send = send
         self._wake = wake
         gateways = [f"tcp://{node}:7100" for node, role in plan.roles.items() if role in ("learner", "replica")]
         random.shuffle(gateways)
         self._gateways = gateways
+        self._is_pinned = plan.pinned and number % 2 == 1
         self._digest = digest
         self._be_new()
         self._next_call_s = 0.0
         self._count = 0
-        self._requests = 0
+        self._requests = number << REQUEST_BITS
+        self._seen: Revision = 0  # the latest revision that it saw itself
         self.timeout_s = plan.timeout_s
 
     def _be_new(self) -> None:
         """As a new client, which knows nothing yet."""
-        self._session = Session(self._gateways, self._random)
+        self._session = Session(self._gateways[:1] if self._is_pinned else self._gateways, self._random)
         self._codec = Codec(self._digest, self.name, self._random.getrandbits(62), 16 * 1024 * 1024)
 
     @property
     def gateway(self) -> NodeId:
         return self._session.gateway.removeprefix("tcp://").partition(":")[0]
+
+    def unpin(self) -> None:
+        """From now on it knows every gateway; the one that it knew comes first."""
+        self._is_pinned = False
+        self._session.gateways = Gateways(self._gateways)
 
     # ---- the loop of a client ----
 
@@ -126,32 +144,56 @@ class SimClient:
 
     def _call(self, now: float) -> None:
         self._next_call_s = now + self._random.uniform(0.5, 1.5) * self._plan.think_s
-        if self._random.random() < 0.25:
-            start = max(1, self._order.acknowledged - self._random.randrange(10))
-            self.ask(now, ReadLog(0, start, True, 0, 0))
+        if self._random.random() < self._plan.reads:
+            self._read(now)
+            if self._plan.reads > MANY_READS:
+                return
         for _ in range(self._random.choice((1, 1, 1, 2, 5))):
             if len(self.under_way) < UNDER_WAY_MAX:
                 self.propose(now)
 
+    def _read(self, now: float) -> None:
+        """Most of the time the end of the log; now and then what is not there yet, or only what this gateway has."""
+        random = self._random
+        if len(self.under_way) >= UNDER_WAY_MAX:
+            return
+        seen = self._answers.seen
+        known = max(1, seen - random.randrange(10))
+        match random.randrange(8):
+            case 0:
+                self.ask(now, ReadLog(0, max(1, seen + random.randrange(3)), True, 0, random.randrange(WAIT_MS_MAX)))
+            case 1:
+                self.ask(now, ReadLog(0, known, False, self._seen, 0))
+            case _:
+                self.ask(now, ReadLog(0, known, True, 0, 0))
+
     def propose(self, now: float) -> SimCall:
         """Propose a value that nobody proposed before; `step` sends it."""
         self._count += 1
-        padding = b"#" + b"x" * self._random.randrange(self._plan.command_bytes)
+        padding = b"#" + b"x" * self._padding()
         value = b"%s-%d%s" % (self.name.encode(), self._count, padding)
         self._submitted.add(value)
         command = Command(value, now + self.timeout_s)
         self._session.propose(command)
         return self._begin("propose", value, command, now)
 
+    def _padding(self) -> int:
+        edge = self._plan.edge_bytes
+        if edge and self._random.random() < 0.5:
+            return max(0, edge + self._random.randint(-EDGE_BYTES, EDGE_BYTES))
+        return self._random.randrange(self._plan.command_bytes)
+
     def ask(self, now: float, read: ReadLog) -> SimCall:
         """Read the log, under a request number of our own; `step` sends it."""
         self._requests += 1
-        question = Question(replace(read, request=self._requests), now + self.timeout_s)
+        numbered = replace(read, request=self._requests)
+        question = Question(numbered, now + self.timeout_s)
         self._session.ask(question)
+        self._answers.asked(numbered, now)
         return self._begin("read", b"", question, now)
 
     def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> SimCall:
-        operation = SimCall(self.name, name, value, now, self._order.acknowledged, pending)
+        operation = SimCall(self.name, name, value, now, self._answers.seen, pending)
         self.operations.append(operation)
         self.under_way.append(operation)
         return operation
@@ -170,26 +212,18 @@ class SimClient:
         pending = operation.pending
         if isinstance(pending, Command) and pending.receipt is not None:
             operation.outcome, operation.revision = "acked", pending.receipt.revision
-            self._order.acked(operation.value, operation.revision, operation.seen_before)
+            self._answers.acked(operation.value, operation.revision, operation.seen_before)
+            self._seen = max(self._seen, operation.revision)
         elif isinstance(pending, Question) and isinstance(pending.answer, LogPage):
             operation.outcome, operation.revision = "acked", pending.answer.last
-            self._check_read(operation, pending.answer)
+            self._answers.told(pending.answer, now)
+            self._seen = max(self._seen, operation.revision)
         else:
             error = pending.error
             assert isinstance(error, PaxosError)
             operation.outcome = error.outcome
         late = now - operation.invoked_s > self.timeout_s * 1.1 + 0.1
         ensure(not late, "timeout", f"a call of {self.name} took {now - operation.invoked_s:.3f} s")
-
-    def _check_read(self, operation: SimCall, page: LogPage) -> None:
-        values = [entry.value for entry in page.entries]
-        asked = operation.pending
-        assert isinstance(asked, Question)
-        assert isinstance(asked.message, ReadLog)
-        if page.refused:
-            return self._order.compacted(asked.message.start, page.first)
-        seen_before = operation.seen_before if asked.message.linearizable else asked.message.seen
-        self._order.read(asked.message.start, values, page.last, seen_before)
 
 
 def check_ends(operations: Sequence[SimCall], order: Order, certain: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from paxosd.core.options import DRAIN_S_MAX
+from paxosd.sim.aimed import aim
 from paxosd.sim.plan import Fault
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore
@@ -32,6 +35,15 @@ def strike(world: World, fault: Fault) -> None:
             world.coups_until, world.coup_for_s = world.now + fault.for_s, fault.amount
         case "loss":
             world.network.lose(fault.amount, world.now + fault.for_s)
+        case "lag":
+            for target in fault.targets:
+                world.network.lag(target, fault.amount, world.now + fault.for_s)
+        case "pause-leader" | "kill-leader":
+            if world.leader is not None:
+                _strike_node(world, world.leader, replace(fault, kind=fault.kind.removesuffix("-leader")))
+        case "cut-leader" | "clog-leader" | "depose-leader":
+            if world.leader is not None:
+                aim(world, world.leader, fault)
         case _:
             for target in fault.targets:
                 _strike_node(world, world.nodes[target], fault)

@@ -48,9 +48,12 @@ class Network:
         self._deliver = deliver
         self._delay_s, self._jitter_s = plan.delay_s, plan.jitter_s
         self._loss, self._repeat, self._replay_s = plan.loss, plan.repeat, plan.replay_s
+        self._late, self._late_s = plan.late, plan.late_s
         self._cut_until: dict[tuple[Name, Name], float] = {}
         self._clogged_until: dict[tuple[Name, Name], float] = {}
         self._lossy_until, self._lossy = 0.0, 0.0
+        self._lagging: dict[Name, tuple[float, float]] = {}  # by how much, until when
+        self._scattered: dict[Name, tuple[float, float]] = {}
 
     # ---- faults ----
 
@@ -66,14 +69,24 @@ class Network:
         """Lose this share of all frames."""
         self._lossy, self._lossy_until = share, until
 
+    def lag(self, target: Name, by_s: float, until: float) -> None:
+        """All that nodes send to this one comes so much later, in order."""
+        self._lagging[target] = by_s, until
+
+    def scatter(self, target: Name, by_s: float, until: float) -> None:
+        """Half of all that nodes send to this one comes up to so much later, each frame by itself."""
+        self._scattered[target] = by_s, until
+
     def mend(self, kept: Callable[[Name, Name], bool]) -> None:
         """End every cut and clog but those that shall be kept, which stay for good; no more bad luck."""
         for link in [*self._cut_until, *self._clogged_until]:
             if not kept(*link):
                 self._cut_until.pop(link, None)
                 self._clogged_until.pop(link, None)
-        self._loss = self._repeat = self._lossy_until = 0.0
+        self._loss = self._repeat = self._late = self._lossy_until = 0.0
         self._jitter_s = min(self._jitter_s, CALM_DELAY_S)
+        self._lagging.clear()
+        self._scattered.clear()
 
     # ---- frames ----
 
@@ -94,12 +107,25 @@ class Network:
             self.dropped["lost"] += 1
         else:
             arrives = at + self._delay_s + random.random() ** 3 * self._jitter_s
+            if not client:
+                arrives += self._lateness(target, at)
             if self._clogged_until:
                 arrives = max(arrives, self._clogged_until.get((source, target), 0.0))
             self._carry(source, target, frame, arrives)
             if self._repeat and not client and random.random() < self._repeat:
                 self.sent += 1
                 self._carry(source, target, frame, arrives + random.random() * self._replay_s)
+
+    def _lateness(self, target: Name, at: float) -> float:
+        """How much longer than usual a frame between nodes takes."""
+        random, late_s = self._random, 0.0
+        if self._late and random.random() < self._late:
+            late_s = random.random() * self._late_s
+        if self._lagging and at < (lagging := self._lagging.get(target, (0.0, 0.0)))[1]:
+            late_s += lagging[0]
+        if self._scattered and at < (scattered := self._scattered.get(target, (0.0, 0.0)))[1] and random.random() < 0.5:
+            late_s += random.random() * scattered[0]
+        return late_s
 
     def _carry(self, source: Name, target: Name, frame: bytes, arrives: float) -> None:
         self.in_flight += 1

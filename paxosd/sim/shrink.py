@@ -48,5 +48,5 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, faults_s=plan.faults_s / 2, faults=tuple(f for f in faults if f.at_s < plan.faults_s / 2))
     if plan.think_s < 5:
         yield replace(plan, think_s=plan.think_s * 2)
-    if plan.loss or plan.repeat or plan.drift:
-        yield replace(plan, loss=0.0, repeat=0.0, drift=0.0)
+    if plan.loss or plan.repeat or plan.drift or plan.late:
+        yield replace(plan, loss=0.0, repeat=0.0, drift=0.0, late=0.0)

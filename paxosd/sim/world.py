@@ -18,7 +18,7 @@ from random import Random
 
 from paxosd.config import Config, parse
 from paxosd.core.agent import Event, InvariantBroken
-from paxosd.core.messages import Message, Prepare
+from paxosd.core.messages import Applied, LogPage, Message, Prepare
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
@@ -27,6 +27,7 @@ from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import Changes, StateMachine
 from paxosd.machine.log import Log
 from paxosd.server.assembly import assemble
+from paxosd.sim.check.answers import Answers
 from paxosd.sim.check.invariants import Order, Safety, Violation
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.clients import SimClient
@@ -38,6 +39,17 @@ from paxosd.wire.frames import Codec
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
+
+UNEXPECTED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What ends a process that meets it, and never may: nothing that comes from a peer or a client does, and no own bug."""
 
 
 WITNESSED_KEY = b"\xffwitnessed"
@@ -203,6 +215,8 @@ class SimNode:
                 world.later(world.plan.election_s, self.start)
         except InvariantBroken as error:
             raise Violation("production invariant", f"{self.id}: {error}") from error
+        except UNEXPECTED as error:
+            raise Violation("a node goes on", f"{self.id} would have ended with {error!r}") from error
         else:
             self._sleep()
 
@@ -267,6 +281,8 @@ class SimNode:
     def _sent(self, message: Message) -> None:
         world = self._world
         world.safety.sent((self.id, self.life), message, self.disk.synced)
+        if isinstance(message, Applied | LogPage):
+            world.answers.told(message, world.now)
         if world.now < world.coups_until and isinstance(message, Prepare):
             world.on_prepare(self)
         world.marks.sent(self.id, self.life, message)
@@ -275,6 +291,8 @@ class SimNode:
 
     def _on_event(self, event: Event) -> None:
         self._world.note(self.id, "%s %s", event.name, event.fields)
+        if event.name == "leader.elected":
+            self._world.leader = self
         self._world.marks.event(event, self._world.safety.watermark)
 
 
@@ -287,6 +305,7 @@ class World:
         self.now = 0.0
         self.coups_until, self.coup_for_s = 0.0, 0.0
         self.on_prepare: Callable[[SimNode], None] = lambda node: None
+        self.leader: SimNode | None = None  # who was elected last
         self.healed = False  # the second phase has begun: no fault begins any more
         self.tracing = tracing
         self.trace: list[str] = []
@@ -294,8 +313,10 @@ class World:
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.marks = Marks(plan.window_slots)
         weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in VOTING}
-        self.safety = Safety(weights, plan.window_slots, self.config.membership.learners)
+        learners = self.config.membership.learners
+        self.safety = Safety(weights, plan.window_slots, plan.sessions, learners)
         self.order = Order()
+        self.answers = Answers(self.order)
         self._wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
@@ -303,16 +324,17 @@ class World:
         self._count = 0
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)
         self.nodes = {node: SimNode(self, node, Random(self.random.getrandbits(64))) for node in plan.roles}
-        self.clients = {name: self._client(name) for name in (f"c{number + 1}" for number in range(plan.clients))}
+        self.clients = {f"c{number}": self._client(f"c{number}", number) for number in range(1, plan.clients + 1)}
         self._client_wakes: dict[str, float] = {}
 
-    def _client(self, name: str) -> SimClient:
+    def _client(self, name: str, number: int) -> SimClient:
         return SimClient(
             name,
+            number,
             self.plan,
             Random(self.random.getrandbits(64)),
             self.config.digest,
-            self.order,
+            self.answers,
             self.safety.submitted,
             lambda client, gateway, frame: self.network.send(client, gateway, frame, self.now, client=True),
             lambda at: self._wake_client(name, at),

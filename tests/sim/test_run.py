@@ -10,17 +10,18 @@ from dataclasses import replace
 import pytest
 
 from paxosd.machine.log import Log
-from paxosd.sim.plan import PROFILES, Plan, draw
+from paxosd.sim.draw import FAMILIES, draw
+from paxosd.sim.plan import Plan
 from paxosd.sim.run import run
 
 HASH_OF = """
-from paxosd.sim.plan import draw
+from paxosd.sim.draw import draw
 from paxosd.sim.run import run
 print(run(draw({seed})).trace_hash)
 """
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", FAMILIES)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_invariant_breaks_and_a_healed_core_serves(profile: str, seed: int) -> None:
     result = run(draw(seed, profile))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paxosd.sim.plan import Fault, Plan, draw
+from paxosd.sim.draw import draw
+from paxosd.sim.plan import Fault, Plan
 from paxosd.sim.run import Result
 from paxosd.sim.shrink import shrink
 

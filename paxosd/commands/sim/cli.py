@@ -24,7 +24,8 @@ from paxosd.commands.sim.scenarios import replay as replay_scenarios
 from paxosd.commands.sim.seeds import Wanted, be_quiet, machine_named, print_summary, run_seeds
 from paxosd.machine.base import StateMachine
 from paxosd.process.exits import Exit
-from paxosd.sim.plan import PROFILES, Plan, draw
+from paxosd.sim.draw import FAMILIES, draw
+from paxosd.sim.plan import Plan
 from paxosd.sim.run import Result, run
 from paxosd.sim.shrink import shrink
 
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", type=_count, default=0, metavar="N", help="and so many seeds drawn at random")
     parser.add_argument("--minutes", type=float, metavar="M", help="seed after seed for so long")
     parser.add_argument("--nodes", type=int, choices=range(3, 8), help="the size of the cluster (default: any)")
-    parser.add_argument("--profile", choices=PROFILES, default="swarm", help="which faults may come (default: swarm)")
+    parser.add_argument("--profile", choices=FAMILIES, default="swarm", help="which faults may come (default: swarm)")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes at once")
     parser.add_argument("--gate", action="store_true", help="seeds, planted bugs, exploration, scenarios; one table")
     parser.add_argument("--planted", action="store_true", help="hunt bugs that are planted into the real source")

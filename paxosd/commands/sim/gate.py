@@ -22,8 +22,8 @@ from paxosd.commands.sim.scenarios import play_all
 from paxosd.commands.sim.seeds import Summary, Wanted, run_seeds
 from paxosd.process.exits import Exit
 from paxosd.sim.explore.search import Exploration
-from paxosd.sim.planted.bugs import BUGS
-from paxosd.sim.planted.planting import BY_NAME, Hunt
+from paxosd.sim.planted.bugs import BUGS, BY_NAME
+from paxosd.sim.planted.hunting import Hunt
 from paxosd.sim.scenarios.catalogue import Row
 
 STATES_ASKED, STATES_AIM = 300_000, 5_000_000

@@ -13,11 +13,14 @@ from rich.table import Table
 
 from paxosd.commands.sim.pool import pool
 from paxosd.process.exits import Exit
-from paxosd.sim.planted.bugs import BUGS
-from paxosd.sim.planted.planting import BY_NAME, Hunt, Interleavings, Scenarios, Search, Seeds, hunt
+from paxosd.sim.planted.bugs import BUGS, BY_NAME
+from paxosd.sim.planted.hunting import Hunt, Interleavings, Scenarios, Search, Seeds, hunt
 
 ROUNDS: tuple[Search, ...] = (
     Seeds(0, 10),
+    Seeds(0, 10, "reads"),
+    Seeds(0, 8, "quorums"),
+    Seeds(0, 8, "pages"),
     Scenarios(),
     Interleavings("two slots", 50_000),
     Interleavings("one slot", 300_000),
@@ -34,7 +37,7 @@ def hunt_all(jobs: int, until: float = math.inf) -> list[Hunt]:
     hunts = {bug.name: Hunt(bug.name, "", "") for bug in BUGS}
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        pool(jobs, tasks_max=1) as processes,  # a changed module stays changed
+        pool(jobs, tasks_max=1) as processes,  # a planted bug stays planted
     ):
         bar = progress.add_task("bugs", total=len(hunts))
         for search in ROUNDS:

@@ -24,7 +24,7 @@ from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.process.exits import Exit
 from paxosd.sim.check.marks import EXPECTED
-from paxosd.sim.plan import draw
+from paxosd.sim.draw import draw
 from paxosd.sim.run import Result, run
 
 FRESH_FROM = 1_000_000

@@ -19,12 +19,15 @@ from paxosd.core.messages import (
     Message,
     Prepare,
     Promise,
+    Refused,
+    SessionOpened,
     Watermark,
 )
 from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.messages_kept import Durable
+from paxosd.core.reasons import Reason
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, Slot
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, SessionId, Slot
 from paxosd.core.values import MalformedValue, batches, commands
 from paxosd.sim.check.electorate import Electorate, Reported, without_passed_over
 from paxosd.storage.memory import MemoryStore
@@ -50,14 +53,24 @@ def ensure(holds: bool, name: str, text: str) -> None:
 class Safety:
     """The invariants of consensus itself, over all nodes of one cluster.
 
-    `weights` maps each acceptor of the membership file to its weight.
+    `weights` maps each acceptor of the membership file to its weight; `sessions_max`: how many sessions the log
+    remembers.
     """
 
-    def __init__(self, weights: Mapping[NodeId, int], window_slots: int, learners: Collection[NodeId] = ()) -> None:
+    def __init__(
+        self,
+        weights: Mapping[NodeId, int],
+        window_slots: int,
+        sessions_max: int,
+        learners: Collection[NodeId] = (),
+    ) -> None:
         self.electorate = Electorate(weights)
         self._acceptors = len(weights)
         self._learners = learners
         self._window_slots = window_slots
+        self._sessions_max = sessions_max
+        self._opened = 0  # so many sessions, by the values that are chosen
+        self._told_sessions: set[SessionId] = set()  # that clients were told are open
         self.chosen: dict[Slot, bytes] = {}
         self.watermark: Slot = FIRST_SLOT  # every slot below is chosen
         self.recovered: set[Slot] = set()  # proposed again in a later ballot with a reported value
@@ -72,6 +85,7 @@ class Safety:
         self._decrees: dict[Ballot, Slot] = {}  # in which slot a ballot proposed one
         self._told_promise: dict[DiskId, Ballot] = {}
         self._told_votes: dict[DiskId, dict[Slot, Ballot]] = {}
+        self._floors: dict[DiskId, Slot] = {}  # the latest that each disk was given, synced or not
         self._durable: dict[NodeId, Slot] = {}  # how far the state of each learner ever was on its disk, synced
 
     # ---- what becomes durable ----
@@ -96,6 +110,7 @@ class Safety:
                     self._rounds[node] = number
                 case Floor(slot):
                     self._on_floor(node, slot)
+                    self._floors[disk.disk] = slot
                 case Learned(slot, value):
                     if self.chosen.get(slot) != value:
                         raise Violation("1 agreement", f"{node} learned in slot {slot} what is not chosen")
@@ -156,7 +171,9 @@ class Safety:
         if is_decree(value):
             return
         try:
-            held = [batch for batch in batches(value) if batch.body and not batch.opens]
+            every = list(batches(value))
+            held = [batch for batch in every if batch.body and not batch.opens]
+            self._opened += sum(batch.opens for batch in every)
             found = [command for batch in held for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
             raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error
@@ -171,13 +188,8 @@ class Safety:
             case Accept():
                 self._on_accept(life, message)
             case Accepted(ballot, slot, _):
-                vote = disk.vote(slot)
-                if slot >= disk.floor() and (vote is None or vote.ballot < ballot):
-                    raise Violation(
-                        "9 acknowledged before durable", f"{life[0]} tells a vote in slot {slot} that is not on disk"
-                    )
                 self._check_who_votes(life, message.ballot, message.disk, disk)
-                self._tell(self._told_votes.setdefault(message.disk, {}), slot, ballot)
+                self._on_accepted(life, message, disk)
             case Heartbeat(ballot, _, watermark) | Watermark(ballot, watermark):
                 self._own(life, ballot)
                 self._check_watermark(life, watermark)
@@ -202,6 +214,23 @@ class Safety:
             case Durable(slot):
                 if disk.learned_stop() < slot:
                     raise Violation("9 acknowledged before durable", f"{life[0]} says that it has {slot} synced")
+            case SessionOpened(session):
+                self._told_sessions.add(session)
+            case Refused(session, _, _, _, Reason.SESSION_UNKNOWN):
+                if session in self._told_sessions and self._opened <= self._sessions_max:
+                    raise Violation("17 session unknown", f"{life[0]} does not know a session that is in the log")
+
+    def _on_accepted(self, life: Life, message: Accepted, disk: MemoryStore) -> None:
+        """9: a vote that is told is on disk, or let go of at once: in a slot below a floor, maybe one not synced yet,
+        for the value that is chosen there."""
+        slot, ballot = message.slot, message.ballot
+        vote = disk.vote(slot)
+        if vote is not None and vote.ballot >= ballot:
+            self._tell(self._told_votes.setdefault(message.disk, {}), slot, ballot)
+        elif slot >= self._floors.get(message.disk, FIRST_SLOT) or self.chosen[slot] != self._values[ballot, slot]:
+            raise Violation(
+                "9 acknowledged before durable", f"{life[0]} tells a vote in slot {slot} that is not on disk"
+            )
 
     def _own(self, life: Life, ballot: Ballot) -> None:
         owner = self._owners.setdefault(ballot, life)
@@ -288,6 +317,7 @@ class Safety:
             if slot >= disk.floor() and not (vote is not None and vote.ballot >= ballot):
                 raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
+        self._floors[id_] = disk.floor()
         self._recover(node, disk)
 
     def _recover(self, node: NodeId, disk: MemoryStore) -> None:
@@ -309,12 +339,11 @@ class Safety:
 
 
 class Order:
-    """The order of commands that the learners apply, and what it says about every answer to a client."""
+    """The order of commands that the learners apply."""
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
         self.digests: dict[Revision, bytes] = {}
-        self.acknowledged: Revision = 0  # the highest revision that any client has seen
         self._latest: dict[bytes, int] = {}  # of each client, the number of its command that is in the log last
 
     def applied(self, node: NodeId, first: Revision, commands: Sequence[bytes], digest: bytes) -> None:
@@ -342,27 +371,3 @@ class Order:
             raise Violation("16, 17 exactly once, in order", f"{command[:20]!r} comes late or twice")
         self._latest[client] = int(number)
         self.log.append(command)
-
-    def acked(self, command: bytes, revision: Revision, seen_before: Revision) -> None:
-        """18, 21: the log is the witness of every completed proposal."""
-        present = 0 < revision <= len(self.log) and self.log[revision - 1] == command
-        if not present:
-            raise Violation("21 acknowledged is present", f"{command[:20]!r} is not at revision {revision}")
-        if revision <= seen_before:
-            raise Violation("18 real-time order", f"{command[:20]!r} at {revision} began after {seen_before}")
-        self.acknowledged = max(self.acknowledged, revision)
-
-    def compacted(self, start: Revision, first: Revision) -> None:
-        """20: a read is refused only below what is kept, and what is kept begins at some revision of the log."""
-        if not start < first <= len(self.log):
-            raise Violation("20 reads", f"a read at {start} is refused, for the log is kept from {first} on")
-
-    def read(self, start: Revision, values: Sequence[bytes], last: Revision, seen_before: Revision) -> None:
-        """18, 20: a linearizable read shows all that anybody had seen before it began, and nothing but the log."""
-        if last < seen_before:
-            raise Violation("20 reads", f"a read shows revision {last} and began after {seen_before} was seen")
-        if last > len(self.log):
-            raise Violation("20 reads", f"a read shows revision {last} of {len(self.log)}")
-        if self.log[start - 1 : start - 1 + len(values)] != list(values):
-            raise Violation("20 reads", f"a read at {start} shows another log")
-        self.acknowledged = max(self.acknowledged, last)

@@ -251,8 +251,8 @@ def l14_stale_read(seed: int, layout: str) -> Report:
     script.run(1)
     had = script.nodes[behind].revision
     recovered = script.recover(at)
-    script.until(lambda: script.world.order.acknowledged > had, 5, "it is behind")
-    newest = script.world.order.acknowledged
+    script.until(lambda: script.world.answers.seen > had, 5, "it is behind")
+    newest = script.world.answers.seen
     stale = script.call(behind, ReadLog(1, 1, False, 0, 0), LogPage)
     expect(stale.last == had, f"it has {had} and says {stale.last}")
     values = [entry.value for entry in stale.entries]

@@ -129,7 +129,7 @@ def c05_power_loss_of_all(seed: int, layout: str) -> Report:
             node.crash_after, node.crash_with_power_loss = script.random.randint(0, 6), True
     script.run(0.1)
     script.power_off(*script.nodes)
-    acknowledged = script.world.order.acknowledged
+    acknowledged = script.world.answers.seen
     expect(acknowledged > 0, "nothing was acknowledged before")
     at = script.now
     script.start(*script.nodes)

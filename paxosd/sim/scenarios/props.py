@@ -13,8 +13,9 @@ from paxosd.core.records import Record
 from paxosd.core.types import Ballot, NodeId, Slot
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.disk import SimDisk
+from paxosd.sim.draw import draw
 from paxosd.sim.network import Name
-from paxosd.sim.plan import Plan, draw
+from paxosd.sim.plan import Plan
 from paxosd.sim.world import World
 
 LAYOUTS: Mapping[str, tuple[str, ...]] = {

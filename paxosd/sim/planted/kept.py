@@ -1,0 +1,55 @@
+"""Planted: the state that is kept, and the floor below which votes are gone."""
+
+from __future__ import annotations
+
+import ast
+
+from paxosd.sim.planted.editing import Edit
+from paxosd.sim.planted.planting import Bug, listed, other
+
+KEPT: tuple[Bug, ...] = (
+    listed(
+        "WAL deleted before snapshot durable: a learner tells what it did not sync",
+        Edit("core.learner:Learner._sync", ast.Expr, "record Synced", "pass"),
+    ),
+    other("below a floor is taken for no vote", Edit("core.catchup:CatchUp.take_votes", ast.Gt, "floor", "False")),
+    other(
+        "votes that one learner has are let go of",
+        Edit("core.floor:DurableSlots.safe", ast.BinOp, "_needed", "0"),
+    ),
+    other(
+        "a floor is not told",
+        Edit(
+            "core.acceptor:Acceptor._tell_votes",
+            ast.Attribute,
+            "self floor",
+            "FIRST_SLOT",
+        ),
+    ),
+    listed(
+        "snapshot without session table",
+        Edit(
+            "machine.ledger:Ledger.keep",
+            ast.Tuple,
+            "LEDGER _sessions MACHINE _machine",
+            "((MACHINE, self._machine.changes()),)",
+        ),
+    ),
+    other(
+        "the state is kept for a slot more than its rows have",
+        Edit(
+            "machine.ledger:Ledger.keep",
+            ast.Return,
+            "Kept",
+            "return Kept(self.next_slot + 1, tuple(put), tuple(delete), tuple(self._revisions.changes()))",
+        ),
+    ),
+    other(
+        "the results of a session are forgotten at a restart",
+        Edit("machine.sessions:OpenedSession.of_rows", ast.Expr, "extend content", "pass"),
+    ),
+    other(
+        "what was kept of the machine is not restored",
+        Edit("machine.ledger:Ledger.restore", ast.Expr, "_machine restore", "pass"),
+    ),
+)

@@ -1,0 +1,131 @@
+"""Planted: reads, from the leader's rounds to a gateway's pages."""
+
+from __future__ import annotations
+
+import ast
+
+from paxosd.sim.planted.editing import Edit
+from paxosd.sim.planted.planting import Bug, listed, other
+
+_AT_THE_LEADER: tuple[Bug, ...] = (
+    listed(
+        "read served without quorum round",
+        Edit(
+            "core.proposer:Proposer._on_read_index",
+            ast.Expr,
+            "_reads add",
+            "self.send_early(source, ReadIndexReply(request, self.watermark))",
+        ),
+    ),
+    listed(
+        "leadership checked before the index is captured",
+        Edit("core.proposer:Proposer._confirm_reads", ast.BinOp, "_sequence", "0"),
+    ),
+    other(
+        "a read round is confirmed by answers to the heartbeat before it",
+        Edit("core.proposer:Proposer._confirm_reads", ast.BinOp, "_sequence", "_ - 1"),
+    ),
+    other(
+        "an answer to any heartbeat confirms a read round",
+        Edit("core.reads:ReadRounds.confirm", ast.LtE, "sequence", "True"),
+    ),
+    other(
+        "one acceptor confirms a read round",
+        Edit("core.reads:ReadRounds.confirm", ast.Call, "can_accept", "self._open[0].voters"),
+    ),
+    other(
+        "a prepare quorum confirms a read round",
+        Edit("core.reads:ReadRounds.confirm", ast.Attribute, "can_accept", "self._quorum.can_prepare"),
+    ),
+    other(
+        "read before a value of the own ballot is chosen",
+        Edit("core.proposer:Proposer._confirm_reads", ast.Gt, "_recovered_stop", "True"),
+    ),
+    other(
+        "who does not lead tells its watermark to readers",
+        Edit(
+            "core.proposer:Proposer._on_read_index",
+            ast.Call,
+            "ReadIndexReply",
+            "ReadIndexReply(request, self.watermark)",
+        ),
+    ),
+    other(
+        "an acceptor answers heartbeats of leaders that it left",
+        Edit("core.acceptor:Acceptor._on_heartbeat", ast.Call, "_speaks_for_leader", "True"),
+    ),
+    other(
+        "an answer to a heartbeat of another ballot counts",
+        Edit("core.proposer:Proposer._on_heartbeat_reply", ast.NotEq, "ballot", "False"),
+    ),
+    other(
+        "read rounds outlive their leadership",
+        Edit("core.proposer:Proposer._stop_leading", ast.Expr, "_drop_reads", "pass"),
+    ),
+)
+
+_AT_THE_GATEWAY: tuple[Bug, ...] = (
+    other(
+        "no read waits for a round",
+        Edit("gateway.readers:Readers.add", ast.Attribute, "linearizable", "False"),
+    ),
+    other(
+        "a read shares a round that began before it came",
+        Edit(
+            "gateway.readers:Readers.confirm",
+            ast.If,
+            "applied _in_round",
+            "self._in_round += self._unconfirmed\nself._unconfirmed.clear()\n_",
+        ),
+    ),
+    other(
+        "the answer to an earlier round confirms a read",
+        Edit("gateway.readers:Readers.confirm", ast.NotEq, "round_number", "False"),
+    ),
+    other(
+        "rounds are numbered anew in each life",
+        Edit("gateway.readers:Readers.start_round", ast.Assign, "_round=", "self._round = self.next_round"),
+    ),
+    other(
+        "a round that nobody led confirms a read",
+        Edit("gateway.readers:Readers.confirm", ast.BoolOp, "applied _in_round", "self._in_round"),
+    ),
+    other(
+        "anybody's answer to a round confirms a read",
+        Edit("gateway.gateway:Gateway._on_read_index_reply", ast.NotEq, "source", "False"),
+    ),
+    other(
+        "a confirmed read does not wait for apply",
+        Edit("gateway.readers:Readers.confirm", ast.Tuple, "applied round_number", "(0, round_number, self._in_round)"),
+    ),
+    other(
+        "a lost question of a gateway is never asked again",
+        Edit("gateway.gateway:Gateway.on_timer", ast.Assign, "_read_asked_of=", "pass"),
+    ),
+    other(
+        "a read does not wait for what its client has seen",
+        Edit("gateway.readers:Readers._await_entry", ast.Assign, "awaited=", "awaited = 0 if late else read.start"),
+    ),
+    other(
+        "a read does not wait for an entry",
+        Edit("gateway.readers:Readers._await_entry", ast.Assign, "awaited=", "awaited = read.seen"),
+    ),
+    other(
+        "pages of one turn show an earlier revision",
+        Edit("gateway.pages:Pages.answer", ast.NotEq, "_revision", "False"),
+    ),
+    other(
+        "a page begins behind the revision that was asked for",
+        Edit("machine.ledger:Ledger.page", ast.GtE, "revision start", ">"),
+    ),
+    other(
+        "a page shows what was skipped as a repetition",
+        Edit("machine.ledger:_applied", ast.Subscript, "_commands skip", "_commands(batch)"),
+    ),
+    other(
+        "reads above a client's share are forgotten in silence",
+        Edit("gateway.readers:Readers.add", ast.Return, "asked", "return []"),
+    ),
+)
+
+READS: tuple[Bug, ...] = (*_AT_THE_LEADER, *_AT_THE_GATEWAY)

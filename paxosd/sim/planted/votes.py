@@ -1,0 +1,86 @@
+"""Planted: promises, votes, ballots, and what is proposed for them."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from paxosd.core.types import Ballot
+from paxosd.sim.planted.editing import Edit, Patch
+from paxosd.sim.planted.planting import Bug, listed, other
+
+
+def _by_round(compare: Callable[[int, int], bool]) -> Callable[[Any], Callable[[Ballot, Ballot], bool]]:
+    return lambda _: lambda ballot, another: compare(ballot[0], another[0])
+
+
+def _count_a_vote_told_twice_as_two(vote: Callable[..., bytes | None]) -> Callable[..., bytes | None]:
+    def count(self: Any, voter: str, slot: int) -> bytes | None:
+        proposal = self._in_flight.get(slot)
+        again = proposal is not None and voter in proposal.voters
+        other_voter = next(name for name in self._quorum.weights if name != voter)
+        return vote(self, other_voter if again else voter, slot)
+
+    return count
+
+
+VOTES: tuple[Bug, ...] = (
+    listed(
+        "accept without raising promise",
+        Edit("core.acceptor:Acceptor._vote", ast.Expr, "_promise", "pass"),
+        Edit("core.acceptor:Acceptor._vote", ast.Expr, "require", "pass"),
+    ),
+    listed(
+        "`>` for `>=` in accept", Edit("core.acceptor:Acceptor._speaks_for_leader", ast.Lt, "ballot promised", "<=")
+    ),
+    listed(
+        "`>=` for `>` in prepare: one round promised to two owners",
+        Edit(
+            "core.acceptor:Acceptor._on_prepare",
+            ast.Lt,
+            "ballot promised",
+            "message.ballot.round < self.promised.round",
+        ),
+    ),
+    listed(
+        "count p2b of older ballot",
+        Edit("core.proposer:Proposer._on_accepted", ast.NotEq, "ballot self", "False"),
+    ),
+    listed("count duplicate acks", Patch("core.phase2:PhaseTwo.vote", _count_a_vote_told_twice_as_two)),
+    listed("pick first accepted seen", Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False")),
+    listed(
+        "no-op over reported value",
+        Edit("core.proposer:Proposer._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
+    ),
+    listed(
+        "ballot without node id",
+        *(
+            Patch(f"core.types:Ballot.__{name}__", _by_round(getattr(operator, name)))
+            for name in ("eq", "ne", "lt", "le", "gt", "ge")
+        ),
+        Patch("core.types:Ballot.__hash__", lambda _: lambda ballot: hash(ballot[0])),
+    ),
+    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "_votes Vote", "pass")),
+    other("promise not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "promised=", "pass")),
+    other("round not restored", Edit("core.candidate:Candidate.restore", ast.Assign, "_round=", "pass")),
+    other(
+        "a vote of another ballot is taken as chosen",
+        Edit("core.acceptor:Acceptor._note_watermark", ast.Eq, "vote ballot", "True"),
+    ),
+    other(
+        "retry with another value",
+        Edit("core.proposer:Proposer._retry", ast.Attribute, "proposal value", "encode_value(self._stamp(now))"),
+    ),
+    other(
+        "watermark jumps over a gap",
+        Edit(
+            "core.phase2:PhaseTwo.vote",
+            ast.While,
+            "watermark _chosen_above",
+            "self.watermark = max(self.watermark, slot)\n_",
+        ),
+    ),
+    other("window not kept", Edit("core.phase2:PhaseTwo.has_room", ast.Lt, "next_slot watermark", "<=")),
+)
