@@ -193,8 +193,8 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     stack.callback(directory.close)
     if directory.is_new:
         log.warning(
-            "made a NEW data directory, %s, without any records; if this node has run before, end it now, and give it "
-            "the directory that it had",
+            "made a NEW data directory, %s, without any records; if this node has run before and its directory still "
+            "exists, end it now, and give it that one; if that one is lost, the others admit this one as a new disk",
             data_dir,
         )
     else:

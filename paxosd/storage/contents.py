@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 import msgpack
 
 _Way: TypeAlias = Callable[[Any], Any]
+_pack = msgpack.Packer().pack
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -42,8 +43,7 @@ class Contents:
     def pack(self, record: object) -> bytes:
         """What it says. Raises `OverflowError` for a number of more than 64 bits."""
         out, _ = self._ways[type(record)]
-        packed: bytes = msgpack.packb(out(record))
-        return packed
+        return bytes(_pack(out(record)))
 
     def unpack(self, name: str, content: bytes) -> Any:
         """The record of that name that says this; raises `UnknownContent` or `ValueError`."""

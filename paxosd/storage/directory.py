@@ -5,7 +5,7 @@ Laws:
 2. A foreign, newer, damaged or doubly opened directory is refused, and nothing in it is touched.
 3. Records without an identity are refused too: a directory is never adopted by guessing.
 4. It holds files of its own alone, for its user alone: a link, a pipe or a device in the place of one is refused.
-5. Records that were made once have to be there: an acceptor without them would vote as if it had promised nothing.
+5. Records that were made once have to be there: nobody starts without them, and without knowing that, as a new disk.
 6. It has a random id, and its records say it, too: neither is used without the other (`sqlite/file.py`). Once its
    history is known it says that as well, and is never given to another one.
 """
@@ -103,8 +103,8 @@ class DataDirectory:
         """Before the store is opened. Raises `Corrupt` if its records were made once and are gone (law 5)."""
         if (self.path / RECORDS_MADE_NAME).exists() and not self.store_path.exists():
             raise Corrupt(
-                f"{self.store_path} is gone: put the whole data directory back as it was, or keep this node off; only "
-                f"a proposer or a learner may start again from an empty directory"
+                f"{self.store_path} is gone: put the whole data directory back as it was, or move it away and start "
+                f"with an empty one; an acceptor is then admitted as a new disk while a quorum of the others is well"
             )
 
     def note_records(self) -> None:

@@ -240,7 +240,7 @@ def test_d10_a_store_that_is_gone_is_code_8_and_no_fresh_start(config: Path, tmp
         store.commit([Promised(Ballot(1, "p1"))])
     (data / STORE_NAME).unlink()
 
-    refused(daemon(config, "--data-dir", str(data)), 8, "records.sqlite3 is gone", "keep this node off")
+    refused(daemon(config, "--data-dir", str(data)), 8, "records.sqlite3 is gone", "start with an empty one")
 
 
 def test_d12_the_directory_of_another_node_is_code_8(config: Path, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_every_exit_code_is_told(text: str) -> None:
 
     assert told is not None
     numbers = [int(number) for number in re.findall(r"\b\d+\b", told[1])]
-    assert set(numbers) | {Exit.UNKNOWN, Exit.NO_SPACE} == set(Exit)
+    assert set(numbers) | {Exit.UNKNOWN, Exit.NO_SPACE, Exit.HISTORY} == set(Exit)
 
 
 # ---- where records are, and for whom -------------------------------------------------------------

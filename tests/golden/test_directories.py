@@ -200,6 +200,17 @@ def test_a_folder_that_is_no_data_directory_is_not_upgraded(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_u06_a_directory_of_a_newer_version_is_not_upgraded(acceptor: Path) -> None:
+    identity = acceptor / IDENTITY_NAME
+    identity.write_text(identity.read_text().replace('"format": 1', '"format": 3'))
+    before = files(acceptor)
+
+    with pytest.raises(ForeignDirectory, match="has format 3, and this version of paxosd knows up to 2"):
+        Upgrade(acceptor)
+
+    assert files(acceptor) == before
+
+
 def overwrite(path: Path, at: int, data: bytes = b"damage") -> None:
     whole = bytearray(path.read_bytes())
     whole[at : at + len(data)] = data

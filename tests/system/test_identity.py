@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,34 @@ def test_i03_a_directory_of_another_cluster_of_the_same_file_is_refused_with_bot
 
     assert first != second
     assert found == [*(b"second-%d" % number for number in range(7)), b"later"]
+
+
+def test_i05_a_node_whose_records_are_damaged_comes_back_with_an_empty_directory_as_it_was_told(tmp_path: Path) -> None:
+    cluster = ran(tmp_path)
+    (tmp_path / "r3" / STORE_NAME).write_bytes(b"damage" * 1000)
+    code, said = refused(cluster, "r3")
+    assert (code, "move the whole data directory away" in said, "start this node with an empty one" in said) == (
+        8,
+        True,
+        True,
+    )
+    (tmp_path / "r3").rename(tmp_path / "r3-damaged")
+    with cluster:
+        with cluster.client(timeout=30) as client:
+            client.propose(b"with r3 admitted or not")
+        await_logged(cluster, r"disk\.admitted node=r3")
+        cluster.daemons["r3"].await_logged(r"disk\.copied")
+        cluster.kill("r1")  # from here on nothing is chosen without the new disk
+        with cluster.client(["r2", "r3"], timeout=30) as client:
+            client.propose(b"with the vote of r3")
+            found = [entry.value for entry in client.log()]
+
+    assert found == [*(b"value-%d" % n for n in range(5)), b"with r3 admitted or not", b"with the vote of r3"]
+
+
+def await_logged(cluster: DaemonCluster, pattern: str) -> None:
+    """Return once any node has logged this."""
+    deadline = time.monotonic() + 30
+    while not any(re.search(pattern, daemon.written()) for daemon in cluster.daemons.values()):
+        assert time.monotonic() < deadline, f"nobody logged {pattern}"
+        time.sleep(0.02)

@@ -174,8 +174,8 @@ def errors(path: Path, what: str) -> Iterator[None]:
 
 _OURS = "this is an error of paxosd itself: nothing was changed; report it with the log"
 _DAMAGED = (
-    "do not delete it: move the whole data directory away for inspection, and keep this node off, or it would vote as "
-    "if it had promised nothing"
+    "do not delete it: move the whole data directory away for inspection, and start this node with an empty one; an "
+    "acceptor is then admitted as a new disk, as long as a quorum of the others is well"
 )
 
 _CAUSES: dict[str, tuple[type[StorageError], str]] = {
