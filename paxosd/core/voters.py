@@ -198,7 +198,7 @@ class Known:
 
     def __init__(self) -> None:
         self.voters = NO_VOTERS
-        self._continues: Continues | None = None
+        self.continues: Continues | None = None  # what this node was restored of
 
     def restore(self, records: Iterable[object]) -> None:
         """Take up what an earlier life knew."""
@@ -206,15 +206,20 @@ class Known:
             if isinstance(record, Voters):
                 self.voters = record
             elif isinstance(record, Continues):
-                self._continues = record
+                self.continues = record
 
     def refuses(self, history: HistoryId) -> bool:
         """Whether this is the history that is over here (`continuing.py`, law 1)."""
-        return self._continues is not None and self._continues.refuses(history)
+        return self.continues is not None and self.continues.refuses(history)
+
+    @property
+    def waits_for_birth(self) -> bool:
+        """Whether this node was restored, and knows of no history yet that goes on from there."""
+        return self.continues is not None and not self.voters.are_named
 
     def is_same_history(self, voters: Voters) -> bool:
         """Whether these can be of the history that is known here: one of the two may be none."""
-        if self._continues is not None and self._continues.refuses(voters.history, voters.birth):
+        if self.continues is not None and self.continues.refuses(voters.history, voters.birth):
             return False
         return NO_HISTORY in (self.voters.history, voters.history) or voters.history == self.voters.history
 

@@ -17,7 +17,7 @@ from paxosd.core.continuing import Continues
 from paxosd.core.records import Floor, Promised, Record, Round, Told
 from paxosd.core.types import Ballot, RevisionRow
 from paxosd.core.values import Batch, encode_body, encode_value
-from paxosd.machine.ledger import Ledger
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.storage.base import Corrupt, InUse, StorageError, Store
 from paxosd.storage.directory import open_directory
@@ -39,8 +39,12 @@ def config(tmp_path: Path) -> Config:
     return load(file)
 
 
+def wish(number: int) -> bytes:
+    return number.to_bytes(16, "little")
+
+
 def value(number: int) -> bytes:
-    return encode_value(1000 + number, [Batch(0, 0, number, 1, b"tag")])
+    return encode_value(1000 + number, [Batch(wish(number), 0, 0, 1, b"tag")])
 
 
 def backup(file: Path, slots: int) -> Path:
@@ -99,8 +103,8 @@ def test_the_state_below_the_first_value_is_taken_from_its_rows(tmp_path: Path, 
     old = MemoryStore()
     ledger = Ledger(old, Log(), 100, 1 << 20)
     for slot in range(1, 5):
-        ledger.apply(slot, encode_value(slot, [Batch(0, 0, slot, 1, b"")]))
-    ledger.apply(5, encode_value(5, [Batch(1, 1, 1, 2, encode_body([b"x", b"y"]))]))
+        ledger.apply(slot, encode_value(slot, [Batch(wish(slot), 0, 0, 1, b"")]))
+    ledger.apply(5, encode_value(5, [Batch(opened_session(wish(1), 1), 1, 1, 2, encode_body([b"x", b"y"]))]))
     kept = ledger.keep()
     with BackupWriter(tmp_path / "b") as writer:
         writer.begin(Header("demo", "", 6, 6))
@@ -108,7 +112,7 @@ def test_the_state_below_the_first_value_is_taken_from_its_rows(tmp_path: Path, 
             writer.kept((row.owner, row.key, row.content))
         for index in kept.revisions:
             writer.revision((index.first, index.slot, index.about))
-        writer.value(encode_value(6, [Batch(1, 1, 3, 1, encode_body([b"z"]))]))
+        writer.value(encode_value(6, [Batch(opened_session(wish(1), 1), 1, 3, 1, encode_body([b"z"]))]))
         writer.finish(Position(7, 3, 6, ""))
     restore(BackupSource(tmp_path / "b"), config, [Target("l1", tmp_path / "l1")])
     for store in opened(config, tmp_path / "l1", "l1"):

@@ -12,32 +12,40 @@ from paxosd.backup.errors import BackupError, DamagedBackup
 from paxosd.backup.file import BackupWriter, Header, Position, Values
 from paxosd.backup.restoring import BackupSource
 from paxosd.backup.until import Ended
-from paxosd.core.types import Slot
+from paxosd.core.types import SessionId, Slot
 from paxosd.core.values import Batch, encode_body, encode_value
-from paxosd.machine.ledger import Ledger
+from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
 
 SESSIONS = 100
 
 
-def session(number: int) -> Batch:
-    return Batch(0, 0, number, 1, b"")
+def wish(number: int) -> bytes:
+    return bytes([number]) * 16
+
+
+def session(number: int) -> SessionId:
+    return opened_session(wish(number), 1)
+
+
+def opening(of: int) -> Batch:
+    return Batch(wish(of), 0, 0, 1, b"")
 
 
 def batch(of: int, first: int, *values: bytes) -> Batch:
-    return Batch(of, 1, first, len(values), encode_body(values))
+    return Batch(session(of), 1, first, len(values), encode_body(values))
 
 
 SLOTS = [
-    encode_value(10, [session(7), session(8)]),
+    encode_value(10, [opening(1), opening(2)]),
     encode_value(20, [batch(1, 1, b"a", b"b")]),
     encode_value(25),
     # a gap, what fills it, a repetition with something new, what the gap was: 3 to 8
     encode_value(
         30, [batch(1, 5, b"e"), batch(1, 3, b"c", b"d"), batch(1, 2, b"b", b"c", b"d", b"e"), batch(2, 1, b"x", b"y")]
     ),
-    encode_value(40, [Batch(2, 1, 3, 1, b""), batch(2, 4, b"z")]),
+    encode_value(40, [Batch(session(2), 1, 3, 1, b""), batch(2, 4, b"z")]),
     encode_value(50, [batch(1, 6, b"f")]),
 ]  # fmt: skip
 ALL = [b"a", b"b", b"c", b"d", b"e", b"x", b"y", b"z", b"f"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from paxosd import NoQuorum, Unavailable, WrongHistory
 from paxosd.backup.file import summary
 from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
@@ -141,3 +142,60 @@ def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(t
         log = [(entry.revision, entry.value) for entry in client.log()]
         assert log == [*((number + 1, b"before %d" % number) for number in range(10)), *entries[:50]]
         assert client.propose(b"another way").revision == 61
+
+
+def restored(tmp_path: Path) -> tuple[DaemonCluster, DaemonCluster]:
+    """A cluster of three replicas that is stopped, after a backup of one value and one value more; and what is restored
+    of it, not started yet."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    cluster = DaemonCluster(old, REPLICAS)
+    with cluster, cluster.client() as client:
+        client.propose(b"kept")
+        assert paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b")).returncode == 0
+        client.propose(b"lost")
+    done = paxosd("restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(new))
+    assert done.returncode == 0, done.stderr
+    return cluster, DaemonCluster(new, REPLICAS, config=cluster.config)
+
+
+def test_a_daemon_of_the_history_that_is_over_is_not_heard_before_the_new_one_is_born(tmp_path: Path) -> None:
+    old, new = restored(tmp_path)
+    try:
+        old.start("r3")
+        new.start("r1", "r2")
+        new.daemons["r1"].await_logged(r"another history: \w+ is over here: we were restored")
+        with new.client(timeout=2.0) as client, pytest.raises((NoQuorum, Unavailable)):
+            client.propose(b"too early")
+        old.kill("r3")
+        new.start("r3")
+        with new.client() as client:
+            assert client.propose(b"next").revision == 2
+            assert [entry.value for entry in client.log()] == [b"kept", b"next"]
+    finally:
+        old.__exit__(None, None, None)
+        new.__exit__(None, None, None)
+
+
+def test_a_daemon_and_a_client_of_the_history_that_is_over_are_refused_by_the_new_one(tmp_path: Path) -> None:
+    old, new = restored(tmp_path)
+    try:
+        old.start("r1", "r2", "r3")
+        with new.client(timeout=20.0) as client:
+            client.propose(b"of the old history")
+            old.kill("r1", "r2", "r3")
+            new.start("r1", "r2", "r3")
+            with new.client() as other:
+                other.propose(b"first")
+            with pytest.raises(WrongHistory):
+                client.propose(b"for the old history")
+        new.kill("r3")
+        old.start("r3")
+        with new.client() as client:
+            assert [client.propose(b"%d" % number).revision for number in range(20)] == list(range(3, 23))
+            assert [entry.value for entry in client.log()][:2] == [b"kept", b"first"]
+        old.daemons["r3"].await_logged(r"another history")
+    finally:
+        old.__exit__(None, None, None)
+        new.__exit__(None, None, None)
