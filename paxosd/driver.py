@@ -32,6 +32,7 @@ from paxosd.lives import Lives, OwnLife
 from paxosd.storage.base import Store
 from paxosd.transport.base import Connection, Inbound, Transport
 from paxosd.wire.frames import (
+    ANOTHER_HISTORY,
     PEER_MESSAGES_MAX,
     VERSION,
     Codec,
@@ -230,6 +231,8 @@ class Driver:
         theirs, ours = envelope.history, self.agent.history
         if theirs != ours and theirs != NO_HISTORY != ours:
             raise another_history(theirs, ours, envelope.sender)
+        if self.agent.refuses_history(theirs):
+            raise ForeignFrame(ANOTHER_HISTORY, f"{theirs.hex()[:8]} is over here: we were restored", envelope.sender)
 
     def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
         if envelope.unknown:

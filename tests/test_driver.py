@@ -11,6 +11,7 @@ import pytest
 
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
+from paxosd.core.continuing import Continues
 from paxosd.core.messages import Accepted, Chosen, GetStatus, Message, OpenSession, Outlived, Ping, SessionOpened
 from paxosd.core.messages_catchup import Fetch
 from paxosd.core.records import Kept, Record, Round
@@ -419,6 +420,19 @@ def test_i01_a_history_that_was_taken_up_in_this_turn_keeps_out_others_at_once()
     bench.driver.turn()
 
     assert bench.agent.given == [("a2", OURS), ("a2", Fetch(1)), ("a3", Fetch(3))]
+    assert bench.driver.dropped["another history"] == 2
+
+
+def test_a_restored_node_that_knows_no_history_yet_hears_nobody_of_the_one_that_is_over() -> None:
+    bench = Bench()
+    bench.agent.known.continues = Continues(THEIRS, 5)
+    bench.arrive(Fetch(1), history=THEIRS)
+    bench.arrive(Fetch(2), history=OURS, sender="a3")
+    bench.wire.inbound.append(Inbound(b"client", bench.frame(GetStatus(1), sender="c", history=THEIRS)))
+    bench.driver.turn()
+
+    assert Fetch(1) not in [message for _, message in bench.agent.given]
+    assert ("a3", Fetch(2)) in bench.agent.given
     assert bench.driver.dropped["another history"] == 2
 
 

@@ -275,7 +275,10 @@ class BackupReader:
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """What a whole backup holds. `last_value`: that of the slot below the watermark; empty if there is no slot."""
+    """What a whole backup holds.
+
+    `last_value`: that of the slot below the watermark; empty if there is no slot. `largest_value`: its bytes.
+    """
 
     header: Header
     position: Position
@@ -284,17 +287,19 @@ class BackupSummary:
     revisions: int
     values: int
     last_value: bytes
+    largest_value: int
 
 
 def summary(file: Path) -> BackupSummary:
     """Read a backup to its end; so it is whole. Raises `BackupError` and its subclasses."""
     counts: Counter[type] = Counter()
-    last_value = b""
+    last_value, largest_value = b"", 0
     with BackupReader(file) as reader:
         for rows in reader.rows():
             counts[type(rows)] += len(rows[-1])
             if isinstance(rows, Values):
                 last_value = rows.values[-1]
+                largest_value = max(largest_value, *map(len, rows.values))
         return BackupSummary(
             reader.header,
             reader.position,
@@ -303,6 +308,7 @@ def summary(file: Path) -> BackupSummary:
             counts[RevisionRows],
             counts[Values],
             last_value,
+            largest_value,
         )
 
 

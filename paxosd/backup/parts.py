@@ -165,6 +165,8 @@ class PartReader:
             line = self._stream.readline(TITLE_BYTES_MAX)
         if not line:
             raise DamagedBackup(f"{self._file} is empty; {_OTHER}")
+        if not line.endswith(b"\n") and f"{title} ".encode().startswith(line):
+            raise self._damaged(f"{_TORN}, in its first line")
         name, _, found = line.rstrip(b"\n").rpartition(b" ")
         if name != title.encode():
             raise ForeignBackup(f"{self._file} is no {title} file: it begins otherwise; name another file")

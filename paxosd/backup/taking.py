@@ -17,7 +17,6 @@ from typing import Protocol
 from paxosd import __version__
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import BackupWriter, Header, Position, draft_exists
-from paxosd.core.messages import StatusReport
 from paxosd.core.messages_backup import SlotPage
 from paxosd.core.types import FIRST_SLOT, Slot
 
@@ -30,10 +29,6 @@ class LiveCluster(Protocol):
 
     def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
         """The values of the slots from `first` on, as many as one answer holds."""
-        ...
-
-    def status(self, timeout: float | None = None) -> StatusReport:
-        """Who leads, and how every node is."""
         ...
 
 
@@ -50,10 +45,12 @@ def take(
     `PaxosError` of the client; what is there by then is kept, for the next call.
     """
     with BackupWriter(file) as writer:
-        header = _header(cluster.status(timeout_s))
-        if not draft_exists(file) or not _is_same(writer.resume(), header):
+        begun = writer.resume() if draft_exists(file) else None
+        page = cluster.slots(writer.next_slot if begun else FIRST_SLOT, not stale, timeout_s)
+        header = header_of(page)
+        if begun is None or (begun.cluster, begun.history) != (header.cluster, header.history):
             writer.begin(header)
-        page = cluster.slots(writer.next_slot, not stale, timeout_s)
+            page = page if page.first == FIRST_SLOT else cluster.slots(FIRST_SLOT, not stale, timeout_s)
         position = Position(page.watermark, page.revision, page.log_time_ms, page.digest.hex(), int(time.time()))
         _take_values(cluster, writer, page, timeout_s, stale, progress)
         writer.finish(position)
@@ -98,10 +95,9 @@ def _require_kept(page: SlotPage, first: Slot) -> None:
         )
 
 
-def _header(report: StatusReport) -> Header:
-    return Header(report.cluster, "", version=__version__)
-
-
-def _is_same(begun: Header | None, header: Header) -> bool:
-    """Whether what was begun is of the same history, from where it begins on."""
-    return begun is not None and (begun.cluster, begun.history) == (header.cluster, header.history)
+def header_of(page: SlotPage) -> Header:
+    """What a backup is of that begins with this page."""
+    voters = page.voters
+    weights = {voter.node: voter.weight for voter in voters.named}
+    terms = voters.prepare, voters.accept, weights
+    return Header(page.cluster, voters.history.hex(), FIRST_SLOT, FIRST_SLOT, *terms, __version__)

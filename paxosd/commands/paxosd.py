@@ -40,6 +40,7 @@ def _command(name: str, *arguments: str) -> int:
         "check-config": _check_config,
         "health": _health,
         "local": _local,
+        "restore": _restore,
         "sim": _sim,
         "upgrade": _upgrade,
     }
@@ -67,6 +68,12 @@ def _health(arguments: Sequence[str]) -> int:
     from paxosd.commands.health import main as health_main
 
     return health_main(arguments)
+
+
+def _restore(arguments: Sequence[str]) -> int:
+    from paxosd.commands.restore import main as restore_main
+
+    return restore_main(arguments)
 
 
 def _local(arguments: Sequence[str]) -> int:

@@ -139,8 +139,16 @@ class Agent(ABC):
         return self.known.voters.history
 
     def meet_history(self, source: NodeId, history: HistoryId, now: Instant) -> None:
-        """Another node belongs to this history, and this one to none yet: it belongs to the same from now on."""
-        self.take_up(self.voters._replace(history=history))
+        """Another node belongs to this history, and this one to none yet: it belongs to the same from now on.
+
+        One that was restored has to hear first where that was born (`continuing.py`).
+        """
+        if self.known.continues is None:
+            self.take_up(self.voters._replace(history=history))
+
+    def refuses_history(self, history: HistoryId) -> bool:
+        """Whether whoever belongs to this history is not heard, though this node may belong to none yet."""
+        return self.known.refuses(history)
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
         """The driver applied a chosen value of an earlier output; gateways answer their clients here."""

@@ -61,7 +61,7 @@ def after(voters: Voters, slot: Slot, decree: Decree) -> Voters:
         case Birth():
             return voters._replace(decreed=slot) if voters.named else decree.voters(slot)
         case Replace(node, old, new):
-            return voters.replaced(slot, node, old, new)
+            return voters.replaced(slot, node, old, new) if voters.named else voters
 
 
 def encode_decree(stamp_ms: int, decree: Decree) -> bytes:

@@ -87,6 +87,8 @@ class Learner(Agent):
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
         self._notice_voters(now)
+        if self.known.waits_for_birth and not isinstance(message, Heartbeat | Fetch):
+            return self.ignore("word of a history that is not joined yet")  # `continuing.py`, law 2
         match message:
             case Chosen(slot, value):
                 self._on_chosen(source, slot, value)

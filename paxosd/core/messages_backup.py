@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paxosd.core.types import Revision, Slot
+from paxosd.core.voters import Voters
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class SlotPage:
     """Gateway to client: the values of `first`, `first` + 1, …, as many as fit; none from the watermark on.
 
     `start`: the first slot whose value is kept. Every slot below `watermark` is applied; that made `revision` and
-    `log_time_ms` the latest ones, and a state with this `digest`. A read is refused by a `LogPage`.
+    `log_time_ms` the latest ones, and a state with this `digest`. `voters` says of which history it is. A
+    read is refused by a `LogPage`.
     """
 
     request: int
@@ -36,3 +38,5 @@ class SlotPage:
     log_time_ms: int
     digest: bytes
     hint: str
+    cluster: str
+    voters: Voters

@@ -24,6 +24,7 @@ from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.space import Space, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.voters import Voters
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply)
 
@@ -77,6 +78,7 @@ class Node(Agent):
         self._told_of_space = tuple(dict.fromkeys((*membership.proposers, *membership.learners)))
         self._space = Space.UNKNOWN
         self._now: Instant = 0.0
+        self._told_of_other_end = False
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         durable = tuple(records)
@@ -97,6 +99,7 @@ class Node(Agent):
             self._pings[source] = message.sequence
             return None
         if isinstance(message, WITH_VOTERS) and not self.known.is_same_history(message.voters):
+            self._tell_of_other_end(message.voters)
             return self.ignore("voters of another history")
         if isinstance(message, DiskSpace) and source == self.node_id:
             message = self._tell_space(message)
@@ -108,6 +111,20 @@ class Node(Agent):
         for part in takers:
             part.receive(source, message, now)
         return None
+
+    def _tell_of_other_end(self, voters: Voters) -> None:
+        """A restored node that hears of a history which was born elsewhere says so, once."""
+        continues = self.known.continues
+        if continues is None or voters.history == continues.history or self._told_of_other_end:
+            return
+        self._told_of_other_end = True
+        self.report(
+            "history.not_joined",
+            history=voters.history.hex(),
+            born=voters.birth,
+            restored_to=continues.watermark,
+            advice="restore this node from the very backup, and to the very end, from which the others were",
+        )
 
     def tick(self, now: Instant) -> None:
         self._now = now

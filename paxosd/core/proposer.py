@@ -218,7 +218,7 @@ class Proposer(Candidate):
             return True
         pasts = set(phase1.pasts.values())
         if len(pasts) > 1:
-            self._follow("some disks are blank and others are not", now)
+            self._follow("the disks do not continue the same", now)
             return False
         self._birth = self._new_birth(phase1, pasts.pop())
         self._voting = Count(self._birth.voters(phase1.stop))

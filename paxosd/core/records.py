@@ -16,7 +16,8 @@
 |           |            |       | (`voters.py`, law 2); the history that a node belongs to                   |
 | Disk      | acceptor   | -     | a disk votes under one id, and only once it has copied what it must know   |
 | Upgraded  | nobody     | -     | written by `paxosd upgrade`: this disk is not blank and was never born     |
-| Continues | nobody     | -     | written by a restore: the history that this directory continues            |
+| Continues | nobody     | -     | written by a restore: which history it goes on from, and where             |
+|           |            |       | (`continuing.py`)                                                          |
 | Seen      | acceptor,  | -     | may be lost: how many commits the disks of others told; it is told again   |
 |           | proposer   |       |                                                                            |
 
@@ -29,7 +30,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, HistoryId, Revision, RevisionRow, Slot
+from paxosd.core.continuing import Continues
+from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, Revision, RevisionRow, Slot
 from paxosd.core.voters import Voters
 
 
@@ -88,13 +90,6 @@ class Upgraded:
     """This directory was made by a version that knew of no history."""
 
     from_format: int
-
-
-@dataclass(frozen=True, slots=True)
-class Continues:
-    """This directory holds what was restored of another history; it belongs to none yet."""
-
-    history: HistoryId
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from paxosd.core.records import Continues, Disk, Promised, Record, Upgraded
+from paxosd.core.continuing import Continues
+from paxosd.core.records import Disk, Promised, Record, Upgraded
 from paxosd.core.types import NO_DISK, DiskId, NodeId
 from paxosd.core.voters import Voters
 
@@ -41,8 +42,8 @@ class Standing:
                     promised = True
                 case Upgraded(from_format):
                     self.past = b"format %d" % from_format
-                case Continues(history):
-                    self.past = history
+                case Continues():
+                    self.past = record.past
         if not known:
             self.draw()
             self.used = promised

@@ -60,6 +60,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from paxosd.core.continuing import Continues
 from paxosd.core.membership import Membership
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, NO_HISTORY, DiskId, HistoryId, NodeId, Slot
@@ -197,15 +198,29 @@ class Known:
 
     def __init__(self) -> None:
         self.voters = NO_VOTERS
+        self.continues: Continues | None = None  # what this node was restored of
 
     def restore(self, records: Iterable[object]) -> None:
         """Take up what an earlier life knew."""
         for record in records:
             if isinstance(record, Voters):
                 self.voters = record
+            elif isinstance(record, Continues):
+                self.continues = record
+
+    def refuses(self, history: HistoryId) -> bool:
+        """Whether this is the history that is over here (`continuing.py`, law 1)."""
+        return self.continues is not None and self.continues.refuses(history)
+
+    @property
+    def waits_for_birth(self) -> bool:
+        """Whether this node was restored, and knows of no history yet that goes on from there."""
+        return self.continues is not None and not self.voters.are_named
 
     def is_same_history(self, voters: Voters) -> bool:
         """Whether these can be of the history that is known here: one of the two may be none."""
+        if self.continues is not None and self.continues.refuses(voters.history, voters.birth):
+            return False
         return NO_HISTORY in (self.voters.history, voters.history) or voters.history == self.voters.history
 
     def take_up(self, voters: Voters) -> bool:

@@ -382,7 +382,8 @@ class Gateway(Agent):
             return self._refuse_reads([(client, read.request)], Reason.BEHIND)
         values = self._pages.answer_slots(read.first) if read.first >= log.first_slot else ()
         position = log.first_slot, log.next_slot, log.revision, log.log_time_ms, log.digest()
-        self.send(client, SlotPage(read.request, read.first, values, *position, self._hint(now)))
+        whose = self._board.cluster, self.voters
+        self.send(client, SlotPage(read.request, read.first, values, *position, self._hint(now), *whose))
 
     def _tell_entries(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
         last, first, hint = self._replicated.revision, self._replicated.first_revision, self._hint(now)

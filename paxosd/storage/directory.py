@@ -8,6 +8,8 @@ Laws:
 5. Records that were made once have to be there: nobody starts without them, and without knowing that, as a new disk.
 6. It has a random id, and its records say it, too: neither is used without the other (`sqlite/file.py`). Once its
    history is known it says that as well, and is never given to another one.
+7. One that is filled with records before it is first used (`make_directory`) gets its identity last. Until then nothing
+   opens it, and whoever was interrupted begins anew.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
 from paxosd.lives import FOLLOWED_COUNT_MAX
 from paxosd.storage.ballast import BALLAST_NAME
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
-from paxosd.storage.files import OURS, explained, make_folder, require_own_file, write_durably
+from paxosd.storage.files import OURS, explained, make_folder, require_own_file, sync_folder, write_durably
 
 FORMAT = 2
 EARLIER_FORMATS = (1,)
@@ -37,6 +39,10 @@ STORE_NAME = "records.sqlite3"
 RECORDS_MADE_NAME = "records-made"
 UPGRADE = "-upgrade-"
 """What stands behind `STORE_NAME` in the names of files that are there while a directory is upgraded."""
+
+
+BEING_MADE_NAME = "being-made"
+"""There as long as something fills a new directory with records: it has no identity yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,40 @@ def lock_directory(path: Path) -> int:
     return lock
 
 
+@contextmanager
+def make_directory(path: Path, cluster: str, node_id: NodeId, role: str) -> Iterator[DataDirectory]:
+    """A new directory to be filled with records; it can be opened once the block has ended well (law 7).
+
+    Raises `StorageError` if something else is there, or `InUse`.
+    """
+    with directory_errors(path), ExitStack() as stack:
+        require_vacant(path)
+        make_folder(path)
+        identity = Identity(FORMAT, cluster, node_id, role, uuid.uuid4().hex)
+        directory = DataDirectory(path, identity, 0, lock_directory(path), True)
+        stack.callback(directory.close)
+        write_durably(path / BEING_MADE_NAME, "")
+        for leftover in path.glob(f"{STORE_NAME}*"):
+            leftover.unlink()
+        yield directory
+        directory.note_records()
+        write_identity(path, identity)
+        (path / BEING_MADE_NAME).unlink()
+        sync_folder(path)
+
+
+def require_vacant(path: Path) -> None:
+    """Raises `StorageError` if there is anything, but for what an interrupted `make_directory` left."""
+    with directory_errors(path):
+        found = {entry.name for entry in path.iterdir()} - {"lost+found", LOCK_NAME} if path.is_dir() else set()
+    if not found or (BEING_MADE_NAME in found and IDENTITY_NAME not in found):
+        return
+    whose = "the data directory of a node" if IDENTITY_NAME in found else "not empty"
+    raise StorageError(
+        f"{path} is {whose}: nothing was touched; move it away, or name another directory (--data-dir, storage.dir)"
+    )
+
+
 def _require_own_files(path: Path) -> None:
     kept = (IDENTITY_NAME, INCARNATION_NAME, LOCK_NAME, RECORDS_MADE_NAME, BALLAST_NAME)
     for file in (*(path / name for name in kept), *path.glob(f"{STORE_NAME}*")):
@@ -175,6 +215,8 @@ def _lock(path: Path, lock: int) -> None:
 def _identity(path: Path, wanted: Identity) -> Identity:
     file = path / IDENTITY_NAME
     if not file.exists():
+        if (path / BEING_MADE_NAME).exists():
+            raise Corrupt(f"{path} was not filled to its end: run the command that was interrupted again")
         if (path / STORE_NAME).exists():
             raise Corrupt(f"{path} holds records but no {IDENTITY_NAME}: put that file back, or use another directory")
         write_identity(path, wanted)

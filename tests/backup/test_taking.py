@@ -13,9 +13,11 @@ from paxosd.backup.errors import BackupError
 from paxosd.backup.file import BackupReader, Values, summary
 from paxosd.backup.parts import draft_of
 from paxosd.client.errors import ReadTimeout
-from paxosd.core.messages import StatusReport
 from paxosd.core.messages_backup import SlotPage
-from paxosd.core.types import NO_BALLOT, Slot
+from paxosd.core.types import Slot
+from paxosd.core.voters import Voter, Voters
+
+VOTERS = Voters(b"h" * 16, 1, 1, 2, 1, (Voter("a1", 77, 1, 2),))
 
 
 @dataclass
@@ -30,16 +32,13 @@ class Cluster:
     asked: list[tuple[Slot, bool]] = field(default_factory=list)
     name: str = "demo"
 
-    def status(self, timeout: float | None = None) -> StatusReport:
-        return StatusReport(1, self.name, "l1", "p1", NO_BALLOT, 0, 0, 0, ())
-
     def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
         self.asked.append((first, linearizable))
         if len(self.asked) > self.fails_after:
             raise ReadTimeout("not answered in time")
         stop = self.behind.pop(0) if self.behind and not linearizable else len(self.log) + 1
         values = tuple(self.log[first - 1 : min(stop - 1, first - 1 + self.page)])
-        return SlotPage(1, first, values, self.start, stop, 10 * (stop - 1), 1000, b"\xab", "")
+        return SlotPage(1, first, values, self.start, stop, 10 * (stop - 1), 1000, b"\xab", "", self.name, VOTERS)
 
 
 def values_of(file: Path) -> list[bytes]:
@@ -59,6 +58,7 @@ def test_all_slots_are_taken_and_the_first_answer_decides_how_far(tmp_path: Path
     assert values_of(tmp_path / "b") == log(5)
     assert cluster.asked == [(1, True), (3, False), (5, False)]
     assert (header.cluster, position.watermark, position.revision, position.digest) == ("demo", 6, 50, "ab")
+    assert (header.history, header.prepare, header.accept, header.weights) == (b"h".hex() * 16, 2, 1, {"a1": 2})
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
@@ -125,5 +125,5 @@ def test_what_an_interrupted_backup_of_another_cluster_left_is_not_gone_on_with(
     cluster = Cluster(log(2))
     taking.take(cluster, tmp_path / "b", 5.0)
 
-    assert cluster.asked[0] == (1, True)
+    assert cluster.asked == [(4, True), (1, True)]
     assert values_of(tmp_path / "b") == log(2)

@@ -417,7 +417,7 @@ def test_help_begins_with_examples_and_tells_of_stale_reads_and_exit_codes(capsy
     assert re.search(r"--stale\s+what the node at hand has: needs no quorum", told)
 
 
-@pytest.mark.parametrize("command", ["propose", "log", "status", "backup"])
+@pytest.mark.parametrize("command", ["propose", "log", "status", "backup", "archive"])
 def test_the_help_of_every_command_begins_with_examples_and_explains_every_flag(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

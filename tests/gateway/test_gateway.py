@@ -684,15 +684,17 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
 
 def test_slots_are_told_as_they_were_chosen_with_what_they_made() -> None:
     desk = Desk()
+    desk.speaks_of_disks = True
     desk.state.chosen, desk.state.revision, desk.state.log_time_ms = [b"s1", b"s2", b"s3"], 2, 77
     desk.apply(2)
     desk.deliver(ME, ReadSlots(1, 2, linearizable=False))
 
-    assert desk.take(SlotPage) == [(ME, SlotPage(1, 2, (b"s2",), 1, 3, 2, 77, b"2", ""))]
+    assert desk.take(SlotPage) == [(ME, SlotPage(1, 2, (b"s2",), 1, 3, 2, 77, b"2", "", "demo", desk.agent.voters))]
 
 
 def test_slots_with_all_that_was_acknowledged_wait_for_a_round_of_the_leader() -> None:
     desk = Desk()
+    desk.speaks_of_disks = True
     desk.state.chosen = [b"s1"]
     desk.deliver(ME, ReadSlots(1, 1, linearizable=True))
     asked = desk.take(ReadIndex)[0][1]
@@ -702,11 +704,12 @@ def test_slots_with_all_that_was_acknowledged_wait_for_a_round_of_the_leader() -
     desk.apply(1)
     desk.turn()
 
-    assert desk.take(SlotPage) == [(ME, SlotPage(1, 1, (b"s1",), 1, 2, 0, 0, b"0", ""))]
+    assert desk.take(SlotPage) == [(ME, SlotPage(1, 1, (b"s1",), 1, 2, 0, 0, b"0", "", "demo", desk.agent.voters))]
 
 
 def test_slots_that_a_gateway_does_not_know_yet_are_refused_and_trimmed_ones_are_named() -> None:
     desk = Desk()
+    desk.speaks_of_disks = True
     desk.state.chosen, desk.state.first_slot = [b"s1", b"s2", b"s3"], 3
     desk.apply(3)
     desk.deliver(ME, ReadSlots(1, 5, linearizable=False), ReadSlots(2, 4, False), ReadSlots(3, 2, False))
@@ -717,6 +720,7 @@ def test_slots_that_a_gateway_does_not_know_yet_are_refused_and_trimmed_ones_are
 
 def test_one_turn_tells_no_more_slots_than_its_share() -> None:
     desk = Desk()
+    desk.speaks_of_disks = True
     desk.state.chosen = [bytes(BYTES_PER_TURN_MAX)] * 2
     desk.apply(2)
     desk.set_aside()

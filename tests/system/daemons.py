@@ -102,6 +102,7 @@ class DaemonCluster:
 
     `relayed`: all that nodes and clients say to nodes goes through `network`, where it can be cut. `entering`: for
     nodes that run somewhere else, a command that becomes the one behind it there.
+    `config`: a membership file that is there already.
     """
 
     def __init__(
@@ -111,11 +112,13 @@ class DaemonCluster:
         extra: str = "",
         relayed: bool = False,
         entering: Mapping[str, Sequence[str]] | None = None,
+        config: Path | None = None,
     ) -> None:
         self.folder = folder
         self.roles = dict(roles)
-        self.config = folder / "cluster.yaml"
-        self.config.write_text(membership_text(roles, extra, relayed))
+        self.config = config or folder / "cluster.yaml"
+        if config is None:
+            self.config.write_text(membership_text(roles, extra, relayed))
         self.daemons: dict[str, Daemon] = {}
         self._entering = dict(entering or {})
         self.silences: list[tuple[float, float]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from paxosd import NoQuorum, Unavailable, WrongHistory
 from paxosd.backup.file import summary
 from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
@@ -69,3 +70,132 @@ def test_a_backup_without_a_quorum_says_so_and_a_stale_one_is_taken(tmp_path: Pa
     assert refused.returncode == 4
     assert stale.returncode == 0
     assert summary(tmp_path / "b").position.revision == 1
+
+
+def paxosd(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("paxosd", *arguments)
+
+
+@pytest.mark.parametrize("roles", LAYOUTS)
+def test_a_restored_cluster_has_all_of_the_backup_and_goes_on(tmp_path: Path, roles: dict[str, str]) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    with DaemonCluster(old, roles) as cluster, cluster.client() as client:
+        futures = [client.propose_async(b"%d" % number) for number in range(500)]
+        entries = [(future.result().revision, b"%d" % number) for number, future in enumerate(futures)]
+        made = paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b"))
+        client.propose(b"after the backup")
+    restored = paxosd("restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(new))
+
+    assert (made.returncode, restored.returncode) == (0, 0)
+    assert "start the nodes when all are restored" in restored.stdout
+    cluster = DaemonCluster(new, roles, config=cluster.config)
+    with cluster, cluster.client() as client:
+        assert client.propose(b"next").revision == 501
+        assert [(entry.revision, entry.value) for entry in client.log()] == [*sorted(entries), (501, b"next")]
+        cluster.kill(*roles)
+        cluster.start(*roles)
+        assert client.propose(b"after a restart").revision == 502
+
+
+def test_each_node_can_be_restored_by_itself_and_nothing_that_is_there_is_touched(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    with DaemonCluster(old, ROLES) as cluster, cluster.client() as client:
+        client.propose(b"v")
+        paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b"))
+    for node in ROLES:
+        flags = ("--config", str(cluster.config), "--id", node)
+        done = paxosd("restore", str(tmp_path / "b"), *flags, "--data-dir", str(new / node))
+        assert done.returncode == 0, done.stderr
+    again = paxosd("restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(new))
+
+    assert again.returncode == 8
+    assert "is the data directory of a node: nothing was touched" in again.stderr
+    with DaemonCluster(new, ROLES, config=cluster.config) as cluster, cluster.client() as client:
+        assert [entry.value for entry in client.log()] == [b"v"]
+
+
+def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    archive, backup = str(tmp_path / "archive"), str(tmp_path / "b")
+    with DaemonCluster(old, REPLICAS) as cluster, cluster.client() as client:
+        flags = ("--config", str(cluster.config))
+        for number in range(10):
+            client.propose(b"before %d" % number)
+        assert paxosctl(*flags, "archive", "--once", archive).returncode == 0
+        assert paxosctl(*flags, "backup", backup).returncode == 0
+        futures = [client.propose_async(b"after %d" % number) for number in range(200)]
+        entries = sorted((future.result().revision, b"after %d" % number) for number, future in enumerate(futures))
+        done = paxosctl(*flags, "archive", "--once", archive, "-w", "json")
+    assert json.loads(done.stdout.splitlines()[-1])["watermark"] > 11
+    restore = ("restore", backup, "--config", str(cluster.config), "--data-dir", str(new))
+    restored = paxosd(*restore, "--archive", archive, "--to-revision", "60", "-w", "json")
+
+    assert restored.returncode == 0, restored.stderr
+    assert json.loads(restored.stdout)["revision"] == 60
+    with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
+        log = [(entry.revision, entry.value) for entry in client.log()]
+        assert log == [*((number + 1, b"before %d" % number) for number in range(10)), *entries[:50]]
+        assert client.propose(b"another way").revision == 61
+
+
+def restored(tmp_path: Path) -> tuple[DaemonCluster, DaemonCluster]:
+    """A cluster of three replicas that is stopped, after a backup of one value and one value more; and what is restored
+    of it, not started yet."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    cluster = DaemonCluster(old, REPLICAS)
+    with cluster, cluster.client() as client:
+        client.propose(b"kept")
+        assert paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b")).returncode == 0
+        client.propose(b"lost")
+    done = paxosd("restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(new))
+    assert done.returncode == 0, done.stderr
+    return cluster, DaemonCluster(new, REPLICAS, config=cluster.config)
+
+
+def test_a_daemon_of_the_history_that_is_over_is_not_heard_before_the_new_one_is_born(tmp_path: Path) -> None:
+    old, new = restored(tmp_path)
+    try:
+        old.start("r3")
+        new.start("r1", "r2")
+        new.daemons["r1"].await_logged(r"another history: \w+ is over here: we were restored")
+        with new.client(timeout=2.0) as client, pytest.raises((NoQuorum, Unavailable)):
+            client.propose(b"too early")
+        old.kill("r3")
+        new.start("r3")
+        with new.client() as client:
+            assert client.propose(b"next").revision == 2
+            assert [entry.value for entry in client.log()] == [b"kept", b"next"]
+    finally:
+        old.__exit__(None, None, None)
+        new.__exit__(None, None, None)
+
+
+def test_a_daemon_and_a_client_of_the_history_that_is_over_are_refused_by_the_new_one(tmp_path: Path) -> None:
+    old, new = restored(tmp_path)
+    try:
+        old.start("r1", "r2", "r3")
+        with new.client(timeout=20.0) as client:
+            client.propose(b"of the old history")
+            old.kill("r1", "r2", "r3")
+            new.start("r1", "r2", "r3")
+            with new.client() as other:
+                other.propose(b"first")
+            with pytest.raises(WrongHistory):
+                client.propose(b"for the old history")
+        new.kill("r3")
+        old.start("r3")
+        with new.client() as client:
+            assert [client.propose(b"%d" % number).revision for number in range(20)] == list(range(3, 23))
+            assert [entry.value for entry in client.log()][:2] == [b"kept", b"first"]
+        old.daemons["r3"].await_logged(r"another history")
+    finally:
+        old.__exit__(None, None, None)
+        new.__exit__(None, None, None)

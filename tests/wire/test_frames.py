@@ -168,8 +168,10 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
-        SlotPage(1, 5, (b"v",), 1, 6, revision=3, log_time_ms=700, digest=b"\xab", hint=""),
-        "9a25010591c40176010603cd02bcc401aba0",
+        SlotPage(
+            1, 5, (b"v",), 1, 6, revision=3, log_time_ms=700, digest=b"\xab", hint="", cluster="demo", voters=NO_VOTERS
+        ),
+        "9c25010591c40176010603cd02bcc401aba0a464656d6f96c4000000000090",
     ),
     (m.GetStatus(request=1), "924701"),
     (

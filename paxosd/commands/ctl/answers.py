@@ -13,7 +13,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from paxosd.commands.ctl.backup import back_up
+from paxosd.commands.ctl.backup import archive, back_up
 from paxosd.commands.tables import Cell, print_table
 from paxosd.core.space import Space, space_of
 from paxosd.excerpts import escaped, shown
@@ -36,6 +36,8 @@ def run(client: Client, options: argparse.Namespace, value: bytes | None) -> int
         return _log(client, options, as_json)
     if options.command == "backup":
         return back_up(client, options)
+    if options.command == "archive":
+        return archive(client, options)
     return _status(client.status(timeout=options.timeout), as_json)
 
 

@@ -1,4 +1,4 @@
-"""`paxosctl backup`: a backup of a live cluster, and what a file holds."""
+"""`paxosctl backup` and `archive`: a backup of a live cluster, what a file holds, and the log as it grows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paxosd.backup.file import FORMAT, BackupSummary, draft_exists, require_absent, summary
+from paxosd.backup.following import follow
 from paxosd.backup.taking import take
 from paxosd.commands.progress import bar
 from paxosd.commands.tables import print_table
 from paxosd.process import signals
 from paxosd.process.exits import Exit
-from paxosd.process.streams import Unwritten
+from paxosd.process.streams import Unwritten, tell
 
 if TYPE_CHECKING:
     from paxosd.client import Client
+
+TOLD_EVERY_S = 1.0
+"""How often it is said how far an archive is, at most."""
 
 
 def back_up(client: Client, options: argparse.Namespace) -> int:
@@ -42,6 +46,31 @@ def back_up(client: Client, options: argparse.Namespace) -> int:
         error.became = f"the backup {file} is whole"
         raise
     return Exit.OK
+
+
+def archive(client: Client, options: argparse.Namespace) -> int:
+    """Follow the log of the client's cluster into a directory; raises `BackupError` or `PaxosError`."""
+    folder, as_json = Path(options.folder), options.write_out == "json"
+    told_at = -TOLD_EVERY_S
+    stop = 0
+
+    def told(done: int, total: int) -> None:
+        nonlocal told_at, stop
+        if done > stop and time.monotonic() >= told_at + TOLD_EVERY_S:
+            told_at, stop = time.monotonic(), done
+            _print_archived(folder, done, as_json)
+
+    end = follow(client, folder, options.timeout, options.once, told, lambda text: tell("paxosctl", text))
+    if end > stop:
+        _print_archived(folder, end, as_json)
+    return Exit.OK
+
+
+def _print_archived(folder: Path, stop: int, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"archive": str(folder), "watermark": stop}), flush=True)
+    else:
+        print(f"{folder}: every slot below {stop}", flush=True)
 
 
 def show(file: Path, as_json: bool) -> int:

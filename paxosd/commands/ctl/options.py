@@ -23,6 +23,7 @@ examples:
   paxosctl log --stale                                what one node has, also while there is no quorum
   paxosctl status                                     who leads, and how is every node
   paxosctl backup /backups/monday                     all that the cluster holds, while it runs
+  paxosctl archive /archive                           the log, as it grows, until Ctrl-C
   paxosctl status -w json                             the same for programs, and so for every command
 
 The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
@@ -67,8 +68,21 @@ examples:
   paxosctl backup --stale /backups/monday             what one node has, also while there is no quorum
   paxosctl backup status /backups/monday              is it whole, and of what? Needs no cluster
   paxosctl backup status /backups/monday -w json
+  paxosd restore /backups/monday --config FILE        new data directories, made of it
 
 The file is written as FILE.part and gets its name once it is whole; nothing is ever written over.
+"""
+
+ARCHIVE_HELP = """\
+Follow the log into a directory of files that never change again, until Ctrl-C. Run again, it goes on where it stopped.
+
+examples:
+  paxosctl archive /archive
+  paxosctl archive --once /archive                    until all that is acknowledged by now is there
+  paxosd restore /backups/monday --config FILE --archive /archive --to-revision 4711
+
+Together with a backup that was made while it ran, or before, it restores the cluster as it was at any revision or time
+since then. A segment that ends below a backup is not needed with that one. Every line of stdout says how far it is.
 """
 
 Options: TypeAlias = argparse.Namespace
@@ -103,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[flags],
     )
     add_version(parser)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status | backup")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status | backup | archive")
 
     def add(command: str, short: str, told: str) -> argparse.ArgumentParser:
         raw = argparse.RawDescriptionHelpFormatter
@@ -123,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     backup = add("backup", "write a backup of the cluster, or say what one holds", BACKUP_HELP)
     backup.add_argument("words", metavar="FILE", nargs="+", help="the file to write; or `status` and the file to read")
     backup.add_argument("--stale", action="store_true", help="what the node at hand has: needs no quorum")
+    archive = add("archive", "follow the log into a directory", ARCHIVE_HELP)
+    archive.add_argument("folder", metavar="DIR", help="the directory; it is made if it is not there")
+    archive.add_argument("--once", action="store_true", help="end when all that is acknowledged by now is there")
     return parser
 
 
