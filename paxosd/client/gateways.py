@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from paxosd.core.types import Instant
+from paxosd.core.types import NO_LAG, Instant, Lag
 from paxosd.transport.base import NAME_NOT_FOUND
 
 AVOIDED_S = 10.0
@@ -37,6 +37,8 @@ class Gateways:
 
     def __init__(self, addresses: Sequence[str], troubles: Mapping[str, str] | None = None) -> None:
         self.current = addresses[0]
+        self.lag: Lag = NO_LAG
+        """How far the gateway that refused last is behind, if it is."""
         self.ways = 0
         """How often another way to the current one was wanted."""
         self._known = list(dict.fromkeys(addresses))

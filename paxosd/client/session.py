@@ -299,7 +299,7 @@ class Session:
         elif not self._account(message):
             return
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
-            self._last_refusal = message.reason
+            self._last_refusal, self.gateways.lag = message.reason, message.lag
         self._pacing.refused(message.reason, now)
         if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
@@ -347,7 +347,7 @@ class Session:
         if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
         if self._questions.refused(message.request, now):
-            self._last_refusal = verdicts.why_unread(message.refused)
+            self._last_refusal, self.gateways.lag = verdicts.why_unread(message.refused), message.lag
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 

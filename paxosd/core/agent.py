@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from paxosd.core.messages import Message
 from paxosd.core.records import Record
-from paxosd.core.types import HistoryId, Instant, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.types import NO_LAG, HistoryId, Instant, Lag, NodeId, Outcome, Revision, Slot, Source
 from paxosd.core.voters import Known, Voters
 
 
@@ -155,6 +155,11 @@ class Agent(ABC):
 
     def drain(self, now: Instant) -> None:  # noqa: B027 (most roles have nothing to finish)
         """Take no new work and finish what was taken: the node is about to stop."""
+
+    @property
+    def lag(self) -> Lag:
+        """How far this node is behind what is known to be chosen; empty if it is not, or applies nothing."""
+        return NO_LAG
 
     @property
     def drained(self) -> bool:

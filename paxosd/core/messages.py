@@ -49,9 +49,11 @@ from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
     NO_DISK,
+    NO_LAG,
     Ballot,
     DiskId,
     Entry,
+    Lag,
     NodeId,
     Revision,
     SessionId,
@@ -303,8 +305,7 @@ class Propose:
     """Client to gateway: apply commands first_seq … first_seq + count - 1, in order, each once.
 
     `attempt` names this sending, so that a refusal is not taken for one of another sending.
-    `acknowledged`: the client has the results of all commands below. `body`: see `values.py`; an empty body
-    withdraws the commands: their numbers are used up and nothing is applied.
+    `acknowledged`: the client has the results of all commands below. `body`: see `values.py`; an empty one withdraws.
     """
 
     session: SessionId
@@ -319,8 +320,7 @@ class Propose:
 class Applied:
     """Gateway to client: these commands are applied, with consecutive revisions from `revision` on, in `slot`.
 
-    `revision` 0: they were withdrawn. `hint`: the address of a gateway beside the leader, which would
-    save a hop; empty if there is none better than this one.
+    `revision` 0: they were withdrawn. `hint`: the address of a gateway beside the leader; empty if none is better.
     """
 
     session: SessionId
@@ -335,10 +335,9 @@ class Applied:
 class Refused:
     """Gateway to client: this sending was refused.
 
-    `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the most bytes that a command
-    may have, else 0.
+    `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the bytes of a command, else 0.
     `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
-    `OpenSession`, `session` is the wish and `first_seq` 0.
+    `OpenSession`, `session` is the wish and `first_seq` 0. `lag`: how far this gateway is behind, if it is.
     """
 
     session: SessionId
@@ -348,6 +347,7 @@ class Refused:
     reason: Reason
     expected: int
     hint: str
+    lag: Lag = NO_LAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +369,7 @@ class ReadLog:
 class LogPage:
     """Gateway to client: entries from the revision asked for on, maybe none; `last` is the latest one applied.
 
-    `refused`: 0, or the `Reason` why nothing could be read. `first`: the log is kept from this revision on.
+    `refused`: 0, or the `Reason` why nothing could be read. `first`: where the kept log begins. `lag`: as in `Refused`.
     """
 
     request: int
@@ -378,6 +378,7 @@ class LogPage:
     refused: int
     hint: str
     first: Revision = 1
+    lag: Lag = NO_LAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +390,7 @@ class GetStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One row of a `StatusReport`. `silent_ms` is how long nothing came from the node, -1: nothing ever."""
+    """One row of a `StatusReport`. `silent_ms`: since when nothing came, -1: ever. `per_s`: slots applied in one."""
 
     node: NodeId
     role: str
@@ -404,6 +405,7 @@ class NodeStatus:
     data_bytes: int = 0
     room_bytes: int = 0
     refuses: bool = False
+    per_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,19 @@ from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.space import Space, space_of
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.types import (
+    FIRST_SLOT,
+    NO_BALLOT,
+    NO_LAG,
+    Ballot,
+    Instant,
+    Lag,
+    NodeId,
+    Outcome,
+    Revision,
+    Slot,
+    Source,
+)
 from paxosd.core.voters import Voters
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply)
@@ -155,6 +167,10 @@ class Node(Agent):
     def drain(self, now: Instant) -> None:
         for part in self._parts:
             part.drain(now)
+
+    @property
+    def lag(self) -> Lag:
+        return next((part.lag for part in self._parts if part.lag), NO_LAG)
 
     @property
     def drained(self) -> bool:

@@ -36,6 +36,9 @@ PENDING_LEAST_BYTES = 2 * 1024 * 1024
 """How many bytes of commands may always wait at a leader, unless `pending_bytes` is less: how fast a quiet one is
 nobody knows yet."""
 
+BEHIND_SLOTS = 1024
+"""From how many slots on a node that has not applied them is said to be behind; under load it always lacks some."""
+
 PROPOSED_PER_TURN_BYTES_MAX = 512 * 1024
 """How many bytes of values a leader puts into slots in one turn before it serves its peers again; one always."""
 

@@ -92,6 +92,26 @@ class Entry(NamedTuple):
     value: bytes
 
 
+class Lag(NamedTuple):
+    """How far a node is behind: it applied all below `applied` of what is chosen, below `chosen`, `per_s` a second."""
+
+    applied: Slot
+    chosen: Slot
+    per_s: int
+
+    def __bool__(self) -> bool:
+        return self.chosen > self.applied
+
+    def __str__(self) -> str:
+        speed = f"{self.per_s} a second"
+        if not self.per_s:
+            return f"slot {self.applied} of {self.chosen}"
+        return f"slot {self.applied} of {self.chosen}, {speed}, {(self.chosen - self.applied) / self.per_s:.0f} s more"
+
+
+NO_LAG = Lag(0, 0, 0)
+
+
 class RevisionRow(NamedTuple):
     """The first revision that a slot holds, and what is remembered about the slot (see `machine/revisions.py`)."""
 

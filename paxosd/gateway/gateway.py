@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Protocol, get_args
+from typing import get_args
 
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.membership import Membership
@@ -47,11 +47,13 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
 from paxosd.core.types import (
+    FIRST_SLOT,
     NO_BALLOT,
     NO_SESSION,
     Ballot,
     ClientAddress,
     Instant,
+    Lag,
     NodeId,
     Outcome,
     SessionId,
@@ -61,47 +63,14 @@ from paxosd.core.types import (
 from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.openings import Openings
-from paxosd.gateway.pages import Pages, ReadableLog
+from paxosd.gateway.pages import Pages
+from paxosd.gateway.progress import Progress
 from paxosd.gateway.readers import Asked, Readers
 from paxosd.gateway.refusing import Refusing
 from paxosd.gateway.repetitions import Repetitions
+from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.status import StatusBoard
 from paxosd.gateway.strangers import Strangers
-
-
-class Replicated(ReadableLog, Protocol):
-    """What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
-
-    @property
-    def next_slot(self) -> Slot:
-        """Every slot below is applied."""
-        ...
-
-    @property
-    def first_slot(self) -> Slot:
-        """The first slot whose value is kept."""
-        ...
-
-    @property
-    def log_time_ms(self) -> int:
-        """The latest stamp that was applied."""
-        ...
-
-    def digest(self) -> bytes:
-        """The digest of the state that the log made."""
-        ...
-
-    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
-        """The results of these commands; None unless all of them are applied."""
-        ...
-
-    def knows(self, session: SessionId) -> bool:
-        """Whether this session was opened and is remembered."""
-        ...
-
-    def next_seq(self, session: SessionId) -> int:
-        """The number of its next command; 0: it is not known."""
-        ...
 
 
 class Gateway(Agent):
@@ -138,11 +107,14 @@ class Gateway(Agent):
         self._refusing = Refusing()
         self._pages = Pages(replicated, limits.page_bytes_max)
         self._board = StatusBoard(node_id, cluster, membership)
+        self._progress = Progress()
+        self._watermark: Slot = FIRST_SLOT  # of the latest leader
         self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
         self._draining = False
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self.arm(Timer.PING, now)
+        self._note_progress(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         if isinstance(source, bytes):
@@ -150,7 +122,7 @@ class Gateway(Agent):
             return self._receive_client(source, message, now)
         match message:
             case Heartbeat(ballot):
-                self._hear_leader(source, ballot, now)
+                self._hear_leader(source, ballot, message.watermark, now)
             case Resign(ballot):
                 self._on_resign(source, ballot)
             case ForwardRefused():
@@ -169,6 +141,8 @@ class Gateway(Agent):
                 self._on_propose(client, message, now)
             case OpenSession():
                 self._on_open_session(client, message, now)
+            case ReadLog(linearizable=True) if self._progress.lag:
+                self._refuse_reads([(client, message.request)], Reason.BEHIND)
             case ReadLog() | ReadSlots():
                 self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
             case GetStatus(request):
@@ -188,6 +162,7 @@ class Gateway(Agent):
 
     def tick(self, now: Instant) -> None:
         self._listened_at = now
+        self._note_progress(now)
         super().tick(now)
         self._readers.begin_turn()
         self._pages.begin_turn()
@@ -197,6 +172,17 @@ class Gateway(Agent):
             self._ping(now)
             self.arm(Timer.STATUS, now + self._timing.retry_s)
         self._repetitions.begin_turn()
+
+    def _note_progress(self, now: Instant) -> None:
+        replicated = self._replicated
+        news = self._progress.note(replicated.next_slot, max(replicated.known_stop, self._watermark), now)
+        if news:
+            lag = self._progress.lag
+            self.report(news, slot=replicated.next_slot, of=max(lag.chosen, replicated.next_slot), per_s=lag.per_s)
+
+    @property
+    def lag(self) -> Lag:
+        return self._progress.lag
 
     def drain(self, now: Instant) -> None:
         self._draining = True
@@ -208,10 +194,10 @@ class Gateway(Agent):
 
     # ---- who leads ----
 
-    def _hear_leader(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
+    def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, now: Instant) -> None:
         if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
             return self.ignore("heartbeat of an old leader")
-        self._ballot, self._leader_heard_at = ballot, now
+        self._ballot, self._leader_heard_at, self._watermark = ballot, now, watermark
 
     def _on_resign(self, source: NodeId, ballot: Ballot) -> None:
         """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
@@ -239,6 +225,8 @@ class Gateway(Agent):
         forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
         if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
+        if self._progress.lag:
+            return self._refuse(client, forward, Reason.BEHIND, now)
         serves = self._leader(now) is not None and not self._draining
         if serves and (self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)):
             return self._refuse(client, forward, Reason.OVERLOADED, now)
@@ -253,7 +241,7 @@ class Gateway(Agent):
         stored = self._replicated.stored(message.session, message.first_seq, message.count)
         if stored is not None:
             return self._repeat(client, message, stored, now)
-        refused = self._objection(message, now)
+        refused = Reason.BEHIND if self._progress.lag else self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
         forward = Forward(
@@ -307,7 +295,7 @@ class Gateway(Agent):
     ) -> None:
         expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
         about = message.session, message.attempt, message.first_seq, message.count
-        self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
+        self.send_early(client, Refused(*about, reason, expected, self._hint(now), self._progress.lag))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
@@ -394,7 +382,7 @@ class Gateway(Agent):
     def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
         """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
         for client, request in refused:
-            self.send_early(client, LogPage(request, (), 0, reason, ""))
+            self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag))
 
     def next_deadline(self) -> Instant | None:
         deadlines = (super().next_deadline(), self._readers.next_deadline())

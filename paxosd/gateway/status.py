@@ -7,6 +7,7 @@ from paxosd.core.messages import NodeStatus, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.shares import Shares
 from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
+from paxosd.gateway.progress import Speed
 
 ASKED_MAX = 256
 """How many status requests may wait for one round of pings; each is answered with a row for every node."""
@@ -23,6 +24,7 @@ class StatusBoard:
         self.others = tuple(node for node in membership.nodes if node != node_id)
         self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
         self._spaces: dict[NodeId, DiskSpace] = {}
+        self._speeds: dict[NodeId, Speed] = {}
         self._asked: Shares[ClientAddress, int] = Shares()
         self._sequence = 0
 
@@ -50,6 +52,7 @@ class StatusBoard:
 
     def hear(self, node: NodeId, pong: Pong, now: Instant) -> None:
         self._heard[node] = (now, pong)
+        self._speeds.setdefault(node, Speed()).note(pong.applied, now)
 
     def hear_space(self, node: NodeId, told: DiskSpace) -> None:
         """A member tells how much room its disk has."""
@@ -81,6 +84,7 @@ class StatusBoard:
             disk.data_bytes,
             disk.room_bytes,
             disk.refuses and leading,
+            self._speeds[node].per_s,
         )
 
 

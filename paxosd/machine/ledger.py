@@ -96,6 +96,11 @@ class Ledger:
         return self._sessions.results
 
     @property
+    def known_stop(self) -> Slot:
+        """Every slot below stands on this node's disk, applied or not."""
+        return max(self.next_slot, self._history.learned_stop())
+
+    @property
     def first_slot(self) -> Slot:
         """The first slot whose value is kept."""
         return self._retained.slot

@@ -166,7 +166,9 @@ def run_node(
     _collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)
     role = config.nodes[node_id].role.value
-    log.info("ready node=%s role=%s cluster=%s digest=%s", node_id, role, config.cluster, config.digest.hex())
+    lag = driver.agent.lag
+    far = f" catches_up={str(lag)!r}" if lag else ""
+    log.info("ready node=%s role=%s cluster=%s digest=%s%s", node_id, role, config.cluster, config.digest.hex(), far)
     _run(driver, transport, stop, beat)
     log.info("stopped node=%s signal=%s", node_id, stop.name)
     return driver
@@ -252,12 +254,12 @@ class Sign:
         self._beat = beat
         self._tell_at = 0.0
 
-    def touch(self, now: float) -> None:
+    def touch(self, now: float, progress: str = "") -> None:
         """Raises `StorageError` if the data directory is gone; all else is told now and then, and tried again."""
         if self._beat is None:
             return
         try:
-            self._beat.touch(now)
+            self._beat.touch(now, progress)
         except FileNotFoundError as error:
             raise StorageError(
                 f"{self._beat.directory} is gone, or is another directory by now: put it back as it was, and start "
@@ -291,7 +293,8 @@ def _run(driver: Driver, transport: Transport, stop: Stop, beat: Beat | None) ->
 def _step(driver: Driver, sign: Sign) -> None:
     driver.wait()
     driver.turn()
-    sign.touch(time.monotonic())
+    lag = driver.agent.lag
+    sign.touch(time.monotonic(), str(lag) if lag else "")
 
 
 def _log_event(event: Event) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 BEAT_NAME = "alive"
 BEAT_EVERY_S = 1.0
 STALE_AFTER_S = 10.0
-LINE_BYTES = 120
+LINE_BYTES = 240
 """Each line has this length, so that a new one covers the old one as a whole."""
 
 _OFFSETS = Path("/proc/self/timens_offsets")
@@ -45,8 +45,9 @@ class Beat:
         self._next_at = 0.0
         self._say(STARTING)
 
-    def touch(self, now: float) -> None:
-        """Say that the loop turns, at most once in `BEAT_EVERY_S`; `now` is monotonic.
+    def touch(self, now: float, progress: str = "") -> None:
+        """Say that the loop turns, at most once in `BEAT_EVERY_S`; `now` is monotonic. `progress`: how far the node is
+        with catching up, as long as it is.
 
         Raises `FileNotFoundError` if the data directory is gone, or is another one by now.
         """
@@ -61,11 +62,11 @@ class Beat:
         except OSError as error:
             self.trouble = error
         else:
-            self._say(TURNING)
+            self._say(TURNING, progress)
 
     def note(self, word: str) -> None:
         """Say besides that the disk is "low" or "full"; empty: it has room."""
-        self._noted = f" {word}" if word else ""
+        self._noted = word
 
     def close(self) -> None:
         """Say that the daemon was stopped."""
@@ -74,13 +75,13 @@ class Beat:
             os.close(self._file)
             self._file = None
 
-    def _say(self, state: str) -> None:
+    def _say(self, state: str, progress: str = "") -> None:
         try:
             if self._file is None or os.fstat(self._file).st_nlink == 0:
                 self._make()
             assert self._file is not None
-            line = f"{state} {self._process} {_monotonic_ms()}{self._noted}"
-            os.pwrite(self._file, f"{line:<{LINE_BYTES - 1}}\n".encode(), 0)
+            line = f"{state} {self._process} {_monotonic_ms()} {self._noted or '-'} {progress}"
+            os.pwrite(self._file, f"{line[: LINE_BYTES - 1]:<{LINE_BYTES - 1}}\n".encode(), 0)
             self.trouble = None
         except OSError as error:
             self.trouble = error
@@ -132,13 +133,19 @@ def notice(directory: Path) -> str | None:
         words = _read(directory / BEAT_NAME).decode("ascii", "replace").split()
     except OSError:
         return None
-    return _NOTICES.get(words[6]) if len(words) == 7 else None
+    return _NOTICES.get(words[6]) if len(words) > 6 else None
 
 
 _NOTICES = {
     "low": "the disk is nearly full: make room, or raise storage.quota; new commands may be refused (NoSpace)",
     "full": "the disk is full: make room, or raise storage.quota; this node takes nothing new until then",
 }
+
+
+def progress(directory: Path) -> str:
+    """How far the daemon of this data directory is with catching up; empty if it does not. It must be well."""
+    words = _read(directory / BEAT_NAME).decode("ascii", errors="replace").split()
+    return " ".join(words[7:])
 
 
 def _read(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from paxosd.core.types import (
     Ballot,
     Entry,
     HistoryId,
+    Lag,
     NodeId,
     SessionId,
     Vote,
@@ -71,6 +72,11 @@ def _session(value: Any) -> SessionId:
     if type(value) is not bytes or len(value) != SESSION_BYTES:
         raise ValueError(f"not the {SESSION_BYTES} bytes of a session's id, or of a wish for one")
     return value
+
+
+def _lag(value: Any) -> Lag:
+    applied, chosen, per_s = value
+    return Lag(number(applied), number(chosen), number(per_s))
 
 
 def _text(value: Any) -> str:
@@ -156,6 +162,7 @@ _CHECKS: dict[str, Check] = {
     "NodeId": node,
     "Ballot": _ballot,
     "Reason": _reason,
+    "Lag": _lag,
     "tuple[bytes, ...]": _many(_data),
     "tuple[Vote, ...]": _many(_vote),
     "tuple[Entry, ...]": _many(_entry),

@@ -240,6 +240,8 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "applied": 6,
         "lag": 3,
         "revision": 3,
+        "catches_up": False,
+        "slots_per_s": 0,
         "space": "unknown",
         "data_bytes": None,
         "room_bytes": None,
@@ -534,3 +536,21 @@ def test_a_status_tells_of_dead_nodes_in_about_a_second_and_works_without_a_lead
     assert "not applied: nobody leads" in why
     assert "paxosctl log --stale" in why_not_read
     assert json.loads(out.splitlines()[-1])["value"] == "before"
+
+
+def test_a_cluster_of_which_no_gateway_has_caught_up_yet_is_not_well(capsys: pytest.CaptureFixture[str]) -> None:
+    far = replace(NODES[3], applied=2000, per_s=400)
+    report = replace(REPORT, watermark=10_000, nodes=(*NODES[:3], far))
+
+    assert run(Played(report), "status") == 5
+    shown = capsys.readouterr()
+    assert "catches up, 400 slots/s" in shown.out
+    assert "no gateway serves commands yet: l1 catches up, slot 2000 of 10000, 400 a second, 20 s more" in shown.err
+
+
+def test_one_gateway_that_catches_up_is_shown_while_another_one_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    far = replace(NODES[4], applied=2000, per_s=400, reachable=True)
+    report = replace(REPORT, watermark=10_000, nodes=(*NODES[:3], replace(NODES[3], applied=10_000), far))
+
+    assert run(Played(report), "status") == 0
+    assert "catches up, 400 slots/s" in capsys.readouterr().out

@@ -28,7 +28,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, NodeId, Outcome, Page, Revision, SessionId, Slot
+from paxosd.core.types import Ballot, Entry, Lag, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, encode_body, old_session
 from paxosd.gateway import repetitions
 from paxosd.gateway.gateway import Gateway
@@ -49,6 +49,7 @@ class State:
 
     revision: Revision = 0
     first_revision: Revision = 1
+    known_stop: Slot = 1
     next_slot: Slot = 1
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
@@ -906,3 +907,60 @@ def test_a_read_from_no_revision_begins_where_the_log_does() -> None:
     desk.deliver(ME, read(start=0, linearizable=False))
 
     assert [entry.value for entry in desk.take_one(LogPage).entries] == [b"a", b"b"]
+
+
+# ---- a gateway that is behind ----------------------------------------------------------------
+
+
+def behind() -> Desk:
+    """A gateway that has applied the first of 5000 slots that are on its disk."""
+    desk = Desk()
+    desk.state.known_stop = 5001
+    desk.turn()
+    desk.set_aside()
+    return desk
+
+
+def test_a_gateway_that_is_far_behind_refuses_commands_and_says_how_far_it_is() -> None:
+    desk = behind()
+    desk.deliver(ME, OpenSession(b"a wish of mine..", 1), propose(b"a"), read())
+
+    lag = Lag(1, 5001, 0)
+    page = desk.take_one(LogPage)
+    assert [(refused.reason, refused.lag) for _, refused in desk.take(Refused)] == 2 * [(Reason.BEHIND, lag)]
+    assert (page.refused, page.lag) == (Reason.BEHIND, lag)
+    assert desk.agent.lag == lag
+
+
+def test_a_gateway_that_is_far_behind_still_answers_reads_of_what_it_has() -> None:
+    desk = behind()
+    desk.state.log, desk.state.revision = [b"a"], 1
+    desk.deliver(ME, read(linearizable=False))
+
+    assert [entry.value for entry in desk.take_one(LogPage).entries] == [b"a"]
+
+
+def test_a_gateway_that_has_caught_up_serves_again_and_both_are_told_to_the_operator() -> None:
+    desk = Desk()
+    desk.state.known_stop = 5001
+    desk.turn()
+    desk.state.next_slot = 2501
+    desk.wait(1.0)
+    desk.state.next_slot = 4501
+    desk.wait(5.0)
+    told = [(event.name, event.fields["slot"]) for event in desk.events]
+    desk.set_aside()
+
+    assert told == [("learner.catches_up", 1), ("learner.caught_up", 4501)]
+    desk.deliver("p1", heartbeat(B3, watermark=5001))
+    desk.deliver(ME, OpenSession(b"a wish of mine..", 1))
+    assert desk.take(Refused) == []
+    desk.set_aside()
+
+
+def test_a_gateway_is_behind_what_its_leader_says_is_chosen() -> None:
+    desk = Desk()
+    desk.deliver("p1", heartbeat(B3, watermark=2000))
+
+    assert desk.agent.lag == Lag(1, 2000, 0)
+    desk.set_aside()

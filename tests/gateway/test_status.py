@@ -38,7 +38,7 @@ def test_a_row_repeats_the_latest_answer_and_how_long_ago_it_came() -> None:
     noted.hear("p1", Pong(1, False, NO_BALLOT, 1, 0, 0), 10.0)
     noted.hear("p1", Pong(2, True, B3, 7, 6, 5), 11.0)
 
-    assert row(noted, "p1", 12.5) == NodeStatus("p1", "proposer", True, 1500, True, B3, 7, 6, 5)
+    assert row(noted, "p1", 12.5) == NodeStatus("p1", "proposer", True, 1500, True, B3, 7, 6, 5, per_s=6)
 
 
 def test_a_node_that_is_silent_too_long_is_not_reachable_and_leads_no_more() -> None:

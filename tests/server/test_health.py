@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from paxosd.commands.health import main as health_command
 from paxosd.server import health
 from paxosd.server.health import BEAT_NAME, LINE_BYTES, STALE_AFTER_S, Beat, complaint, notice
 from tests.system.daemons import Daemon, DaemonCluster, membership_text
@@ -265,3 +266,17 @@ def test_a_daemon_that_cannot_start_leaves_no_sign_of_life(tmp_path: Path) -> No
         assert daemon.process.wait(30) == 9
 
     assert "the daemon has ended" in health_of(tmp_path / "r1")[1]
+
+
+def test_a_daemon_that_catches_up_is_alive_and_is_not_ready(
+    beat: Beat, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beat.touch(time.monotonic(), "slot 7 of 9000, 100 a second, 90 s more")
+    flags = ["--data-dir", str(tmp_path)]
+
+    assert health_command(flags) == 0
+    assert "catches up with the log: slot 7 of 9000" in capsys.readouterr().out
+    assert health_command(["--ready", *flags]) == 5
+    assert "slot 7 of 9000, 100 a second, 90 s more; it serves when it has" in capsys.readouterr().err
+    beat.touch(time.monotonic() + 2)
+    assert health_command(["--ready", *flags]) == 0

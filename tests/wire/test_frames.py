@@ -27,7 +27,7 @@ from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, Vote
+from paxosd.core.types import Ballot, Entry, Lag, Vote
 from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.wire.fields import NODE_ID
 from paxosd.wire.frames import (
@@ -159,12 +159,12 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.Applied(session=SESSION, first_seq=3, count=1, revision=9, slot=4, hint=""), f"9743{S}03010904a0"),
     (
         m.Refused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
-        f"9844{S}0103010702a0",
+        f"9944{S}0103010702a093000000",
     ),
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
     (
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
-        "97460191930102c401780100a001",
+        "98460191930102c401780100a00193000000",
     ),
     (ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
@@ -209,7 +209,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
                 ),
             ),
         ),
-        "9a4801a464656d6fa26c31a270319207a27031040402929da26131a86163636570746f72c30cc29207a27031040000000000c29da26132a86163636570746f72c2ffc29200a0000000000000c2",
+        "9a4801a464656d6fa26c31a270319207a27031040402929ea26131a86163636570746f72c30cc29207a27031040000000000c2009ea26132a86163636570746f72c2ffc29200a0000000000000c200",
     ),
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
@@ -306,6 +306,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": ID, "Wish": ID, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
     "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
+    "Lag": st.builds(Lag, NUMBER, NUMBER, NUMBER),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
     "tuple[Entry, ...]": st.lists(ENTRY, max_size=5).map(tuple),
     "tuple[NodeStatus, ...]": st.lists(STATUS, max_size=5).map(tuple),
@@ -592,7 +593,7 @@ CORPUS: dict[str, bytes] = {
     "a flag that is a number": raw([[2, [7, "p1"], 1, [0, ""], 9]]),
     "a hint that is too long": raw([[65, WISH, SESSION, "x" * 256]]),
     "a status with a field too many": raw(
-        [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["a1", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0, 0]]]]
+        [[72, 1, "c", "l1", "p1", [7, "p1"], 4, 4, 2, [["a1", "acceptor", True, 12, False, [7, "p1"], 4, 0, 0, 0, 0]]]]
     ),
     "a value that is a text": raw([[8, 3, "text"]]),
     "a ballot of one": raw([[12, [7]]]),

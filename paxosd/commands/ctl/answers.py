@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from paxosd.commands.ctl.backup import archive, back_up
 from paxosd.commands.tables import Cell, print_table
+from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.space import Space, space_of
+from paxosd.core.types import Lag
 from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
 from paxosd.process.exits import Exit
@@ -85,6 +87,10 @@ def _status(report: StatusReport, as_json: bool) -> int:
     short = [node for node in report.nodes if space_of(node.space).is_short]
     if short:
         tell("paxosctl", _alarm(short, report))
+    behind = [node for node in report.nodes if _is_behind(node, report.watermark)]
+    if report.leader and behind and all(node in behind for node in report.nodes if node.reachable and _applies(node)):
+        tell("paxosctl", f"no gateway serves commands yet: {'; '.join(_progress(node, report) for node in behind)}")
+        return Exit.UNHEALTHY
     if report.leader:
         return Exit.UNHEALTHY if _refuses(report) else Exit.OK
     tell(
@@ -128,8 +134,18 @@ def _print_status(report: StatusReport) -> None:
     print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
 
 
+def _is_behind(node: NodeStatus, watermark: int) -> bool:
+    return node.reachable and _applies(node) and _lag(node, watermark) >= BEHIND_SLOTS
+
+
+def _progress(node: NodeStatus, report: StatusReport) -> str:
+    return f"{node.node} catches up, {Lag(node.applied, report.watermark, node.per_s)}"
+
+
 def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
     state = "reachable" if node.reachable else _silence(node.silent_ms)
+    if _is_behind(node, watermark):
+        state = f"catches up, {node.per_s} slots/s"
     ballot = _ballot(node.ballot) or "-"
     leads = "yes" if node.leading else "-"
     if not _applies(node):
@@ -183,6 +199,8 @@ def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
         "watermark": node.watermark,
         "applied": node.applied if applies else None,
         "lag": _lag(node, watermark) if applies else None,
+        "catches_up": _is_behind(node, watermark),
+        "slots_per_s": node.per_s if applies else None,
         "revision": node.revision if applies else None,
         "space": space_of(node.space).name.lower(),
         "data_bytes": node.data_bytes if node.space else None,
