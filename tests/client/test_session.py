@@ -531,7 +531,7 @@ def test_o02_a_steady_window_is_remembered_and_no_more() -> None:
         bench.later(0.001)
 
     assert len(bench.session._sendings._open) < 10
-    assert len(bench.session._commands) < 10
+    assert len(bench.session._outbox) < 10
 
 
 def test_a_read_is_asked_again_until_it_is_answered() -> None:
