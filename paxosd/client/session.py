@@ -76,6 +76,7 @@ class Session:
         self._pacing = Pacing(random)
         self._outbox = Outbox(self._pacing)
         self._sendings = Sendings()
+        self._went_back = 0  # because of a gap, after this sending
         self._deadlines = Deadlines()
         self._questions = Asking(random)
         self._resend_s = RESEND_FIRST_S
@@ -229,9 +230,7 @@ class Session:
                 self._account(message)
             return
         if message.reason is Reason.GAP:
-            if message.session == self._session and self._pacing.may_go_back(now):
-                self._outbox.send_from(message.expected)
-            return
+            return self._on_gap(message, now)
         if not message.first_seq:
             if message.session != self._wish or not self._opening:
                 return
@@ -245,6 +244,19 @@ class Session:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
+
+    def _on_gap(self, message: Refused, now: Instant) -> None:
+        """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""
+        if message.session != self._session:
+            return
+        batch = self._sendings.take(message.attempt)
+        for command in batch or ():
+            command.unaccounted -= 1
+        is_news = message.attempt > self._went_back if message.attempt else self._pacing.is_new_gap(now)
+        if is_news and message.expected >= self._outbox.first_seq:  # otherwise the gap is closed by now
+            self._went_back = self._sendings.latest
+            self._pacing.go_back(now)
+            self._outbox.send_from(message.expected)
 
     def _account(self, message: Refused) -> bool:
         """Note that a sending came to nothing; False if it is not known, or was noted before."""

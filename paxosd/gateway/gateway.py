@@ -7,7 +7,8 @@ Laws:
 3. It forwards commands only of sessions that its own ledger knows: others would cost a slot and change nothing. It may
    be behind, so it says that a session is in no log only when a round of the leader proved it (see `strangers.py`).
 4. A linearizable read waits for a round of the leader that was started after the read came in.
-5. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
+5. A command that lacks an earlier one is refused here, where that is certain, and takes no slot (see `gaps.py`).
+6. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
    clients share a bound, the one that holds the most is the first to lose.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Protocol, get_args
+from typing import get_args
 
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.membership import Membership
@@ -60,48 +61,15 @@ from paxosd.core.types import (
 )
 from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
 from paxosd.gateway.addresses import Addresses
+from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.openings import Openings
-from paxosd.gateway.pages import Pages, ReadableLog
+from paxosd.gateway.pages import Pages
 from paxosd.gateway.readers import Asked, Readers
 from paxosd.gateway.refusing import Refusing
 from paxosd.gateway.repetitions import Repetitions
+from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.status import StatusBoard
 from paxosd.gateway.strangers import Strangers
-
-
-class Replicated(ReadableLog, Protocol):
-    """What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
-
-    @property
-    def next_slot(self) -> Slot:
-        """Every slot below is applied."""
-        ...
-
-    @property
-    def first_slot(self) -> Slot:
-        """The first slot whose value is kept."""
-        ...
-
-    @property
-    def log_time_ms(self) -> int:
-        """The latest stamp that was applied."""
-        ...
-
-    def digest(self) -> bytes:
-        """The digest of the state that the log made."""
-        ...
-
-    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
-        """The results of these commands; None unless all of them are applied."""
-        ...
-
-    def knows(self, session: SessionId) -> bool:
-        """Whether this session was opened and is remembered."""
-        ...
-
-    def next_seq(self, session: SessionId) -> int:
-        """The number of its next command; 0: it is not known."""
-        ...
 
 
 class Gateway(Agent):
@@ -133,6 +101,7 @@ class Gateway(Agent):
         self._clients = Addresses(limits.sessions_max)  # by session
         self._openings = Openings(node_id)
         self._strangers = Strangers()
+        self._gaps = Gaps()
         self._repetitions = Repetitions()
         self._readers = Readers()
         self._refusing = Refusing()
@@ -239,8 +208,9 @@ class Gateway(Agent):
         forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
         if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
-        serves = self._leader(now) is not None and not self._draining
-        if serves and (self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)):
+        if self._serves(now) and (
+            self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)
+        ):
             return self._refuse(client, forward, Reason.OVERLOADED, now)
         return self._forward(client, forward, now)
 
@@ -256,10 +226,21 @@ class Gateway(Agent):
         refused = self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
+        if self._serves(now):
+            session, first_seq = message.session, message.first_seq
+            next_seq = self._replicated.next_seq(session)
+            missing = self._gaps.expected(session, message.acknowledged, first_seq, next_seq)
+            if missing:
+                return self._refuse(client, message, Reason.GAP, now, missing)
+            self._gaps.forwarded(session, first_seq, message.count)
         forward = Forward(
             message.session, message.attempt, message.acknowledged, message.first_seq, message.count, message.body
         )
         return self._forward(client, forward, now)
+
+    def _serves(self, now: Instant) -> bool:
+        """Whether what clients ask goes on to a leader."""
+        return self._leader(now) is not None and not self._draining
 
     def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
         """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
@@ -303,14 +284,21 @@ class Gateway(Agent):
             self.send_early(leader, forward)
 
     def _refuse(
-        self, client: ClientAddress, message: Propose | Forward | ForwardRefused, reason: Reason, now: Instant
+        self,
+        client: ClientAddress,
+        message: Propose | Forward | ForwardRefused,
+        reason: Reason,
+        now: Instant,
+        expected: int = 0,
     ) -> None:
-        expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
+        if reason is Reason.TOO_LARGE:
+            expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
         self.send_early(client, Refused(*about, reason, expected, self._hint(now)))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
+        self._gaps.missing(message.session, message.first_seq)
         self._refusing.heard(message.reason, NO_SESSION if opens else message.session, message.first_seq, now)
         client = (self._openings.asker if opens else self._clients.of)(message.session)
         if client is None:
@@ -337,6 +325,7 @@ class Gateway(Agent):
         if outcome.kind == "applied":
             return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._hint(now))
         reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
+        self._gaps.missing(session, outcome.expected)
         return Refused(session, 0, first_seq, count, reason, outcome.expected, self._hint(now))
 
     # ---- reads ----

@@ -1,0 +1,44 @@
+"""The contract between a gateway and the state that it answers from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from paxosd.core.types import Outcome, SessionId, Slot
+from paxosd.gateway.pages import ReadableLog
+
+
+class Replicated(ReadableLog, Protocol):
+    """What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
+
+    @property
+    def next_slot(self) -> Slot:
+        """Every slot below is applied."""
+        ...
+
+    @property
+    def first_slot(self) -> Slot:
+        """The first slot whose value is kept."""
+        ...
+
+    @property
+    def log_time_ms(self) -> int:
+        """The latest stamp that was applied."""
+        ...
+
+    def digest(self) -> bytes:
+        """The digest of the state that the log made."""
+        ...
+
+    def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
+        """The results of these commands; None unless all of them are applied."""
+        ...
+
+    def knows(self, session: SessionId) -> bool:
+        """Whether this session was opened and is remembered."""
+        ...
+
+    def next_seq(self, session: SessionId) -> int:
+        """The number of its next command; 0: it is not known."""
+        ...
