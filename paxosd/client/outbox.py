@@ -78,7 +78,7 @@ class Outbox:
     def waits(self) -> bool:
         """Whether any command waits for its number."""
         while self._waiting and self._waiting[0].done:
-            self._waiting.popleft()
+            self._bytes -= len(self._waiting.popleft().value or b"")
         return bool(self._waiting)
 
     @property
@@ -127,13 +127,15 @@ class Outbox:
             command = waiting[0]
             if self._held_back:
                 fail_if_late(command)
-            if command.error is None and begin < self._offset > stop - command.size:
+            if not command.done and begin < self._offset > stop - command.size:
                 self._held_back = len(waiting)
                 return
             waiting.popleft()
             if self._held_back:
                 self._held_back -= 1
-            if command.error is None:
+            if command.done or not command.begin():
+                self._bytes -= len(command.value or b"")  # it was taken back
+            else:
                 command.seq, command.offset = self._next_seq, self._offset
                 self._next_seq = self._send_from = command.seq + 1
                 self._offset += command.size + COMMAND_BYTES
@@ -164,9 +166,8 @@ class Outbox:
 
     def fail(self, command: Command, error: PaxosError) -> None:
         """Tell its caller; if it has a number it goes on as a withdrawal."""
-        if not command.done:
-            command.error = error
-        if command.value is not None:
+        command.fail(error)
+        if command.value is not None and not command.taken_back:
             self._bytes -= len(command.value)
             command.value = None
 

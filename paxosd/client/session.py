@@ -204,7 +204,7 @@ class Session:
         if command.done:
             return
         if revision:
-            command.receipt = Receipt(revision, slot)
+            command.succeed(Receipt(revision, slot))
         else:
             self._outbox.fail(command, verdicts.withdrawn_by_others())
 
@@ -303,7 +303,7 @@ class Session:
         if not isinstance(answer, StatusReport):
             self._seeking.end()
         if question is not None and not question.done:
-            question.answer = answer
+            question.succeed(answer)
             self._progress(now)
 
     # ---- which gateway ----
@@ -377,13 +377,11 @@ class Session:
                 self._outbox.fail(pending, verdicts.of_command(refusal, sent, self.gateways))
             else:
                 self._questions.take(pending.message.request)
-                pending.error = verdicts.of_question(self._last_refusal, self.gateways)
+                pending.fail(verdicts.of_question(self._last_refusal, self.gateways))
 
     def close(self, kind: type[PaxosError], why: str) -> None:
         """Fail whatever is not done, with an error of this kind."""
         for command in self._outbox:
-            if not command.done:
-                command.error = verdicts.of_end(kind, why, sent=command.unaccounted > 0)
+            command.fail(verdicts.of_end(kind, why, sent=command.unaccounted > 0))
         for question in self._questions.all():
-            if not question.done:
-                question.error = kind(f"not answered; {why}")
+            question.fail(kind(f"not answered; {why}"))
