@@ -113,8 +113,8 @@ class Worker:
             raise ClientClosed(f"not applied: {CLOSED}")
         if self._thread is not None and self._thread.is_current:
             raise ClientClosed(
-                "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, which "
-                "would wait for itself; call it elsewhere"
+                "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, "
+                "which would wait for itself; call it elsewhere"
             )
 
     def _require_own_process(self, became: Outcome) -> None:
