@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from paxosd.client.errors import PaxosError
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.types import Instant, Revision, Slot
+
+if TYPE_CHECKING:
+    from _thread import LockType
 
 
 class Receipt(NamedTuple):
@@ -17,43 +22,119 @@ class Receipt(NamedTuple):
     slot: Slot
 
 
-class Command:
-    """One proposed value on its way. `error` or `receipt` is set once it is done."""
+class Call:
+    """What every call is: something with a deadline, for which callers may wait.
 
-    __slots__ = ("deadline", "error", "offset", "receipt", "sent_at", "seq", "settled", "size", "unaccounted", "value")
+    Its end is told to whoever waits for it, and to nobody else. `watcher` is called at the end, in the thread in which
+    that comes about.
+    """
+
+    __slots__ = ("deadline", "error", "turnstiles", "watcher")
+
+    def __init__(self, deadline: Instant) -> None:
+        self.deadline = deadline
+        self.error: PaxosError | None = None
+        self.turnstiles: list[LockType] = []  # locks that are held, one for each caller that waits
+        self.watcher: Callable[[], None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is something to tell."""
+        return self.error is not None
+
+    def fail(self, error: PaxosError) -> None:
+        """There is no result, for this reason; if it is not done already."""
+        if not self.done:
+            self.error = error
+            self.tell()
+
+    def tell(self) -> None:
+        """It is done: wake those that wait for it. Whoever comes to wait from now on sees that it is done."""
+        for turnstile in self.turnstiles.copy():
+            open_turnstile(turnstile)
+        if self.watcher is not None:
+            self.watcher()
+
+
+def open_turnstile(turnstile: LockType) -> None:
+    """Let one caller through."""
+    with suppress(RuntimeError):  # it is open already
+        turnstile.release()
+
+
+class Command(Call):
+    """One proposed value on its way. `error` or `receipt` is set once it is done, or it is `taken_back`."""
+
+    __slots__ = ("_decision", "offset", "receipt", "sent_at", "seq", "settled", "size", "unaccounted", "value")
 
     def __init__(self, value: bytes, deadline: Instant) -> None:
+        super().__init__(deadline)
         self.value: bytes | None = value  # None: withdrawn
         self.size = len(value)
-        self.deadline = deadline
         self.seq = 0
         self.offset = 0  # how many bytes were proposed in this session before it
         self.sent_at: Instant = 0.0  # the last time
         self.settled = False  # the log has its number, whatever the caller was told
         self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
         self.receipt: Receipt | None = None
-        self.error: PaxosError | None = None
+        self._decision: dict[None, bool] = {}  # whether it goes on its way: who comes first decides, in one step
 
     @property
     def done(self) -> bool:
-        return self.receipt is not None or self.error is not None
+        return self.receipt is not None or self.error is not None or self.taken_back
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether its caller cannot take it back any more."""
+        return self._decision.get(None, False)
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether its caller took it back before it was sent."""
+        return not self._decision.get(None, True)
+
+    def begin(self) -> bool:
+        """The client's thread sends it, or says what became of it. False: its caller took it back."""
+        return self._decision.setdefault(None, True)
+
+    def take_back(self) -> bool:
+        """Its caller wants it no more. False: it is too late, or was done before."""
+        if self._decision or self._decision.setdefault(None, False):
+            return False
+        self.tell()
+        return True
+
+    def fail(self, error: PaxosError) -> None:
+        if self.begin():
+            super().fail(error)
+
+    def succeed(self, receipt: Receipt) -> None:
+        """It is applied; if it is not done already."""
+        if not self.done:
+            self.receipt = receipt
+            self.tell()
 
 
-class Question:
+class Question(Call):
     """A read or a status request on its way; repeated until it is answered."""
 
-    __slots__ = ("answer", "deadline", "error", "message", "not_before")
+    __slots__ = ("answer", "message", "not_before")
 
     def __init__(self, message: ReadLog | ReadSlots | GetStatus, deadline: Instant) -> None:
+        super().__init__(deadline)
         self.message = message
-        self.deadline = deadline
         self.not_before: Instant = 0.0
         self.answer: LogPage | SlotPage | StatusReport | None = None
-        self.error: PaxosError | None = None
 
     @property
     def done(self) -> bool:
         return self.answer is not None or self.error is not None
+
+    def succeed(self, answer: LogPage | SlotPage | StatusReport) -> None:
+        """A gateway answered; if it is not done already."""
+        if not self.done:
+            self.answer = answer
+            self.tell()
 
     @property
     def held_s(self) -> float:

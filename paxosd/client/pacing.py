@@ -30,8 +30,8 @@ COMMAND_BYTES = 32
 BACKOFF_FIRST_S = 0.02
 BACKOFF_MAX_S = 0.3
 OVERLOADED_BACKOFF_MAX_S = 1.0
-GAP_EVERY_S = 0.1
-"""How often a gap is answered by sending again."""
+GAP_FIRST_S, GAP_MAX_S = 0.1, 1.0
+"""How long after it sent again because of a gap a client does so once more, at least; longer each time in a row."""
 SERVED_FOR_S = 2.0
 """For how long after a result, or after a leader said that it is full, a cluster counts as one that works."""
 SLOW_S = 0.3
@@ -63,7 +63,8 @@ class Pacing:
         self._backoff_s = BACKOFF_FIRST_S
         self._served_until: Instant = 0.0
         self._slowed_until: Instant = 0.0  # what was sent before the share was halved is not news
-        self._went_back_at: Instant = float("-inf")
+        self._gap_at: Instant = float("-inf")  # when it may send again because of a gap
+        self._gap_s = GAP_FIRST_S
 
     def is_served(self, now: Instant) -> bool:
         """Whether the cluster works lately, so that what is still not sent waits for its turn."""
@@ -79,6 +80,7 @@ class Pacing:
         self.quickest_s = min(took_s, self.quickest_s * FORGETS)
         self._served_until = now + SERVED_FOR_S
         self._backoff_s = BACKOFF_FIRST_S
+        self._gap_s = GAP_FIRST_S
         if took_s > SLOW_S + 2 * self.quickest_s:
             if now >= self._slowed_until:
                 self._slowed_until = now + took_s
@@ -99,12 +101,16 @@ class Pacing:
         self._backoff_s = min(self._backoff_s * 1.5, longest_s)
         self._halve()
 
-    def may_go_back(self, now: Instant) -> bool:
-        """Whether to send again from a gap on: of many sendings that came without an earlier one, each tells of it."""
-        if now < self._went_back_at + GAP_EVERY_S:
-            return False
-        self._went_back_at = now
-        return True
+    def is_new_gap(self, now: Instant) -> bool:
+        """Whether a gap that is tied to no sending is another one: of many that came without an earlier one, each
+        tells of it."""
+        return now >= self._gap_at
+
+    def go_back(self, now: Instant) -> None:
+        """All is sent again from a gap on: at once, but for one that comes soon after another."""
+        self.not_before = max(self.not_before, self._gap_at)
+        self._gap_at = max(now, self._gap_at) + self._gap_s
+        self._gap_s = min(2 * self._gap_s, GAP_MAX_S)
 
     def lost(self) -> None:
         """What is under way was not answered in time."""

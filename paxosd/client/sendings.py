@@ -11,7 +11,8 @@ class Sendings:
     """The sendings of one client that may still be refused, the earliest first."""
 
     def __init__(self) -> None:
-        self._latest = 0
+        self.latest = 0
+        """The name that was given last."""
         self._open: OrderedDict[int, list[Command]] = OrderedDict()
 
     def __bool__(self) -> bool:
@@ -20,8 +21,8 @@ class Sendings:
 
     def next_name(self) -> int:
         """A name that was never given."""
-        self._latest += 1
-        return self._latest
+        self.latest += 1
+        return self.latest
 
     def add(self, batch: list[Command]) -> int:
         """These commands are sent together; returns the name of the sending."""

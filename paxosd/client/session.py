@@ -17,10 +17,8 @@ Laws:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from random import Random
 
 from paxosd.client import verdicts
@@ -30,7 +28,8 @@ from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.deadlines import Deadlines
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
 from paxosd.client.gateways import Gateways
-from paxosd.client.pacing import COMMAND_BYTES, Pacing
+from paxosd.client.outbox import Outbox
+from paxosd.client.pacing import Pacing
 from paxosd.client.seeking import Seeking
 from paxosd.client.sendings import Sendings
 from paxosd.core.messages import (
@@ -48,8 +47,6 @@ from paxosd.core.messages_backup import SlotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Slot, Wish
 
-WINDOW_COMMANDS_MAX = 16384
-WINDOW_BYTES_MAX = 16 * 1024 * 1024
 RESEND_FIRST_S = 0.5
 RESEND_MAX_S = 2.0
 SILENCE_S = 0.4
@@ -76,17 +73,12 @@ class Session:
         self._wish: Wish = NO_WISH  # for a session, until there is one
         self._opening = False  # whether a gateway was asked for it, and did not refuse
         self._seeking = Seeking()
-        self._commands: deque[Command] = deque()  # with numbers, in order, the first without a result in front
-        self._waiting: deque[Command] = deque()  # that were never sent, and have no numbers yet
-        self._held_back = 0  # so many of these, from the first one on, found no room when they could have been sent
-        self._bytes = 0
-        self._offset = 0  # how many bytes were ever numbered, each command with what it costs besides
-        self._next_seq = 1
-        self._send_from = 1  # commands from this number on are to be sent
+        self._pacing = Pacing(random)
+        self._outbox = Outbox(self._pacing)
         self._sendings = Sendings()
+        self._went_back = 0  # because of a gap, after this sending
         self._deadlines = Deadlines()
         self._questions = Asking(random)
-        self._pacing = Pacing(random)
         self._resend_s = RESEND_FIRST_S
         self._resend_at: Instant | None = None
         self._heard_at: Instant | None = None
@@ -102,13 +94,11 @@ class Session:
 
     @property
     def is_full(self) -> bool:
-        return len(self._commands) + len(self._waiting) >= WINDOW_COMMANDS_MAX or self._bytes >= WINDOW_BYTES_MAX
+        return self._outbox.is_full
 
     def propose(self, command: Command) -> None:
         """Take a command; `poll` sends it when its turn comes."""
-        assert command.value is not None
-        self._waiting.append(command)
-        self._bytes += len(command.value)
+        self._outbox.add(command)
         self._deadlines.add(command)
 
     def ask(self, question: Question) -> None:
@@ -122,14 +112,15 @@ class Session:
         self._give_up_seeking(now)
         self._expire(now)
         self._resend_if_silent(now)
-        if self._expired and not any(command.unaccounted for command in self._commands):
+        if self._expired and self._outbox.is_accounted_for:
             self._begin_anew()
         out: list[FromClient] = []
         if self._has_to_send() and now >= self._pacing.not_before:
             if self._session == NO_SESSION:
                 self._open(out)
             else:
-                out += [self._sending(batch, now) for batch in batches(self._sendable(now))]
+                sendable = self._outbox.sendable(lambda command: self._fail_if_late(command, now))
+                out += [self._sending(batch, now) for batch in batches(sendable)]
         out += self._questions.due(now)
         if out:
             if self._resend_at is None:
@@ -147,70 +138,29 @@ class Session:
 
     def _has_to_send(self) -> bool:
         """Whether there are commands that wait for nothing but the end of a back-off."""
-        while self._waiting and self._waiting[0].done:
-            self._waiting.popleft()
         if self._expired:
             return False
         if self._session == NO_SESSION:
-            return bool(self._waiting) and not self._opening
-        if self._commands and self._send_from < self._next_seq:
-            command = self._commands[max(0, self._send_from - self._commands[0].seq)]
-            return self._has_share(command.offset, command)
-        return bool(self._waiting) and self._has_share(self._offset, self._waiting[0])
-
-    def _has_share(self, offset: int, command: Command) -> bool:
-        """Whether so much may be under way, up to this command."""
-        before = offset - self._commands[0].offset if self._commands else 0
-        return not before or before + command.size <= self._pacing.share_bytes
+            return self._outbox.waits and not self._opening
+        return self._outbox.has_to_send
 
     def _open(self, out: list[FromClient]) -> None:
         self._wish = self._wish or self._draw()
         self._opening = True
         out.append(OpenSession(self._wish, self._sendings.next_name()))
 
-    def _sendable(self, now: Instant) -> Iterator[Command]:
-        """What may be sent now: again what has a number, then what waits, which gets its number here."""
-        first = self._commands[0].seq if self._commands else self._next_seq
-        self._send_from = max(self._send_from, first)
-        for command in islice(self._commands, self._send_from - first, None):
-            if not self._has_share(command.offset, command):
-                return
-            if not command.unaccounted:
-                self._fail_if_too_late(command, now)
-            self._send_from = command.seq + 1
-            yield command
-        waiting, numbered = self._waiting, self._commands
-        begin = numbered[0].offset if numbered else self._offset
-        stop = begin + self._pacing.share_bytes
-        while waiting:
-            command = waiting[0]
-            if self._held_back:
-                self._fail_if_too_late(command, now)
-            if command.error is None and begin < self._offset > stop - command.size:
-                self._held_back = len(waiting)
-                return
-            waiting.popleft()
-            if self._held_back:
-                self._held_back -= 1
-            if command.error is None:
-                command.seq, command.offset = self._next_seq, self._offset
-                self._next_seq = self._send_from = command.seq + 1
-                self._offset += command.size + COMMAND_BYTES
-                numbered.append(command)
-                yield command
-
-    def _fail_if_too_late(self, command: Command, now: Instant) -> None:
+    def _fail_if_late(self, command: Command, now: Instant) -> None:
         """What a full cluster refused, or had no turn for, is not sent if it would not be done in time."""
         is_full = self._last_refusal in (None, Reason.OVERLOADED) and self._pacing.is_served(now)
         if is_full and not self._pacing.has_time(command.deadline, now):
-            self._fail(command, verdicts.overloaded())
+            self._outbox.fail(command, verdicts.overloaded())
 
     def _sending(self, batch: list[Command], now: Instant) -> Propose:
         attempt = self._sendings.add(batch)
         for command in batch:
             command.sent_at = now
             command.unaccounted += 1
-        return Propose(self._session, attempt, self._commands[0].seq, batch[0].seq, len(batch), body_of(batch))
+        return Propose(self._session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch))
 
     # ---- in: what the gateway answers ----
 
@@ -237,20 +187,11 @@ class Session:
                 self._answer(request, message, now)
 
     def _on_applied(self, message: Applied, now: Instant) -> None:
-        if message.session != self._session or not self._commands:
+        if message.session != self._session or not self._outbox.has_numbers:
             return
-        first = self._commands[0].seq
-        for offset in range(max(0, first - message.first_seq), message.count):
-            index = message.first_seq + offset - first
-            if index >= len(self._commands):
-                break
-            self._settle(self._commands[index], message.revision and message.revision + offset, message.slot)
-        begin, last = self._commands[0].offset, None
-        while self._commands and self._commands[0].settled:
-            last = self._commands.popleft()
-            self._bytes -= len(last.value or b"")
-        if last is not None:
-            self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
+        for place, command in self._outbox.numbered(message.first_seq, message.count):
+            self._settle(command, message.revision and message.revision + place, message.slot)
+        self._outbox.take_settled(now)
         self._sendings.forget_settled()
         self._refusals = 0
         self._last_refusal = None
@@ -263,9 +204,9 @@ class Session:
         if command.done:
             return
         if revision:
-            command.receipt = Receipt(revision, slot)
+            command.succeed(Receipt(revision, slot))
         else:
-            self._fail(command, verdicts.withdrawn_by_others())
+            self._outbox.fail(command, verdicts.withdrawn_by_others())
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = min(max(RESEND_FIRST_S, 3 * self._pacing.quickest_s), RESEND_MAX_S)
@@ -273,12 +214,12 @@ class Session:
 
     def _expect_answer(self, now: Instant, within_s: float) -> None:
         """If anything is asked, ask it again unless there is an answer by then."""
-        waiting = self._commands or self._opening or self._questions
+        waiting = self._outbox.has_numbers or self._opening or self._questions
         self._resend_at = now + within_s + self._held_s() if waiting else None
 
     def _held_s(self) -> float:
         """How long silence means nothing, because gateways hold our questions until there is something new."""
-        if self._commands or self._opening:
+        if self._outbox.has_numbers or self._opening:
             return 0.0
         return self._questions.held_s
 
@@ -289,9 +230,7 @@ class Session:
                 self._account(message)
             return
         if message.reason is Reason.GAP:
-            if message.session == self._session and self._pacing.may_go_back(now):
-                self._send_from = min(self._send_from, message.expected)
-            return
+            return self._on_gap(message, now)
         if not message.first_seq:
             if message.session != self._wish or not self._opening:
                 return
@@ -306,6 +245,19 @@ class Session:
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
 
+    def _on_gap(self, message: Refused, now: Instant) -> None:
+        """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""
+        if message.session != self._session:
+            return
+        batch = self._sendings.take(message.attempt)
+        for command in batch or ():
+            command.unaccounted -= 1
+        is_news = message.attempt > self._went_back if message.attempt else self._pacing.is_new_gap(now)
+        if is_news and message.expected >= self._outbox.first_seq:  # otherwise the gap is closed by now
+            self._went_back = self._sendings.latest
+            self._pacing.go_back(now)
+            self._outbox.send_from(message.expected)
+
     def _account(self, message: Refused) -> bool:
         """Note that a sending came to nothing; False if it is not known, or was noted before."""
         batch = self._sendings.take(message.attempt)
@@ -313,15 +265,15 @@ class Session:
             return False
         for command in batch:
             command.unaccounted -= 1
-        self._send_from = min(self._send_from, batch[0].seq)
+        self._outbox.send_from(batch[0].seq)
         if message.reason is Reason.TOO_LARGE:
             for command in batch:
                 if command.size > message.expected:  # which no gateway takes, so no earlier sending was taken either
-                    self._fail(command, verdicts.too_large(command.size, message.expected))
+                    self._outbox.fail(command, verdicts.too_large(command.size, message.expected))
         elif message.reason is Reason.MALFORMED:
             for command in batch:
                 if not command.unaccounted:
-                    self._fail(command, verdicts.unreadable())
+                    self._outbox.fail(command, verdicts.unreadable())
         return True
 
     def _count_refusal(self, now: Instant, at_once: bool = False) -> None:
@@ -333,14 +285,9 @@ class Session:
 
     def _begin_anew(self) -> None:
         """Ask for a new session, for what certainly did not happen in the old one (law 5)."""
-        for command in self._commands:
-            if command.unaccounted:
-                self._fail(command, verdicts.expired())
+        self._outbox.begin_anew(verdicts.expired)
         self._session, self._expired = NO_SESSION, False
-        self._waiting.extendleft(reversed([command for command in self._commands if not command.done]))
-        self._commands.clear()
         self._sendings.clear()
-        self._next_seq, self._send_from, self._held_back = 1, 1, 0
         self._wish, self._opening = NO_WISH, False
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
@@ -356,7 +303,7 @@ class Session:
         if not isinstance(answer, StatusReport):
             self._seeking.end()
         if question is not None and not question.done:
-            question.answer = answer
+            question.succeed(answer)
             self._progress(now)
 
     # ---- which gateway ----
@@ -393,8 +340,7 @@ class Session:
     def _rewind(self) -> None:
         self._opening = False
         self._questions.rewind()
-        if self._commands:
-            self._send_from = self._commands[0].seq
+        self._outbox.rewind()
 
     def _resend_if_silent(self, now: Instant) -> None:
         if self._resend_at is None or now < self._resend_at:
@@ -410,7 +356,7 @@ class Session:
             patience_s = self._grown_patience_s()
         if self._expired:
             self._begin_anew()
-        if self._commands and self._send_from > self._commands[0].seq:
+        if self._outbox.was_sent:
             self._pacing.lost()
         self._rewind()
         self._expect_answer(now, patience_s)
@@ -428,23 +374,14 @@ class Session:
                 refusal = self._last_refusal
                 if refusal is None and not sent and self._pacing.is_served(now):  # others are done, it had no turn
                     refusal = Reason.OVERLOADED
-                self._fail(pending, verdicts.of_command(refusal, sent, self.gateways))
+                self._outbox.fail(pending, verdicts.of_command(refusal, sent, self.gateways))
             else:
                 self._questions.take(pending.message.request)
-                pending.error = verdicts.of_question(self._last_refusal, self.gateways)
-
-    def _fail(self, command: Command, error: PaxosError) -> None:
-        if not command.done:
-            command.error = error
-        if command.value is not None:
-            self._bytes -= len(command.value)
-            command.value = None
+                pending.fail(verdicts.of_question(self._last_refusal, self.gateways))
 
     def close(self, kind: type[PaxosError], why: str) -> None:
         """Fail whatever is not done, with an error of this kind."""
-        for command in (*self._commands, *self._waiting):
-            if not command.done:
-                command.error = verdicts.of_end(kind, why, sent=command.unaccounted > 0)
+        for command in self._outbox:
+            command.fail(verdicts.of_end(kind, why, sent=command.unaccounted > 0))
         for question in self._questions.all():
-            if not question.done:
-                question.error = kind(f"not answered; {why}")
+            question.fail(kind(f"not answered; {why}"))

@@ -175,7 +175,6 @@ def _why_no_result(refusal: Reason | None, gateways: Gateways) -> str:
 def _behind(gateways: Gateways) -> str:
     if gateways.lag:
         return f"the gateway that answered ({gateways}) catches up, {gateways.lag}, and serves then; wait for that"
-    return f"the gateway that answered ({gateways}) catches up ({gateways.lag}), and serves when it has; wait for that"
     return (
         f"the gateway that answered ({gateways}) is behind what this client has seen: it catches up, or is cut off "
         "from the other nodes; `paxosctl status` names them"

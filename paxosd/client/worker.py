@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from paxosd.client import verdicts
-from paxosd.client.calls import Command, Question
+from paxosd.client.calls import Command, Question, open_turnstile
 from paxosd.client.errors import (
     ClientClosed,
     ConfigurationError,
@@ -68,7 +68,6 @@ class Worker:
         self._ways = 0
         self._submitted: deque[Command | Question] = deque()
         self._submitted_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
-        self._waiting: list[tuple[Command | Question, LockType]] = []
         self._seeking_room: list[LockType] = []
         self._stopping = False
         self._ended: PaxosError | None = None
@@ -114,8 +113,8 @@ class Worker:
             raise ClientClosed(f"not applied: {CLOSED}")
         if self._thread is not None and self._thread.is_current:
             raise ClientClosed(
-                "not applied: a finalizer that the garbage collector ran in this client's own thread called it, and "
-                "would wait for itself; call it elsewhere"
+                "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, "
+                "which would wait for itself; call it elsewhere"
             )
 
     def _require_own_process(self, became: Outcome) -> None:
@@ -143,13 +142,12 @@ class Worker:
         left_s = pending.deadline + GRACE_S - time.monotonic()
         turnstile = native.allocate_lock()
         turnstile.acquire()
-        entry = (pending, turnstile)
-        self._waiting.append(entry)
+        pending.turnstiles.append(turnstile)
         try:
             if not pending.done:  # whoever was done before this line was not seen to wait
                 native.wait(turnstile, left_s if timeout_s is None else min(timeout_s, left_s))
         finally:  # also after a Ctrl-C
-            self._waiting.remove(entry)
+            pending.turnstiles.remove(turnstile)
 
     def await_room(self, deadline: float) -> None:
         """Wait until one more command may be submitted; raises `Overloaded` when the time is over."""
@@ -202,7 +200,7 @@ class Worker:
         messages = self.session.poll(time.monotonic())
         gateway = self.session.gateway
         deadline = self.session.next_deadline()
-        self._wake_waiting()
+        self._let_in()
         if messages:
             self._dialed = gateway
         try:
@@ -230,34 +228,27 @@ class Worker:
                 else:
                     self.session.ask(pending)
             except MemoryError:
-                pending.error = OutOfResources("not applied: this client's thread found no memory")
+                pending.fail(OutOfResources("not applied: this client's thread found no memory"))
                 raise
 
     def _receive(self, frames: Sequence[bytes]) -> None:
         now = time.monotonic()
         for frame in frames:
             receive(frame, self._dialed, self._codec, self.session, now)
-        self._wake_waiting()
+        self._let_in()
 
-    def _wake_waiting(self) -> None:
-        for pending, turnstile in self._waiting.copy():
-            if pending.done:
-                _open(turnstile)
+    def _let_in(self) -> None:
+        """Those that wait for room try again."""
         if self._seeking_room and not self.session.is_full:
             for turnstile in self._seeking_room.copy():
-                _open(turnstile)
+                open_turnstile(turnstile)
 
     def _fail_submitted(self, end: PaxosError) -> None:
         """Of those that the session never had nothing was sent."""
         with suppress(IndexError):  # another caller may take the last one
             while True:
-                self._submitted.popleft().error = type(end)(f"not applied; {end}")
-        self._wake_waiting()
-
-
-def _open(turnstile: LockType) -> None:
-    with suppress(RuntimeError):  # it is open already
-        turnstile.release()
+                self._submitted.popleft().fail(type(end)(f"not applied; {end}"))
+        self._let_in()
 
 
 _nobodys = native.allocate_lock()

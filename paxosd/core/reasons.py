@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Reason(IntEnum):
-    """Why a command or a read was refused. All but `GAP` mean of a named attempt: it did not reach the log."""
+    """Why a command or a read was refused. All of them mean of a named attempt: it did not reach the log."""
 
     NO_LEADER = 1
     NOT_LEADER = 2

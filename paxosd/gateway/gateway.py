@@ -7,7 +7,8 @@ Laws:
 3. It forwards commands only of sessions that its own ledger knows: others would cost a slot and change nothing. It may
    be behind, so it says that a session is in no log only when a round of the leader proved it (see `strangers.py`).
 4. A linearizable read waits for a round of the leader that was started after the read came in.
-5. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
+5. A command that lacks an earlier one is refused here, where that is certain, and takes no slot (see `gaps.py`).
+6. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
    clients share a bound, the one that holds the most is the first to lose.
 """
 
@@ -62,6 +63,7 @@ from paxosd.core.types import (
 )
 from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
 from paxosd.gateway.addresses import Addresses
+from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.pages import Pages
 from paxosd.gateway.progress import Progress
@@ -102,6 +104,7 @@ class Gateway(Agent):
         self._clients = Addresses(limits.sessions_max)  # by session
         self._openings = Openings(node_id)
         self._strangers = Strangers()
+        self._gaps = Gaps()
         self._repetitions = Repetitions()
         self._readers = Readers()
         self._refusing = Refusing()
@@ -227,8 +230,9 @@ class Gateway(Agent):
             return self._refuse(client, forward, Reason.MALFORMED, now)
         if self._progress.lag:
             return self._refuse(client, forward, Reason.BEHIND, now)
-        serves = self._leader(now) is not None and not self._draining
-        if serves and (self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)):
+        if self._serves(now) and (
+            self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)
+        ):
             return self._refuse(client, forward, Reason.OVERLOADED, now)
         return self._forward(client, forward, now)
 
@@ -244,10 +248,21 @@ class Gateway(Agent):
         refused = Reason.BEHIND if self._progress.lag else self._objection(message, now)
         if refused is not None:
             return self._refuse(client, message, refused, now)
+        if self._serves(now):
+            session, first_seq = message.session, message.first_seq
+            next_seq = self._replicated.next_seq(session)
+            missing = self._gaps.expected(session, message.acknowledged, first_seq, next_seq)
+            if missing:
+                return self._refuse(client, message, Reason.GAP, now, missing)
+            self._gaps.forwarded(session, first_seq, message.count)
         forward = Forward(
             message.session, message.attempt, message.acknowledged, message.first_seq, message.count, message.body
         )
         return self._forward(client, forward, now)
+
+    def _serves(self, now: Instant) -> bool:
+        """Whether what clients ask goes on to a leader."""
+        return self._leader(now) is not None and not self._draining
 
     def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
         """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
@@ -291,14 +306,21 @@ class Gateway(Agent):
             self.send_early(leader, forward)
 
     def _refuse(
-        self, client: ClientAddress, message: Propose | Forward | ForwardRefused, reason: Reason, now: Instant
+        self,
+        client: ClientAddress,
+        message: Propose | Forward | ForwardRefused,
+        reason: Reason,
+        now: Instant,
+        expected: int = 0,
     ) -> None:
-        expected = self._limits.command_bytes_max if reason is Reason.TOO_LARGE else 0
+        if reason is Reason.TOO_LARGE:
+            expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
         self.send_early(client, Refused(*about, reason, expected, self._hint(now), self._progress.lag))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
+        self._gaps.missing(message.session, message.first_seq)
         self._refusing.heard(message.reason, NO_SESSION if opens else message.session, message.first_seq, now)
         client = (self._openings.asker if opens else self._clients.of)(message.session)
         if client is None:
@@ -325,6 +347,7 @@ class Gateway(Agent):
         if outcome.kind == "applied":
             return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._hint(now))
         reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
+        self._gaps.missing(session, outcome.expected)
         return Refused(session, 0, first_seq, count, reason, outcome.expected, self._hint(now))
 
     # ---- reads ----

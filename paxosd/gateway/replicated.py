@@ -1,4 +1,4 @@
-"""What a gateway reads of the state that the log makes (see `machine/ledger.py`)."""
+"""The contract between a gateway and the state that it answers from."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from paxosd import (
     Unavailable,
     WrongCluster,
 )
-from paxosd.client.session import WINDOW_COMMANDS_MAX
+from paxosd.client.outbox import WINDOW_COMMANDS_MAX
 from paxosd.core.messages import Applied, OpenSession, Propose, SessionOpened
 from paxosd.wire.frames import Codec
 from tests.system.daemons import REPLICAS, DaemonCluster, free_ports

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from paxosd.client.pacing import (
+    GAP_MAX_S,
     OVERLOADED_BACKOFF_MAX_S,
     SERVED_MOST_S,
     SHARE_FIRST_BYTES,
@@ -101,7 +104,26 @@ def test_whether_there_is_time_is_told_by_what_others_took() -> None:
     assert paced.has_time(deadline=SERVED_MOST_S, now=0.0)
 
 
-def test_a_gap_is_answered_once_in_a_moment() -> None:
+def test_the_first_gap_is_answered_at_once_and_those_behind_it_tell_nothing_new() -> None:
     paced = pacing()
+    assert paced.is_new_gap(1.0)
+    paced.go_back(1.0)
 
-    assert [paced.may_go_back(now) for now in (1.0, 1.01, 1.05, 1.2)] == [True, False, False, True]
+    assert paced.not_before <= 1.0
+    assert [paced.is_new_gap(now) for now in (1.0, 1.05, 1.2)] == [False, False, True]
+
+
+def test_gaps_in_a_row_are_answered_less_and_less_often_until_something_is_applied() -> None:
+    paced, now = pacing(), 1.0
+    waits = []
+    for _ in range(8):
+        paced.go_back(now)
+        waits.append(max(0.0, paced.not_before - now))
+        now = max(now, paced.not_before)
+    paced.applied(1000, 0.01, now)
+    paced.go_back(now + GAP_MAX_S)
+
+    assert waits[0] == 0.0
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(GAP_MAX_S)
+    assert paced.not_before <= now + GAP_MAX_S

@@ -280,6 +280,64 @@ def test_l04_a_gap_is_sent_again_from_the_expected_number() -> None:
     assert (again.first_seq, again.count) == (2, 2)
 
 
+def test_l04_many_sendings_that_tell_of_one_gap_are_sent_again_once() -> None:
+    bench = opened()
+    sent: list[Propose] = []
+    for number in range(20):
+        bench.propose(b"%d" % number)
+        sent += bench.proposals()
+    lost, *late = sent
+    for sending in late:
+        bench.refuse(sending, Reason.GAP, expected=lost.first_seq)
+    again = bench.proposals()
+    bench.later(0.01)
+    bench.refuse(late[-1], Reason.GAP, attempt=0, expected=lost.first_seq)  # in the log, of the same gap
+
+    assert [(sending.first_seq, sending.count) for sending in again] == [(lost.first_seq, 20)]
+    assert bench.proposals() == []
+
+
+def test_l04_a_gap_that_never_closes_is_not_sent_again_at_wire_speed() -> None:
+    bench = opened()
+    bench.propose(b"a", timeout_s=10.0)
+    bench.propose(b"b", timeout_s=10.0)
+    sent = 0
+    while bench.now < 10.0:
+        for sending in bench.proposals():
+            sent += 1
+            bench.refuse(sending, Reason.GAP, expected=2)
+        assert sent < 20
+        due = bench.session.next_deadline()
+        bench.now = 10.0 if due is None else due
+
+    assert sent > 5
+
+
+def test_l04_a_command_that_only_ever_lacked_an_earlier_one_was_not_applied() -> None:
+    bench = opened()
+    lost = bench.propose(b"a", timeout_s=1.0)
+    bench.proposals()
+    refused = bench.propose(b"b", timeout_s=1.0)
+    (sending,) = bench.proposals()
+    bench.refuse(sending, Reason.GAP, expected=2)
+    bench.later(1.0)
+    bench.poll()
+
+    assert [one.error.outcome for one in (lost, refused) if one.error] == ["unknown", "not_applied"]
+
+
+def test_l04_a_gap_that_is_closed_by_now_sends_nothing_again() -> None:
+    bench = opened()
+    bench.propose(b"a")
+    (sending,) = bench.proposals()
+    bench.hear(Applied(bench.id, sending.first_seq, 1, 2, 2, ""))
+    bench.propose(b"b")
+    bench.proposals()
+    bench.refuse(sending, Reason.GAP, attempt=0, expected=2)
+
+    assert bench.proposals() == []
+
+
 # ---- which gateway ---------------------------------------------------------------------------
 
 
@@ -531,7 +589,7 @@ def test_o02_a_steady_window_is_remembered_and_no_more() -> None:
         bench.later(0.001)
 
     assert len(bench.session._sendings._open) < 10
-    assert len(bench.session._commands) < 10
+    assert len(bench.session._outbox) < 10
 
 
 def test_a_read_is_asked_again_until_it_is_answered() -> None:

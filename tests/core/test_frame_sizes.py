@@ -97,7 +97,7 @@ def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> N
     elect(leader, {A: []})
     leader.set_aside()
     for first_seq, (count, body) in enumerate(bodies(limits), 1):
-        gateway.deliver(b"client", Propose(SESSION, 1, 1, 2**60 + first_seq, count, body))
+        gateway.deliver(b"client", Propose(SESSION, 1, 2**60 + first_seq, 2**60 + first_seq, count, body))
         forwards = [message for _, message in gateway.take(Forward)]
         assert len(forwards) == 1
         leader.deliver(L, *forwards)

@@ -107,7 +107,8 @@ class Desk(Stage[Gateway]):
 
 
 def propose(*commands: bytes, seq: int = 1, attempt: int = 1, session: int = 7) -> Propose:
-    return Propose(session_id(session), attempt, 1, seq, len(commands), encode_body(commands))
+    """By a client that has all results before these."""
+    return Propose(session_id(session), attempt, seq, seq, len(commands), encode_body(commands))
 
 
 def refusal(message: Propose, reason: Reason, hint: str = "") -> Refused:
@@ -125,7 +126,7 @@ def test_commands_go_to_the_leader_unread() -> None:
     desk = Desk()
     desk.deliver(ME, propose(b"a", b"b", seq=4, attempt=9))
 
-    desk.expect_sent("p1", Forward(session_id(7), 9, 1, 4, 2, encode_body([b"a", b"b"])), early=True)
+    desk.expect_sent("p1", Forward(session_id(7), 9, 4, 4, 2, encode_body([b"a", b"b"])), early=True)
     desk.expect_silence()
 
 
@@ -343,6 +344,48 @@ def test_l01_a_repetition_is_answered_from_the_stored_results_and_goes_no_furthe
     desk.deliver(ME, propose(b"a", b"b", attempt=2))
 
     desk.expect_sent(ME, Applied(session_id(7), 1, 1, 5, 3, ""), Applied(session_id(7), 2, 1, 9, 4, ""))
+    desk.expect_silence()
+
+
+def late(message: Propose) -> Propose:
+    """The same by a client that has no results yet."""
+    return replace(message, acknowledged=1)
+
+
+def test_l04_a_command_that_lacks_an_earlier_one_takes_no_slot_however_often_it_comes() -> None:
+    desk = Desk()
+    desk.deliver(ME, propose(b"a", b"b"))
+    desk.set_aside()
+    for attempt in range(2, 102):
+        message = late(propose(b"d", seq=4, attempt=attempt))
+        desk.deliver(ME, message)
+        desk.expect_sent(ME, replace(refusal(message, Reason.GAP), expected=3))
+    desk.deliver(ME, late(propose(b"c", seq=3, attempt=102)), late(propose(b"d", seq=4, attempt=103)))
+
+    assert [forward.first_seq for _, forward in desk.take(Forward)] == [3, 4]
+    desk.expect_silence()
+
+
+def test_l04_what_the_leader_refused_or_the_log_lacks_is_awaited_again_before_what_follows() -> None:
+    desk = Desk()
+    desk.deliver(ME, *(late(propose(b"x", seq=seq, attempt=seq)) for seq in (1, 2, 3)))
+    desk.deliver("p1", ForwardRefused(session_id(7), 2, 2, 1, Reason.NOT_LEADER))
+    desk.set_aside()
+    desk.deliver(ME, late(propose(b"x", seq=4)))
+    desk.expect_sent(ME, replace(refusal(propose(b"x", seq=4), Reason.GAP), expected=2))
+    desk.apply(1, Outcome("gap", session_id(7), 3, 1, slot=1, expected=1))
+    desk.set_aside()
+    desk.deliver(ME, late(propose(b"x", seq=2)))
+
+    desk.expect_sent(ME, replace(refusal(propose(b"x", seq=2), Reason.GAP), expected=1))
+    desk.expect_silence()
+
+
+def test_without_a_leader_a_command_that_lacks_an_earlier_one_is_refused_for_that() -> None:
+    desk = Desk(hears=None)
+    desk.deliver(ME, late(propose(b"a", seq=4, attempt=9)))
+
+    desk.expect_sent(ME, refusal(propose(b"a", seq=4, attempt=9), Reason.NO_LEADER))
     desk.expect_silence()
 
 

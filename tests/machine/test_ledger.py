@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from paxosd.client.session import WINDOW_COMMANDS_MAX
+from paxosd.client.outbox import WINDOW_COMMANDS_MAX
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.records import Learned
