@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from random import Random
 
-from paxosd.config import Config, parse
+from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Applied, LogPage, Message, Prepare
 from paxosd.core.records import Disk as DiskRecord
@@ -24,7 +24,7 @@ from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
-from paxosd.machine.base import Changes, StateMachine
+from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.server.assembly import assemble
 from paxosd.sim.check.answers import Answers
@@ -34,8 +34,8 @@ from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
 from paxosd.sim.plan import VOTING, Plan
+from paxosd.sim.witness import WatchedCodec, WitnessedMachine
 from paxosd.storage.base import StorageError
-from paxosd.wire.frames import Codec
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
@@ -52,56 +52,8 @@ UNEXPECTED = (
 """What ends a process that meets it, and never may: nothing that comes from a peer or a client does, and no own bug."""
 
 
-WITNESSED_KEY = b"\xffwitnessed"
-"""The row of the kept state in which a witness keeps how far it is."""
-
-
 class Crashed(BaseException):
     """The process ends here. No `except` of the code under test may stop it."""
-
-
-class WitnessedMachine:
-    """The user's state machine, and a witness of what it was given."""
-
-    def __init__(self, node: NodeId, machine: StateMachine, order: Order) -> None:
-        self.revision: Revision = 0
-        self._node = node
-        self._machine = machine
-        self._order = order
-
-    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
-        self._machine.apply(first_revision, commands)
-        self._order.applied(self._node, first_revision, commands, self._machine.digest())
-        self.revision = first_revision + len(commands) - 1
-
-    def digest(self) -> bytes:
-        return self._machine.digest()
-
-    @property
-    def changed_rows(self) -> int:
-        return self._machine.changed_rows + 1
-
-    def changes(self) -> Changes:
-        changes = self._machine.changes()
-        return Changes([*changes.put, (WITNESSED_KEY, b"%d" % self.revision)], changes.delete)
-
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        kept = dict(rows)
-        self.revision = int(kept.pop(WITNESSED_KEY, b"0"))
-        self._machine.restore(kept.items())
-        self._order.restored(self._node, self.revision, self._machine.digest())
-
-
-class WatchedCodec(Codec):
-    """The production codec, and somebody who sees every message that is sent."""
-
-    def __init__(self, config: Config, node: NodeId, incarnation: int, watch: Callable[[Message], None]) -> None:
-        super().__init__(config.digest, node, incarnation, config.limits.frame_bytes_max)
-        self._watch = watch
-
-    def pack(self, message: Message) -> bytes:
-        self._watch(message)
-        return super().pack(message)
 
 
 class SimNode:

@@ -1,0 +1,59 @@
+"""Those who stand beside the code under test and see what passes: what a machine is given, and what a node says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from paxosd.config import Config
+from paxosd.core.messages import Message
+from paxosd.core.types import NodeId, Revision
+from paxosd.machine.base import Changes, StateMachine
+from paxosd.sim.check.invariants import Order
+from paxosd.wire.frames import Codec
+
+WITNESSED_KEY = b"\xffwitnessed"
+"""The row of the kept state in which a witness keeps how far it is."""
+
+
+class WitnessedMachine:
+    """The user's state machine, and a witness of what it was given."""
+
+    def __init__(self, node: NodeId, machine: StateMachine, order: Order) -> None:
+        self.revision: Revision = 0
+        self._node = node
+        self._machine = machine
+        self._order = order
+
+    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
+        self._machine.apply(first_revision, commands)
+        self._order.applied(self._node, first_revision, commands, self._machine.digest())
+        self.revision = first_revision + len(commands) - 1
+
+    def digest(self) -> bytes:
+        return self._machine.digest()
+
+    @property
+    def changed_rows(self) -> int:
+        return self._machine.changed_rows + 1
+
+    def changes(self) -> Changes:
+        changes = self._machine.changes()
+        return Changes([*changes.put, (WITNESSED_KEY, b"%d" % self.revision)], changes.delete)
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        kept = dict(rows)
+        self.revision = int(kept.pop(WITNESSED_KEY, b"0"))
+        self._machine.restore(kept.items())
+        self._order.restored(self._node, self.revision, self._machine.digest())
+
+
+class WatchedCodec(Codec):
+    """The production codec, and somebody who sees every message that is sent."""
+
+    def __init__(self, config: Config, node: NodeId, incarnation: int, watch: Callable[[Message], None]) -> None:
+        super().__init__(config.digest, node, incarnation, config.limits.frame_bytes_max)
+        self._watch = watch
+
+    def pack(self, message: Message) -> bytes:
+        self._watch(message)
+        return super().pack(message)
