@@ -15,8 +15,9 @@ from paxosd.conduct import (
     PeerShares,
     Warnings,
 )
-from paxosd.core.messages import Message, Ping
+from paxosd.core.messages import Message
 from paxosd.core.messages_catchup import Fetched, FetchedVotes
+from paxosd.core.messages_nodes import Ping
 from paxosd.core.types import NO_BALLOT, Vote
 
 

@@ -40,7 +40,14 @@ def main(arguments: Sequence[str], stop: Stop) -> int:
     chosen = _parser().parse_args(arguments)
     from paxosd.config import ConfigError
     from paxosd.core.agent import InvariantBroken
-    from paxosd.server.daemon import LOG_WAITS_S_MAX, configure, configure_logging, data_directory, run_daemon
+    from paxosd.server.daemon import (
+        LOG_WAITS_S_MAX,
+        birth_without,
+        configure,
+        configure_logging,
+        data_directory,
+        run_daemon,
+    )
     from paxosd.storage.base import StorageError
     from paxosd.transport.base import TransportError
 
@@ -50,7 +57,8 @@ def main(arguments: Sequence[str], stop: Stop) -> int:
         return fail(Exit.CONFIGURATION, error)
     try:
         config = configure(chosen.config, chosen.id, chosen.role)
-        run_daemon(config, chosen.id, data_directory(config, chosen.id, chosen.data_dir), stop)
+        without = birth_without(config, chosen.birth_without)
+        run_daemon(config, chosen.id, data_directory(config, chosen.id, chosen.data_dir), stop, without)
     except ConfigError as error:
         return fail(Exit.CONFIGURATION, error)
     except StorageError as error:
@@ -79,4 +87,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", required=True, metavar="FILE", help="the membership file, the same on every node")
     records = "where this node keeps its records (default: storage.dir/ID, beside the membership file)"
     parser.add_argument("--data-dir", metavar="DIR", type=data_dir, help=records)
+    without = "let the cluster be born without this acceptor; it is admitted when it comes (may be repeated)"
+    parser.add_argument("--birth-without", metavar="ID", action="append", default=[], help=without)
     return parser

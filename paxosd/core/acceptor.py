@@ -44,7 +44,7 @@ from paxosd.core.messages import (
 from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Trim
 from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated
+from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits, Timing
 from paxosd.core.participant import Participant
 from paxosd.core.plausible import ROUND_MAX
@@ -78,10 +78,9 @@ class Acceptor(Participant):
         history: History,
         random: Random,
     ) -> None:
-        super().__init__(node_id, timing, random)
+        super().__init__(node_id, timing, history, random)
         self._membership = membership
         self._limits = limits
-        self._history = history
         self._has_learner = node_id in membership.learners
         self._watermark_recorded: Slot = FIRST_SLOT
         self.floor: Slot = FIRST_SLOT  # votes below may be gone
@@ -100,9 +99,7 @@ class Acceptor(Participant):
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         records = tuple(records)
-        self.known.restore(records)
-        if not self.standing.restore(records):
-            self.record(self.standing.record)
+        self._restore_standing(records)
         for record in records:
             match record:
                 case Promised(ballot):
@@ -149,6 +146,10 @@ class Acceptor(Participant):
                     self._allowance.hear(space_of(space))
             case FetchedVotes():
                 self._on_fetched_votes(source, message, now)
+            case Recall(disk):
+                self._on_recall(source, disk)
+            case Recalled():
+                self._on_recalled(source, message, now)
 
     # ---- election and phase 1 ----
 
@@ -250,6 +251,7 @@ class Acceptor(Participant):
         if message.voters.age < self.voters.age:
             return self.send(source, Outdated(message.ballot, self.promised, self.voters))
         self._note_watermark(message.ballot, message.watermark)
+        self._see(message.seen)
         self._learn_voters(message.voters, now)  # after it: what we voted for is told to the learner beside us before
         # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
         self.send_early(
@@ -364,6 +366,7 @@ class Acceptor(Participant):
         if self._recorded_this_turn and self._watermark_recorded != self.watermark:
             self._watermark_recorded = self.watermark  # along with other records: by itself it is not worth a commit
             self.record(Told(self.watermark))
+        self._remember_seen(now)
         self._forget_old_votes()
         self._voted_this_turn.clear()
         self._recorded_this_turn = False
@@ -380,6 +383,8 @@ class Acceptor(Participant):
     def on_timer(self, timer: Timer, now: Instant) -> None:
         if timer is Timer.FETCH:
             return self._ask_others(now)
+        if timer is Timer.RECALL:
+            return self._ask_what_was_seen(now)
         require(timer is Timer.ANSWER, f"an acceptor armed {timer}")  # the turn that it brings about is all it is for
 
     def _forget_old_votes(self) -> None:

@@ -23,8 +23,6 @@ from paxosd.core.messages import (
     Heartbeat,
     HeartbeatReply,
     Nack,
-    Ping,
-    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
@@ -36,6 +34,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits

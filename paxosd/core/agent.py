@@ -80,6 +80,7 @@ class Timer(Enum):
     PING = auto()
     READS = auto()
     FAREWELL = auto()
+    RECALL = auto()
 
 
 class Agent(ABC):

@@ -6,7 +6,8 @@
 
 Laws:
 1. The round of a ballot is durable before the first Prepare of that ballot leaves, and every life of a
-   proposer uses rounds above all that it made durable: no ballot is used twice.
+   proposer uses rounds above all that it made durable: no ballot is used twice. The first one of each life is above by
+   a random step, for its directory may be new, or an older one.
 2. A ballot counts with the voters that are known when it prepares (`voters.py`, law 1). Before the birth it needs every
    acceptor of the membership file, but those that an operator left out, and says whom it waits for.
 3. Phase 1 happens once per leadership and covers every slot from `from_slot` on.
@@ -35,6 +36,10 @@ from paxosd.core.voters import NO_VOTERS, Count, Voters
 
 ELECTION_SPREAD = 0.5
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
+
+
+FIRST_STEP_MAX = 2**15
+"""How far above what it knows a proposer's first round in a life may be: half of what others take at once."""
 
 
 class Phase(Enum):
@@ -68,6 +73,7 @@ class Candidate(Agent):
         self.ballot: Ballot = NO_BALLOT  # ours while canvassing, preparing or leading; the one we follow otherwise
         self.watermark: Slot = FIRST_SLOT
         self._round = 0  # the highest round of ours that is durable
+        self._step = 1  # by how much our next round is above what is known (law 1)
         self._highest: Ballot = NO_BALLOT  # the highest ballot seen anywhere
         self._log_time_ms = 0  # the latest stamp we know of
         self._log_time_at: Instant = 0.0  # when we learned it
@@ -98,6 +104,7 @@ class Candidate(Agent):
             if isinstance(record, Round):
                 self._round = record.round
         self._count = Count(self.voters)
+        self._step = self._random.randint(1, FIRST_STEP_MAX)
         self._log_time_at = now
         if self._round >= ROUND_MAX:
             self.report("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
@@ -199,7 +206,7 @@ class Candidate(Agent):
         self._await_silence(now)
 
     def _next_ballot(self) -> Ballot:
-        return Ballot(max(self._round, self._highest.round) + 1, self.node_id)
+        return Ballot(max(self._round, self._highest.round) + self._step, self.node_id)
 
     def _on_pre_vote_reply(self, source: NodeId, message: PreVoteReply, now: Instant) -> None:
         self._see(message.promised)
@@ -231,7 +238,7 @@ class Candidate(Agent):
     def _prepare(self, now: Instant) -> None:
         self.ballot = self._next_ballot()
         require(self.ballot.round > self._round, f"round {self.ballot.round} was used before")
-        self._round = self.ballot.round
+        self._round, self._step = self.ballot.round, 1
         self.record(Round(self._round))
         self.phase = Phase.PREPARING
         self._count = Count(self.voters)

@@ -44,15 +44,18 @@ from typing import TypeAlias
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
     NO_DISK,
+    NO_HISTORY,
     NO_LAG,
     Ballot,
     DiskId,
     Entry,
+    HistoryId,
     Lag,
     NodeId,
     Revision,
@@ -60,7 +63,7 @@ from paxosd.core.types import (
     Slot,
     Vote,
     Wish,
-)
+)  # fmt: skip
 from paxosd.core.voters import NO_VOTERS, Voters
 
 # ---- election and phase 1 --------------------------------------------------------------------
@@ -251,35 +254,6 @@ class ReadIndexReply:
 # ---- how is everybody ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Gateway to every node: how are you?"""
-
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """Node to gateway. Zero or no ballot where the role has no such thing.
-
-    `ballot`: promised (acceptor), led or followed (proposer, learner).
-    """
-
-    sequence: int
-    leading: bool
-    ballot: Ballot
-    watermark: Slot
-    applied: Slot
-    revision: Revision
-
-
-@dataclass(frozen=True, slots=True)
-class Outlived:
-    """Node to node: I hear a later life of yours, with the number `seen` (see `lives.py`)."""
-
-    seen: int
-
-
 # ---- between client and gateway --------------------------------------------------------------
 
 
@@ -406,6 +380,10 @@ class NodeStatus:
     room_bytes: int = 0
     refuses: bool = False
     per_s: int = 0
+    history: HistoryId = NO_HISTORY  # of `Pong`, as is what follows
+    disk: DiskId = NO_DISK
+    standing: str = ""
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +399,7 @@ class StatusReport:
     applied: Slot
     revision: Revision
     nodes: tuple[NodeStatus, ...]
+    history: HistoryId = NO_HISTORY
 
 
 # ---- what each role takes --------------------------------------------------------------------

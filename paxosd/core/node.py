@@ -16,7 +16,8 @@ from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
-from paxosd.core.messages import Heartbeat, Message, Ping, Pong, Prepare, PreVoteReply
+from paxosd.core.messages import Heartbeat, Message, Prepare, PreVoteReply
+from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import Limits
@@ -26,6 +27,7 @@ from paxosd.core.space import Space, space_of
 from paxosd.core.types import (
     FIRST_SLOT,
     NO_BALLOT,
+    NO_DISK,
     NO_LAG,
     Ballot,
     Instant,
@@ -37,6 +39,9 @@ from paxosd.core.types import (
     Source,
 )
 from paxosd.core.voters import Voters
+
+NAMES_CHARS_MAX = 200
+"""How much of a list of names is told."""
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply)
 
@@ -226,7 +231,11 @@ class Node(Agent):
             ballot, watermark = max(ballot, self._learner.ballot), max(watermark, self._learner.watermark)
             applied = self._learner.next_slot
         leading = self._proposer is not None and self._proposer.leading
-        return Pong(sequence, leading, ballot, watermark, applied, self._revision)
+        disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
+        standing = "" if self._acceptor is None else self._acceptor.standing_text
+        waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
+        facts = sequence, leading, ballot, watermark, applied, self._revision
+        return Pong(*facts, self.history, disk, standing, waits_for)
 
 
 class Replica(Node):

@@ -1,30 +1,47 @@
 """What makes an acceptor's disk one of the voters: whose ballots it may take part in, and how a new disk comes to vote.
 
-Laws: those of `standing.py` and `copying.py`, and of `voters.py` the second and the seventh.
+Laws: those of `standing.py` and `copying.py`, of `voters.py` the second and the seventh, and:
+1. A disk that went back in time (put back from a copy, say) would vote as if it had promised less. Everybody who hears
+   acceptors remembers how many durable commits each disk told, passes it on with heartbeats, and keeps it, lazily. A
+   process that finds a disk asks the others before it votes; who with it could choose a value must have answered, for
+   only these may have counted its votes. If anybody has seen more commits than there are, the disk is given up: it
+   gets another id, and is a guest.
+2. That notices what somebody remembered. It cannot notice a disk that went back by less than a heartbeat, or whose
+   witnesses lost what they had seen: no disk is meant to go back at all.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.copying import Copying
+from paxosd.core.history import History
 from paxosd.core.messages_catchup import FetchedVotes
-from paxosd.core.messages_voters import Outdated
+from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
 from paxosd.core.options import Timing
+from paxosd.core.records import Record, Seen
 from paxosd.core.standing import Standing
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Vote, disk_text
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, Instant, NodeId, Slot, Vote, disk_text
 from paxosd.core.voters import Voters
+
+SEEN_EVERY_S = 1.0
+"""How often at most an acceptor writes down how far other disks are."""
 
 
 class Participant(Agent):
     """An acceptor, as far as it is about who votes."""
 
-    def __init__(self, node_id: NodeId, timing: Timing, random: Random) -> None:
+    def __init__(self, node_id: NodeId, timing: Timing, history: History, random: Random) -> None:
         super().__init__(node_id)
         self._timing = timing
+        self._history = history
+        self._commits_found = 0  # by this process, when it started
+        self._recalled: set[NodeId] = set()  # who has seen no more of our disk
+        self._seen_recorded_at: Instant = -math.inf
         self.standing = Standing(node_id, random)
         self.promised: Ballot = NO_BALLOT
         self.watermark: Slot = FIRST_SLOT
@@ -39,10 +56,27 @@ class Participant(Agent):
     def _copy(self, votes: Sequence[Vote], stop: Slot, floor: Slot) -> None:
         """Take up these votes of others, which are all of the slots below `stop`; below `floor` none is needed."""
 
+    def _restore_standing(self, records: Sequence[Record]) -> None:
+        self.known.restore(records)
+        if not self.standing.restore(records):
+            self.record(self.standing.record)
+        self._commits_found = self._history.commits
+        for record in records:
+            if isinstance(record, Seen):
+                self._see(record.commits)
+
     @property
     def may_vote(self) -> bool:
         """Whether this disk may promise and vote in ballots of the voters that it knows."""
         return self.standing.votes(self.voters)
+
+    @property
+    def standing_text(self) -> str:
+        """Whether its disk votes, for people."""
+        copying = self._copying
+        if copying is not None:
+            return f"copies slot {copying.first} of {copying.stop - 1}"
+        return self.standing.text(self.voters)
 
     # ---- whose ballots it takes part in ----
 
@@ -86,11 +120,62 @@ class Participant(Agent):
             self.standing.draw()
             self.record(self.standing.record)
         self._copying = None
+        if self.standing.is_named(voters) and not self.standing.sure:
+            self._recalled = set()
+            return self._ask_what_was_seen(now)
         if self.standing.must_copy(voters):
             self._copying = Copying(self.node_id, voters, FIRST_SLOT)
             self._ask_others(now)
         elif voters.are_named and not self.may_vote:
             self.report("disk.guest", node=self.node_id, disk=disk_text(self.standing.disk))
+
+    # ---- a disk that is found ----
+
+    def _see(self, seen: Iterable[SeenCommits]) -> None:
+        for disk, commits in seen:
+            self.known.see(disk, commits)
+
+    def _remember_seen(self, now: Instant) -> None:
+        """Along with other records, and not each time: it is told again and again."""
+        if self.known.seen and self._output.records and now - self._seen_recorded_at >= SEEN_EVERY_S:
+            self._seen_recorded_at = now
+            self.record(Seen(tuple(sorted(self.known.seen.items()))))
+
+    def _ask_what_was_seen(self, now: Instant) -> None:
+        if self.standing.sure or not self.standing.is_named(self.voters):
+            return
+        for voter in self.voters.named:
+            if voter.node != self.node_id:
+                self.send_early(voter.node, Recall(self.standing.disk))
+        self.arm(Timer.RECALL, now + self._timing.retry_s)
+        self._trust_if_enough_answered(now)
+
+    def _on_recall(self, source: NodeId, disk: DiskId) -> None:
+        if not self.standing.is_named(self.voters):  # a guest may have forgotten what it had seen
+            return self.ignore("recall at a guest")
+        self.send_early(source, Recalled(disk, self.known.seen.get(disk, 0)))
+
+    def _on_recalled(self, source: NodeId, message: Recalled, now: Instant) -> None:
+        if self.standing.sure or message.disk != self.standing.disk:
+            return self.ignore("recalled unasked")
+        if message.commits > self._commits_found:
+            text = disk_text(self.standing.disk)
+            self.report("disk.rolled_back", disk=text, has=self._commits_found, seen=message.commits, by=source)
+            self.standing.draw()
+            self.record(self.standing.record)
+            return self._look_again(now)
+        self._recalled.add(source)
+        self._trust_if_enough_answered(now)
+
+    def _trust_if_enough_answered(self, now: Instant) -> None:
+        if self.voters.quorum.can_accept({self.node_id, *self._recalled}):
+            self.standing.sure = True
+            self._look_again(now)
+
+    def _look_again(self, now: Instant) -> None:
+        self.disarm(Timer.RECALL)
+        self._noticed = None
+        self._notice_voters(now)
 
     # ---- a new disk ----
 

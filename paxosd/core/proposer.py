@@ -344,7 +344,8 @@ class Proposer(Candidate):
 
     def _heartbeat(self, now: Instant) -> None:
         self._sequence += 1
-        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now), self.voters)
+        seen = tuple(sorted(self.known.seen.items()))
+        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now), self.voters, seen)
         for node in self._nodes:
             self.send_early(node, message)
         self._tell_floor()
@@ -367,6 +368,7 @@ class Proposer(Candidate):
         if not self._voting.counts(source, message.disk):
             return self.ignore("heartbeat reply of a disk that does not vote")
         self._heard_at[source] = now
+        self.known.see(message.disk, message.commits)
         for (gateway, request), applied in self._reads.confirm(source, message.sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
 

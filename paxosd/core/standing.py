@@ -5,7 +5,9 @@ Laws:
    another.
 2. After it, the disk that the voters name may: at once if the birth names it, for then it promised, and else once it
    has copied what it must know (`copying.py`).
-3. An id is used once. A disk that promised something and is not named any more draws another id, with which it is a
+3. A disk that was there before this process is voted with only once the others know nothing of it that it does not
+   know itself (`participant.py`).
+4. An id is used once. A disk that promised something and is not named any more draws another id, with which it is a
    guest.
 """
 
@@ -27,6 +29,7 @@ class Standing:
         self.disk: DiskId = NO_DISK
         self.copied = False
         self.used = False
+        self.sure = False  # it did not go back in time, as far as anybody knows (law 3)
         self.past = b""
         self._node = node_id
         self._random = random
@@ -58,22 +61,24 @@ class Standing:
         """Be another disk from now on, which has promised nothing and copied nothing."""
         self.disk = 1 + self._random.getrandbits(62)
         self.copied = self.used = False
+        self.sure = True
 
     def votes(self, voters: Voters) -> bool:
         """Whether it may promise and vote (laws 1 and 2)."""
         if not voters.are_named:
             return not voters.history
-        return self._is_named(voters) and (self.copied or not self._is_new(voters))
+        return self.sure and self.is_named(voters) and (self.copied or not self._is_new(voters))
 
     def must_copy(self, voters: Voters) -> bool:
         """Whether it is named, and does not know yet what it must."""
-        return self._is_named(voters) and self._is_new(voters) and not self.copied
+        return self.is_named(voters) and self._is_new(voters) and not self.copied
 
     def is_outlived(self, voters: Voters) -> bool:
-        """Whether it needs another id before it can be named (law 3)."""
-        return voters.are_named and self.used and not self._is_named(voters)
+        """Whether it needs another id before it can be named (law 4)."""
+        return voters.are_named and self.used and not self.is_named(voters)
 
-    def _is_named(self, voters: Voters) -> bool:
+    def is_named(self, voters: Voters) -> bool:
+        """Whether these voters mean this very disk."""
         return self.disk != NO_DISK and voters.disk_of(self._node) == self.disk
 
     def _is_new(self, voters: Voters) -> bool:
@@ -84,6 +89,8 @@ class Standing:
         """In one word, for people."""
         if not voters.are_named:
             return "waits for the others" if voters.history else "unborn"
-        if self.must_copy(voters):
-            return "copying"
-        return "voter" if self.votes(voters) else "guest"
+        if not self.is_named(voters):
+            return "guest"
+        if not self.sure:
+            return "asks the others"
+        return "voter" if self.votes(voters) else "copying"

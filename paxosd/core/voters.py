@@ -194,11 +194,12 @@ class Count:
 
 
 class Known:
-    """The newest voters that a node knows: one for all roles of a process."""
+    """The newest voters that a node knows, and what their disks told of themselves: one for all roles of a process."""
 
     def __init__(self) -> None:
         self.voters = NO_VOTERS
         self.continues: Continues | None = None  # what this node was restored of
+        self.seen: dict[DiskId, int] = {}  # the most commits that each disk told; of disks that are named now
 
     def restore(self, records: Iterable[object]) -> None:
         """Take up what an earlier life knew."""
@@ -228,7 +229,14 @@ class Known:
         if voters.age <= self.voters.age or not self.is_same_history(voters):
             return False
         self.voters = voters
+        named = {voter.disk for voter in voters.named}
+        self.seen = {disk: commits for disk, commits in self.seen.items() if disk in named}
         return True
+
+    def see(self, disk: DiskId, commits: int) -> None:
+        """A disk has so many commits, or had: it told somebody."""
+        if commits > self.seen.get(disk, 0) and any(voter.disk == disk for voter in self.voters.named):
+            self.seen[disk] = commits
 
     @property
     def watermark(self) -> Slot:

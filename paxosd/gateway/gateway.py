@@ -31,8 +31,6 @@ from paxosd.core.messages import (
     LogPage,
     Message,
     OpenSession,
-    Ping,
-    Pong,
     Propose,
     ReadIndex,
     ReadIndexReply,
@@ -43,6 +41,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
@@ -438,6 +437,7 @@ class Gateway(Agent):
                     mine.applied,
                     self._replicated.revision,
                     rows,
+                    self.history,
                 ),
             )
 

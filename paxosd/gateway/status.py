@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages import NodeStatus, Pong
+from paxosd.core.messages import NodeStatus
+from paxosd.core.messages_nodes import Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.shares import Shares
 from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
@@ -85,6 +86,10 @@ class StatusBoard:
             disk.room_bytes,
             disk.refuses and leading,
             self._speeds[node].per_s,
+            pong.history,
+            pong.disk,
+            pong.standing,
+            pong.waits_for if reachable else "",
         )
 
 

@@ -15,6 +15,7 @@ import resource
 import secrets
 import time
 from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -121,7 +122,20 @@ def _refuse_to_forget(config: Config, directory: Path, as_before: Path) -> None:
         )
 
 
-def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> None:
+def birth_without(config: Config, without: Sequence[NodeId]) -> frozenset[NodeId]:
+    """The acceptors that an operator leaves out of the birth; raises `ConfigError` if too few are left."""
+    members = config.membership
+    unknown = [node for node in without if node not in members.acceptors]
+    if unknown:
+        known = ", ".join(members.acceptors)
+        raise ConfigError((f"--birth-without {unknown[0]}: there is no such acceptor; {config.path} has {known}",))
+    rest = [node for node in members.acceptors if node not in without]
+    if not (members.quorum.can_prepare(rest) and members.quorum.can_accept(rest)):
+        raise ConfigError(("--birth-without: the acceptors that are left are no quorum; leave fewer out",))
+    return frozenset(without)
+
+
+def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop, without: Collection[NodeId] = ()) -> None:
     """Run the node until a signal ends it; raises `StorageError`, `TransportError` or `InvariantBroken`."""
     for warning in config.warnings:
         log.warning("%s", warning)
@@ -131,7 +145,8 @@ def run_daemon(config: Config, node_id: NodeId, data_dir: Path, stop: Stop) -> N
         store, life, beat = open_store(config, node_id, data_dir, stack)
         transport = _open_transport(config, node_id)
         stack.callback(transport.close)
-        run_node(config, node_id, store, transport, life, beat, stop, disk_watch(config, data_dir, store, beat))
+        watch = disk_watch(config, data_dir, store, beat)
+        run_node(config, node_id, store, transport, life, beat, stop, watch, without)
 
 
 def _require_descriptors(config: Config) -> None:
@@ -154,12 +169,23 @@ def run_node(
     beat: Beat | None,
     stop: Stop,
     disk: DiskWatch | None = None,
+    without: Collection[NodeId] = (),
 ) -> Driver:
     """Recover the node and run it over an open store and transport, until a signal ends it; returns its driver."""
-    random = Random(secrets.randbits(64))
+    random = Random(secrets.randbits(256))
     codec = codec_of(config, node_id, life.number)
     driver = assemble(
-        config, node_id, store, transport, time.monotonic, random, codec, on_event=_log_event, life=life, disk=disk
+        config,
+        node_id,
+        store,
+        transport,
+        time.monotonic,
+        random,
+        codec,
+        on_event=_log_event,
+        life=life,
+        disk=disk,
+        without=without,
     )
     driver.recover()
     _require_same_voters(config, driver.agent)

@@ -46,7 +46,7 @@ KINDS = (
     "disk-error",  # a commit fails with EIO or ENOSPC
     "bit-flip",  # a stored row can no longer be read
     "wipe",  # a node starts from an empty directory, unless nobody else knows what is lost
-    "roll-back",  # a proposer or pure learner starts from its directory as it was some time ago
+    "roll-back",  # a node starts from its directory as it was some time ago, under the same condition
     "cut",  # one link, one way or both
     "partition",  # two groups
     "hub",  # every link but those to one node
@@ -296,11 +296,8 @@ def _fault_of_nodes(plan: Plan, random: Random, fault: Fault) -> Fault | None:
             return replace(fault, for_s=random.choice((short_s, 10 * t_e)))
         case "slow-disk":
             return replace(fault, for_s=3 * short_s, amount=random.choice((0.1, 0.5, 2.0)))
-        case "wipe":
+        case "wipe" | "roll-back":
             return fault
-        case "roll-back":
-            forgetful = [node for node, role in plan.roles.items() if role in ("proposer", "learner")]
-            return replace(fault, targets=(random.choice(forgetful),)) if forgetful else None
         case "coups":
             return replace(fault, targets=(), for_s=t_e * random.uniform(4, 12), amount=t_e * random.random())
         case "loss":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.sim.aimed import aim
 from paxosd.sim.plan import Fault
+from paxosd.sim.spare import can_do_without, note_rolled_back, note_wiped, would_notice
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore
 
@@ -102,7 +103,7 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
             node.disk.wipe()
             node.count = 0
             world.safety.wiped(node.id)
-            world.note_wiped(node.id)
+            note_wiped(world, node.id)
             world.later(fault.for_s, node.start)
         case "roll-back":
             world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy(), node.count)
@@ -122,7 +123,7 @@ def _start_and_end(world: World, node: SimNode) -> None:
 def _is_spare(world: World, node: SimNode) -> bool:
     """Whether the loss of this disk can be made good: a quorum of the other acceptors has to know what it knew, and all
     that acceptors let go of has to be with another learner, too."""
-    if not world.can_do_without(node.id):
+    if not can_do_without(world, node.id):
         return False
     if node.id not in world.config.membership.learners:
         return True
@@ -130,8 +131,9 @@ def _is_spare(world: World, node: SimNode) -> bool:
 
 
 def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> None:
-    if world.healed or not _is_spare(world, node):
+    if world.healed or not _is_spare(world, node) or not would_notice(world, node.id, copy):
         return
+    note_rolled_back(world, node.id)
     node.end(True, "its directory is put back as it was")
     node.disk.put_back(copy)
     node.count = count

@@ -20,6 +20,7 @@ from paxosd.sim.clients import check_ends
 from paxosd.sim.faults import schedule_faults
 from paxosd.sim.network import FOREVER
 from paxosd.sim.plan import Plan
+from paxosd.sim.spare import votes
 from paxosd.sim.world import World
 
 CONVERGE_T_E = 50
@@ -141,12 +142,12 @@ def _voters(world: World, sound: Collection[NodeId]) -> tuple[Collection[NodeId]
     membership = world.config.membership
     if not world.safety.electorate.newest.are_named:
         return membership.acceptors, []
-    knowing = [node for node in sound if world.votes(node)]
+    knowing = [node for node in sound if votes(world, node)]
     if not membership.quorum.can_prepare(knowing):
         return [], []
     if membership.quorum.can_accept(knowing):
         return knowing, []
-    return [node for node in sound if world.votes(node, disk_knows=False)], knowing
+    return [node for node in sound if votes(world, node, disk_knows=False)], knowing
 
 
 def _knows_voters(world: World, node: NodeId) -> bool:
@@ -244,12 +245,9 @@ def _stay(world: World, core: frozenset[NodeId]) -> None:
         for operation in client.under_way:
             pending_s = world.now - operation.invoked_s
             ensure(pending_s <= PENDING_T_E * t_e, "32 pending", f"{client.name} waits for {pending_s:.1f} s")
-    rounds = max(node.disk.synced.round() for node in world.nodes.values())
-    ensure(
-        rounds <= 20 + BALLOTS_PER_T_E_MAX * world.now / t_e,
-        "33 ballots",
-        f"{rounds} rounds were used in {world.now / t_e:.0f} T_e",
-    )
+    rounds = len({ballot.round for ballot in world.safety.electorate.ballots})
+    allowed = 20 + BALLOTS_PER_T_E_MAX * world.now / t_e
+    ensure(rounds <= allowed, "33 ballots", f"{rounds} rounds were used in {world.now / t_e:.0f} T_e")
 
 
 def _calls(world: World) -> int:

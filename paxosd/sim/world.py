@@ -19,7 +19,6 @@ from random import Random
 from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Applied, LogPage, Message, Prepare
-from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Record
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
@@ -269,7 +268,7 @@ class World:
         self.safety = Safety(weights, plan.window_slots, plan.sessions, learners)
         self.order = Order()
         self.answers = Answers(self.order)
-        self._wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
+        self.wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
@@ -357,35 +356,6 @@ class World:
             return False
         floors = [self.nodes[acceptor].disk.written.floor() for acceptor in self.config.membership.acceptors]
         return known.disk.written.learned_stop() >= max(floors)
-
-    def votes(self, node: NodeId, disk_knows: bool = True) -> bool:
-        """Whether this acceptor has the disk that the newest voters name; `disk_knows`: one that knows all it must."""
-        known = self.nodes[node]
-        voter = self.safety.electorate.newest.voter(node)
-        if voter is None or known.lost or known.disk.damaged:
-            return False
-        found = next((record for record in known.disk.written.records() if isinstance(record, DiskRecord)), None)
-        is_named = found is not None and found.disk == voter.disk
-        born_with = voter.since == self.safety.electorate.newest.birth
-        return is_named and (not disk_knows or born_with or (found is not None and found.copied))
-
-    def can_do_without(self, node: NodeId) -> bool:
-        """Whether the disk of this node may be lost: enough others know what it knows."""
-        membership = self.config.membership
-        if node not in membership.acceptors:
-            return True
-        if not self.safety.electorate.newest.named:  # some accept quorum may be all that knows of a birth
-            return not membership.quorum.can_accept({node} | self._wiped_unborn)
-        return membership.quorum.can_prepare(
-            [other for other in membership.acceptors if other != node and self.votes(other)]
-        )
-
-    def note_wiped(self, node: NodeId) -> None:
-        """The disk of this node is lost."""
-        if node in self.config.membership.acceptors:
-            self.marks.hit("acceptor wiped")
-            if not self.safety.electorate.newest.named:
-                self._wiped_unborn.add(node)
 
     def applied_to_the_end(self, node: NodeId) -> bool:
         """Whether this learner lives and has applied all that any learner has."""

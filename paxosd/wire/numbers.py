@@ -8,6 +8,7 @@ import paxosd.core.messages as m
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 
@@ -32,9 +33,9 @@ NUMBERS: dict[int, type[m.Message]] = {
     18: m.ForwardRefused,
     19: m.ReadIndex,
     20: m.ReadIndexReply,
-    21: m.Ping,
-    22: m.Pong,
-    23: m.Outlived,
+    21: Ping,
+    22: Pong,
+    23: Outlived,
     24: Outdated,
     25: Recall,
     26: Recalled,

@@ -203,14 +203,25 @@ def test_a_status_shows_every_node_with_its_role_and_since_when_it_is_silent(
     assert run(Played(REPORT), "status") == 0
     head, columns, *rows = capsys.readouterr().out.splitlines()
 
-    assert head == "cluster demo, leader p1, ballot 3.p1, watermark 9, revision 4, seen from l1"
-    assert columns.split() == ["NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK"]
+    assert head == "cluster demo, leader p1, ballot 3.p1, watermark 9, revision 4, history not born yet, seen from l1"
+    assert columns.split() == [
+        "NODE",
+        "ROLE",
+        "STATE",
+        "LEADS",
+        "BALLOT",
+        "APPLIED",
+        "LAG",
+        "REVISION",
+        "DISK",
+        "VOTES",
+    ]
     assert [re.split(r"  +", row) for row in rows] == [
-        ["p1", "proposer", "reachable", "yes", "3.p1", "-", "-", "-", "-"],
-        ["a1", "acceptor", "silent for 1 min", "-", "3.p1", "-", "-", "-", "-"],
-        ["a2", "acceptor", "never heard", "-", "-", "-", "-", "-", "-"],
-        ["l1", "learner", "reachable", "-", "3.p1", "9", "0", "4", "-"],
-        ["l2", "learner", "silent for 1.5 s", "-", "3.p1", "6", "3", "3", "-"],
+        ["p1", "proposer", "reachable", "yes", "3.p1", "-", "-", "-", "-", "-"],
+        ["a1", "acceptor", "silent for 1 min", "-", "3.p1", "-", "-", "-", "-", "-"],
+        ["a2", "acceptor", "never heard", "-", "-", "-", "-", "-", "-", "-"],
+        ["l1", "learner", "reachable", "-", "3.p1", "9", "0", "4", "-", "-"],
+        ["l2", "learner", "silent for 1.5 s", "-", "3.p1", "6", "3", "3", "-", "-"],
     ]
 
 
@@ -228,6 +239,8 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "applied": 9,
         "revision": 4,
         "refuses_commands": False,
+        "history": None,
+        "birth_waits_for": None,
     }
     assert nodes["l2"] == {
         "node": "l2",
@@ -245,6 +258,9 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "space": "unknown",
         "data_bytes": None,
         "room_bytes": None,
+        "history": None,
+        "disk": None,
+        "votes": None,
     }
     assert (nodes["a2"]["silent_ms"], nodes["a2"]["ballot"], nodes["a2"]["applied"]) == (None, None, None)
 

@@ -116,7 +116,7 @@ def undressed(message: M) -> M:
     asides: dict[str, Any] = {
         field.name: field.default
         for field in fields(message)
-        if field.name in ("disk", "voters", "decreed", "commits", "seen", "past")
+        if field.name in ("disk", "voters", "decreed", "commits", "seen", "past", "history", "standing", "waits_for")
         or (isinstance(message, FetchedVotes) and field.name == "promised")
     }
     return replace(message, **asides) if asides and not isinstance(message, Recall | Recalled | Outdated) else message
@@ -143,6 +143,23 @@ def forward(command: bytes = b"v", seq: int = 1, attempt: int = 1, session: int 
 
 def heartbeat(ballot: Ballot, watermark: Slot = FIRST_SLOT, sequence: int = 1, log_time_ms: int = 0) -> Heartbeat:
     return Heartbeat(ballot, sequence, watermark, log_time_ms)
+
+
+class Steady(Random):
+    """Chance that always takes the lowest whole number: a proposer's first round is the next one."""
+
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+def trust(agent: Agent, now: Instant) -> None:
+    """Nobody has seen more of its disk than there is; see `Participant`."""
+    found = agent if isinstance(agent, Acceptor) else getattr(agent, "_acceptor", None)
+    if found is not None:
+        found.standing.sure = True
+        found._look_again(now)
+        output = found._output
+        output.early = [sent for sent in output.early if not isinstance(sent[1], Recall)]
 
 
 # ---- one agent -------------------------------------------------------------------------------
@@ -187,6 +204,8 @@ class Stage(Generic[A]):
     def _begin(self) -> A:
         agent = self.build(self.disk)
         agent.restore(self.disk.records(), self.now)
+        if not self.speaks_of_disks:
+            trust(agent, self.now)
         return agent
 
     # ---- what happens to the agent ----
@@ -305,7 +324,7 @@ def proposer(
     records: Sequence[Record] = (),
 ) -> Stage[Proposer]:
     members = membership(roles, quorum)
-    return Stage(lambda _: Proposer(node, members, TIMING, limits, Random(1)), records, members)
+    return Stage(lambda _: Proposer(node, members, TIMING, limits, Steady(1)), records, members)
 
 
 def learner(

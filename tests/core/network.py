@@ -25,7 +25,7 @@ from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, born, disk_of, membership, session_id
+from tests.core.helpers import LIMITS, NOON, ROLES, TIMING, Steady, born, disk_of, membership, session_id
 
 
 class Member:
@@ -43,7 +43,7 @@ class Member:
         """A process starts with what is on the disk."""
         node, members, disk = self.node, self._network.membership, self.disk
         self.lives += 1
-        chance = Random(f"{node} {self.lives}")
+        chance = Steady(f"{node} {self.lives}")
         self.own: deque[Message] = deque()
         self.ledger = Ledger(disk, Log(), 100, 10_000)
         proposes, votes, learns = (node in some for some in (members.proposers, members.acceptors, members.learners))

@@ -18,9 +18,6 @@ from paxosd.core.messages import (
     HeartbeatReply,
     Message,
     Nack,
-    Outlived,
-    Ping,
-    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
@@ -31,6 +28,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted

@@ -31,7 +31,7 @@ from paxosd.machine.log import Log
 from paxosd.server.assembly import codec_of
 from paxosd.storage.memory import MemoryStore
 from paxosd.wire.frames import NO_DIGEST, Codec, MalformedFrame
-from tests.core.helpers import TIMING, Stage, born, disk_of, elect, heartbeat, session_id
+from tests.core.helpers import TIMING, Stage, Steady, born, disk_of, elect, heartbeat, session_id
 
 P, A, L, M = ("".join((letter, "x" * 62)) for letter in "palm")
 MEMBERS = Membership(
@@ -93,7 +93,7 @@ def gateway_with_a_session(limits: Limits) -> Stage[Gateway]:
 @few_but_large
 def test_what_a_gateway_forwards_and_a_leader_proposes_fits(limits: Limits) -> None:
     gateway = gateway_with_a_session(limits)
-    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)), members=MEMBERS)
+    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Steady(1)), members=MEMBERS)
     elect(leader, {A: []})
     leader.set_aside()
     for first_seq, (count, body) in enumerate(bodies(limits), 1):
@@ -185,7 +185,7 @@ def test_a_body_that_fits_a_clients_frame_and_no_slot_is_refused_by_name_at_the_
     ((_, refused),) = gateway.take(Refused)
     assert refused.reason is Reason.TOO_LARGE
 
-    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Random(1)), members=MEMBERS)
+    leader = Stage(lambda _: Proposer(P, MEMBERS, TIMING, limits, Steady(1)), members=MEMBERS)
     elect(leader, {A: []})
     leader.set_aside()
     leader.deliver(L, Forward(session_id(1), 1, 1, 1, 5, body))

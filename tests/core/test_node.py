@@ -18,8 +18,6 @@ from paxosd.core.messages import (
     Heartbeat,
     HeartbeatReply,
     OpenSession,
-    Ping,
-    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
@@ -29,6 +27,7 @@ from paxosd.core.messages import (
     SessionOpened,
 )
 from paxosd.core.messages_catchup import Fetch, Fetched
+from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.reasons import Reason
@@ -43,6 +42,7 @@ from tests.core.helpers import (
     REPLICAS,
     TIMING,
     Stage,
+    Steady,
     heartbeat,
     learned,
     membership,
@@ -65,7 +65,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
             "r1",
             members,
             LIMITS,
-            Proposer("r1", members, TIMING, LIMITS, Random(1)),
+            Proposer("r1", members, TIMING, LIMITS, Steady(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk, Random(1)),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
             Gateway("r1", "demo", members, TIMING, LIMITS, {}, Ledger(disk, Log(), 100, 10_000)),
@@ -206,7 +206,7 @@ def test_a_pong_of_each_role_tells_what_it_has() -> None:
         Stage(
             lambda disk: Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
         ),
-        Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1)))),
+        Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Steady(1)))),
         Stage(lambda disk: Node("l1", members, LIMITS, learner=learn(disk))),
     ]
     pongs = []

@@ -440,6 +440,7 @@ def test_the_distinguished_proposer_will_eventually_choose_a_high_enough_number(
     network = Network()
     high = Ballot(1000, "p2")
     network.crash("p2")
+    network.run(0.05)
     for name in ("a1", "a2", "a3"):
         network.members[name].turn([("p2", Prepare(high, 1, born(network.membership)))])
     network.run_until(network.leaders)

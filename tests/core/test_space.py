@@ -34,6 +34,7 @@ from tests.core.helpers import (
     REPLICAS,
     TIMING,
     Stage,
+    Steady,
     acceptor,
     choose,
     elect,
@@ -314,7 +315,7 @@ def test_a_node_tells_proposers_and_learners_how_its_disk_is_and_its_log_when_th
 
 def test_a_leading_node_tells_that_it_refuses_commands() -> None:
     members = membership({**REPLICAS, "p1": Role.PROPOSER})
-    stage = Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Random(1))))
+    stage = Stage(lambda _: Node("p1", members, LIMITS, proposer=Proposer("p1", members, TIMING, LIMITS, Steady(1))))
     stage.deliver("p1", ENOUGH)
 
     assert not stage.take_one(DiskSpace, "r1").refuses

@@ -23,6 +23,7 @@ from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
+from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import CLIENT_FRAME_BYTES
@@ -137,10 +138,10 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.ForwardRefused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), f"9612{S}01030102"),
     (m.ReadIndex(request=6), "921306"),
     (m.ReadIndexReply(request=6, applied=0), "93140600"),
-    (m.Ping(sequence=1), "921501"),
+    (Ping(sequence=1), "921501"),
     (
-        m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
-        "971601c39207a27031040402",
+        Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
+        "9b1601c39207a27031040402c40000a0a0",
     ),
     (
         Outdated(ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2"), voters=GOLDEN_VOTERS),
@@ -148,7 +149,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (Recall(disk=70000), "9219ce00011170"),
     (Recalled(disk=70000, commits=12), "931ace000111700c"),
-    (m.Outlived(seen=1048576), "9217ce00100000"),
+    (Outlived(seen=1048576), "9217ce00100000"),
     (DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
     (m.OpenSession(wish=WISH, attempt=1), f"9340{W}01"),
     (m.SessionOpened(wish=WISH, session=SESSION, hint="l2:7100"), f"9441{W}{S}a76c323a37313030"),
@@ -209,7 +210,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
                 ),
             ),
         ),
-        "9a4801a464656d6fa26c31a270319207a27031040402929ea26131a86163636570746f72c30cc29207a27031040000000000c2009ea26132a86163636570746f72c2ffc29200a0000000000000c200",
+        "9b4801a464656d6fa26c31a270319207a2703104040292dc0012a26131a86163636570746f72c30cc29207a27031040000000000c200c40000a0a0dc0012a26132a86163636570746f72c2ffc29200a0000000000000c200c40000a0a0c400",
     ),
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
@@ -356,11 +357,11 @@ def test_no_messages_make_one_empty_frame() -> None:
 
 
 def test_a_frame_holds_no_more_messages_than_its_reader_takes() -> None:
-    frames = CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1), messages_max=PEER_MESSAGES_MAX)
+    frames = CODEC.frames([CODEC.pack(Ping(1))] * (PEER_MESSAGES_MAX + 1), messages_max=PEER_MESSAGES_MAX)
 
     assert [len(CODEC.from_peer(frame).messages) for frame in frames] == [PEER_MESSAGES_MAX, 1]
     with pytest.raises(MalformedFrame, match="1025 messages in one frame"):
-        CODEC.from_peer(CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1))[0])
+        CODEC.from_peer(CODEC.frames([CODEC.pack(Ping(1))] * (PEER_MESSAGES_MAX + 1))[0])
 
 
 def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at() -> None:
@@ -374,9 +375,9 @@ def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at(
 
 def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> None:
     largest = Codec(DIGEST, "x" * 63, 2**63 - 1, 1 << 20)
-    (frame,) = largest.frames([largest.pack(m.Ping(1))] * 16000)
+    (frame,) = largest.frames([largest.pack(Ping(1))] * 16000)
 
-    assert len(frame) - 16000 * len(largest.pack(m.Ping(1))) <= HEADER_BYTES_MAX
+    assert len(frame) - 16000 * len(largest.pack(Ping(1))) <= HEADER_BYTES_MAX
 
 
 def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
@@ -386,9 +387,9 @@ def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
 
 
 def test_u01_messages_that_a_newer_version_knows_are_counted() -> None:
-    envelope = CODEC.from_peer(frame_of(msgpack.packb([63, 1]), CODEC.pack(m.Ping(1)), msgpack.packb([127])))
+    envelope = CODEC.from_peer(frame_of(msgpack.packb([63, 1]), CODEC.pack(Ping(1)), msgpack.packb([127])))
 
-    assert (envelope.messages, envelope.unknown) == ([m.Ping(1)], 2)
+    assert (envelope.messages, envelope.unknown) == ([Ping(1)], 2)
 
 
 # ---- what is not for us ----------------------------------------------------------------------

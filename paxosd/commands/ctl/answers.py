@@ -17,7 +17,7 @@ from paxosd.commands.ctl.backup import archive, back_up
 from paxosd.commands.tables import Cell, print_table
 from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.space import Space, space_of
-from paxosd.core.types import Lag
+from paxosd.core.types import Lag, disk_text
 from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
 from paxosd.process.exits import Exit
@@ -84,6 +84,13 @@ def _status(report: StatusReport, as_json: bool) -> int:
         _print_json(_report(report))
     else:
         _print_status(report)
+    awaited = _awaited(report)
+    if awaited:
+        tell(
+            "paxosctl",
+            f"the cluster is not born yet: every acceptor must be heard once, and {awaited} is not; start it, or start "
+            f"the proposers with --birth-without, which leaves it out until it comes",
+        )
     short = [node for node in report.nodes if space_of(node.space).is_short]
     if short:
         tell("paxosctl", _alarm(short, report))
@@ -99,6 +106,11 @@ def _status(report: StatusReport, as_json: bool) -> int:
         "nodes that are not reachable",
     )
     return Exit.UNHEALTHY
+
+
+def _awaited(report: StatusReport) -> str:
+    """The acceptors for which a birth waits, as a proposer said last."""
+    return "" if report.history else next((node.waits_for for node in report.nodes if node.waits_for), "")
 
 
 def _alarm(short: list[NodeStatus], report: StatusReport) -> str:
@@ -127,10 +139,11 @@ def _print_status(report: StatusReport) -> None:
         "ballot": _ballot(report.ballot) or "none",
         "watermark": report.watermark,
         "revision": report.revision,
+        "history": report.history.hex()[:8] or "not born yet",
         "seen from": report.gateway,
     }
     print(escaped(", ".join(f"{name} {fact}" for name, fact in facts.items())))
-    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK")
+    columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK", "VOTES")
     print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
 
 
@@ -149,8 +162,24 @@ def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
     ballot = _ballot(node.ballot) or "-"
     leads = "yes" if node.leading else "-"
     if not _applies(node):
-        return node.node, node.role, state, leads, ballot, "-", "-", "-", _disk(node)
-    return node.node, node.role, state, leads, ballot, node.applied, _lag(node, watermark), node.revision, _disk(node)
+        return node.node, node.role, state, leads, ballot, "-", "-", "-", _disk(node), _votes(node)
+    return (
+        node.node,
+        node.role,
+        state,
+        leads,
+        ballot,
+        node.applied,
+        _lag(node, watermark),
+        node.revision,
+        _disk(node),
+        _votes(node),
+    )
+
+
+def _votes(node: NodeStatus) -> str:
+    """Whether the disk of an acceptor votes, as it said last."""
+    return "yes" if node.standing == "voter" else node.standing or "-"
 
 
 def _ballot(ballot: Ballot) -> str | None:
@@ -183,6 +212,8 @@ def _report(report: StatusReport) -> dict[str, object]:
         "applied": report.applied,
         "revision": report.revision,
         "refuses_commands": _refuses(report),
+        "history": report.history.hex() or None,
+        "birth_waits_for": _awaited(report) or None,
         "nodes": [_node(node, report.watermark) for node in report.nodes],
     }
 
@@ -205,6 +236,9 @@ def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
         "space": space_of(node.space).name.lower(),
         "data_bytes": node.data_bytes if node.space else None,
         "room_bytes": node.room_bytes if node.space else None,
+        "history": node.history.hex() or None,
+        "disk": disk_text(node.disk) if node.disk else None,
+        "votes": node.standing or None,
     }
 
 

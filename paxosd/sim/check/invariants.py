@@ -82,6 +82,7 @@ class Safety:
         self._reported: dict[Ballot, dict[DiskId, Reported]] = {}
         self._owners: dict[Ballot, Life] = {}
         self._seen_votes: dict[NodeId, set[tuple[Slot, Ballot]]] = {}  # what each node recorded, with whatever disk
+        self._condemned: set[DiskId] = set()
         self._decrees: dict[Ballot, Slot] = {}  # in which slot a ballot proposed one
         self._told_promise: dict[DiskId, Ballot] = {}
         self._told_votes: dict[DiskId, dict[Slot, Ballot]] = {}
@@ -291,6 +292,8 @@ class Safety:
 
     def _check_who_votes(self, life: Life, ballot: Ballot, id_: DiskId, disk: MemoryStore) -> None:
         """8: only the disk that the voters of a ballot name promises and votes in it, and only when it may."""
+        if id_ in self._condemned:
+            raise Violation("8 quorum honesty", f"{life[0]} takes part with disk {id_:x}, which went back in time")
         if id_ != disk.disk or not self.electorate.counts(ballot, id_):
             raise Violation("8 quorum honesty", f"{life[0]} takes part in {ballot} with disk {id_:x}")
         for slot in range(max(FIRST_SLOT, disk.floor()), self.electorate.must_know(id_) + 1):
@@ -331,6 +334,16 @@ class Safety:
         if disk.promised() > self._promised.get(disk.disk, NO_BALLOT):
             self._on_promised(disk.disk, disk.promised(), disk)
         self._promised[disk.disk] = disk.promised()
+
+    def condemn(self, disk: DiskId) -> None:
+        """This disk went back in time: what it told is no longer on it, and it must not take part any more."""
+        self._condemned.add(disk)
+        for table in (self._told_promise, self._told_votes, self._promised):
+            table.pop(disk, None)
+
+    def is_condemned(self, disk: DiskId) -> bool:
+        """Whether this disk went back in time."""
+        return disk in self._condemned
 
     def wiped(self, node: NodeId) -> None:
         """The directory of a node is gone, or an older one: its rounds may begin anew."""

@@ -65,6 +65,8 @@ EXPECTED = (
     "acceptor wiped",
     "new disk admitted",
     "new disk copied",
+    "acceptor rolled back",
+    "disk that went back in time noticed",
 )
 """What a gate of many seeds must have seen, each at least once."""
 
@@ -79,6 +81,7 @@ _EVENTS = {
     "disk.admitted": "new disk admitted",
     "disk.copied": "new disk copied",
     "disk.replaced": "replaced disk came back",
+    "disk.rolled_back": "disk that went back in time noticed",
 }
 
 _DROPPED = {

@@ -120,6 +120,10 @@ class Player:
         agent = self._agent(disk)
         wire = _Wire(())
         self._driver(agent, _Disk(disk, wire), wire, 0.0).recover()
+        if isinstance(agent, Acceptor):  # no disk goes back in time here, and nobody is asked
+            agent.standing.sure = True
+            agent.disarm(Timer.RECALL)
+            agent.take_output()
         return _settled(agent, disk)
 
     def receive(self, state: State, *frames: bytes) -> Turn:
@@ -182,6 +186,9 @@ class _NoChance(Random):
 
     def uniform(self, a: float, b: float) -> float:
         return b
+
+    def randint(self, a: int, b: int) -> int:
+        return a
 
 
 class _Wire:

@@ -108,9 +108,8 @@ class Script:
         return sum(reign.began_s > moment for reign in self.chronicle.reigns)
 
     def ballots_since(self, moment: float) -> int:
-        """By how much the highest round grew since then."""
-        before = [ballot.round for ballot, at in self.chronicle.prepared.items() if at <= moment]
-        return max(ballot.round for ballot in self.chronicle.prepared) - max(before, default=0)
+        """In how many rounds anybody prepared since then."""
+        return len({ballot.round for ballot, at in self.chronicle.prepared.items() if at > moment})
 
     def end_of_reign(self, node: NodeId, began_before: float) -> float:
         """When the last leadership of this node from before that moment ended, in its own opinion."""
