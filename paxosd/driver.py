@@ -110,10 +110,14 @@ class Driver:
     def recover(self) -> None:
         """Give the agent what its earlier life made durable; before the first turn."""
         records = self._store.records()
-        if self._applier is not None:
-            self.agent.resume(self._applier.restore())
+        self._resume()
         self.agent.restore(records, self._clock())
         self._speak_of_history()
+
+    def _resume(self) -> None:
+        """Begin with the state that is kept, whatever was applied before."""
+        if self._applier is not None:
+            self.agent.resume(self._applier.restore())
 
     def wait(self) -> None:
         """Wait until there is something to do, or for a second.
@@ -138,6 +142,8 @@ class Driver:
         self._send(output.early)
         if output.records:
             self._store.commit(output.records)
+        if output.installed:
+            self._resume()
         self._speak_of_history()
         self._send(output.messages)
         self._apply(output.chosen, now)

@@ -144,6 +144,17 @@ class Disk:
     def learned_start(self) -> Slot:
         return 1
 
+    def offered(self) -> None: ...
+
+    def offer(self) -> None: ...
+
+    def part(self, offset: int, bytes_max: int) -> bytes:
+        return b""
+
+    def withdraw(self) -> None: ...
+
+    def incoming(self) -> None: ...
+
     def kept_slot(self) -> Slot:
         return 1
 

@@ -33,7 +33,7 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
@@ -65,6 +65,8 @@ SENDERS: Mapping[type, Role | None] = {
     FetchVotes: Role.LEARNER,
     FetchedVotes: Role.ACCEPTOR,
     Durable: Role.LEARNER,
+    FetchSnapshot: Role.LEARNER,
+    SnapshotPart: Role.LEARNER,
     Trim: Role.PROPOSER,
     Forward: Role.LEARNER,  # the gateways: every learner may serve clients, and nobody else does
     ForwardRefused: Role.PROPOSER,
@@ -115,6 +117,8 @@ _SLOTS: Mapping[type, tuple[str, ...]] = {
     FetchVotes: ("first", "stop"),
     FetchedVotes: ("first", "asked_stop", "stop", "watermark", "floor", "decreed"),
     Durable: ("slot",),
+    FetchSnapshot: ("above",),
+    SnapshotPart: ("slot",),
     Trim: ("safe", "everywhere"),
     ReadIndexReply: ("applied",),
     Pong: ("watermark", "applied"),

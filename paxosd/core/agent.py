@@ -58,6 +58,8 @@ class Output:
     """Applied in slot order without gaps, each slot once per life of the node, then answered."""
     events: list[Event] = field(default_factory=list)
     """For the operator's log; changes nothing."""
+    installed: bool = False
+    """With these records another state is kept: it is read anew before anything is applied."""
 
     def __bool__(self) -> bool:
         return bool(self.early or self.records or self.messages or self.chosen or self.events)
@@ -74,6 +76,8 @@ class Timer(Enum):
     FILL = auto()
     FETCH = auto()
     SYNC = auto()
+    SNAPSHOT = auto()
+    OFFER = auto()
     REPLAY = auto()
     ANSWER = auto()
     STATUS = auto()

@@ -6,9 +6,10 @@ Laws:
    Never from less. A leader that is silent for an election timeout is the latest no longer, whatever its ballot.
 2. Slots are handed on in order, without a gap, each once per life, from the slot of the kept state on; a gap is waited
    for and asked for, never skipped.
-3. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
+3. It may take up the state of another learner as a whole (see `snapshots.py`), and goes on from there.
+4. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
    leader how far that goes; only the floor rests on it (see `floor.py`).
-4. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
+5. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
    that it does not know itself.
 """
 
@@ -22,7 +23,6 @@ from paxosd.core.agent import Agent, Timer, require
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.decrees import after, decree_of
 from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
-from paxosd.core.history import History
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Chosen,
@@ -32,11 +32,12 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable
+from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.questions import Questions
-from paxosd.core.records import Learned, Record, Synced
+from paxosd.core.records import Learned, Record, SnapshotDropped, SnapshotInstalled, Synced
+from paxosd.core.snapshots import Shelf, Taking, Telling, is_worth_it
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
@@ -53,7 +54,7 @@ class Learner(Agent):
     inbound = get_args(LearnerInbound)
 
     def __init__(
-        self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: History, random: Random
+        self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: Shelf, random: Random
     ) -> None:
         super().__init__(node_id)
         self._timing = timing
@@ -74,6 +75,8 @@ class Learner(Agent):
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
         self._synced: Slot = FIRST_SLOT  # what is below is durable
         self._unsynced_bytes = 0  # of values that were recorded since
+        self._telling = Telling(history, limits.page_bytes_max)
+        self._taking = Taking(history, timing.retry_s)
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self.known.restore(records)
@@ -83,6 +86,8 @@ class Learner(Agent):
         self.watermark = max(self._stored_stop, self.known.watermark)
         self.arm(Timer.SYNC, now + SYNC_EVERY_S)
         self._go_on_replaying(now)
+        if self._history.incoming() is not None:  # all of it came in, or it is asked for on
+            self._take_snapshot("", now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -107,6 +112,10 @@ class Learner(Agent):
             case DiskSpace(space):
                 if source == self.node_id:
                     self._allowance.hear(space_of(space))
+            case FetchSnapshot():
+                self._on_fetch_snapshot(source, message, now)
+            case SnapshotPart():
+                self._on_snapshot_part(source, message, now)
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
@@ -116,13 +125,18 @@ class Learner(Agent):
                 self._look_for_gap(now)
             case Timer.SYNC:
                 self._sync(now)
+            case Timer.SNAPSHOT:
+                self._go_on_taking(now)
+            case Timer.OFFER:
+                self._telling.tick(now)
+                self._await_questions()
             case Timer.ANSWER:
                 pass  # the turn that it brings about is all it is for
 
     def tick(self, now: Instant) -> None:
         self._notice_voters(now)
         super().tick(now)
-        if self._fetches:
+        if self._fetches or self._telling:
             self._answer(now)
         if self.next_slot - self._synced >= SYNC_EVERY_SLOTS or self._unsynced_bytes >= SYNC_EVERY_BYTES:
             self._sync(now)
@@ -130,7 +144,9 @@ class Learner(Agent):
     def _answer(self, now: Instant) -> None:
         for learner, first in self._fetches.take():
             self._tell_chosen(learner, first)
-        if self._fetches:
+        for learner, part in self._telling.answers(self.voters, now):
+            self.send(learner, part)
+        if self._fetches or self._telling:
             self.arm(Timer.ANSWER, now)
 
     # ---- learning ----
@@ -226,6 +242,8 @@ class Learner(Agent):
 
     def _look_for_gap(self, now: Instant) -> None:
         behind = self.next_slot < self.watermark
+        if self._taking.teller is not None:
+            return  # looked at again when that has ended
         if self._allowance.is_spent:  # what is fetched now has no place
             self.arm(Timer.FETCH, now + self._timing.election_s)
         elif behind and self._gap_seen != self.next_slot:
@@ -257,6 +275,9 @@ class Learner(Agent):
             self._synced = self.next_slot
             self.record(Synced(self._synced))
         self._unsynced_bytes = 0
+        incoming = self._history.incoming()
+        if incoming is not None and incoming.snapshot.slot <= self.next_slot and self._taking.teller is None:
+            self.record(SnapshotDropped(incoming.snapshot.id))  # the log was faster
         if self.ballot.proposer and self._synced > FIRST_SLOT:
             self.send(self.ballot.proposer, Durable(self._synced))
         self.arm(Timer.SYNC, now + SYNC_EVERY_S)
@@ -266,6 +287,9 @@ class Learner(Agent):
     def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
         if not self._catchup.take_learner(source, message.first):
             return self.ignore("fetched values that were not asked for")
+        self._raise_watermark(message.watermark, message.decreed)
+        if self._taking.teller is None and is_worth_it(self.next_slot, self.watermark, message.floor):
+            return self._take_snapshot(source, now)
         before = self.next_slot
         for slot, value in enumerate(message.values, message.first):
             if slot == self.next_slot:  # one message may bring more than is held ahead: each is handed on at once
@@ -285,10 +309,71 @@ class Learner(Agent):
 
     def _go_on(self, target: NodeId, progress: bool, now: Instant) -> None:
         """Ask the same one for the next page while that helps; the timer turns to the next one."""
+        if self._taking.teller is not None:
+            return
         if progress and self.next_slot < self.watermark:
             self._ask(target, now)
         elif self.next_slot < self.watermark:
             self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
+
+    # ---- the state of another learner ----
+
+    def _take_snapshot(self, teller: NodeId, now: Instant) -> None:
+        """Take a snapshot of this learner; of nobody (empty): only go on with what came in already."""
+        self._taking.begin(teller)
+        self.report("snapshot.asked", teller=teller or "nobody", behind=self.watermark - self.next_slot)
+        self._go_on_taking(now)
+
+    def _on_snapshot_part(self, source: NodeId, part: SnapshotPart, now: Instant) -> None:
+        if not self._taking.awaits(source, part, self.next_slot):
+            return self.ignore("part of a snapshot that is not awaited")
+        if not self._allowance.takes(part.data):
+            return self.ignore(NO_ROOM)
+        self.take_up(part.voters)
+        record = self._taking.take(part, self.next_slot)
+        if record is not None:
+            self.record(record)
+        if record is not None or self._taking.teller is None:
+            self._go_on_taking(now)
+
+    def _go_on_taking(self, now: Instant) -> None:
+        self.disarm(Timer.SNAPSHOT)
+        if self._taking.teller is None:
+            return self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
+        step = self._taking.step(self.next_slot, now)
+        if step.message is not None:
+            self.send_early(self._taking.teller, step.message)
+        if isinstance(step.record, SnapshotInstalled):
+            self._take_up(step.record, now)
+        elif isinstance(step.record, SnapshotDropped):
+            self.report("snapshot.dropped", why=step.why)
+        if step.record is not None:
+            self.record(step.record)
+        self.arm(Timer.SNAPSHOT, step.again_at)
+
+    def _take_up(self, installed: SnapshotInstalled, now: Instant) -> None:
+        """From this turn's commit on the kept state is another one, far above what was handed on by now."""
+        require(installed.slot > self.next_slot, "the state of a snapshot is not above the own one")
+        self.report("snapshot.installed", slot=installed.slot, before=self.next_slot)
+        self._taking.end()
+        self._output.chosen.clear()
+        self._output.installed = True
+        self.next_slot = self._stored_stop = self._synced = installed.slot
+        for slot in [slot for slot in self._ahead if slot < installed.slot]:
+            self._ahead_bytes -= len(self._ahead.pop(slot))
+        self.watermark = max(self.watermark, installed.slot)
+        self._hand_on()
+        self.arm(Timer.FETCH, now)
+
+    def _on_fetch_snapshot(self, source: NodeId, question: FetchSnapshot, now: Instant) -> None:
+        if source not in self._learners or source == self.node_id:
+            return self.ignore("fetch by a node that is no learner")
+        self._telling.ask(source, question, now)
+        self._await_questions()
+
+    def _await_questions(self) -> None:
+        if (deadline := self._telling.deadline) is not None:
+            self.arm(Timer.OFFER, deadline)
 
     # ---- helping others to catch up ----
 

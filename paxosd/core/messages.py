@@ -43,7 +43,7 @@ from typing import TypeAlias
 
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
@@ -409,7 +409,8 @@ _OfDisks: TypeAlias = FetchVotes | FetchedVotes | Recall | Recalled
 AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | Trim | DiskSpace | _OfDisks
 _Answers: TypeAlias = PreVoteReply | Promise | Nack | Outdated | Accepted | HeartbeatReply | Durable | DiskSpace
 ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex
-LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | Fetch | Fetched | FetchedVotes | DiskSpace
+_CatchingUp: TypeAlias = Fetch | Fetched | FetchedVotes | FetchSnapshot | SnapshotPart
+LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | _CatchingUp | DiskSpace
 FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
 GatewayInbound: TypeAlias = FromClient | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace
 NodeInbound: TypeAlias = Ping
@@ -419,7 +420,8 @@ _Election: TypeAlias = (
     PreVote | PreVoteReply | Prepare | Promise | Nack | Outdated | Heartbeat | HeartbeatReply | Resign
 )
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
-_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim | Recall | Recalled
+_OfSnapshots: TypeAlias = FetchSnapshot | SnapshotPart
+_CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim | Recall | Recalled | _OfSnapshots
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived | DiskSpace
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service

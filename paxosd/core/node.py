@@ -17,6 +17,7 @@ from paxosd.core.agent import Agent, Output
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
 from paxosd.core.messages import Heartbeat, Message, Prepare, PreVoteReply
+from paxosd.core.messages_kept import SnapshotPart
 from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated
@@ -43,7 +44,7 @@ from paxosd.core.voters import Voters
 NAMES_CHARS_MAX = 200
 """How much of a list of names is told."""
 
-WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply)
+WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply, SnapshotPart)
 
 LEADER_TOLD_EVERY_S = 1.0
 """How often a new leadership is reported at most: whoever claims a higher one all the time must not fill the log."""

@@ -30,9 +30,9 @@ class Questions(Generic[Q]):
     def ask(self, asker: NodeId, question: Q) -> None:
         self._asked[asker] = question
 
-    def take(self) -> list[tuple[NodeId, Q]]:
+    def take(self, count: int = PAGES_PER_TURN_MAX) -> list[tuple[NodeId, Q]]:
         """The questions for this turn; they are asked no longer."""
-        now = list(self._asked.items())[:PAGES_PER_TURN_MAX]
+        now = list(self._asked.items())[:count]
         for asker, _ in now:
             del self._asked[asker]
         return now

@@ -20,6 +20,7 @@
 |           |            |       | (`continuing.py`)                                                          |
 | Seen      | acceptor,  | -     | may be lost: how many commits the disks of others told; it is told again   |
 |           | proposer   |       |                                                                            |
+| Snapshot… | learner    | rows  | only that one is installed: what is told as synced may rest on it          |
 
 A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the
 union `Record`, and nothing else. A class is never renamed, and fields are only appended, with a default.
@@ -144,12 +145,48 @@ class Kept:
     first_revision: Revision = 1
 
 
-_Acceptors: TypeAlias = Promised | Voted | Told | Floor | Disk | Upgraded | Continues | Seen
-Record: TypeAlias = Round | _Acceptors | Learned | Kept | Synced | Voters
+@dataclass(frozen=True, slots=True)
+class SnapshotBytes:
+    """The bytes of a snapshot of another learner from `offset` on (see `snapshots.py`); those from 0 on make it the one
+    that comes in."""
 
-WITH_ROWS = (Voted, Learned, Kept)
+    snapshot: bytes
+    slot: Slot
+    size: int
+    digest: bytes
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStep:
+    """Check some more of this snapshot, which came in, or put some more of it beside what is kept."""
+
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInstalled:
+    """This snapshot, which was checked and put, is the kept state from now on: that of every slot below `slot`."""
+
+    snapshot: bytes
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDropped:
+    """This snapshot is of no use."""
+
+    snapshot: bytes
+
+
+OfSnapshot: TypeAlias = SnapshotBytes | SnapshotStep | SnapshotInstalled | SnapshotDropped
+_Acceptors: TypeAlias = Promised | Voted | Told | Floor | Disk | Upgraded | Continues | Seen
+Record: TypeAlias = Round | _Acceptors | Learned | Kept | Synced | Voters | OfSnapshot
+
+WITH_ROWS = (Voted, Learned, Kept, SnapshotBytes, SnapshotStep, SnapshotInstalled, SnapshotDropped)
 """The records with a key. Of all others a store keeps the latest of each class."""
 
-MAY_BE_LOST = (Told, Learned, Kept, Floor, Seen)
+MAY_BE_LOST = (Told, Learned, Kept, Floor, Seen, SnapshotBytes, SnapshotStep, SnapshotDropped)
 """The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them. What
 it loses is the end of what it was given: a commit that is still there comes with all before it."""

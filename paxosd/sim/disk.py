@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from paxosd.core.records import MAY_BE_LOST, Learned, Record, Voted
+from paxosd.core.snapshots import IncomingSnapshot, Snapshot
 from paxosd.core.types import Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Corrupt, StorageError
 from paxosd.storage.memory import MemoryStore
@@ -142,6 +143,21 @@ class SimStore:
 
     def learned_start(self) -> Slot:
         return self._disk.written.learned_start()
+
+    def offered(self) -> Snapshot | None:
+        return self._disk.written.offered()
+
+    def offer(self) -> None:
+        self._disk.written.offer()
+
+    def part(self, offset: int, bytes_max: int) -> bytes:
+        return self._disk.written.part(offset, bytes_max)
+
+    def withdraw(self) -> None:
+        self._disk.written.withdraw()
+
+    def incoming(self) -> IncomingSnapshot | None:
+        return self._disk.written.incoming()
 
     def kept_slot(self) -> Slot:
         return self._disk.written.kept_slot()

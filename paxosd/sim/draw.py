@@ -32,8 +32,8 @@ LAYOUTS: Mapping[int, tuple[tuple[int, int, int, int], ...]] = {
 }
 """By number of nodes: how many proposers, acceptors, learners and replicas there may be."""
 
-KEEP_ENTRIES = (0,)
-"""How much of the log is kept. All of it: where it is not, a learner that is far behind needs a snapshot."""
+KEEP_ENTRIES = (0, 0, 10, 100)
+"""How many entries of the log are kept; 0: all of them."""
 
 KINDS = (
     "kill",  # one process ends; its page cache stays

@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from paxosd.core.history import History
 from paxosd.core.records import Record
+from paxosd.core.snapshots import Shelf
 from paxosd.core.types import HistoryId, NodeId
 
 
@@ -63,7 +63,7 @@ class Label(Protocol):
         ...
 
 
-class Store(History, Protocol):
+class Store(Shelf, Protocol):
     """Durable records of one node; one thread uses it."""
 
     def records(self) -> Sequence[Record]:

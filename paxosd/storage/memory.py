@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from paxosd.core.history import ROW_BYTES, known_slots
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Disk, Floor, Kept, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import (
+    MAY_BE_LOST,
+    Disk,
+    Floor,
+    Kept,
+    Learned,
+    Promised,
+    Record,
+    Round,
+    SnapshotBytes,
+    SnapshotDropped,
+    SnapshotInstalled,
+    SnapshotStep,
+    Told,
+    Voted,
+)
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Revision, RevisionRow, Slot, Vote
+from paxosd.storage.memory_shelf import MemoryShelf
 
 
-class MemoryStore:
+class MemoryStore(MemoryShelf):
     """Keeps the promises of `storage/base.py` for a node that ends and starts again with the same object."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.commits = 0
         self._latest: dict[type, Record] = {}
         self._votes: dict[Slot, Voted] = {}
@@ -26,6 +44,7 @@ class MemoryStore:
         self._revisions: list[RevisionRow] = []
 
     def records(self) -> Sequence[Record]:
+        self.withdraw()
         votes = [self._votes[slot] for slot in known_slots(self._votes, self.records_from(), SLOT_MAX + 1)]
         latest = {**self._latest}
         if Told in latest:
@@ -41,6 +60,8 @@ class MemoryStore:
                     self._learned[record.slot] = record
                 case Kept():
                     self._keep(record)
+                case SnapshotBytes() | SnapshotStep() | SnapshotInstalled() | SnapshotDropped():
+                    self._commit_of_snapshot(record)
                 case Floor(slot):
                     self._latest[Floor] = record
                     for old in [voted for voted in self._votes if voted < slot]:
@@ -64,6 +85,20 @@ class MemoryStore:
         self._learned_start = max(self._learned_start, kept.first)
         gone = bisect_left(self._revisions, kept.first_revision, key=lambda row: row.first)
         del self._revisions[:gone]
+
+    def _state(self) -> tuple[Slot, Any]:
+        first, slot = self.learned_start(), self._kept_slot
+        learned = [(known, self._learned[known].value) for known in range(first, slot)]
+        return slot, (slot, first, [(owner, list(rows.items())) for owner, rows in self._kept.items()],
+                      self._revisions, learned)  # fmt: skip
+
+    def _install(self, state: Any) -> None:
+        slot, first, kept, revisions, learned = state
+        self._kept_slot, self._learned_start = slot, first
+        self._kept = {owner: dict(rows) for owner, rows in kept}
+        self._revisions = [RevisionRow(*row) for row in revisions]
+        self._learned.update({known: Learned(known, value) for known, value in learned})
+        self._learned_stop = max(self._learned_stop, slot)
 
     def learned_stop(self) -> Slot:
         return self._learned_stop
@@ -116,6 +151,7 @@ class MemoryStore:
         twin._learned_start = self._learned_start
         twin._kept = {owner: dict(rows) for owner, rows in self._kept.items()}
         twin._revisions = list(self._revisions)
+        twin._coming = self._coming
         return twin
 
     def promised(self) -> Ballot:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import paxosd.core.messages as m
 from paxosd.core.messages_backup import ReadSlots, SlotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
@@ -41,6 +41,8 @@ NUMBERS: dict[int, type[m.Message]] = {
     26: Recalled,
     30: Durable,
     31: Trim,
+    32: FetchSnapshot,
+    33: SnapshotPart,
     36: ReadSlots,
     37: SlotPage,
     46: DiskSpace,

@@ -18,7 +18,6 @@ from hypothesis import settings
 
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.agent import Agent, Event
-from paxosd.core.history import History
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
@@ -38,6 +37,7 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Disk, Learned, Record, Voted
+from paxosd.core.snapshots import Shelf
 from paxosd.core.types import (
     FIRST_SLOT,
     NO_DISK,
@@ -180,7 +180,7 @@ class Stage(Generic[A]):
 
     def __init__(
         self,
-        build: Callable[[History], A],
+        build: Callable[[Shelf], A],
         records: Sequence[Record] = (),
         members: Membership | None = None,
         is_born: bool = True,

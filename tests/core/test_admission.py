@@ -27,7 +27,7 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, Trim
+from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
@@ -82,6 +82,8 @@ def test_every_round_and_every_slot_of_every_message_is_looked_at() -> None:
         ("p1", Resign(B)),
         ("p1", Trim(B, 1, 1)),
         ("l1", Durable(1)),
+        ("l1", FetchSnapshot(b"", 0, 1)),
+        ("l1", SnapshotPart(b"", 1, 0, b"", 0, b"")),
         ("l1", Fetch(1)),
         ("a1", Outdated(B, B, NO_VOTERS)),
         ("a1", Recall(1)),
@@ -166,6 +168,8 @@ def test_a_round_far_above_what_is_known_is_refused_wherever_it_stands(source: N
         ("a1", FetchedVotes(1, 5, 5, (Vote(FAR, B, b"v"),), 1)),
         ("p1", Trim(B, FAR, 1)),
         ("l1", Durable(FAR)),
+        ("l1", FetchSnapshot(b"", 0, FAR)),
+        ("l1", SnapshotPart(b"", FAR, 0, b"", 0, b"")),
         ("l1", Fetch(FAR)),
         ("l1", Fetched(1, (), FAR)),
         ("l1", FetchVotes(1, FAR)),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from random import Random
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.history import History
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
@@ -32,6 +31,7 @@ from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.snapshots import Shelf
 from paxosd.core.types import NO_BALLOT, Ballot, Outcome
 from paxosd.core.values import encode_body
 from paxosd.gateway.gateway import Gateway
@@ -60,7 +60,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
     """r1 of three replicas, after its first turn."""
     members = membership(REPLICAS)
 
-    def build(disk: History) -> Node:
+    def build(disk: Shelf) -> Node:
         return Replica(
             "r1",
             members,
@@ -77,7 +77,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
     return stage
 
 
-def only_acceptor(members: Membership, disk: History) -> Node:
+def only_acceptor(members: Membership, disk: Shelf) -> Node:
     return Node("a1", members, LIMITS, acceptor=Acceptor("a1", members, TIMING, LIMITS, disk, Random(1)))
 
 
@@ -199,7 +199,7 @@ def test_every_role_gets_back_what_an_earlier_life_recorded() -> None:
 def test_a_pong_of_each_role_tells_what_it_has() -> None:
     members = membership()
 
-    def learn(disk: History) -> Learner:
+    def learn(disk: Shelf) -> Learner:
         return Learner("l1", members, TIMING, LIMITS, disk, Random(1))
 
     nodes: list[Stage[Node]] = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from paxosd.core.records import Learned, Promised, Round, Told, Voted
 from paxosd.core.types import Ballot
+from paxosd.storage.base import Store
 from paxosd.storage.memory import MemoryStore
 from tests.storage.contract import LOW, StoreContract
+from tests.storage.shelf_contract import ShelfContract
 
 
 class TestMemoryStore(StoreContract):
@@ -26,3 +28,12 @@ def test_a_copy_shares_nothing_with_its_original() -> None:
     assert copy.round() == 2
     assert copy.vote(2) is None
     assert (copy.voted_slots(), copy.learned_slots(), copy.learned_stop()) == ([1], [1], 2)
+
+
+class TestMemoryShelf(ShelfContract):
+    def make(self) -> MemoryStore:
+        return MemoryStore()
+
+    def reopen(self, store: Store) -> Store:
+        store.records()
+        return store

@@ -131,6 +131,14 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (kept.Durable(slot=70), "921e46"),
     (kept.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
+    (kept.FetchSnapshot(snapshot=b"id", offset=300, above=70), "9420c4026964cd012c46"),
+    (
+        kept.SnapshotPart(
+            snapshot=b"id", slot=80, size=400, digest=b"digest", offset=300, data=b"data", voters=GOLDEN_VOTERS
+        ),
+        "9821c402696450cd0190c406646967657374cd012cc4046461746196c4103031323334353637383961626364656605010102"
+        "9294a26131ce00011170010194a26132cf40000000000000000501",
+    ),
     (
         m.Forward(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"),
         f"9711{S}01020301c404626f6479",

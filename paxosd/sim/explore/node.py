@@ -253,6 +253,17 @@ class _Disk:
     def learned_start(self) -> Slot:
         return self._memory.learned_start()
 
+    def offered(self) -> None: ...
+
+    def offer(self) -> None: ...
+
+    def part(self, offset: int, bytes_max: int) -> bytes:
+        return b""
+
+    def withdraw(self) -> None: ...
+
+    def incoming(self) -> None: ...
+
     def kept_slot(self) -> Slot:
         return self._memory.kept_slot()
 

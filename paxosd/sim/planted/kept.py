@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from paxosd.sim.planted.editing import Edit
+from paxosd.core.records import SnapshotInstalled
+from paxosd.sim.planted.editing import Edit, Patch
 from paxosd.sim.planted.planting import Bug, listed, other
 
 KEPT: tuple[Bug, ...] = (
@@ -51,5 +52,31 @@ KEPT: tuple[Bug, ...] = (
     other(
         "what was kept of the machine is not restored",
         Edit("machine.ledger:Ledger.restore", ast.Expr, "_machine restore", "pass"),
+    ),
+    listed(
+        "snapshot without session table: only its totals are told",
+        Edit(
+            "storage.memory:MemoryStore._state",
+            ast.ListComp,
+            "owner rows items",
+            "[(owner, [row for row in rows.items() if owner == 'log' or not row[0]]) for owner, rows in "
+            "self._kept.items()]",
+        ),
+    ),
+    other(
+        "a snapshot is taken up without its digest",
+        Edit("storage.memory_shelf:_next_stage", ast.IfExp, "digest_of", "Stage.PUTTING"),
+    ),
+    other(
+        "a snapshot is told as durable before it is synced",
+        Patch("sim.disk:MAY_BE_LOST", lambda lost: (*lost, SnapshotInstalled)),
+    ),
+    other(
+        "a torn swap: what is in memory is still the old state",
+        Edit("driver:Driver.turn", ast.If, "installed", "pass"),
+    ),
+    other(
+        "a torn swap: the slot of a snapshot without its rows",
+        Edit("storage.memory:MemoryStore._install", ast.Assign, "_kept= owner rows", "pass"),
     ),
 )

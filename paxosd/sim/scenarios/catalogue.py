@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from paxosd.sim.check.invariants import Violation
-from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue
+from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue, snapshots
 from paxosd.sim.scenarios.props import LAYOUTS, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script
 from paxosd.sim.world import World
@@ -41,6 +41,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "C08": Scripted(crash.c08_crash_before_telling),
     "C10": Scripted(crash.c10_all_restart),
     "C11": Scripted(crash.c11_crash_in_recovery),
+    "C12": Scripted(snapshots.c12_crashes),
     "C14": Scripted(floor.c14_crash_while_trimming),
     "C15": Scripted(crash.c15_paused_leader),
     "C17": Scripted(crash.c17_blocked_leader),
@@ -52,6 +53,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "D07": Scripted(disk.d07_damaged_last_row),
     "D16 follower": Scripted(disk.d16_slow_follower),
     "D16 leader": Scripted(disk.d16_slow_leader),
+    "D18": Scripted(snapshots.d18_wrong_byte),
     "D21": Scripted(disk.d21_damaged_everywhere),
     "K02": Scripted(network.k02_drift),
     "K05": Scripted(client.k05_session_expiry),
@@ -71,6 +73,9 @@ SCENARIOS: Mapping[str, Scripted] = {
     "N09 votes": Scripted(network.n09_late_votes, ROLES),
     "N10": Scripted(network.n10_lossy, REPLICAS),
     "N11": Scripted(partial(links.n11_flapping, minutes=1), is_partial=True),
+    "N13": Scripted(snapshots.n13_far_behind),
+    "N13 two": Scripted(snapshots.n13_two_at_once, ("5 replicas",)),
+    "N13 overtaken": Scripted(snapshots.n13_overtaken),
     "N17": Scripted(network.n17_full_queue, ("3 replicas", "roles")),
     "N18": Scripted(network.n18_old_frames),
     "N20": Scripted(network.n20_client_sees_few),
@@ -79,6 +84,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "S* forged sessions": Scripted(greedy.forged_sessions),
     "S* lagging gateway": Scripted(greedy.lagging_gateway),
     "S* many readers": Scripted(greedy.many_readers),
+    "U13": Scripted(snapshots.u13_trimmed_while_asked),
     "U13 floor": Scripted(floor.u13_below_the_floor, ROLES),
     "U15": Scripted(client.u15_handing_over),
     "U19": Scripted(client.u19_one_acceptors_vote, ROLES),

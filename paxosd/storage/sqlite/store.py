@@ -21,13 +21,27 @@ from typing import Any, TypeVar
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
-from paxosd.core.records import MAY_BE_LOST, Floor, Kept, Learned, Record, Told, Voted
+from paxosd.core.records import (
+    MAY_BE_LOST,
+    Floor,
+    Kept,
+    Learned,
+    Record,
+    SnapshotBytes,
+    SnapshotDropped,
+    SnapshotInstalled,
+    SnapshotStep,
+    Told,
+    Voted,
+)
+from paxosd.core.snapshots import IncomingSnapshot, Snapshot
 from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, Revision, RevisionRow, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.storage.base import Corrupt, Label, StorageError
 from paxosd.storage.sqlite import acknowledged, kept, rows
 from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
 from paxosd.storage.sqlite.rows import KeptAt
+from paxosd.storage.sqlite.shelf import SQLiteShelf
 from paxosd.storage.sqlite.trim import Trimmer
 
 T = TypeVar("T", Vote, tuple[Slot, bytes])
@@ -37,6 +51,12 @@ CHECKPOINT_BYTES = 16 * 1024 * 1024
 
 CHECKPOINT_SHORT_BYTES = 1024 * 1024
 """The same while there is little room on the disk."""
+
+AHEAD_MAX = 4096
+"""How many values above a gap are counted on at the start; others there may be learned once more."""
+
+STEPS_PER_CHECKPOINT = 8
+"""The rows of a snapshot are many and without order: after so many steps the journal is moved."""
 
 COMMIT_BYTES = 16 * 1024
 """About how much a commit writes besides its values."""
@@ -54,6 +74,7 @@ class SQLiteStore:
         self._label = label
         self._failed: str | None = None
         self._waits = True
+        self._installs: KeptAt | None = None  # with the commit that is under way
         self._written_bytes = 0
         self._saves_room = False
         beside = path.with_name(path.name + "-acknowledged")
@@ -81,8 +102,10 @@ class SQLiteStore:
             self._learned = Trimmer(self._db, "learned", "slot", "value", self._kept.first)
             self._revisions = Trimmer(self._db, "revisions", "first_revision", "skipped", 0)
             self._learned_stop = self._find_learned_stop()
-            ahead = self._db.execute("SELECT slot FROM learned WHERE slot > ?", (self._learned_stop,))
+            query = "SELECT slot FROM learned WHERE slot > ? ORDER BY slot LIMIT ?"
+            ahead = self._db.execute(query, (self._learned_stop, AHEAD_MAX))
             self._learned_ahead = {slot for (slot,) in ahead}
+            self._shelf = SQLiteShelf(self._path, self._db, self._kept)
         return state
 
     def _hold_against(self, label: Label, history: HistoryId) -> None:
@@ -171,7 +194,7 @@ class SQLiteStore:
 
     def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
         with errors(self._path, "read"):
-            return kept.revisions(self._db, revision, rows_max)
+            return kept.revisions(self._db, revision, rows_max, self._kept.slot)
 
     def _page(
         self, table: str, read: Callable[[Any], T], first: Slot, stop: Slot, bytes_max: int | None
@@ -209,12 +232,22 @@ class SQLiteStore:
             self._failed = str(error)
             self._leave_journal()
             raise
+        if self._installs is not None:
+            self._note_installed(self._installs)
         self._note_learned(records)
 
     def _tell_history(self, records: Sequence[Record]) -> None:
         for record in records:
             if isinstance(record, Voters) and record.history != NO_HISTORY and self._label is not None:
                 self._label.keep_history(record.history)
+
+    def _note_installed(self, kept_at: KeptAt) -> None:
+        with errors(self._path, "written"):
+            self._shelf.installed(self._kept)
+        self._installs, self._kept = None, kept_at
+        self._learned.floor = kept_at.first
+        self._learned_stop = max(self._learned_stop, kept_at.slot)
+        self._learned_ahead = {slot for slot in self._learned_ahead if slot >= self._learned_stop}
 
     def _write(self, records: Sequence[Record], waits: bool) -> None:
         self._wait_for_disk(waits)
@@ -223,6 +256,7 @@ class SQLiteStore:
             self._put(record)
         for trimmer in (self._votes, self._learned, self._revisions):
             trimmer.trim()
+        self._shelf.tidy()
         if waits:
             self._write_state(rows.Commits(self._commits + 1))
         self._db.execute("COMMIT")
@@ -246,6 +280,11 @@ class SQLiteStore:
                 kept.write(self._db, record, self._kept.side)
                 self._learned.floor, self._revisions.floor = record.first, record.first_revision
                 self._write_state(self._kept_at(record))
+            case SnapshotBytes() | SnapshotStep() | SnapshotInstalled() | SnapshotDropped():
+                kept_at = self._shelf.put(record)
+                if kept_at is not None:
+                    self._write_state(kept_at)
+                    self._installs = kept_at
             case _:
                 if isinstance(record, Floor):
                     self._votes.floor = record.slot
@@ -274,12 +313,35 @@ class SQLiteStore:
     def _kept_at(self, record: Kept) -> KeptAt:
         return KeptAt(record.slot, self._kept.side, max(record.first, self._kept.first))
 
+    # ---- snapshots ----
+
+    def offered(self) -> Snapshot | None:
+        return self._shelf.offered()
+
+    def offer(self) -> None:
+        with errors(self._path, "copied"):
+            self._shelf.offer()
+
+    def part(self, offset: int, bytes_max: int) -> bytes:
+        with errors(self._path, "copied"):
+            return self._shelf.part(offset, bytes_max)
+
+    def withdraw(self) -> None:
+        with errors(self._path, "copied"):
+            self._shelf.withdraw()
+
+    def incoming(self) -> IncomingSnapshot | None:
+        return self._shelf.incoming()
+
+    # ---- the end ----
+
     def _leave_journal(self) -> None:
         """Where Python can ask for it: closing will not move the journal, which would sync again what failed to."""
         if sys.version_info >= (3, 12):
             self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
 
     def close(self) -> None:
+        self._shelf.close()
         self._db.close()
         self._acknowledged.close()
 
@@ -291,4 +353,6 @@ def _bytes_of(record: Record) -> int:
             return len(value)
         case Kept(_, put, _, revisions):
             return sum(len(row.key) + len(row.content) for row in put) + 64 * len(revisions)
+        case SnapshotStep():
+            return CHECKPOINT_BYTES // STEPS_PER_CHECKPOINT
     return 0

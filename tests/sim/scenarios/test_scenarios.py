@@ -83,6 +83,10 @@ def test_c11_a_node_that_ends_at_each_step_of_its_recovery_recovers_what_the_oth
     holds("C11", 1)
 
 
+def test_c12_a_learner_that_ends_at_any_step_of_taking_a_snapshot_goes_on_with_the_old_state_or_the_new_one() -> None:
+    holds("C12", 3)
+
+
 def test_c14_an_acceptor_that_ends_while_it_lets_go_of_votes_has_all_above_its_floor() -> None:
     holds("C14", 2)
 
@@ -325,6 +329,23 @@ def test_who_fills_a_gateway_with_reads_keeps_nobody_else_from_reading() -> None
 
 def test_u13_a_learner_below_the_floor_learns_nothing_from_acceptors_and_all_from_a_learner() -> None:
     holds("U13 floor", 3)
+
+
+def test_u13_a_learner_whose_part_of_the_log_is_trimmed_while_it_asks_takes_a_snapshot() -> None:
+    holds("U13", 2)
+
+
+def test_d18_a_snapshot_with_a_wrong_byte_is_not_taken_up() -> None:
+    holds("D18", 4)
+
+
+def test_n13_learners_that_are_far_behind_take_up_a_snapshot_and_the_tail_under_load() -> None:
+    holds("N13", 3)
+    holds("N13 two", 3)
+
+
+def test_n13_a_snapshot_that_is_overtaken_by_a_newer_one_is_given_up_for_it() -> None:
+    holds("N13 overtaken", 2)
 
 
 def test_u15_a_leader_that_stops_hands_over_within_an_election_timeout() -> None:
