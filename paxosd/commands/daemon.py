@@ -24,6 +24,7 @@ examples:
   paxosd local --serve                                             the same, and clients may come
   paxosd sim --seeds 100                                           whole clusters in simulated time, with every fault
   paxosd restore /backups/monday --config config/cluster.yaml      new data directories, made of a backup
+  paxosd rescue --plan --config config/cluster.yaml data/*         what is left of lost disks, and what to do
   paxosd health --data-dir /var/lib/paxosd/r1                      does the loop of that daemon turn?
   paxosd upgrade --id r1 --config config/replicas.yaml             records of an earlier version, while no node runs
 
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="paxosd",
         usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n"
-        "       paxosd check-config | local | sim | health | upgrade | restore",
+        "       paxosd check-config | local | sim | health | upgrade | restore | rescue",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

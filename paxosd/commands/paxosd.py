@@ -40,6 +40,7 @@ def _command(name: str, *arguments: str) -> int:
         "check-config": _check_config,
         "health": _health,
         "local": _local,
+        "rescue": _rescue,
         "restore": _restore,
         "sim": _sim,
         "upgrade": _upgrade,
@@ -68,6 +69,12 @@ def _health(arguments: Sequence[str]) -> int:
     from paxosd.commands.health import main as health_main
 
     return health_main(arguments)
+
+
+def _rescue(arguments: Sequence[str]) -> int:
+    from paxosd.commands.rescue import main as rescue_main
+
+    return rescue_main(arguments)
 
 
 def _restore(arguments: Sequence[str]) -> int:

@@ -85,7 +85,7 @@ def test_the_version_can_be_asked_for() -> None:
     assert (done.returncode, done.stdout) == (0, f"paxosd {__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["check-config", "health", "local", "restore"])
+@pytest.mark.parametrize("command", ["check-config", "health", "local", "restore", "rescue"])
 def test_the_help_of_every_command_begins_with_examples_and_explains_every_flag(command: str) -> None:
     told = run(command, "--help").stdout
 

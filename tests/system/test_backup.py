@@ -199,3 +199,31 @@ def test_a_daemon_and_a_client_of_the_history_that_is_over_are_refused_by_the_ne
     finally:
         old.__exit__(None, None, None)
         new.__exit__(None, None, None)
+
+
+def test_what_is_left_of_lost_disks_is_told_and_can_become_a_new_history(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    with DaemonCluster(old, REPLICAS) as cluster, cluster.client() as client:
+        values = [b"%d" % number for number in range(30)]
+        for value in values:
+            client.propose(value)
+        with cluster.client(["r1"]) as beside:  # it has learned all of them by then
+            assert len(list(beside.log())) == 30
+    config = ("--config", str(cluster.config))
+    all_three = paxosd("rescue", "--plan", *config, *(str(old / node) for node in REPLICAS))
+    plan = paxosd("rescue", "--plan", *config, str(old / "r1"), "-w", "json")
+    told = json.loads(plan.stdout)
+    make = ("rescue", *config, "--data-dir", str(new), str(old / "r1"), "--make-history")
+    unconfirmed = paxosd(*make, "00000000")
+
+    assert (all_three.returncode, plan.returncode, unconfirmed.returncode) == (0, 5, 2)
+    assert "lost: nothing; every chosen value has a vote or a log here" in all_three.stdout
+    assert (told["missing"], told["may_be_lost"], told["waits_for"]) == (["r2", "r3"], True, [["r2"], ["r3"]])
+    assert list(new.iterdir()) == []
+    made = paxosd(*make, told["history"][:8])
+    assert made.returncode == 0, made.stderr
+    with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
+        assert [entry.value for entry in client.log()] == values
+        assert client.propose(b"next").revision == 31
