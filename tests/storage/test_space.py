@@ -11,7 +11,7 @@ from paxosd.core.space import Space
 from paxosd.storage import ballast as ballast_module
 from paxosd.storage import space as space_module
 from paxosd.storage.ballast import BALLAST_NAME, Ballast, give_up_if_full
-from paxosd.storage.space import DirectorySpace, Gauge, Usage
+from paxosd.storage.space import Gauge, Usage, Watch, directory_watch
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -112,8 +112,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSystem]:
     yield found
 
 
-def eye(directory: Path) -> DirectorySpace:
-    return DirectorySpace(directory, Store(), Ballast(directory, wanted=False), Gauge())
+def eye(directory: Path) -> Watch:
+    return directory_watch(directory, Store(), Ballast(directory, wanted=False), Gauge())
 
 
 def test_it_looks_once_a_second_and_more_often_where_the_limit_is_near(disk: FileSystem, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_d23_what_cannot_be_looked_at_says_nothing_and_ends_nothing(disk: FileSy
 
 def test_a_store_keeps_its_journal_short_while_there_is_little_room(disk: FileSystem, tmp_path: Path) -> None:
     store = Store()
-    looking = DirectorySpace(tmp_path, store, Ballast(tmp_path, wanted=False), Gauge())
+    looking = directory_watch(tmp_path, store, Ballast(tmp_path, wanted=False), Gauge())
     for step, amount in enumerate((50 * GIB, 1 * MIB, 1 * MIB, 50 * GIB)):
         disk.usage = free(amount)
         looking.look(2.0 * step)
