@@ -47,6 +47,10 @@ class SimDisk:
     def has_unsynced(self) -> bool:
         return bool(self._unsynced)
 
+    def leave(self, free_bytes: int | None) -> None:
+        """So much is free from now on; None: as much as anybody wants."""
+        self.capacity = None if free_bytes is None else self.held_bytes() + free_bytes
+
     def usage(self) -> Usage:
         """What a look at it tells."""
         if self.capacity is None:

@@ -79,6 +79,7 @@ _EVENTS = {
     "disk.admitted": "new disk admitted",
     "disk.copied": "new disk copied",
     "disk.replaced": "replaced disk came back",
+    "space.commands_refused": "commands refused for want of room",
 }
 
 _DROPPED = {

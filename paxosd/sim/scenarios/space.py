@@ -74,8 +74,7 @@ def d03_one_without_room(seed: int, layout: str) -> Report:
 def _leave(script: Script, free_bytes: int | None, names: list[NodeId]) -> None:
     """From now on so much is free on these disks; None: as much as anybody wants."""
     for name in names:
-        disk = script.disks[name]
-        disk.capacity = None if free_bytes is None else disk.held_bytes() + free_bytes
+        script.disks[name].leave(free_bytes)
 
 
 def _expect_only_reads(script: Script) -> None:
