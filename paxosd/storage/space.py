@@ -25,8 +25,10 @@ from paxosd.storage.ballast import Ballast
 
 QUOTA_SPARE_BYTES_MAX = 32 * 1024 * 1024
 """So far below the quota no new commands are taken any more, or a tenth of the quota if that is less."""
-RESERVE_BYTES_MAX = 256 * 1024 * 1024
-"""So much of the file system is left free, or a tenth of it if that is less, unless the membership file says more."""
+RESERVE_BYTES_MAX, RESERVE_BYTES_MIN = 256 * 1024 * 1024, 48 * 1024 * 1024
+"""A tenth of the file system is left free, but no more than the one, and no less than the other or a third of it."""
+SMALL_BYTES = 1024 * 1024 * 1024
+"""On a smaller file system, or below a smaller quota, the journal is always kept short."""
 
 FILLS_BYTES_PER_S = 400 * 1024 * 1024
 """Faster than disks fill up; so the next look comes before half of what is left can be used up."""
@@ -71,7 +73,13 @@ class Gauge:
         return max(0, min(rooms))
 
     def _reserve_of(self, usage: Usage) -> int:
-        return min(RESERVE_BYTES_MAX, usage.size // 10) if self._reserve is None else self._reserve
+        if self._reserve is not None:
+            return self._reserve
+        return min(RESERVE_BYTES_MAX, max(usage.size // 10, min(RESERVE_BYTES_MIN, usage.size // 3)))
+
+    def is_small(self, usage: Usage) -> bool:
+        """Whether a long journal would be a good part of all the room there is."""
+        return min(usage.size, self._quota or usage.size) < SMALL_BYTES
 
     def _by_file_system(self, usage: Usage) -> Space:
         reserve, free = self._reserve_of(usage), _free(usage)
@@ -160,7 +168,7 @@ def directory_watch(
     def on_look(usage: Usage, space: Space, is_new: bool) -> None:
         ballast.mind(usage.free, space)
         if is_new:
-            store.save_room(space.is_short)
+            store.save_room(space.is_short or gauge.is_small(usage))
             on_space(space)
 
     return Watch(lambda: usage_of(directory, store, ballast), gauge, on_look)
