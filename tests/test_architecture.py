@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "local": {"local", "server", "client", "core", "machine", "config", "storage", "transport", "process"},
     "sim": {"sim", "server.assembly", "driver", "lives", "core", "gateway", "machine.base", "machine.log", "wire",
             "config", "client.calls", "client.errors", "client.gateways", "client.reception", "client.session",
-            "storage.base", "storage.memory", "transport.base"},
+            "storage.base", "storage.memory", "storage.space", "transport.base"},
     "sim.check": {"sim.check", "core", "driver", "storage.memory"},
     "commands": {"commands", "backup", "local", "server", "sim", "client", "core", "machine", "config", "storage.base",
                  "storage.upgrade", "transport.base", "process", "excerpts"},

@@ -403,10 +403,10 @@ class Proposer(Candidate):
         """Begin to refuse commands for want of room, those that wait first, or end it."""
         if not self._space.somebody_is_short and not self._no_space:
             return None
-        heard = self._heard(now)
-        if self._space.hands_over(heard, now):
+        heard, quorum = self._heard(now), self._voting.quorum
+        if self._space.hands_over(heard, quorum, now):
             return self._hand_over("its disk is nearly full, and another proposer has room", now)
-        before, self._no_space = self._no_space, self._space.objection(heard)
+        before, self._no_space = self._no_space, self._space.objection(heard, quorum)
         if self._no_space and not before:
             self.report("space.commands_refused", why=self._no_space)
             for gateway, forward in self._intake.drop_waiting():

@@ -23,6 +23,7 @@ from enum import IntEnum
 
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership
+from paxosd.core.quorum import Quorum
 from paxosd.core.types import Instant, NodeId
 
 TOLD_EVERY_S = 1.0
@@ -64,7 +65,6 @@ class SpaceBoard:
 
     def __init__(self, node_id: NodeId, membership: Membership) -> None:
         self._node = node_id
-        self._quorum = membership.quorum
         self._proposers = frozenset(membership.proposers) - {node_id}
         self._learners = frozenset(membership.learners)
         self._short: dict[NodeId, Space] = {}
@@ -83,33 +83,34 @@ class SpaceBoard:
     def somebody_is_short(self) -> bool:
         return bool(self._short)
 
-    def objection(self, heard: Iterable[NodeId]) -> str:
+    def objection(self, heard: Iterable[NodeId], quorum: Quorum) -> str:
         """Why no command is taken now, `heard` being the acceptors that answer; empty: nothing speaks against it."""
         if self._node in self._short:
             return f"the disk of {self._node}, which leads, is nearly full"
-        short_voters = self._short.keys() & self._quorum.weights.keys()
-        if short_voters and not self._can_accept_without(short_voters, heard):
+        short_voters = self._short.keys() & quorum.weights.keys()
+        if short_voters and not _can_accept_without(short_voters, heard, quorum):
             return f"the disks of {_names(short_voters)} are nearly full, and the others are no quorum"
         short_learners = self._short.keys() & self._learners
         if 2 * len(short_learners) > len(self._learners):
             return f"the disks of most learners are nearly full: {_names(short_learners)}"
         return ""
 
-    def _can_accept_without(self, short: Collection[NodeId], heard: Iterable[NodeId]) -> bool:
-        return self._quorum.can_accept([node for node in heard if node not in short])
-
-    def hands_over(self, heard: Iterable[NodeId], now: Instant) -> bool:
+    def hands_over(self, heard: Iterable[NodeId], quorum: Quorum, now: Instant) -> bool:
         """Whether this leader, short itself, leaves it to a proposer that has room, and to acceptors that do."""
         if self._node not in self._short or now - self._handed_over_at < HANDED_OVER_EVERY_S:
             return False
         heirs = [node for node in self._proposers if node not in self._short and self._lives(node, now)]
-        if not heirs or not self._can_accept_without(self._short, heard):
+        if not heirs or not _can_accept_without(self._short, heard, quorum):
             return False
         self._handed_over_at = now
         return True
 
     def _lives(self, node: NodeId, now: Instant) -> bool:
         return now - self._told_at.get(node, float("-inf")) < ALIVE_S
+
+
+def _can_accept_without(short: Collection[NodeId], heard: Iterable[NodeId], quorum: Quorum) -> bool:
+    return quorum.can_accept([node for node in heard if node not in short])
 
 
 def _names(nodes: Iterable[NodeId]) -> str:

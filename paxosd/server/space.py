@@ -9,11 +9,11 @@ from paxosd.core.space import Space
 from paxosd.server.health import Beat
 from paxosd.storage.ballast import Ballast
 from paxosd.storage.base import Store
-from paxosd.storage.space import DirectorySpace, Gauge
+from paxosd.storage.space import Gauge, Watch, directory_watch
 from paxosd.storage.sqlite.store import SQLiteStore
 
 
-def disk_watch(config: Config, data_dir: Path, store: Store, beat: Beat | None) -> DirectorySpace | None:
+def disk_watch(config: Config, data_dir: Path, store: Store, beat: Beat | None) -> Watch | None:
     """What this node's driver looks at; None where nothing is kept on a disk."""
     if not isinstance(store, SQLiteStore):
         return None
@@ -25,4 +25,4 @@ def disk_watch(config: Config, data_dir: Path, store: Store, beat: Beat | None) 
 
     ballast = Ballast(data_dir, wanted=storage.reserve_bytes != 0)
     gauge = Gauge(storage.quota_bytes, storage.reserve_bytes)
-    return DirectorySpace(data_dir, store, ballast, gauge, tell_health)
+    return directory_watch(data_dir, store, ballast, gauge, tell_health)

@@ -5,6 +5,7 @@ Laws:
 2. Power loss leaves what was synced, and of what was not any part from the beginning on: commits are one journal.
 3. A failed sync leaves the page cache clean: what was written can be read, and will never reach the disk by itself.
 4. A damaged row cannot be read, and is never taken for one that was not written.
+5. A disk with a `capacity` takes no more than that, and its node can see how much is left.
 """
 
 from __future__ import annotations
@@ -12,11 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
+from paxosd.core.history import ROW_BYTES
+from paxosd.core.plausible import SLOT_MAX
 from paxosd.core.records import MAY_BE_LOST, Learned, Record, Voted
 from paxosd.core.snapshots import IncomingSnapshot, Snapshot
-from paxosd.core.types import Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Corrupt, StorageError
 from paxosd.storage.memory import MemoryStore
+from paxosd.storage.space import Usage
+
+ENDLESS = 1 << 60
+"""More bytes than any disk has, or any run writes."""
+COUNTED_EVERY = 256
+"""Records, between two times that all rows of a disk are counted."""
+RESERVE_BYTES = 16 * 1024 * 1024
+"""What nodes leave free on a simulated disk: as good as full, at a quarter of it, still takes what they then take."""
 
 
 class SimDisk:
@@ -27,6 +38,8 @@ class SimDisk:
         self.synced = MemoryStore()
         self.sync_s = sync_s
         self.failing: str | None = None
+        self.capacity: int | None = None
+        self._counted_bytes, self._written_since = 0, COUNTED_EVERY  # what it held when it was last counted
         self.damaged: set[tuple[type, Slot]] = set()
         self._random = random
         self._unsynced: list[Sequence[Record]] = []
@@ -35,10 +48,37 @@ class SimDisk:
     def has_unsynced(self) -> bool:
         return bool(self._unsynced)
 
+    def leave(self, free_bytes: int | None) -> None:
+        """So much is free from now on; None: as much as anybody wants."""
+        self.capacity = None if free_bytes is None else self.held_bytes() + free_bytes
+
+    def usage(self) -> Usage:
+        """What a look at it tells."""
+        if self.capacity is None:
+            return Usage(data=0, reusable=0, free=ENDLESS, size=ENDLESS)
+        held = self.held_bytes()
+        return Usage(data=held, reusable=0, free=max(0, self.capacity - held), size=self.capacity)
+
+    def held_bytes(self) -> int:
+        """What the votes and the chosen values on it take: counted now and then, and what was written since."""
+        if self._written_since >= COUNTED_EVERY:
+            votes = self.written.votes(FIRST_SLOT, SLOT_MAX, ENDLESS)
+            learned = self.written.learned(FIRST_SLOT, SLOT_MAX, ENDLESS)
+            values = [*(vote.value for vote in votes), *(value for _, value in learned)]
+            self._counted_bytes, self._written_since = sum(len(value) + ROW_BYTES for value in values), 0
+        return self._counted_bytes
+
+    def has_room_for(self, records: Sequence[Record]) -> bool:
+        """Whether these fit (law 5)."""
+        more = _bytes_of(records)
+        return self.capacity is None or not more or self.held_bytes() + more <= self.capacity
+
     def write(self, records: Sequence[Record]) -> None:
         """Into the page cache."""
         self.written.commit(records)
         self._unsynced.append(records)
+        self._counted_bytes += _bytes_of(records)
+        self._written_since += len(records)
 
     def sync(self) -> None:
         """All that was written reaches the disk."""
@@ -64,6 +104,7 @@ class SimDisk:
 
     def wipe(self) -> None:
         """An empty directory."""
+        self._written_since = COUNTED_EVERY
         self.written, self.synced = MemoryStore(), MemoryStore()
         self._unsynced.clear()
         self.damaged.clear()
@@ -83,6 +124,10 @@ class SimDisk:
         row = self._random.choice(rows)
         self.damaged.add(row)
         return row
+
+
+def _bytes_of(records: Sequence[Record]) -> int:
+    return sum(len(record.value) + ROW_BYTES for record in records if isinstance(record, Voted | Learned))
 
 
 class SimStore:
@@ -122,6 +167,8 @@ class SimStore:
             if reason == "EIO":
                 disk.fail_sync(records)
             raise StorageError(f"simulated {reason}")
+        if not disk.has_room_for(records):
+            raise StorageError("simulated ENOSPC: the disk is full")
         disk.write(records)
         if not all(isinstance(record, MAY_BE_LOST) for record in records):
             self._spend(disk.sync_s)

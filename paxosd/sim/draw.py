@@ -136,6 +136,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "quorums": Family((*AIMED, "kill", "power", "cut", "partition", "hub", "coups"), _flexible),
     "pages": Family((*AIMED, "kill", "power", "pause", "cut", "partition", "coups", "wipe"), _paged),
+    "space": Family(("nearly-full", "kill", "stop", "power", "pause", "cut", "loss"), mainly="nearly-full"),
     "quiet": Family(()),
 }
 """By the name that is given to `--profile`."""
@@ -231,7 +232,7 @@ def _faults(plan: Plan, family: Family, random: Random) -> list[Fault]:
 def _family(profile: str, random: Random) -> str:
     """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about."""
     if profile == "swarm" and random.random() < 0.5:
-        return random.choice([name for name in FAMILIES if name not in ("swarm", "quiet")])
+        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "quiet")])
     return profile
 
 
@@ -294,6 +295,10 @@ def _fault_of_nodes(plan: Plan, random: Random, fault: Fault) -> Fault | None:
             return replace(fault, targets=tuple(struck))
         case "pause":
             return replace(fault, for_s=random.choice((short_s, 10 * t_e)))
+        case "nearly-full":  # commands are refused, or nothing new is taken at all
+            nodes = list(plan.roles)
+            struck = nodes if random.random() < 0.5 else random.sample(nodes, random.randint(1, len(nodes)))
+            return replace(fault, targets=tuple(struck), for_s=4 * short_s, amount=random.random())
         case "slow-disk":
             return replace(fault, for_s=3 * short_s, amount=random.choice((0.1, 0.5, 2.0)))
         case "wipe" | "roll-back":

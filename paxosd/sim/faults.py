@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.sim.aimed import aim
+from paxosd.sim.disk import RESERVE_BYTES
 from paxosd.sim.plan import Fault
 from paxosd.sim.spare import can_do_without, note_rolled_back, note_wiped, would_notice
 from paxosd.sim.world import SimNode, World
@@ -91,6 +92,9 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
         case "slow-disk":
             node.disk.sync_s = fault.amount
             world.later(fault.for_s, _mend_disk, world, node)
+        case "nearly-full":
+            node.disk.leave(RESERVE_BYTES - 1 if fault.amount < 0.7 else RESERVE_BYTES // 4 - 1)
+            world.later(fault.for_s, node.disk.leave, None)
         case "disk-error":
             node.disk.failing = "EIO" if fault.amount < 0.5 else "ENOSPC"
         case "bit-flip":

@@ -180,6 +180,7 @@ def heal(world: World, core: frozenset[NodeId]) -> None:
     for name, node in world.nodes.items():
         node.crash_after = None
         node.disk.failing = None
+        node.disk.leave(None)
         node.disk.sync_s = world.plan.sync_s
         if name in core:
             node.paused_until = world.now

@@ -30,11 +30,12 @@ from paxosd.sim.check.answers import Answers
 from paxosd.sim.check.invariants import Order, Safety, Violation
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.clients import SimClient
-from paxosd.sim.disk import SimDisk, SimStore
+from paxosd.sim.disk import RESERVE_BYTES, SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
 from paxosd.sim.plan import VOTING, Plan
 from paxosd.sim.witness import WatchedCodec, WitnessedMachine
 from paxosd.storage.base import StorageError
+from paxosd.storage.space import Gauge, Watch
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
@@ -112,6 +113,7 @@ class SimNode:
             self._machine,
             self._on_event,
             self.own_life,
+            Watch(self.disk.usage, Gauge(reserve=RESERVE_BYTES), lambda usage, space, is_new: None),
         )
         self.driver = driver
         self._live(driver.recover)

@@ -25,8 +25,10 @@ from paxosd.storage.ballast import Ballast
 
 QUOTA_SPARE_BYTES_MAX = 32 * 1024 * 1024
 """So far below the quota no new commands are taken any more, or a tenth of the quota if that is less."""
-RESERVE_BYTES_MAX = 256 * 1024 * 1024
-"""So much of the file system is left free, or a tenth of it if that is less, unless the membership file says more."""
+RESERVE_BYTES_MAX, RESERVE_BYTES_MIN = 256 * 1024 * 1024, 48 * 1024 * 1024
+"""A tenth of the file system is left free, but no more than the one, and no less than the other or a third of it."""
+SMALL_BYTES = 1024 * 1024 * 1024
+"""On a smaller file system, or below a smaller quota, the journal is always kept short."""
 
 FILLS_BYTES_PER_S = 400 * 1024 * 1024
 """Faster than disks fill up; so the next look comes before half of what is left can be used up."""
@@ -71,7 +73,13 @@ class Gauge:
         return max(0, min(rooms))
 
     def _reserve_of(self, usage: Usage) -> int:
-        return min(RESERVE_BYTES_MAX, usage.size // 10) if self._reserve is None else self._reserve
+        if self._reserve is not None:
+            return self._reserve
+        return min(RESERVE_BYTES_MAX, max(usage.size // 10, min(RESERVE_BYTES_MIN, usage.size // 3)))
+
+    def is_small(self, usage: Usage) -> bool:
+        """Whether a long journal would be a good part of all the room there is."""
+        return min(usage.size, self._quota or usage.size) < SMALL_BYTES
 
     def _by_file_system(self, usage: Usage) -> Space:
         reserve, free = self._reserve_of(usage), _free(usage)
@@ -116,32 +124,26 @@ class Economical(Protocol):
         ...
 
 
-class DirectorySpace:
-    """The room of one data directory, looked at by the loop. `on_space` is told each word anew."""
+class Watch:
+    """Looks now and then, as the loop's turns allow, and says what there is to tell.
 
-    def __init__(
-        self,
-        directory: Path,
-        store: Economical,
-        ballast: Ballast,
-        gauge: Gauge,
-        on_space: Callable[[Space], None] = lambda space: None,
-    ) -> None:
-        self._directory = directory
-        self._store = store
-        self._ballast = ballast
+    `usage` looks; it may raise `OSError`. `on_look` hears of each look that is told, and whether the word is a new one.
+    """
+
+    def __init__(self, usage: Callable[[], Usage], gauge: Gauge, on_look: Callable[[Usage, Space, bool], None]) -> None:
+        self._usage = usage
         self._gauge = gauge
-        self._on_space = on_space
+        self._on_look = on_look
         self._next_look_at: Instant = float("-inf")
         self._told_at: Instant = float("-inf")
         self._told = Space.UNKNOWN
 
     def look(self, now: Instant) -> DiskSpace | None:
-        """What there is to tell, at once when it changed and then once a second. Never raises."""
+        """What there is to tell, at once when it changed and then once a second."""
         if now < self._next_look_at:
             return None
         try:
-            usage = usage_of(self._directory, self._store, self._ballast)
+            usage = self._usage()
         except OSError:
             self._next_look_at = now + LOOK_EVERY_S_MAX
             return None
@@ -149,15 +151,27 @@ class DirectorySpace:
         self._next_look_at = now + min(max(room / 2 / FILLS_BYTES_PER_S, LOOK_EVERY_S_MIN), LOOK_EVERY_S_MAX)
         if space is self._told and now - self._told_at < TOLD_EVERY_S:
             return None
-        if space is not self._told:
-            self._change(space)
-        self._ballast.mind(usage.free, space)
+        self._on_look(usage, space, space is not self._told)
         self._told, self._told_at = space, now
         return DiskSpace(space, usage.data, room, refuses=False)
 
-    def _change(self, space: Space) -> None:
-        self._store.save_room(space.is_short)
-        self._on_space(space)
+
+def directory_watch(
+    directory: Path,
+    store: Economical,
+    ballast: Ballast,
+    gauge: Gauge,
+    on_space: Callable[[Space], None] = lambda space: None,
+) -> Watch:
+    """A watch on one data directory, which minds its ballast and its journal. `on_space` is told each new word."""
+
+    def on_look(usage: Usage, space: Space, is_new: bool) -> None:
+        ballast.mind(usage.free, space)
+        if is_new:
+            store.save_room(space.is_short or gauge.is_small(usage))
+            on_space(space)
+
+    return Watch(lambda: usage_of(directory, store, ballast), gauge, on_look)
 
 
 def usage_of(directory: Path, store: Economical, ballast: Ballast) -> Usage:

@@ -11,7 +11,7 @@ from paxosd.core.space import Space
 from paxosd.storage import ballast as ballast_module
 from paxosd.storage import space as space_module
 from paxosd.storage.ballast import BALLAST_NAME, Ballast, give_up_if_full
-from paxosd.storage.space import DirectorySpace, Gauge, Usage
+from paxosd.storage.space import Gauge, Usage, Watch, directory_watch
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -42,10 +42,12 @@ def test_there_is_room_again_when_there_is_clearly_more_than_that() -> None:
 
 
 def test_a_small_file_system_has_a_small_reserve_and_the_file_may_say_another() -> None:
-    small = free(11 * MIB, size=100 * MIB)
+    small = free(34 * MIB, size=100 * MIB)
 
     assert words(Gauge(), small) == ["ENOUGH"]
-    assert words(Gauge(reserve=12 * MIB), small) == ["LOW"]
+    assert words(Gauge(), free(47 * MIB, size=400 * MIB)) == ["LOW"]
+    assert words(Gauge(), free(48 * MIB, size=400 * MIB)) == ["ENOUGH"]
+    assert words(Gauge(reserve=35 * MIB), small) == ["LOW"]
     assert words(Gauge(reserve=0), free(0)) == ["ENOUGH"]
 
 
@@ -112,8 +114,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSystem]:
     yield found
 
 
-def eye(directory: Path) -> DirectorySpace:
-    return DirectorySpace(directory, Store(), Ballast(directory, wanted=False), Gauge())
+def eye(directory: Path) -> Watch:
+    return directory_watch(directory, Store(), Ballast(directory, wanted=False), Gauge())
 
 
 def test_it_looks_once_a_second_and_more_often_where_the_limit_is_near(disk: FileSystem, tmp_path: Path) -> None:
@@ -152,12 +154,24 @@ def test_d23_what_cannot_be_looked_at_says_nothing_and_ends_nothing(disk: FileSy
 
 def test_a_store_keeps_its_journal_short_while_there_is_little_room(disk: FileSystem, tmp_path: Path) -> None:
     store = Store()
-    looking = DirectorySpace(tmp_path, store, Ballast(tmp_path, wanted=False), Gauge())
+    looking = directory_watch(tmp_path, store, Ballast(tmp_path, wanted=False), Gauge())
     for step, amount in enumerate((50 * GIB, 1 * MIB, 1 * MIB, 50 * GIB)):
         disk.usage = free(amount)
         looking.look(2.0 * step)
 
     assert store.saves == [False, True, False]
+
+
+def test_on_a_small_disk_or_below_a_small_quota_it_always_keeps_its_journal_short(
+    disk: FileSystem, tmp_path: Path
+) -> None:
+    stores = Store(), Store()
+    disk.usage = free(300 * MIB, size=900 * MIB)
+    directory_watch(tmp_path, stores[0], Ballast(tmp_path, wanted=False), Gauge()).look(0.0)
+    disk.usage = free(50 * GIB)
+    directory_watch(tmp_path, stores[1], Ballast(tmp_path, wanted=False), Gauge(900 * MIB)).look(0.0)
+
+    assert [store.saves for store in stores] == [[True], [True]]
 
 
 def test_a_real_look_counts_the_blocks_of_the_files_of_a_directory(tmp_path: Path) -> None:

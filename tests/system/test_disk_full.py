@@ -27,7 +27,7 @@ WITHIN_S = 20.0
 
 @contextmanager
 def cluster_on(
-    folder: Path, roles: dict[str, str], size_bytes: int = 64 * MIB
+    folder: Path, roles: dict[str, str], size_bytes: int = 96 * MIB
 ) -> Iterator[tuple[DaemonCluster, TinyDisk]]:
     """A cluster whose r1 has its directory on a small disk."""
     with tiny_disk(folder, size_bytes) as disk:
@@ -66,7 +66,7 @@ def test_o09_writes_are_refused_before_the_disk_is_full_and_reads_go_on_and_writ
     tmp_path: Path,
 ) -> None:
     with cluster_on(tmp_path, ONE) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
-        disk.fill(leave_bytes=24 * MIB)
+        disk.fill(leave_bytes=56 * MIB)
         acknowledged = []
         with pytest.raises(NoSpace, match="make room") as refused:
             for number in range(10_000):
@@ -88,6 +88,30 @@ def test_o09_writes_are_refused_before_the_disk_is_full_and_reads_go_on_and_writ
         assert values(client) == [*acknowledged, b"after"]
         assert cluster.daemons["r1"].process.poll() is None
         assert "space.commands_refused" in cluster.daemons["r1"].written()
+
+
+def test_o09_under_full_load_the_disk_does_not_run_full_either_and_no_outcome_is_told_wrongly(tmp_path: Path) -> None:
+    with cluster_on(tmp_path, ONE, size_bytes=160 * MIB) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
+        disk.fill(leave_bytes=100 * MIB)
+        acknowledged, refused = set(), set()
+        futures = {}
+        for number in range(1500):
+            value = b"%d " % number + bytes(60_000)
+            futures[value] = client.propose_async(value, timeout=6)
+        for value, future in futures.items():
+            try:
+                future.result()
+                acknowledged.add(value)
+            except PaxosError as error:
+                assert error.outcome == "not_applied" or not isinstance(error, NoSpace)
+                refused |= {value} if error.outcome == "not_applied" else set()
+        lives, found = cluster.daemons["r1"].process.poll() is None, values(client)
+
+        assert lives
+        assert len(acknowledged) > 10
+        assert refused
+        assert acknowledged <= set(found)
+        assert not refused & set(found)
 
 
 def test_d03_a_node_that_was_killed_on_a_full_disk_starts_on_it_serves_reads_and_says_what_is_wrong(

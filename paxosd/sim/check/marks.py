@@ -82,6 +82,7 @@ _EVENTS = {
     "disk.copied": "new disk copied",
     "disk.replaced": "replaced disk came back",
     "disk.rolled_back": "disk that went back in time noticed",
+    "space.commands_refused": "commands refused for want of room",
 }
 
 _DROPPED = {

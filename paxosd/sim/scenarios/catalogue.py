@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from paxosd.sim.check.invariants import Violation
-from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue, snapshots
+from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue, snapshots, space
 from paxosd.sim.scenarios.props import LAYOUTS, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script
 from paxosd.sim.world import World
@@ -48,6 +48,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "C18": Scripted(partial(crash.c18_storm, minutes=SHORT_MINUTES)),
     "D02": Scripted(disk.d02_failed_sync),
     "D03": Scripted(disk.d03_disk_full),
+    "D03 one without room": Scripted(space.d03_one_without_room),
     "D06": Scripted(disk.d06_damaged_row),
     "D06 asked for": Scripted(disk.d06_damaged_row_is_asked_for, ROLES),
     "D07": Scripted(disk.d07_damaged_last_row),
@@ -81,6 +82,8 @@ SCENARIOS: Mapping[str, Scripted] = {
     "N20": Scripted(network.n20_client_sees_few),
     "N* any links": Scripted(links.any_links, is_partial=True),
     "O07": Scripted(partial(network.o07_duel, minutes=SHORT_MINUTES)),
+    "O09": Scripted(space.o09_nearly_full),
+    "O09 learners": Scripted(space.o09_learners),
     "S* forged sessions": Scripted(greedy.forged_sessions),
     "S* lagging gateway": Scripted(greedy.lagging_gateway),
     "S* many readers": Scripted(greedy.many_readers),

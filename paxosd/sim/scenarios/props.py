@@ -103,6 +103,9 @@ class Chronicle(Marks):
         if event.name == "leader.elected":
             number, _, node = str(event.fields["ballot"]).partition(".")
             self.reigns.append(Reign(node, self._world.nodes[node].life, int(number), now))
+        elif event.name == "leader.renewed":  # the same leadership, with the voters that it has just decreed
+            number, _, node = str(event.fields["ballot"]).partition(".")
+            next(reign for reign in reversed(self.reigns) if reign.node == node).round = int(number)
         elif event.name == "leader.lost":
             number, _, node = str(event.fields["ballot"]).partition(".")
             next(reign for reign in self.reigns if (reign.round, reign.node) == (int(number), node)).ended_s = now

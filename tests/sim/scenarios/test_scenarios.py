@@ -120,6 +120,15 @@ def test_d03_a_node_whose_disk_is_full_is_away_until_there_is_room() -> None:
     holds("D03", 2)
 
 
+def test_d03_one_node_of_several_that_has_no_room_lives_and_the_others_go_on() -> None:
+    holds("D03 one without room", 1)
+
+
+@pytest.mark.parametrize("name", ["O09", "O09 learners"])
+def test_o09_commands_that_have_no_room_are_refused_and_all_else_goes_on(name: str) -> None:
+    holds(name, 3)
+
+
 def test_d06_a_vote_that_cannot_be_read_is_refused_and_the_rest_goes_on() -> None:
     holds("D06", 3)
 
