@@ -60,9 +60,11 @@ from paxosd.core.types import (
     Slot,
     Source,
 )
-from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
+from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
+from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
 from paxosd.gateway.gaps import Gaps
+from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.pages import Pages
 from paxosd.gateway.progress import Progress
@@ -110,6 +112,7 @@ class Gateway(Agent):
         self._pages = Pages(replicated, limits.page_bytes_max)
         self._board = StatusBoard(node_id, cluster, membership)
         self._progress = Progress()
+        self._agreement = Agreement(node_id, membership.learners)
         self._watermark: Slot = FIRST_SLOT  # of the latest leader
         self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
         self._draining = False
@@ -139,6 +142,8 @@ class Gateway(Agent):
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
         match message:
+            case ReadLog() | ReadSlots() if self._agreement.differs:
+                self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)
             case OpenSession():
@@ -176,11 +181,9 @@ class Gateway(Agent):
         self._repetitions.begin_turn()
 
     def _note_progress(self, now: Instant) -> None:
-        replicated = self._replicated
-        news = self._progress.note(replicated.next_slot, max(replicated.known_stop, self._watermark), now)
-        if news:
-            lag = self._progress.lag
-            self.report(news, slot=replicated.next_slot, of=max(lag.chosen, replicated.next_slot), per_s=lag.per_s)
+        applied, chosen = self._replicated.next_slot, max(self._replicated.known_stop, self._watermark)
+        if news := self._progress.note(applied, chosen, now):
+            self.report(news, slot=applied, of=max(applied, chosen), per_s=self._progress.lag.per_s)
 
     @property
     def lag(self) -> Lag:
@@ -227,8 +230,8 @@ class Gateway(Agent):
         forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
         if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
-        if self._progress.lag:
-            return self._refuse(client, forward, Reason.BEHIND, now)
+        if self._agreement.differs or self._progress.lag:
+            return self._refuse(client, forward, Reason.DIFFERS if self._agreement.differs else Reason.BEHIND, now)
         if self._serves(now) and (
             self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)
         ):
@@ -236,8 +239,10 @@ class Gateway(Agent):
         return self._forward(client, forward, now)
 
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
-        if _is_impossible(message):
+        if is_impossible(message):
             return self._refuse(client, message, Reason.MALFORMED, now)
+        if self._agreement.differs:
+            return self._refuse(client, message, Reason.DIFFERS, now)
         if not self._replicated.knows(message.session):
             return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
         self._clients.note(message.session, client)
@@ -285,15 +290,7 @@ class Gateway(Agent):
         """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
         if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
             return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
-        if not message.body:
-            return None  # withdrawn
-        if len(message.body) > self._limits.body_bytes_max:
-            return Reason.TOO_LARGE
-        try:
-            largest = max(map(len, commands(message.body, message.count)))
-        except MalformedValue:
-            return Reason.MALFORMED
-        return Reason.TOO_LARGE if largest > self._limits.command_bytes_max else None
+        return objection(message, self._limits)
 
     def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
         leader = self._leader(now)
@@ -329,8 +326,21 @@ class Gateway(Agent):
     # ---- results ----
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        self._compare(slot, outcomes, now)
+        if self._agreement.differs:
+            return
         self._answer(outcomes, now)
         self._answer_reads(now)
+
+    def _compare(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        """Hold our state against those of the others; ours is told if anybody leads and we are not behind."""
+        if slot % DIGEST_EVERY_SLOTS == 0:
+            told = self._agreement.note(slot, self._replicated.state_digest())
+            if (leader := self._leader(now)) is not None and not self._progress.lag:
+                self.send(leader, told)  # that it is lost does no harm
+        for outcome in outcomes:
+            if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
+                self.report("state.differs", what=wrong, advice=ADVICE)
 
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:
@@ -419,30 +429,10 @@ class Gateway(Agent):
         self.arm(Timer.PING, now + self._timing.ping_s)
 
     def _report_status(self, now: Instant) -> None:
-        leader = self._leader(now) or ""
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
         rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
         mine = next(row for row in rows if row.node == self.node_id)
-        watermark = max(row.watermark for row in rows)
+        who = self._board.cluster, self.node_id, self._leader(now) or "", self._ballot
+        how_far = max(row.watermark for row in rows), mine.applied, self._replicated.revision
         for client, request in self._board.take_asked():
-            self.send(
-                client,
-                StatusReport(
-                    request,
-                    self._board.cluster,
-                    self.node_id,
-                    leader,
-                    self._ballot,
-                    watermark,
-                    mine.applied,
-                    self._replicated.revision,
-                    rows,
-                    self.history,
-                ),
-            )
-
-
-def _is_impossible(message: Propose) -> bool:
-    """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
-    numbered = message.first_seq > 0 and 0 < message.count <= COMMANDS_MAX
-    return not numbered or message.acknowledged > message.first_seq
+            self.send(client, StatusReport(request, *who, *how_far, rows, self.history))
