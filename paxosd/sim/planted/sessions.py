@@ -28,7 +28,16 @@ SESSIONS: tuple[Bug, ...] = (
     ),
     other(
         "a gap in the numbers of a session is applied",
-        Edit("machine.ledger:Ledger._apply_to_session", ast.Gt, "first_seq next_seq", "False"),
+        Edit(
+            "machine.ledger:Ledger._apply_to_session",
+            ast.Gt,
+            "first_seq next_seq",
+            "next_seq > (next_seq := max(next_seq, batch.first_seq))",
+        ),
+    ),
+    other(
+        "a session that was forgotten comes back with a late copy of its opening",
+        Edit("machine.ledger:opened_session", ast.BinOp, "wish slot", "wish"),
     ),
     other(
         "a session goes for those of somebody who has many",

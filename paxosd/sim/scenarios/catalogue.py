@@ -85,6 +85,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "O09": Scripted(space.o09_nearly_full),
     "O09 learners": Scripted(space.o09_learners),
     "S* forged sessions": Scripted(greedy.forged_sessions),
+    "S* late opening": Scripted(greedy.late_opening),
     "S* lagging gateway": Scripted(greedy.lagging_gateway),
     "S* many readers": Scripted(greedy.many_readers),
     "U13": Scripted(snapshots.u13_trimmed_while_asked),

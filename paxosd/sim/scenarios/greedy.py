@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from paxosd.core.messages import Accept, Applied, Chosen, Forward, LogPage, ReadLog, Refused
+from paxosd.core.messages import (
+    Accept,
+    Applied,
+    Chosen,
+    Forward,
+    LogPage,
+    OpenSession,
+    ReadLog,
+    Refused,
+    SessionOpened,
+)
 from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.types import SESSION_BYTES, Revision, SessionId
@@ -40,6 +50,25 @@ def forged_sessions(seed: int, layout: str) -> Report:
     expect(not forwards.found, "a gateway forwarded a command of a session that nobody opened")
     expect(script.world.safety.watermark == watermark, "commands of sessions that nobody opened took slots")
     script.finish()
+    return report(script, at, 0.0)
+
+
+def late_opening(seed: int, layout: str) -> Report:
+    """A session is forgotten, and then a late copy of its opening comes, and of its command: it happens once."""
+    kept = 4
+    script, _ = begin(seed, layout, sessions=kept)
+    script.rest()
+    at, gateway = script.now, script.pick(script.learners)
+    opening = OpenSession(script.random.randbytes(SESSION_BYTES), 1)
+    propose = raw_propose(script, script.call(gateway, opening, SessionOpened).session, 1)
+    script.call(gateway, propose, Applied)
+    for _ in range(kept):
+        open_session(script, gateway)
+    script.call(gateway, opening, SessionOpened)
+    refused = refusal(script, gateway, propose)
+    expect(refused.reason is Reason.SESSION_UNKNOWN, f"it was refused as {refused.reason.name}")
+    script.finish()
+    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
     return report(script, at, 0.0)
 
 

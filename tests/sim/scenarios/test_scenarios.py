@@ -328,6 +328,10 @@ def test_commands_of_sessions_that_nobody_opened_take_no_slot() -> None:
     holds("S* forged sessions", 2)
 
 
+def test_a_session_that_was_forgotten_does_not_come_back_with_a_late_copy_of_its_opening() -> None:
+    holds("S* late opening", 2)
+
+
 def test_a_client_gets_through_a_gateway_that_is_behind() -> None:
     holds("S* lagging gateway", 3)
 
