@@ -79,6 +79,7 @@ class Candidate(Agent):
         self._log_time_at: Instant = 0.0  # when we learned it
         self._log_times = Ceiling(LOG_TIME_REACH_MS, LOG_TIME_MAX_MS)
         self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
+        self._canvassed_at: Instant = 0.0
         self._silent: set[NodeId] = set(self._founders)  # who did not answer the latest canvass yet
         self._phase1: PhaseOne | None = None
         self._renewing = False  # we led until now, and prepare anew for new voters
@@ -199,7 +200,7 @@ class Candidate(Agent):
         self.phase = Phase.CANVASSING
         self.ballot = self._next_ballot()
         self._count = Count(self.voters)
-        self._supporters = set()
+        self._supporters, self._canvassed_at = set(), now
         self._silent = set(self._founders)
         for acceptor in self._acceptors:
             self.send_early(acceptor, PreVote(self.ballot))
@@ -218,6 +219,8 @@ class Candidate(Agent):
         self._silent.discard(source)
         if not message.granted or not self._may_count(source, message.disk):
             return self.ignore("pre-vote that does not count")
+        if now - self._canvassed_at >= self._timing.election_s:  # somebody may lead by now: we stood still meanwhile
+            return self.ignore("pre-vote that comes too late")
         self._supporters.add(source)
         # A leader needs accept quorums too; without one it would be elected again and again, in vain.
         if self._has_support():

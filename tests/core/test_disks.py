@@ -226,3 +226,43 @@ def test_a_disk_is_replaced_only_if_the_others_could_begin_a_ballot_without_it()
     network.run(5.0)
 
     assert voters(network).disk_of("a2") == disk_of("a2")
+
+
+# ---- disks that went back in time ------------------------------------------------------------
+
+
+def test_i06_an_acceptor_whose_disk_was_put_back_is_noticed_and_treated_as_blank() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(0.5)
+    earlier = network.members["a2"].disk.copy()
+    for seq in range(2, 6):
+        network.propose("l1", session, seq, b"%d" % seq)
+        network.run(0.5)
+    network.members["a2"].disk = earlier
+    old = earlier.disk
+    network.restart("a2")
+    network.run_until(lambda: network.members["a2"].disk.disk != old)
+    assert not votes(network, "a2")
+
+    network.run_until(lambda: network.leaders() and admitted(network, "a2"))
+    assert network.log_of("l2") == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_an_acceptor_that_starts_asks_before_it_votes_and_all_may_start_at_once() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(0.5)
+    network.cut_off("a2")
+    network.restart("a2")
+    network.run(1.0)
+    assert not votes(network, "a2")
+
+    network.cut.clear()
+    network.restart(*ROLES)
+    network.run_until(network.leaders)
+    network.run(0.5)
+    assert [votes(network, node) for node in ("a1", "a2", "a3")] == [True] * 3
+    assert {voters(network, node).decreed for node in ROLES} == {1}

@@ -166,6 +166,19 @@ def test_refused_repeated_foreign_and_late_pre_votes_do_not_count() -> None:
     stage.set_aside()
 
 
+def test_pre_votes_that_are_an_election_timeout_old_do_not_count() -> None:
+    """We stood still meanwhile, and somebody may lead by now."""
+    stage = proposer()
+    ballot = canvassing(stage)
+    stage.now += TIMING.election_s
+    stage.agent.receive("a1", stage._dressed("a1", granted(ballot)), stage.now)
+    stage.agent.receive("a2", stage._dressed("a2", granted(ballot)), stage.now)
+
+    assert phase(stage) is Phase.CANVASSING
+    assert stage.agent.ignored["pre-vote that comes too late"] == 2
+    stage.set_aside()
+
+
 def test_pre_votes_of_an_earlier_campaign_do_not_count_in_a_later_one() -> None:
     stage = proposer()
     ballot = canvassing(stage)

@@ -17,7 +17,17 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.quorum import Quorum
 
 IRRELEVANT = frozenset(
-    {"_sequence", "_leader", "_leader_heard_at", "_silent", "_voting", "_took_part", "_recent", "commits"}
+    {
+        "_sequence",
+        "_leader",
+        "_leader_heard_at",
+        "_silent",
+        "_voting",
+        "_took_part",
+        "_recent",
+        "_commits_found",
+        "commits",
+    }
 )
 """Attributes that are no part of an identity. The number of commits, and who is waited for before a birth, are told
 and never acted on here; whose votes count follows from the ballot. The sequence of a heartbeat matters to reads

@@ -13,8 +13,9 @@ from paxosd.sim.planted.quorums import QUORUMS
 from paxosd.sim.planted.reads import READS
 from paxosd.sim.planted.sessions import SESSIONS
 from paxosd.sim.planted.space import SPACE
+from paxosd.sim.planted.voters import VOTERS
 from paxosd.sim.planted.votes import VOTES
 
-BUGS: tuple[Bug, ...] = (*DISKS, *VOTES, *QUORUMS, *PAGES, *LEADING, *SESSIONS, *READS, *KEPT, *SPACE)
+BUGS: tuple[Bug, ...] = (*DISKS, *VOTES, *QUORUMS, *PAGES, *LEADING, *SESSIONS, *READS, *KEPT, *SPACE, *VOTERS)
 
 BY_NAME: Mapping[str, Bug] = {bug.name: bug for bug in BUGS}
