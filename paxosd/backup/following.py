@@ -35,7 +35,10 @@ def follow(
     `told` hears which slots below are archived, and how many there are; `trouble` what is tried again. Returns the
     first slot that is not archived. Raises `BackupError`, or `PaxosError` of the client.
     """
-    header = header_of(cluster.slots(FIRST_SLOT, False, timeout_s))
+    page = cluster.slots(FIRST_SLOT, False, timeout_s)
+    if not page.voters.history:  # a gateway that is new knows it once it has applied what a leader knows
+        page = cluster.slots(FIRST_SLOT, True, timeout_s)
+    header = header_of(page)
     with ArchiveWriter(folder, Followed(header.cluster, header.history)) as writer:
         page = cluster.slots(writer.next_slot or FIRST_SLOT, once, timeout_s)
         goal = page.watermark

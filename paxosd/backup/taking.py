@@ -17,6 +17,7 @@ from typing import Protocol
 from paxosd import __version__
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import BackupWriter, Header, Position, draft_exists
+from paxosd.backup.snapshot import SnapshotTeller, begin_with_state
 from paxosd.core.messages_backup import SlotPage
 from paxosd.core.types import FIRST_SLOT, Slot
 
@@ -24,7 +25,7 @@ PAUSE_S = 0.1
 """How long to wait before a gateway that is behind is asked again."""
 
 
-class LiveCluster(Protocol):
+class LiveCluster(SnapshotTeller, Protocol):
     """What is asked of a cluster (see `client/client.py`)."""
 
     def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
@@ -41,20 +42,33 @@ def take(
 ) -> tuple[Header, Position]:
     """Write a backup to `file`, which must not exist; returns what it is of, and how far it goes.
 
-    `timeout_s` bounds each answer, and `progress` is told how many slots are done of how many. Raises `BackupError`, or
-    `PaxosError` of the client; what is there by then is kept, for the next call.
+    `timeout_s` bounds each answer. `progress` is told how much is done of how much: bytes of a snapshot, or
+    slots. Raises `BackupError`, or `PaxosError` of the client; what is there by then is kept, for the next call.
     """
     with BackupWriter(file) as writer:
         begun = writer.resume() if draft_exists(file) else None
         page = cluster.slots(writer.next_slot if begun else FIRST_SLOT, not stale, timeout_s)
         header = header_of(page)
-        if begun is None or (begun.cluster, begun.history) != (header.cluster, header.history):
-            writer.begin(header)
+        if begun is not None and _goes_on(begun, header, writer.next_slot, page):
+            header = begun
+        else:
             page = page if page.first == FIRST_SLOT else cluster.slots(FIRST_SLOT, not stale, timeout_s)
+            if page.start == FIRST_SLOT:
+                writer.begin(header)
+            else:
+                aside = file.with_name(f"{file.name}.snapshot")
+                header = begin_with_state(cluster, writer, aside, header, timeout_s, progress)
+                page = cluster.slots(writer.next_slot, not stale, timeout_s)
         position = Position(page.watermark, page.revision, page.log_time_ms, page.digest.hex(), int(time.time()))
         _take_values(cluster, writer, page, timeout_s, stale, progress)
         writer.finish(position)
     return header, position
+
+
+def _goes_on(begun: Header, header: Header, next_slot: Slot, page: SlotPage) -> bool:
+    """Whether what was begun is of the same history, with all of its state, and the log reaches back to its end."""
+    is_same = (begun.cluster, begun.history) == (header.cluster, header.history)
+    return is_same and begun.kept <= next_slot and page.start <= next_slot
 
 
 def _take_values(
@@ -90,8 +104,8 @@ def _take_values(
 def _require_kept(page: SlotPage, first: Slot) -> None:
     if page.start > first:
         raise BackupError(
-            f"the log begins at slot {page.start} by now, and the backup needs slot {first}: delete what is "
-            f"there of it ({first - FIRST_SLOT} slots), and run the same command again"
+            f"slot {first} is needed, and the log begins at slot {page.start} by now: it is trimmed faster than it is "
+            f"taken; keep more of it (`log` in the membership file), or run the same command again when less is written"
         )
 
 

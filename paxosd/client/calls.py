@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paxosd.client.errors import PaxosError
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
 from paxosd.core.types import Instant, Revision, Slot
 
 if TYPE_CHECKING:
@@ -120,17 +120,17 @@ class Question(Call):
 
     __slots__ = ("answer", "message", "not_before")
 
-    def __init__(self, message: ReadLog | ReadSlots | GetStatus, deadline: Instant) -> None:
+    def __init__(self, message: ReadLog | ReadSlots | ReadSnapshot | GetStatus, deadline: Instant) -> None:
         super().__init__(deadline)
         self.message = message
         self.not_before: Instant = 0.0
-        self.answer: LogPage | SlotPage | StatusReport | None = None
+        self.answer: LogPage | SlotPage | SnapshotPage | StatusReport | None = None
 
     @property
     def done(self) -> bool:
         return self.answer is not None or self.error is not None
 
-    def succeed(self, answer: LogPage | SlotPage | StatusReport) -> None:
+    def succeed(self, answer: LogPage | SlotPage | SnapshotPage | StatusReport) -> None:
         """A gateway answered; if it is not done already."""
         if not self.done:
             self.answer = answer

@@ -30,7 +30,7 @@ from paxosd.client.session import Session
 from paxosd.client.worker import Worker
 from paxosd.config import Config, ConfigError, load
 from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
 from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import SESSION_BYTES, Entry, Revision, Slot, Wish
 from paxosd.process import native
@@ -213,6 +213,16 @@ class Client:
         assert isinstance(answer, SlotPage)
         return answer
 
+    def snapshot(self, snapshot: bytes, offset: int, timeout: float | None = None) -> SnapshotPage:
+        """Some bytes of a snapshot of one gateway's state: for backups. Empty `snapshot`: of any.
+
+        Raises `NoQuorum` or `ReadTimeout`.
+        """
+        read = ReadSnapshot(next(self._requests), snapshot, offset)
+        answer = self._ask(Question(read, time.monotonic() + self._seconds(timeout)))
+        assert isinstance(answer, SnapshotPage)
+        return answer
+
     def status(self, timeout: float | None = None) -> StatusReport:
         """Who leads, and how every node is, as one gateway sees it; needs no quorum. Raises `ReadTimeout`."""
         deadline = time.monotonic() + self._seconds(timeout)
@@ -223,7 +233,7 @@ class Client:
     def _seconds(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else seconds(timeout)
 
-    def _ask(self, question: Question) -> LogPage | SlotPage | StatusReport:
+    def _ask(self, question: Question) -> LogPage | SlotPage | SnapshotPage | StatusReport:
         self._worker.require_usable()
         self._worker.submit(question)
         self._worker.wait(question, None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from paxosd.client.session import Session
 from paxosd.core.messages import Applied, LogPage, Message, SessionOpened
-from paxosd.core.messages_backup import SlotPage
+from paxosd.core.messages_backup import SlotPage, SnapshotPage
 from paxosd.core.types import NO_HISTORY, Instant
 from paxosd.wire.frames import ANOTHER_HISTORY, Codec, ForeignFrame, MalformedFrame
 
@@ -31,6 +31,6 @@ def receive(frame: bytes, gateway: str, codec: Codec, session: Session, now: Ins
 
 
 def _is_of_a_log(message: Message) -> bool:
-    return isinstance(message, SessionOpened | Applied | SlotPage) or (
+    return isinstance(message, SessionOpened | Applied | SlotPage | SnapshotPage) or (
         isinstance(message, LogPage) and not message.refused
     )

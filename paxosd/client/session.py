@@ -43,7 +43,7 @@ from paxosd.core.messages import (
     StatusReport,
     ToClient,
 )
-from paxosd.core.messages_backup import SlotPage
+from paxosd.core.messages_backup import SlotPage, SnapshotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Slot, Wish
 
@@ -183,7 +183,7 @@ class Session:
                 self._follow_hint(hint, now)
             case LogPage():
                 self._on_page(message, now)
-            case SlotPage(request) | StatusReport(request):
+            case SlotPage(request) | SnapshotPage(request) | StatusReport(request):
                 self._answer(request, message, now)
 
     def _on_applied(self, message: Applied, now: Instant) -> None:
@@ -298,7 +298,7 @@ class Session:
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 
-    def _answer(self, request: int, answer: LogPage | SlotPage | StatusReport, now: Instant) -> None:
+    def _answer(self, request: int, answer: LogPage | SlotPage | SnapshotPage | StatusReport, now: Instant) -> None:
         question = self._questions.take(request)
         if not isinstance(answer, StatusReport):
             self._seeking.end()

@@ -366,7 +366,7 @@ class Learner(Agent):
         self.arm(Timer.FETCH, now)
 
     def _on_fetch_snapshot(self, source: NodeId, question: FetchSnapshot, now: Instant) -> None:
-        if source not in self._learners or source == self.node_id:
+        if source not in self._learners:  # the gateway beside us asks for its clients
             return self.ignore("fetch by a node that is no learner")
         self._telling.ask(source, question, now)
         self._await_questions()

@@ -24,8 +24,7 @@
       |               |                 |                   |--FetchedVotes>|   (new disks of acceptors ask, too)
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
-      |---ReadSlots-->|                 |                   |               |   the same of the slots themselves, for a
-      |<--SlotPage----|                 |                   |               |   backup (`messages_backup.py`)
+      |---ReadSlots-->|                 |                   |               |   for a backup (`messages_backup.py`)
       |---GetStatus-->|--Ping-->(every node)                |               |
       |<-StatusReport-|<--Pong--(every node)  --Outlived-->(an earlier life of a node)
 
@@ -41,7 +40,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
@@ -411,8 +410,9 @@ _Answers: TypeAlias = PreVoteReply | Promise | Nack | Outdated | Accepted | Hear
 ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex
 _CatchingUp: TypeAlias = Fetch | Fetched | FetchedVotes | FetchSnapshot | SnapshotPart
 LearnerInbound: TypeAlias = Chosen | Watermark | Heartbeat | _CatchingUp | DiskSpace
-FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | GetStatus
-GatewayInbound: TypeAlias = FromClient | ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace
+FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | ReadSnapshot | GetStatus
+_ForGateway: TypeAlias = ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace | SnapshotPart
+GatewayInbound: TypeAlias = FromClient | _ForGateway
 NodeInbound: TypeAlias = Ping
 """What every node takes, whatever its role."""
 
@@ -425,5 +425,5 @@ _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Tr
 _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived | DiskSpace
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
-ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | StatusReport
+ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | SnapshotPage | StatusReport
 Message: TypeAlias = FromPeer | FromClient | ToClient

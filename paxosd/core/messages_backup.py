@@ -40,3 +40,28 @@ class SlotPage:
     hint: str
     cluster: str
     voters: Voters
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSnapshot:
+    """Client to gateway: the bytes of `snapshot` from `offset` on; of one of yours if you do not have that one."""
+
+    request: int
+    snapshot: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPage:
+    """Gateway to client: the bytes of `snapshot` from `offset` on; its fields are those of `SnapshotPart`.
+
+    If `snapshot` is empty it is being made: ask again in a while.
+    """
+
+    request: int
+    snapshot: bytes
+    slot: Slot
+    size: int
+    digest: bytes
+    offset: int
+    data: bytes

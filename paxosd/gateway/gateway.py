@@ -38,9 +38,9 @@ from paxosd.core.messages import (
     Refused,
     Resign,
     SessionOpened,
-    StatusReport,
 )
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot
+from paxosd.core.messages_kept import SnapshotPart
 from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
@@ -63,6 +63,7 @@ from paxosd.core.types import (
 from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
+from paxosd.gateway.backups import Backups
 from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
@@ -110,6 +111,7 @@ class Gateway(Agent):
         self._readers = Readers()
         self._refusing = Refusing()
         self._pages = Pages(replicated, limits.page_bytes_max)
+        self._backups = Backups(cluster, timing.retry_s)
         self._board = StatusBoard(node_id, cluster, membership)
         self._progress = Progress()
         self._agreement = Agreement(node_id, membership.learners)
@@ -134,6 +136,8 @@ class Gateway(Agent):
                 self._on_forward_refused(message, now)
             case ReadIndexReply(request, applied):
                 self._on_read_index_reply(source, request, applied)
+            case SnapshotPart():
+                self._on_snapshot_part(source, message)
             case Pong():
                 self._board.hear(source, message, now)
             case DiskSpace():
@@ -152,6 +156,9 @@ class Gateway(Agent):
                 self._refuse_reads([(client, message.request)], Reason.BEHIND)
             case ReadLog() | ReadSlots():
                 self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
+            case ReadSnapshot(request):
+                if not self._backups.ask(client, message):
+                    self._refuse_reads([(client, request)], Reason.OVERLOADED)
             case GetStatus(request):
                 if not self._board.ask(client, request):
                     self.ignore("status request above its client's share")
@@ -175,6 +182,7 @@ class Gateway(Agent):
         self._pages.begin_turn()
         self._ask_read_index(now)
         self._answer_reads(now)
+        self._ask_snapshot(now)
         if self._board.asked and Timer.STATUS not in self._deadlines:
             self._ping(now)
             self.arm(Timer.STATUS, now + self._timing.retry_s)
@@ -397,13 +405,10 @@ class Gateway(Agent):
                 self._tell_entries(client, read, now)
 
     def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
-        log = self._replicated
-        if read.first > log.next_slot:
+        page = self._backups.slots(read, self._replicated, self._pages, self.voters, self._hint(now))
+        if page is None:
             return self._refuse_reads([(client, read.request)], Reason.BEHIND)
-        values = self._pages.answer_slots(read.first) if read.first >= log.first_slot else ()
-        position = log.first_slot, log.next_slot, log.revision, log.log_time_ms, log.digest()
-        whose = self._board.cluster, self.voters
-        self.send(client, SlotPage(read.request, read.first, values, *position, self._hint(now), *whose))
+        self.send(client, page)
 
     def _tell_entries(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
         last, first, hint = self._replicated.revision, self._replicated.first_revision, self._hint(now)
@@ -411,13 +416,22 @@ class Gateway(Agent):
             return self.send(client, LogPage(read.request, (), last, Reason.COMPACTED, hint, first))
         return self.send(client, LogPage(read.request, self._pages.answer(read.start), last, 0, hint, first))
 
+    def _ask_snapshot(self, now: Instant) -> None:
+        if (question := self._backups.next_question(now)) is not None:
+            self.send_early(self.node_id, question)
+
+    def _on_snapshot_part(self, source: NodeId, part: SnapshotPart) -> None:
+        answer = self._backups.answer(part) if source == self.node_id else None
+        if answer is not None:
+            self.send(*answer)
+
     def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
         """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
         for client, request in refused:
             self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag))
 
     def next_deadline(self) -> Instant | None:
-        deadlines = (super().next_deadline(), self._readers.next_deadline())
+        deadlines = (super().next_deadline(), self._readers.next_deadline(), self._backups.deadline)
         return min((at for at in deadlines if at is not None), default=None)
 
     # ---- status ----
@@ -431,8 +445,6 @@ class Gateway(Agent):
     def _report_status(self, now: Instant) -> None:
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
         rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
-        mine = next(row for row in rows if row.node == self.node_id)
-        who = self._board.cluster, self.node_id, self._leader(now) or "", self._ballot
-        how_far = max(row.watermark for row in rows), mine.applied, self._replicated.revision
-        for client, request in self._board.take_asked():
-            self.send(client, StatusReport(request, *who, *how_far, rows, self.history))
+        leader = self._leader(now) or ""
+        for answer in self._board.reports(rows, leader, self._ballot, self._replicated.revision, self.history):
+            self.send(*answer)

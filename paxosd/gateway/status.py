@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from paxosd.core.membership import Membership
-from paxosd.core.messages import NodeStatus
+from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.messages_nodes import Pong
 from paxosd.core.messages_space import DiskSpace
 from paxosd.core.shares import Shares
-from paxosd.core.types import NO_BALLOT, ClientAddress, Instant, NodeId
+from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, HistoryId, Instant, NodeId, Revision
 from paxosd.gateway.progress import Speed
 
 ASKED_MAX = 256
@@ -21,6 +23,7 @@ class StatusBoard:
 
     def __init__(self, node_id: NodeId, cluster: str, membership: Membership) -> None:
         self.cluster = cluster
+        self._node_id = node_id
         self._roles = {node: role.value for node, role in membership.roles.items()}
         self.others = tuple(node for node in membership.nodes if node != node_id)
         self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
@@ -62,6 +65,15 @@ class StatusBoard:
     def rows(self, now: Instant, silent_after_s: float) -> tuple[NodeStatus, ...]:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
         return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
+
+    def reports(
+        self, rows: tuple[NodeStatus, ...], leader: str, ballot: Ballot, revision: Revision, history: HistoryId
+    ) -> Iterator[tuple[ClientAddress, StatusReport]]:
+        """The answers to all that wait; they wait no more."""
+        applied = next(row.applied for row in rows if row.node == self._node_id)
+        facts = leader, ballot, max(row.watermark for row in rows), applied, revision, rows, history
+        for client, request in self.take_asked():
+            yield client, StatusReport(request, self.cluster, self._node_id, *facts)
 
     def _row(self, node: NodeId, role: str, now: Instant, silent_after_s: float) -> NodeStatus:
         if node not in self._heard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import paxosd.core.messages as m
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
@@ -45,6 +45,8 @@ NUMBERS: dict[int, type[m.Message]] = {
     33: SnapshotPart,
     36: ReadSlots,
     37: SlotPage,
+    38: ReadSnapshot,
+    39: SnapshotPage,
     46: DiskSpace,
     64: m.OpenSession,
     65: m.SessionOpened,

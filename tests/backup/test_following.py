@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from paxosd.backup.errors import BackupError
 from paxosd.client.errors import NoQuorum, PaxosError, WrongCluster
 from paxosd.core.messages_backup import SlotPage
 from paxosd.core.types import Slot
+from paxosd.core.voters import NO_VOTERS
 from tests.backup.test_taking import VOTERS, Cluster, log
 
 FOLLOWED = Followed("demo", VOTERS.history.hex())
@@ -78,3 +80,14 @@ def test_a_new_archive_of_a_trimmed_log_begins_where_that_does(tmp_path: Path) -
 
     parts = list(Archive(tmp_path).read(FOLLOWED, 3))
     assert [value for part in parts for value in part.values] == log(5)[2:]
+
+
+def test_a_gateway_that_knows_no_history_yet_is_asked_again_once_a_leader_was_heard(tmp_path: Path) -> None:
+    class New(Cluster):
+        def slots(self, first: Slot, linearizable: bool = True, timeout: float | None = None) -> SlotPage:
+            page = super().slots(first, linearizable, timeout)
+            return page if any(asked for _, asked in self.asked) else replace(page, voters=NO_VOTERS)
+
+    following.follow(New(log(5)), tmp_path, 5.0, once=True)
+
+    assert values(tmp_path) == log(5)

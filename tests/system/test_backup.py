@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from paxosd import NoQuorum, Unavailable, WrongHistory
+from paxosd import Compacted, NoQuorum, Unavailable, WrongHistory
 from paxosd.backup.file import summary
 from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
@@ -142,6 +143,40 @@ def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(t
         log = [(entry.revision, entry.value) for entry in client.log()]
         assert log == [*((number + 1, b"before %d" % number) for number in range(10)), *entries[:50]]
         assert client.propose(b"another way").revision == 61
+
+
+def test_a_cluster_that_keeps_only_the_end_of_its_log_is_restored_with_its_state(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    archive, backup = str(tmp_path / "archive"), str(tmp_path / "b")
+    with DaemonCluster(old, REPLICAS, "log: {keep_entries: 20}") as cluster, cluster.client() as client:
+        flags = ("--config", str(cluster.config))
+        for number in range(200):
+            client.propose(b"%d" % number)
+        deadline = time.monotonic() + 20
+        while client.slots(1, linearizable=False).start == 1:
+            assert time.monotonic() < deadline, "the log is not trimmed"
+            time.sleep(0.1)
+        made = paxosctl(*flags, "backup", backup)
+        assert made.returncode == 0, made.stderr
+        client.propose(b"after the backup")
+        assert paxosctl(*flags, "archive", "--once", archive).returncode == 0
+    told = json.loads(paxosctl("backup", "status", backup, "-w", "json").stdout)
+    assert (told["revision"], told["whole"]) == (200, True)
+    assert told["first"] > 1
+    assert told["kept"] > 0
+    for place, more in (("plain", ()), ("archived", ("--archive", archive))):
+        done = paxosd("restore", backup, *flags, "--data-dir", str(new / place), *more)
+        assert done.returncode == 0, done.stderr
+        with DaemonCluster(new / place, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
+            last = 200 + len(more) // 2
+            assert client.propose(b"next").revision == last + 1
+            with pytest.raises(Compacted):
+                list(client.log(start=1))
+            values = {entry.revision: entry.value for entry in client.log(start=190)}
+            assert values[200] == b"199"
+            assert values.get(201) == (b"after the backup" if more else b"next")
 
 
 def restored(tmp_path: Path) -> tuple[DaemonCluster, DaemonCluster]:

@@ -21,7 +21,7 @@ from paxosd.config.values import NAME
 from paxosd.core import messages as m
 from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.messages_backup import ReadSlots, SlotPage
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
 from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.messages_nodes import Outlived, Ping, Pong
 from paxosd.core.messages_space import DiskSpace
@@ -181,6 +181,11 @@ GOLDEN: list[tuple[m.Message, str]] = [
             1, 5, (b"v",), 1, 6, revision=3, log_time_ms=700, digest=b"\xab", hint="", cluster="demo", voters=NO_VOTERS
         ),
         "9c25010591c40176010603cd02bcc401aba0a464656d6f96c4000000000090",
+    ),
+    (ReadSnapshot(request=1, snapshot=b"id", offset=5), "942601c402696405"),
+    (
+        SnapshotPage(1, b"id", slot=5, size=9, digest=b"d", offset=3, data=b"data"),
+        "982701c40269640509c4016403c40464617461",
     ),
     (m.GetStatus(request=1), "924701"),
     (

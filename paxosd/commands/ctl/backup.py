@@ -33,7 +33,7 @@ def back_up(client: Client, options: argparse.Namespace) -> int:
     if draft_exists(file):
         print(f"paxosctl: going on with what {file}.part holds", file=sys.stderr)
     signals.last_words = b"paxosctl: ended before the backup was whole: run the same command again, and it goes on\n"
-    with bar("slots") as progress:
+    with bar("backup") as progress:
         header, position = take(client, file, options.timeout, options.stale, progress)
     signals.last_words = b""
     try:
