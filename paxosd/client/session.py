@@ -243,7 +243,7 @@ class Session:
         if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
-            self._count_refusal(now, at_once=message.reason is Reason.STOPPING)
+            self._count_refusal(now, at_once=message.reason in (Reason.STOPPING, Reason.DIFFERS))
 
     def _on_gap(self, message: Refused, now: Instant) -> None:
         """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""

@@ -33,6 +33,10 @@ _NO_SPACE = (
     "disks of the cluster are nearly full, so it takes no commands until there is room; `paxosctl status` names them: "
     "make room, or raise storage.quota there"
 )
+_DIFFERS = (
+    "the state of the gateway that answered is not that of the other learners, so it serves nothing; its log says what "
+    "to do: give this client the other gateways"
+)
 _READ_FIRST = "read the log before you propose it again"
 
 
@@ -49,6 +53,8 @@ def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosE
         return overloaded()
     if refusal is Reason.NO_SPACE:
         return NoSpace(f"not applied: {_NO_SPACE}, and propose it again")
+    if refusal is Reason.DIFFERS:
+        return Unavailable(f"not applied: {_DIFFERS}, and propose it again")
     if refusal is Reason.BEHIND:
         return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
     return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
@@ -70,6 +76,8 @@ def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
         return ReadTimeout(
             "not answered in time: the gateway holds as many reads of this client as it may; ask fewer at once"
         )
+    if refusal is Reason.DIFFERS:
+        return ReadTimeout(f"not answered: {_DIFFERS}, and ask again")
     if refusal is Reason.BEHIND:
         return ReadTimeout(f"not answered in time: {_behind(gateways)}; then ask again")
     return NoQuorum(

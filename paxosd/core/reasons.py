@@ -24,5 +24,7 @@ class Reason(IntEnum):
     Ask again, or elsewhere."""
     COMPACTED = 12
     """The log is kept from a later revision on than the one that was asked for; see `LogPage.first`."""
+    DIFFERS = 14
+    """The state of this gateway is not that of the other learners: it serves nothing. Ask elsewhere."""
     NO_SPACE = 13
     """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""

@@ -136,9 +136,10 @@ class Outcome:
     `opened`   a session was opened: `session` is its id, `wish` what its client drew
     `gap`      refused, nothing changed: an earlier command of the session is missing; `expected` is its seq
     `unknown`  refused, nothing changed: there is no such session (any more)
+    `digest`   a learner told the digest of its state: `first_seq` is its number, `expected` the slot, `wish` the digest
     """
 
-    kind: Literal["applied", "opened", "gap", "unknown"]
+    kind: Literal["applied", "opened", "gap", "unknown", "digest"]
     session: SessionId
     first_seq: int
     count: int

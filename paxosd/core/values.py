@@ -54,6 +54,11 @@ class MalformedValue(ValueError):
     """Bytes that are not a value or a body."""
 
 
+DIGESTS: SessionId = b"\xff" * SESSION_BYTES
+"""Stands for the session of a batch by which a learner tells the digest of its state: `acknowledged` is the slot after
+which that is, `first_seq` the number of the learner from 1 on, and the body the digest. It holds no command."""
+
+
 def old_session(number: int) -> SessionId:
     """The id of a session that was opened by a value of kind 0; no wish is like it, and no other id."""
     return _OLD_ID.pack(number)

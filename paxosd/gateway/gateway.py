@@ -62,6 +62,7 @@ from paxosd.core.types import (
 )
 from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
 from paxosd.gateway.addresses import Addresses
+from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
 from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.pages import Pages
@@ -110,6 +111,7 @@ class Gateway(Agent):
         self._pages = Pages(replicated, limits.page_bytes_max)
         self._board = StatusBoard(node_id, cluster, membership)
         self._progress = Progress()
+        self._agreement = Agreement(node_id, membership.learners)
         self._watermark: Slot = FIRST_SLOT  # of the latest leader
         self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
         self._draining = False
@@ -138,6 +140,8 @@ class Gateway(Agent):
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
+        if self._agreement.differs and not isinstance(message, GetStatus):
+            return self._refuse_any(client, message, Reason.DIFFERS, now)
         match message:
             case Propose():
                 self._on_propose(client, message, now)
@@ -317,6 +321,15 @@ class Gateway(Agent):
         about = message.session, message.attempt, message.first_seq, message.count
         self.send_early(client, Refused(*about, reason, expected, self._hint(now), self._progress.lag))
 
+    def _refuse_any(self, client: ClientAddress, message: FromClient, reason: Reason, now: Instant) -> None:
+        match message:
+            case Propose():
+                self._refuse(client, message, reason, now)
+            case OpenSession(wish, attempt):
+                self._refuse(client, Forward(wish, attempt, 0, 0, 1, b""), reason, now)
+            case ReadLog() | ReadSlots():
+                self._refuse_reads([(client, message.request)], reason)
+
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
         self._gaps.missing(message.session, message.first_seq)
@@ -329,8 +342,21 @@ class Gateway(Agent):
     # ---- results ----
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        self._compare(slot, outcomes, now)
+        if self._agreement.differs:
+            return
         self._answer(outcomes, now)
         self._answer_reads(now)
+
+    def _compare(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
+        """Hold our state against those of the others; ours is told if anybody leads and we are not behind."""
+        if slot % DIGEST_EVERY_SLOTS == 0:
+            told, leader = self._agreement.note(slot, self._replicated.state_digest()), self._leader(now)
+            if leader is not None and not self._progress.lag:
+                self.send(leader, told)  # that it is lost does no harm
+        for outcome in outcomes:
+            if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
+                self.report("state.differs", what=wrong, advice=ADVICE)
 
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:

@@ -36,6 +36,10 @@ class Replicated(ReadableLog, Protocol):
         """The digest of the state that the log made."""
         ...
 
+    def state_digest(self) -> bytes:
+        """The digest of all that the log made."""
+        ...
+
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         """The results of these commands; None unless all of them are applied."""
         ...

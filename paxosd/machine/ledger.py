@@ -28,7 +28,7 @@ from paxosd.core.history import ROW_BYTES, History
 from paxosd.core.options import Retention
 from paxosd.core.records import Kept, KeptKey, KeptRow
 from paxosd.core.types import FIRST_SLOT, SESSION_BYTES, Entry, Outcome, Page, Revision, SessionId, Slot, Wish
-from paxosd.core.values import OLD_OPENING, Batch, MalformedValue, batches, commands, old_session, stamp_ms
+from paxosd.core.values import DIGESTS, OLD_OPENING, Batch, MalformedValue, batches, commands, old_session, stamp_ms
 from paxosd.machine.base import StateMachine
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
@@ -109,6 +109,12 @@ class Ledger:
         """The digest of the user's state."""
         return self._machine.digest()
 
+    def state_digest(self) -> bytes:
+        """Over all that the log made: equal on all learners that have applied the same slots."""
+        applied = self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes
+        facts = Struct(">9Q").pack(*applied, *self._sessions.totals())
+        return blake2b(facts + self._machine.digest(), digest_size=SESSION_BYTES).digest()
+
     # ---- applying ----
 
     def apply(self, slot: Slot, value: bytes) -> list[Outcome]:
@@ -137,6 +143,10 @@ class Ledger:
             outcomes.append(self._open(batch, slot))
             return batch.count
         session = self._sessions.get(batch.session)
+        if batch.session == DIGESTS:
+            told = batch.first_seq, batch.count, 0, slot, batch.acknowledged, batch.body
+            outcomes.append(Outcome("digest", DIGESTS, *told))
+            return batch.count
         if session is None:
             outcomes.append(Outcome("unknown", batch.session, batch.first_seq, batch.count, slot=slot))
             return batch.count

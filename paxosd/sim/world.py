@@ -246,6 +246,8 @@ class SimNode:
         self._world.note(self.id, "%s %s", event.name, event.fields)
         if event.name == "leader.elected":
             self._world.leader = self
+        if event.name == "state.differs":
+            raise Violation("15 state digest", f"{self.id} finds that {event.fields['what']}")
         self._world.marks.event(event, self._world.safety.watermark)
 
 

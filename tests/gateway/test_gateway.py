@@ -49,6 +49,7 @@ class State:
     revision: Revision = 0
     first_revision: Revision = 1
     known_stop: Slot = 1
+    digest_now: bytes = b"the digest of me"
     next_slot: Slot = 1
     results: dict[tuple[SessionId, int, int], list[Outcome]] = field(default_factory=dict)
     log: list[bytes] = field(default_factory=list)
@@ -76,6 +77,9 @@ class State:
     def values(self, first: Slot, bytes_max: int) -> tuple[bytes, ...]:
         assert bytes_max == LIMITS.page_bytes_max
         return tuple(self.chosen[first - 1 : self.next_slot - 1])
+
+    def state_digest(self) -> bytes:
+        return self.digest_now
 
     def page(self, start: Revision, bytes_max: int) -> Page:
         assert bytes_max == LIMITS.page_bytes_max

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paxosd.core.agent import InvariantBroken
 from paxosd.core.records import Kept, KeptKey, Learned
 from paxosd.core.types import Outcome, SessionId
-from paxosd.core.values import Batch, encode_body, encode_value
+from paxosd.core.values import DIGESTS, Batch, encode_body, encode_value
 from paxosd.machine import sessions
 from paxosd.machine.ledger import LEDGER, TOTALS_KEY, Ledger, opened_session
 from paxosd.machine.log import Log
@@ -65,7 +65,7 @@ def state(ledger: Ledger) -> list[Any]:
     """All of it that anybody can see, or that decides later."""
     table = ledger._sessions
     return [
-        (ledger.revision, ledger.next_slot, ledger.log_time_ms, ledger.noops, ledger.results, ledger.digest()),
+        (ledger.revision, ledger.next_slot, ledger.log_time_ms, ledger.noops, ledger.results, ledger.state_digest()),
         ledger.entries(1, PAGE_BYTES),
         {name: (known.last_seq, list(known.runs), known.owner) for name, known in table._sessions.items()},
         {owner: list(keys) for owner, keys in table._shares._keys.items()},
@@ -231,3 +231,25 @@ def test_kept_state_of_which_a_row_is_missing_is_refused(what: str) -> None:
 
     with pytest.raises(InvariantBroken):
         node.restart()
+
+
+def test_the_digest_of_the_state_tells_of_more_than_the_machine() -> None:
+    one, other = Node(), Node()
+    for node in (one, other):
+        session = node.open_session()
+        node.learn(command(session, 1))
+    assert one.ledger.state_digest() == other.ledger.state_digest()
+    one.learn(command(session, 1))
+    other.learn()
+
+    assert one.ledger.digest() == other.ledger.digest()
+    assert one.ledger.state_digest() != other.ledger.state_digest()
+
+
+def test_a_digest_in_the_log_changes_nothing_and_is_handed_on() -> None:
+    node = Node()
+    session = node.open_session()
+    told = node.learn(Batch(DIGESTS, 4096, 2, 1, b"a digest of them"), command(session, 1))
+
+    assert told[0] == Outcome("digest", DIGESTS, 2, 1, slot=2, expected=4096, wish=b"a digest of them")
+    assert [entry.value for entry in node.ledger.entries(1, PAGE_BYTES)] == [b"x"]

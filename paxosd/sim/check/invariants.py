@@ -28,7 +28,7 @@ from paxosd.core.messages_kept import Durable
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, SessionId, Slot
-from paxosd.core.values import MalformedValue, batches, commands
+from paxosd.core.values import DIGESTS, MalformedValue, batches, commands
 from paxosd.sim.check.electorate import Electorate, Reported, without_passed_over
 from paxosd.storage.memory import MemoryStore
 
@@ -173,7 +173,7 @@ class Safety:
             return
         try:
             every = list(batches(value))
-            held = [batch for batch in every if batch.body and not batch.opens]
+            held = [batch for batch in every if batch.body and not batch.opens and batch.session != DIGESTS]
             self._opened += sum(batch.opens for batch in every)
             found = [command for batch in held for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
