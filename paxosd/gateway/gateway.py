@@ -140,9 +140,9 @@ class Gateway(Agent):
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
-        if self._agreement.differs and not isinstance(message, GetStatus):
-            return self._refuse_any(client, message, Reason.DIFFERS, now)
         match message:
+            case Propose() | OpenSession() | ReadLog() | ReadSlots() if self._agreement.differs:
+                self._refuse_any(client, message, Reason.DIFFERS, now)
             case Propose():
                 self._on_propose(client, message, now)
             case OpenSession():
@@ -180,11 +180,9 @@ class Gateway(Agent):
         self._repetitions.begin_turn()
 
     def _note_progress(self, now: Instant) -> None:
-        replicated = self._replicated
-        news = self._progress.note(replicated.next_slot, max(replicated.known_stop, self._watermark), now)
-        if news:
-            lag = self._progress.lag
-            self.report(news, slot=replicated.next_slot, of=max(lag.chosen, replicated.next_slot), per_s=lag.per_s)
+        applied, chosen = self._replicated.next_slot, max(self._replicated.known_stop, self._watermark)
+        if news := self._progress.note(applied, chosen, now):
+            self.report(news, slot=applied, of=max(applied, chosen), per_s=self._progress.lag.per_s)
 
     @property
     def lag(self) -> Lag:
@@ -351,8 +349,8 @@ class Gateway(Agent):
     def _compare(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
         """Hold our state against those of the others; ours is told if anybody leads and we are not behind."""
         if slot % DIGEST_EVERY_SLOTS == 0:
-            told, leader = self._agreement.note(slot, self._replicated.state_digest()), self._leader(now)
-            if leader is not None and not self._progress.lag:
+            told = self._agreement.note(slot, self._replicated.state_digest())
+            if (leader := self._leader(now)) is not None and not self._progress.lag:
                 self.send(leader, told)  # that it is lost does no harm
         for outcome in outcomes:
             if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
