@@ -60,10 +60,11 @@ from paxosd.core.types import (
     Slot,
     Source,
 )
-from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands, is_old
+from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
 from paxosd.gateway.gaps import Gaps
+from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.pages import Pages
 from paxosd.gateway.progress import Progress
@@ -238,7 +239,7 @@ class Gateway(Agent):
         return self._forward(client, forward, now)
 
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
-        if _is_impossible(message):
+        if is_impossible(message):
             return self._refuse(client, message, Reason.MALFORMED, now)
         if not self._replicated.knows(message.session):
             return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
@@ -287,15 +288,7 @@ class Gateway(Agent):
         """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
         if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
             return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
-        if not message.body:
-            return None  # withdrawn
-        if len(message.body) > self._limits.body_bytes_max:
-            return Reason.TOO_LARGE
-        try:
-            largest = max(map(len, commands(message.body, message.count)))
-        except MalformedValue:
-            return Reason.MALFORMED
-        return Reason.TOO_LARGE if largest > self._limits.command_bytes_max else None
+        return objection(message, self._limits)
 
     def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
         leader = self._leader(now)
@@ -464,9 +457,3 @@ class Gateway(Agent):
                     self.history,
                 ),
             )
-
-
-def _is_impossible(message: Propose) -> bool:
-    """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
-    numbered = message.first_seq > 0 and 0 < message.count <= COMMANDS_MAX
-    return not numbered or message.acknowledged > message.first_seq
