@@ -142,8 +142,8 @@ class Gateway(Agent):
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
         match message:
-            case Propose() | OpenSession() | ReadLog() | ReadSlots() if self._agreement.differs:
-                self._refuse_any(client, message, Reason.DIFFERS, now)
+            case ReadLog() | ReadSlots() if self._agreement.differs:
+                self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)
             case OpenSession():
@@ -230,8 +230,8 @@ class Gateway(Agent):
         forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
         if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
-        if self._progress.lag:
-            return self._refuse(client, forward, Reason.BEHIND, now)
+        if self._agreement.differs or self._progress.lag:
+            return self._refuse(client, forward, Reason.DIFFERS if self._agreement.differs else Reason.BEHIND, now)
         if self._serves(now) and (
             self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)
         ):
@@ -241,6 +241,8 @@ class Gateway(Agent):
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
         if is_impossible(message):
             return self._refuse(client, message, Reason.MALFORMED, now)
+        if self._agreement.differs:
+            return self._refuse(client, message, Reason.DIFFERS, now)
         if not self._replicated.knows(message.session):
             return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
         self._clients.note(message.session, client)
@@ -311,15 +313,6 @@ class Gateway(Agent):
             expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
         self.send_early(client, Refused(*about, reason, expected, self._hint(now), self._progress.lag))
-
-    def _refuse_any(self, client: ClientAddress, message: FromClient, reason: Reason, now: Instant) -> None:
-        match message:
-            case Propose():
-                self._refuse(client, message, reason, now)
-            case OpenSession(wish, attempt):
-                self._refuse(client, Forward(wish, attempt, 0, 0, 1, b""), reason, now)
-            case ReadLog() | ReadSlots():
-                self._refuse_reads([(client, message.request)], reason)
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
@@ -436,24 +429,10 @@ class Gateway(Agent):
         self.arm(Timer.PING, now + self._timing.ping_s)
 
     def _report_status(self, now: Instant) -> None:
-        leader = self._leader(now) or ""
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
         rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
         mine = next(row for row in rows if row.node == self.node_id)
-        watermark = max(row.watermark for row in rows)
+        who = self._board.cluster, self.node_id, self._leader(now) or "", self._ballot
+        how_far = max(row.watermark for row in rows), mine.applied, self._replicated.revision
         for client, request in self._board.take_asked():
-            self.send(
-                client,
-                StatusReport(
-                    request,
-                    self._board.cluster,
-                    self.node_id,
-                    leader,
-                    self._ballot,
-                    watermark,
-                    mine.applied,
-                    self._replicated.revision,
-                    rows,
-                    self.history,
-                ),
-            )
+            self.send(client, StatusReport(request, *who, *how_far, rows, self.history))
