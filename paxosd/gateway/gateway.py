@@ -146,7 +146,7 @@ class Gateway(Agent):
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
         match message:
-            case ReadLog() | ReadSlots() if self._agreement.differs:
+            case ReadLog() | ReadSlots() | ReadSnapshot() if self._agreement.differs:
                 self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)

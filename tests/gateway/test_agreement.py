@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from paxosd.core.messages import Forward, GetStatus, LogPage, OpenSession, Refused
+from paxosd.core.messages_backup import ReadSlots, ReadSnapshot
+from paxosd.core.messages_kept import FetchSnapshot
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Outcome
 from paxosd.core.values import DIGESTS
@@ -82,9 +84,11 @@ def test_a_gateway_that_differs_says_so_and_serves_nothing_but_the_status() -> N
     assert f"after slot {SLOT} the state here has the digest {MINE.hex()[:8]}" in str(event.fields["what"])
     desk.set_aside()
     desk.deliver(ME, propose(b"a"), OpenSession(b"a wish of mine..", 1), read(linearizable=False), GetStatus(9))
+    desk.deliver(ME, ReadSlots(2, 1, linearizable=False), ReadSnapshot(3, b"", 0))
 
     assert [refused.reason for _, refused in desk.take(Refused)] == [Reason.DIFFERS] * 2
-    assert desk.take_one(LogPage).refused == Reason.DIFFERS
+    assert [page.refused for _, page in desk.take(LogPage)] == [Reason.DIFFERS] * 3
+    assert desk.take(FetchSnapshot) == []
     desk.set_aside()
 
 
