@@ -104,7 +104,7 @@ class Learner(Agent):
             case Watermark(ballot, watermark, decreed):
                 self._hear_leader(source, ballot, watermark, decreed, now)
             case Fetch(first):
-                self._on_fetch(source, first)
+                self._on_fetch(source, first, now)
             case Fetched():
                 self._on_fetched(source, message, now)
             case FetchedVotes():
@@ -377,10 +377,12 @@ class Learner(Agent):
 
     # ---- helping others to catch up ----
 
-    def _on_fetch(self, source: NodeId, first: Slot) -> None:
+    def _on_fetch(self, source: NodeId, first: Slot, now: Instant) -> None:
         if source not in self._learners or source == self.node_id:
             return self.ignore("fetch by a node that is no learner")
         self._fetches.ask(source, first)
+        if self.next_slot - first > SLOTS_AHEAD_MAX:
+            self._telling.go_on(now)
 
     def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)

@@ -39,6 +39,8 @@ from paxosd.core.records import SnapshotBytes, SnapshotDropped, SnapshotInstalle
 from paxosd.core.types import Instant, NodeId, Slot
 from paxosd.core.voters import Voters
 
+PINNED_BYTES_MAX = 256 * 1024 * 1024
+"""How much of the log a teller keeps at most, beyond what it would, so that an asker can go on from its snapshot."""
 PART_BYTES_MAX = 256 * 1024
 """How much of a snapshot one message carries, unless pages are smaller."""
 PARTS_PER_TURN = 1
@@ -92,6 +94,8 @@ class IncomingSnapshot:
 class Shelf(History, Protocol):
     """What a store has of snapshots, beside what it has of the log: one to tell, and one that comes in.
 
+    What was learned from the slot of the one that is told on stays as long as it is told, up to `PINNED_BYTES_MAX`.
+
     What comes in is written with records: `SnapshotBytes` appends to it, or begins another one; `SnapshotStep` checks
     or puts some more of it; `SnapshotInstalled` makes it the state; `SnapshotDropped` forgets it.
     """
@@ -135,6 +139,11 @@ class Telling:
         """Somebody asks for a part."""
         self._questions.ask(asker, question)
         self._asked_at = now
+
+    def go_on(self, now: Instant) -> None:
+        """Somebody who is far behind asks for the log: what a snapshot was told for is still needed."""
+        if self._asked_at is not None:
+            self._asked_at = now
 
     def answers(self, voters: Voters, now: Instant) -> Iterator[tuple[NodeId, SnapshotPart]]:
         """This turn's answers; `voters` are those that this learner knows."""

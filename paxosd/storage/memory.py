@@ -80,9 +80,11 @@ class MemoryStore(MemoryShelf):
         self._revisions += kept.revisions
         self._kept_slot = kept.slot
         self._learned_stop = max(self._learned_stop, kept.slot)
-        for slot in known_slots(self._learned, self._learned_start, kept.first):
+        told = self.offered()
+        first = kept.first if told is None else min(kept.first, told.slot)
+        for slot in known_slots(self._learned, self._learned_start, first):
             del self._learned[slot]
-        self._learned_start = max(self._learned_start, kept.first)
+        self._learned_start = max(self._learned_start, first)
         gone = bisect_left(self._revisions, kept.first_revision, key=lambda row: row.first)
         del self._revisions[:gone]
 

@@ -334,7 +334,7 @@ def test_a_snapshot_that_the_log_overtook_is_dropped() -> None:
 def test_only_learners_are_told() -> None:
     tells = teller()
     tells.deliver("a1", FetchSnapshot(b"", 0, 1))
-    tells.deliver("l2", FetchSnapshot(b"", 0, 1))
+    tells.deliver("p1", FetchSnapshot(b"", 0, 1))
 
     tells.expect_silence()
     tells.expect_ignored("fetch by a node that is no learner", times=2)

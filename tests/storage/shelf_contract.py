@@ -130,6 +130,19 @@ class ShelfContract:
 
         assert seen(asker) == whole
 
+    def test_what_an_asker_needs_next_stays_while_a_snapshot_is_told(self, teller: Store) -> None:
+        told = self.made(teller)
+        starts = []
+        for end in (END + 1, END + 2, END + 3):
+            if end == END + 3:
+                teller.withdraw()
+            teller.commit([Learned(slot, b"v") for slot in range(END + 5, END + 9)])
+            teller.commit([Kept(end, (), (), (), end - 1, end - 1)])
+            starts.append(teller.learned_start())
+
+        assert told.slot == END
+        assert starts == [END, END, END + 2]
+
     # ---- taking ----
 
     def test_a_snapshot_makes_the_state_of_one_store_that_of_another(self, teller: Store, asker: Store) -> None:

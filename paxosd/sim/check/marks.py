@@ -49,6 +49,8 @@ EXPECTED = (
     "learner catches up from acceptors",
     "votes let go of below a floor",
     "acceptor asked below its floor",
+    "snapshot taken up",
+    "read refused below what is kept",
     "duplicate command answered from the session table",
     "command withdrawn",
     "session evicted",
@@ -133,6 +135,8 @@ class Marks:
                 self.hit("leader elected behind others")
         elif event.name in _EVENTS:
             self.hit(_EVENTS[event.name])
+        elif event.name == "snapshot.installed":
+            self.hit("snapshot taken up")
         elif event.name == "leader.lost":
             self.hit(
                 "step-down by lost quorum"

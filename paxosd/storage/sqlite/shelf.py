@@ -8,8 +8,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from paxosd.core.plausible import SLOT_MAX
 from paxosd.core.records import OfSnapshot, SnapshotBytes, SnapshotDropped, SnapshotInstalled, SnapshotStep
-from paxosd.core.snapshots import IncomingSnapshot, Snapshot, Stage
+from paxosd.core.snapshots import PINNED_BYTES_MAX, IncomingSnapshot, Snapshot, Stage
+from paxosd.core.types import Slot
 from paxosd.storage.base import StorageError
 from paxosd.storage.sqlite import kept
 from paxosd.storage.sqlite.incoming import Incoming
@@ -24,6 +26,8 @@ class SQLiteShelf:
         self._path = path
         self._db = db
         self._made = 0
+        self._pinned: Slot = SLOT_MAX  # what was learned from here on is needed by those who are told
+        self._pinned_bytes = 0  # about how much was written since
         self._told: Copied | None = None
         self._making: Copied | None = None
         for leftover in path.parent.glob(f"{path.name}-snapshot-*"):
@@ -43,11 +47,29 @@ class SQLiteShelf:
             if making.snapshot is not None:
                 self._discard(self._told)
                 self._told = making
+                self._pin(making.snapshot.slot)
         return None if self._told is None else self._told.snapshot
 
-    def offer(self) -> None:
+    @property
+    def pinned(self) -> Slot:
+        """What was learned from this slot on is not trimmed yet."""
+        return self._pinned
+
+    def _pin(self, slot: Slot) -> None:
+        self._pinned, self._pinned_bytes = slot, 0
+
+    def note_written(self, size: int) -> None:
+        """So many bytes of values were written: at some point those who are told so slowly have to begin anew."""
+        self._pinned_bytes += size
+        if self._pinned_bytes > PINNED_BYTES_MAX:
+            self._pinned = SLOT_MAX
+
+    def offer(self, slot: Slot) -> None:
+        """Make one; the kept state is that of `slot` now."""
         if self._making is None:
             self._made += 1
+            if self._told is None:
+                self._pin(slot)
             self._making = Copied(self._path, self._path.with_name(f"{self._path.name}-snapshot-{self._made}"))
 
     def part(self, offset: int, bytes_max: int) -> bytes:
@@ -59,6 +81,7 @@ class SQLiteShelf:
         self._discard(self._told)
         self._discard(self._making)
         self._told = self._making = None
+        self._pin(SLOT_MAX)
 
     @staticmethod
     def _discard(copied: Copied | None) -> None:

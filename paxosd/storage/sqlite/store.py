@@ -278,7 +278,8 @@ class SQLiteStore:
                 self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
             case Kept():
                 kept.write(self._db, record, self._kept.side)
-                self._learned.floor, self._revisions.floor = record.first, record.first_revision
+                self._learned.floor = self._kept_at(record).first
+                self._revisions.floor = record.first_revision
                 self._write_state(self._kept_at(record))
             case SnapshotBytes() | SnapshotStep() | SnapshotInstalled() | SnapshotDropped():
                 kept_at = self._shelf.put(record)
@@ -295,6 +296,7 @@ class SQLiteStore:
 
     def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
         values = sum(_bytes_of(record) for record in records)
+        self._shelf.note_written(values)
         self._written_bytes += values + COMMIT_BYTES
         if self._written_bytes >= (CHECKPOINT_SHORT_BYTES if self._saves_room else CHECKPOINT_BYTES):
             self._written_bytes = 0
@@ -311,7 +313,7 @@ class SQLiteStore:
             self._learned_stop += 1
 
     def _kept_at(self, record: Kept) -> KeptAt:
-        return KeptAt(record.slot, self._kept.side, max(record.first, self._kept.first))
+        return KeptAt(record.slot, self._kept.side, max(min(record.first, self._shelf.pinned), self._kept.first))
 
     # ---- snapshots ----
 
@@ -320,7 +322,7 @@ class SQLiteStore:
 
     def offer(self) -> None:
         with errors(self._path, "copied"):
-            self._shelf.offer()
+            self._shelf.offer(self._kept.slot)
 
     def part(self, offset: int, bytes_max: int) -> bytes:
         with errors(self._path, "copied"):

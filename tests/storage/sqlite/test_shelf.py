@@ -14,7 +14,7 @@ from paxosd.core.snapshots import Stage
 from paxosd.core.types import Ballot
 from paxosd.storage.base import Store
 from paxosd.storage.sqlite import incoming as incoming_module
-from paxosd.storage.sqlite import kept, snapshot
+from paxosd.storage.sqlite import kept, shelf, snapshot
 from paxosd.storage.sqlite.store import SQLiteStore
 from tests.storage.shelf_contract import END, ShelfContract, seen, state
 
@@ -40,8 +40,7 @@ class TestSQLiteShelf(ShelfContract):
 
     def settle(self, store: Store) -> None:
         assert isinstance(store, SQLiteStore)
-        shelf = store._shelf
-        for busy in (shelf._making, shelf._incoming):
+        for busy in (store._shelf._making, store._shelf._incoming):
             if busy is not None and busy._thread is not None:
                 busy._thread.join(WAITS_S)
 
@@ -76,6 +75,17 @@ class TestSQLiteShelf(ShelfContract):
         new = teller.offered()
         assert new is not None
         assert (old.slot, new.slot) == (END, END + 1)
+
+    def test_what_an_asker_needs_next_stays_within_bounds(self, teller: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shelf, "PINNED_BYTES_MAX", 10_000)
+        self.made(teller)
+        starts = []
+        for end in range(END + 1, END + 5):
+            teller.commit([Learned(end + 4, bytes(3000)), Kept(end, (), (), (), end, end)])
+            starts.append(teller.learned_start())
+
+        assert starts[:3] == [END] * 3
+        assert starts[3] > END
 
     def test_one_that_cannot_be_made_is_told_and_can_be_tried_again(
         self, teller: Store, monkeypatch: pytest.MonkeyPatch
