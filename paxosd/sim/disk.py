@@ -17,7 +17,7 @@ from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX
 from paxosd.core.records import MAY_BE_LOST, Learned, Record, Voted
 from paxosd.core.snapshots import IncomingSnapshot, Snapshot
-from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NodeId, Revision, RevisionRow, Slot, Vote
 from paxosd.storage.base import Corrupt, StorageError
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.space import Usage
@@ -33,7 +33,8 @@ RESERVE_BYTES = 16 * 1024 * 1024
 class SimDisk:
     """The data directory of one node, over all of its lives."""
 
-    def __init__(self, random: Random, sync_s: float) -> None:
+    def __init__(self, node: NodeId, random: Random, sync_s: float) -> None:
+        self.node = node
         self.written = MemoryStore()
         self.synced = MemoryStore()
         self.sync_s = sync_s
@@ -139,11 +140,13 @@ class SimStore:
 
     def __init__(
         self,
+        node: NodeId,
         disk: SimDisk,
         spend: Callable[[float], None],
         committing: Callable[[], None],
         committed: Callable[[Sequence[Record]], None],
     ) -> None:
+        self._node = node
         self._disk = disk
         self._spend = spend
         self._committing = committing
@@ -154,6 +157,8 @@ class SimStore:
         return self._disk.written.commits
 
     def records(self) -> Sequence[Record]:
+        if self._disk.node != self._node:
+            raise StorageError(f"simulated: this directory is of {self._disk.node}, and not of {self._node}")
         self._disk.settle()
         found = self._disk.written.records()
         self._refuse_damaged(Voted, [record.slot for record in found if isinstance(record, Voted)])

@@ -47,6 +47,8 @@ KINDS = (
     "bit-flip",  # a stored row can no longer be read
     "wipe",  # a node starts from an empty directory, unless nobody else knows what is lost
     "roll-back",  # a node starts from its directory as it was some time ago, under the same condition
+    "lose-two",  # two nodes are wiped at once
+    "swap",  # two nodes find each other's directories
     "cut",  # one link, one way or both
     "partition",  # two groups
     "hub",  # every link but those to one node
@@ -60,9 +62,12 @@ KINDS = (
     "cut-leader",  # from some of the others or from all, one way or both; clients still reach it
     "clog-leader",  # what it sends, or what it is sent, comes later
     "depose-leader",  # another one is elected, and it hears of it late
+    "wipe-leader",
+    "roll-back-leader",
     "lag",  # all that a node is told comes later, in order
 )
 AIMED = ("pause-leader", "kill-leader", "cut-leader", "clog-leader", "depose-leader")
+LOSSES = ("wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader", "swap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ FAMILIES: Mapping[str, Family] = {
     "quorums": Family((*AIMED, "kill", "power", "cut", "partition", "hub", "coups"), _flexible),
     "pages": Family((*AIMED, "kill", "power", "pause", "cut", "partition", "coups", "wipe"), _paged),
     "space": Family(("nearly-full", "kill", "stop", "power", "pause", "cut", "loss"), mainly="nearly-full"),
+    "disks": Family((*LOSSES, *LOSSES, "kill", "power", "pause-leader", "cut", "partition", "coups")),
     "quiet": Family(()),
 }
 """By the name that is given to `--profile`."""
@@ -238,7 +244,7 @@ def _family(profile: str, random: Random) -> str:
 
 def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
     short_s = random.expovariate(1 / (2 * plan.election_s))
-    if kind in AIMED:
+    if kind.endswith("-leader"):
         return _aimed(plan, random, Fault(at_s, kind, (), short_s))
     if kind in ("cut", "partition", "hub", "clog", "client-cut"):
         links, times = _links(plan, random, kind)
@@ -251,7 +257,7 @@ def _aimed(plan: Plan, random: Random, fault: Fault) -> Fault:
     match fault.kind:
         case "pause-leader":
             return replace(fault, for_s=plan.election_s * random.choice((0.5, 1.0, 1.5, 3.0, 8.0)))
-        case "kill-leader":
+        case "kill-leader" | "wipe-leader" | "roll-back-leader":
             return fault
         case "depose-leader":
             return replace(fault, for_s=plan.election_s * random.uniform(3, 6), amount=random.random())
@@ -303,6 +309,8 @@ def _fault_of_nodes(plan: Plan, random: Random, fault: Fault) -> Fault | None:
             return replace(fault, for_s=3 * short_s, amount=random.choice((0.1, 0.5, 2.0)))
         case "wipe" | "roll-back":
             return fault
+        case "lose-two" | "swap":
+            return replace(fault, targets=tuple(random.sample(list(plan.roles), 2)))
         case "coups":
             return replace(fault, targets=(), for_s=t_e * random.uniform(4, 12), amount=t_e * random.random())
         case "loss":

@@ -7,10 +7,9 @@ from dataclasses import replace
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.sim.aimed import aim
 from paxosd.sim.disk import RESERVE_BYTES
+from paxosd.sim.losses import lose
 from paxosd.sim.plan import Fault
-from paxosd.sim.spare import can_do_without, note_rolled_back, note_wiped, would_notice
 from paxosd.sim.world import SimNode, World
-from paxosd.storage.memory import MemoryStore
 
 RECOVERY_CRASHES = 5
 
@@ -43,6 +42,8 @@ def strike(world: World, fault: Fault) -> None:
         case "pause-leader" | "kill-leader":
             if world.leader is not None:
                 _strike_node(world, world.leader, replace(fault, kind=fault.kind.removesuffix("-leader")))
+        case "wipe" | "wipe-leader" | "lose-two" | "roll-back" | "roll-back-leader" | "swap":
+            lose(world, fault)
         case "cut-leader" | "clog-leader" | "depose-leader":
             if world.leader is not None:
                 aim(world, world.leader, fault)
@@ -100,17 +101,6 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
         case "bit-flip":
             row = node.disk.damage()
             world.note(node.id, "damaged: %s", None if row is None else (row[0].__name__, row[1]))
-        case "wipe":
-            if not _is_spare(world, node):
-                return
-            node.end(True, "its directory is wiped")
-            node.disk.wipe()
-            node.count = 0
-            world.safety.wiped(node.id)
-            note_wiped(world, node.id)
-            world.later(fault.for_s, node.start)
-        case "roll-back":
-            world.later(fault.for_s, _roll_back, world, node, node.disk.written.copy(), node.count)
         case "garbage":
             _garble(world, node)
 
@@ -122,27 +112,6 @@ def _start_and_end(world: World, node: SimNode) -> None:
     if node.driver is not None:
         world.marks.hit("crash in recovery")
     node.end(False, "killed in its recovery")
-
-
-def _is_spare(world: World, node: SimNode) -> bool:
-    """Whether the loss of this disk can be made good: a quorum of the other acceptors has to know what it knew, and all
-    that acceptors let go of has to be with another learner, too."""
-    if not can_do_without(world, node.id):
-        return False
-    if node.id not in world.config.membership.learners:
-        return True
-    return any(other != node.id and world.has_all_below_floors(other) for other in world.nodes)
-
-
-def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> None:
-    if world.healed or not _is_spare(world, node) or not would_notice(world, node.id, copy):
-        return
-    note_rolled_back(world, node.id)
-    node.end(True, "its directory is put back as it was")
-    node.disk.put_back(copy)
-    node.count = count
-    world.safety.wiped(node.id)
-    world.later(world.plan.election_s, node.start)
 
 
 def _mend_disk(world: World, node: SimNode) -> None:

@@ -18,6 +18,7 @@ from paxosd.machine.log import Log
 from paxosd.sim.check.invariants import Violation, ensure
 from paxosd.sim.clients import check_ends
 from paxosd.sim.faults import schedule_faults
+from paxosd.sim.losses import put_right
 from paxosd.sim.network import FOREVER
 from paxosd.sim.plan import Plan
 from paxosd.sim.spare import votes
@@ -88,6 +89,7 @@ def _play(world: World, result: Result) -> None:
     schedule_faults(world)
     world.run_until(world.plan.faults_s)
     healed_at = world.now
+    put_right(world)
     core = choose_core(world)
     if core is not None:
         heal(world, core)

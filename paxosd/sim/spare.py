@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Seen
 from paxosd.core.types import DiskId, NodeId
@@ -21,22 +23,34 @@ def votes(world: World, node: NodeId, disk_knows: bool = True) -> bool:
     return is_named and (not disk_knows or born_with or (found is not None and found.copied))
 
 
-def can_do_without(world: World, node: NodeId) -> bool:
-    """Whether the disk of this node may be lost: enough others know what it knows, and can choose the next one."""
+def are_spare(world: World, nodes: Collection[NodeId]) -> bool:
+    """Whether the loss of these disks can be made good: a quorum of the other acceptors has to know what they knew, and
+    all that acceptors let go of has to be with another learner, too."""
+    if not _can_vote_without(world, nodes):
+        return False
+    if not any(node in world.config.membership.learners for node in nodes):
+        return True
+    return any(other not in nodes and world.has_all_below_floors(other) for other in world.nodes)
+
+
+def _can_vote_without(world: World, nodes: Collection[NodeId]) -> bool:
+    """Whether enough other acceptors know what these know, and can choose the next ones."""
     membership = world.config.membership
-    if node not in membership.acceptors:
+    lost = [node for node in nodes if node in membership.acceptors]
+    if not lost:
         return True
     if not world.safety.electorate.newest.named:  # some accept quorum may be all that knows of a birth
-        return not membership.quorum.can_accept({node} | world.wiped_unborn)
-    others = [other for other in membership.acceptors if other != node and votes(world, other)]
+        return not membership.quorum.can_accept({*lost, *world.wiped_unborn})
+    others = [other for other in membership.acceptors if other not in lost and votes(world, other)]
     return membership.quorum.can_prepare(others) and membership.quorum.can_accept(others)
 
 
 def would_notice(world: World, node: NodeId, copy: MemoryStore) -> bool:
     """Whether whoever is asked about this disk will have seen more commits than this copy of it has."""
     membership = world.config.membership
-    disk = world.nodes[node].disk.written.disk
-    if node not in membership.acceptors or copy.disk != disk:
+    disk, voter = copy.disk, world.safety.electorate.newest.voter(node)
+    is_in_use = disk == world.nodes[node].disk.written.disk or (voter is not None and voter.disk == disk)
+    if node not in membership.acceptors or not is_in_use:
         return True
     witnesses = [
         other for other in membership.acceptors if other != node and _has_seen(world, other, disk) > copy.commits
@@ -49,11 +63,11 @@ def _has_seen(world: World, node: NodeId, disk: DiskId) -> int:
     return max((dict(record.commits).get(disk, 0) for record in records if isinstance(record, Seen)), default=0)
 
 
-def note_rolled_back(world: World, node: NodeId) -> None:
-    """The disk of this node goes back in time, and must not vote any more."""
-    if node in world.config.membership.acceptors:
+def note_rolled_back(world: World, node: NodeId, copy: MemoryStore) -> None:
+    """The disk of this node goes back in time, to this copy, and must not vote any more if it told more than that."""
+    if node in world.config.membership.acceptors and world.safety.told_more_than(copy):
         world.marks.hit("acceptor rolled back")
-        world.safety.condemn(world.nodes[node].disk.written.disk)
+        world.safety.condemn(copy.disk)
 
 
 def note_wiped(world: World, node: NodeId) -> None:

@@ -62,7 +62,7 @@ class SimNode:
     def __init__(self, world: World, node_id: NodeId, random: Random) -> None:
         plan = world.plan
         self.id = node_id
-        self.disk = SimDisk(Random(random.getrandbits(64)), plan.sync_s)
+        self.disk = SimDisk(node_id, Random(random.getrandbits(64)), plan.sync_s)
         self.driver: Driver | None = None
         self.life = 0
         self.count = 0  # what its directory knows of its lives; a wiped one knows of none
@@ -95,7 +95,8 @@ class SimNode:
             return
         world, self.life, self.count = self._world, self.life + 1, self.count + 1
         self._moment = max(world.now, self._moment)
-        world.safety.recovered_from(self.id, self.disk.written)
+        if self.disk.node == self.id:
+            world.safety.recovered_from(self.id, self.disk.written)
         world.note(self.id, "starts life %d", self.life)
         world.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
@@ -105,7 +106,7 @@ class SimNode:
         driver = assemble(
             world.config,
             self.id,
-            SimStore(self.disk, self._spend, self._effect, self._committed),
+            SimStore(self.id, self.disk, self._spend, self._effect, self._committed),
             self.transport,
             self._clock,
             Random(self._random.getrandbits(64)),
@@ -163,8 +164,10 @@ class SimNode:
         except StorageError as error:
             self.end(False, f"storage: {error}")
             self.lost = "damaged" in str(error)
-            world.marks.hit("damaged directory refused" if self.lost else "ended by a failed commit")
-            if not self.lost:
+            is_foreign = self.disk.node != self.id
+            mark = "ended by a failed commit" if not is_foreign else "storage id mismatch refused"
+            world.marks.hit("damaged directory refused" if self.lost else mark)
+            if not self.lost and not is_foreign:
                 world.later(world.plan.election_s, self.start)
         except InvariantBroken as error:
             raise Violation("production invariant", f"{self.id}: {error}") from error

@@ -335,6 +335,12 @@ class Safety:
             self._on_promised(disk.disk, disk.promised(), disk)
         self._promised[disk.disk] = disk.promised()
 
+    def told_more_than(self, disk: MemoryStore) -> bool:
+        """Whether a disk with this id told a promise or a vote that is not on this copy of it."""
+        votes = self._told_votes.get(disk.disk, {})
+        missing = [slot for slot, ballot in votes.items() if (vote := disk.vote(slot)) is None or vote.ballot < ballot]
+        return bool(missing) or disk.promised() < self._told_promise.get(disk.disk, NO_BALLOT)
+
     def condemn(self, disk: DiskId) -> None:
         """This disk went back in time: what it told is no longer on it, and it must not take part any more."""
         self._condemned.add(disk)

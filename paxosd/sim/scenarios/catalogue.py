@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from paxosd.sim.check.invariants import Violation
-from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, network, rogue, snapshots, space
+from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, lost, network, rogue, snapshots, space
 from paxosd.sim.scenarios.props import LAYOUTS, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script
 from paxosd.sim.world import World
@@ -52,10 +52,14 @@ SCENARIOS: Mapping[str, Scripted] = {
     "D06": Scripted(disk.d06_damaged_row),
     "D06 asked for": Scripted(disk.d06_damaged_row_is_asked_for, ROLES),
     "D07": Scripted(disk.d07_damaged_last_row),
+    "D10": Scripted(lost.d10_wiped_voter),
     "D16 follower": Scripted(disk.d16_slow_follower),
     "D16 leader": Scripted(disk.d16_slow_leader),
     "D18": Scripted(snapshots.d18_wrong_byte),
     "D21": Scripted(disk.d21_damaged_everywhere),
+    "I05": Scripted(lost.i05_one_blank_one_stale, ("3 replicas", "roles")),
+    "I06": Scripted(lost.i06_rolled_back),
+    "I10": Scripted(lost.i10_two_blank, ("5 replicas", "roles, 5 acceptors")),
     "K02": Scripted(network.k02_drift),
     "K05": Scripted(client.k05_session_expiry),
     "L01": Scripted(client.l01_lost_reply),

@@ -166,8 +166,8 @@ class ScriptedDisk(SimDisk):
     is written is synced.
     """
 
-    def __init__(self, random: Random, sync_s: float) -> None:
-        super().__init__(random, sync_s)
+    def __init__(self, node: NodeId, random: Random, sync_s: float) -> None:
+        super().__init__(node, random, sync_s)
         self.history: list[Record] = []  # all that was ever written
         self._latest: Sequence[Record] = ()
         self.mend()

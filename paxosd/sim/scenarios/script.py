@@ -53,7 +53,9 @@ class Script:
         self.t_e = self.plan.election_s
         self.chronicle = Chronicle(self.world)
         self.world.marks = self.chronicle
-        self.disks = {name: ScriptedDisk(Random(self.random.getrandbits(64)), self.plan.sync_s) for name in self.nodes}
+        self.disks = {
+            name: ScriptedDisk(name, Random(self.random.getrandbits(64)), self.plan.sync_s) for name in self.nodes
+        }
         for name, disk in self.disks.items():
             self.world.nodes[name].disk = disk
         self.heard: list[tuple[NodeId, ToClient]] = []  # by the raw client

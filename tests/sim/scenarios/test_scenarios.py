@@ -153,6 +153,25 @@ def test_d21_a_slot_that_can_be_read_nowhere_halts_everybody_and_is_named() -> N
     holds("D21", 2)
 
 
+# ---- disks that are lost -----------------------------------------------------------------------
+
+
+def test_d10_a_wiped_disk_and_one_that_missed_it_do_not_choose_another_value() -> None:
+    holds("D10", 2)
+
+
+def test_i05_a_blank_disk_and_an_old_one_serve_nobody_until_the_third_is_back() -> None:
+    holds("I05", 2)
+
+
+def test_i06_a_disk_that_went_back_in_time_is_noticed_and_votes_as_a_new_one_only() -> None:
+    holds("I06", 2)
+
+
+def test_i10_two_of_five_disks_are_replaced_while_writes_go_on() -> None:
+    holds("I10", 2)
+
+
 # ---- partial connectivity ------------------------------------------------------------------------
 
 
