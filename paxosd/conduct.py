@@ -15,8 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence, Sized
 
-from paxosd.core.messages import Message, Promise
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
+from paxosd.core.messages import (
+    Fetched,
+    FetchedVotes,
+    Message,
+    Promise,
+)
 from paxosd.core.types import ClientAddress, Instant
 
 CLIENT_WORK_PER_TURN_MAX = 128

@@ -23,9 +23,11 @@ from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
 from paxosd.core.agent import Agent, Event, require
-from paxosd.core.messages import Message
-from paxosd.core.messages_nodes import Outlived
-from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages import (
+    DiskSpace,
+    Message,
+    Outlived,
+)
 from paxosd.core.types import NO_HISTORY, Instant, NodeId, Slot, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping

@@ -15,9 +15,12 @@ from paxosd.conduct import (
     PeerShares,
     Warnings,
 )
-from paxosd.core.messages import Message
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
-from paxosd.core.messages_nodes import Ping
+from paxosd.core.messages import (
+    Fetched,
+    FetchedVotes,
+    Message,
+    Ping,
+)
 from paxosd.core.types import NO_BALLOT, Vote
 
 

@@ -12,9 +12,17 @@ import pytest
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.continuing import Continues
-from paxosd.core.messages import Accepted, Chosen, GetStatus, Message, OpenSession, SessionOpened
-from paxosd.core.messages_catchup import Fetch
-from paxosd.core.messages_nodes import Outlived, Ping
+from paxosd.core.messages import (
+    Accepted,
+    Chosen,
+    Fetch,
+    GetStatus,
+    Message,
+    OpenSession,
+    Outlived,
+    Ping,
+    SessionOpened,
+)
 from paxosd.core.records import Kept, Record, Round
 from paxosd.core.types import (
     NO_HISTORY,

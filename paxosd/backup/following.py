@@ -15,7 +15,9 @@ from paxosd.backup.archive import ArchiveWriter, Followed
 from paxosd.backup.errors import BackupError
 from paxosd.backup.taking import LiveCluster, header_of
 from paxosd.client.errors import PaxosError
-from paxosd.core.messages_backup import SlotPage
+from paxosd.core.messages.backup import (
+    SlotPage,
+)
 from paxosd.core.types import FIRST_SLOT, Slot
 
 POLL_S = 0.5

@@ -21,7 +21,9 @@ from typing import BinaryIO, Protocol
 
 from paxosd.backup.errors import BackupError, file_errors
 from paxosd.backup.file import BackupWriter, Header
-from paxosd.core.messages_backup import SnapshotPage
+from paxosd.core.messages.backup import (
+    SnapshotPage,
+)
 from paxosd.core.types import Slot
 from paxosd.storage.sqlite import kept, rows
 from paxosd.storage.sqlite.rows import Damaged

@@ -18,7 +18,9 @@ from paxosd import __version__
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import BackupWriter, Header, Position, draft_exists
 from paxosd.backup.snapshot import SnapshotTeller, begin_with_state
-from paxosd.core.messages_backup import SlotPage
+from paxosd.core.messages.backup import (
+    SlotPage,
+)
 from paxosd.core.types import FIRST_SLOT, Slot
 
 PAUSE_S = 0.1

@@ -7,8 +7,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from paxosd.client.errors import PaxosError
-from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
+from paxosd.core.messages import (
+    GetStatus,
+    LogPage,
+    ReadLog,
+    ReadSlots,
+    ReadSnapshot,
+    SlotPage,
+    SnapshotPage,
+    StatusReport,
+)
 from paxosd.core.types import Instant, Revision, Slot
 
 if TYPE_CHECKING:

@@ -29,8 +29,16 @@ from paxosd.client.future import Future
 from paxosd.client.session import Session
 from paxosd.client.worker import Worker
 from paxosd.config import Config, ConfigError, load
-from paxosd.core.messages import GetStatus, LogPage, ReadLog, StatusReport
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
+from paxosd.core.messages import (
+    GetStatus,
+    LogPage,
+    ReadLog,
+    ReadSlots,
+    ReadSnapshot,
+    SlotPage,
+    SnapshotPage,
+    StatusReport,
+)
 from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import SESSION_BYTES, Entry, Revision, Slot, Wish
 from paxosd.process import native

@@ -9,8 +9,14 @@ Laws:
 from __future__ import annotations
 
 from paxosd.client.session import Session
-from paxosd.core.messages import Applied, LogPage, Message, SessionOpened
-from paxosd.core.messages_backup import SlotPage, SnapshotPage
+from paxosd.core.messages import (
+    Applied,
+    LogPage,
+    Message,
+    SessionOpened,
+    SlotPage,
+    SnapshotPage,
+)
 from paxosd.core.types import NO_HISTORY, Instant
 from paxosd.wire.frames import ANOTHER_HISTORY, Codec, ForeignFrame, MalformedFrame
 

@@ -40,10 +40,11 @@ from paxosd.core.messages import (
     Propose,
     Refused,
     SessionOpened,
+    SlotPage,
+    SnapshotPage,
     StatusReport,
     ToClient,
 )
-from paxosd.core.messages_backup import SlotPage, SnapshotPage
 from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Slot, Wish
 

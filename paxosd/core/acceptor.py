@@ -30,21 +30,24 @@ from paxosd.core.messages import (
     Accepted,
     AcceptorInbound,
     Chosen,
+    DiskSpace,
+    FetchedVotes,
+    FetchVotes,
     Heartbeat,
     HeartbeatReply,
     Message,
     Nack,
+    Outdated,
     Prepare,
     PreVote,
     PreVoteReply,
     Promise,
+    Recall,
+    Recalled,
     Resign,
+    Trim,
     Watermark,
 )
-from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Trim
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits, Timing
 from paxosd.core.participant import Participant
 from paxosd.core.plausible import ROUND_MAX

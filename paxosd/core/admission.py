@@ -18,25 +18,34 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    DiskSpace,
+    Durable,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchSnapshot,
+    FetchVotes,
     Forward,
     ForwardRefused,
     Heartbeat,
     HeartbeatReply,
     Nack,
+    Outdated,
+    Ping,
+    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
     Promise,
     ReadIndex,
     ReadIndexReply,
+    Recall,
+    Recalled,
     Resign,
+    SnapshotPart,
+    Trim,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
-from paxosd.core.messages_nodes import Ping, Pong
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits
 from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted

@@ -25,8 +25,15 @@ from random import Random
 
 from paxosd.core.agent import Agent, Timer, require
 from paxosd.core.membership import Membership
-from paxosd.core.messages import Heartbeat, Nack, Prepare, PreVote, PreVoteReply, Promise
-from paxosd.core.messages_voters import Outdated
+from paxosd.core.messages import (
+    Heartbeat,
+    Nack,
+    Outdated,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+)
 from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling

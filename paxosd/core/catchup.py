@@ -21,7 +21,9 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages_catchup import FetchedVotes
+from paxosd.core.messages import (
+    FetchedVotes,
+)
 from paxosd.core.types import NodeId, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Count, Voters
 

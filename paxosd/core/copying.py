@@ -18,7 +18,10 @@ If the others are no prepare quorum without this one, it never votes again: only
 
 from __future__ import annotations
 
-from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
+from paxosd.core.messages import (
+    FetchedVotes,
+    FetchVotes,
+)
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, NodeId, Slot, Vote
 from paxosd.core.voters import Count, Voters
 

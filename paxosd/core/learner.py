@@ -26,14 +26,19 @@ from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Chosen,
+    DiskSpace,
+    Durable,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchSnapshot,
+    FetchVotes,
     Heartbeat,
     LearnerInbound,
     Message,
+    SnapshotPart,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart
-from paxosd.core.messages_space import DiskSpace
 from paxosd.core.options import Limits, Timing
 from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, SnapshotDropped, SnapshotInstalled, Synced

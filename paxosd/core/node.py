@@ -16,11 +16,17 @@ from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
-from paxosd.core.messages import Heartbeat, Message, Prepare, PreVoteReply
-from paxosd.core.messages_kept import SnapshotPart
-from paxosd.core.messages_nodes import Ping, Pong
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated
+from paxosd.core.messages import (
+    DiskSpace,
+    Heartbeat,
+    Message,
+    Outdated,
+    Ping,
+    Pong,
+    Prepare,
+    PreVoteReply,
+    SnapshotPart,
+)
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record

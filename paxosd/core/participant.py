@@ -20,8 +20,13 @@ from random import Random
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.copying import Copying
 from paxosd.core.history import History
-from paxosd.core.messages_catchup import FetchedVotes
-from paxosd.core.messages_voters import Outdated, Recall, Recalled, SeenCommits
+from paxosd.core.messages import (
+    FetchedVotes,
+    Outdated,
+    Recall,
+    Recalled,
+    SeenCommits,
+)
 from paxosd.core.options import Timing
 from paxosd.core.records import Record, Seen
 from paxosd.core.standing import Standing

@@ -28,23 +28,24 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    DiskSpace,
+    Durable,
     Forward,
     ForwardRefused,
     Heartbeat,
     HeartbeatReply,
     Message,
     Nack,
+    Outdated,
     PreVoteReply,
     Promise,
     ProposerInbound,
     ReadIndex,
     ReadIndexReply,
     Resign,
+    Trim,
     Watermark,
 )
-from paxosd.core.messages_kept import Durable, Trim
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo

@@ -33,7 +33,10 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from paxosd.core.history import History
-from paxosd.core.messages_kept import FetchSnapshot, SnapshotPart
+from paxosd.core.messages import (
+    FetchSnapshot,
+    SnapshotPart,
+)
 from paxosd.core.questions import Questions
 from paxosd.core.records import SnapshotBytes, SnapshotDropped, SnapshotInstalled, SnapshotStep
 from paxosd.core.types import Instant, NodeId, Slot

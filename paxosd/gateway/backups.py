@@ -7,8 +7,14 @@ Laws:
 
 from __future__ import annotations
 
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
-from paxosd.core.messages_kept import FetchSnapshot, SnapshotPart
+from paxosd.core.messages import (
+    FetchSnapshot,
+    ReadSlots,
+    ReadSnapshot,
+    SlotPage,
+    SnapshotPage,
+    SnapshotPart,
+)
 from paxosd.core.types import ClientAddress, Instant
 from paxosd.core.voters import Voters
 from paxosd.gateway.pages import Pages

@@ -22,6 +22,7 @@ from paxosd.core.agent import Agent, Timer
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Applied,
+    DiskSpace,
     Forward,
     ForwardRefused,
     FromClient,
@@ -38,11 +39,10 @@ from paxosd.core.messages import (
     Refused,
     Resign,
     SessionOpened,
+    SnapshotPart,
 )
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot
-from paxosd.core.messages_kept import SnapshotPart
-from paxosd.core.messages_nodes import Ping, Pong
-from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages.backup import ReadSlots, ReadSnapshot
+from paxosd.core.messages.nodes import Ping, Pong
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
-from paxosd.core.messages import ReadLog
-from paxosd.core.messages_backup import ReadSlots
+from paxosd.core.messages import (
+    ReadLog,
+    ReadSlots,
+)
 from paxosd.core.shares import Shares
 from paxosd.core.types import ClientAddress, Instant, Revision, Slot
 

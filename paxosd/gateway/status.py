@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages import NodeStatus, StatusReport
-from paxosd.core.messages_nodes import Pong
-from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages import (
+    DiskSpace,
+    NodeStatus,
+    Pong,
+    StatusReport,
+)
 from paxosd.core.shares import Shares
 from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, HistoryId, Instant, NodeId, Revision
 from paxosd.gateway.progress import Speed

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages.space import (
+    DiskSpace,
+)
 from paxosd.core.space import TOLD_EVERY_S, Space
 from paxosd.core.types import Instant
 from paxosd.storage.ballast import Ballast

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import paxosd.core.messages as m
-from paxosd.core.messages_voters import SeenCommits
+from paxosd.core.messages import (
+    SeenCommits,
+)
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
     HISTORY_BYTES,

@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import paxosd.core.messages as m
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
-from paxosd.core.messages_nodes import Outlived, Ping, Pong
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 
 NUMBERS: dict[int, type[m.Message]] = {
     1: m.PreVote,
@@ -25,29 +19,29 @@ NUMBERS: dict[int, type[m.Message]] = {
     10: m.Heartbeat,
     11: m.HeartbeatReply,
     12: m.Resign,
-    13: Fetch,
-    14: Fetched,
-    15: FetchVotes,
-    16: FetchedVotes,
+    13: m.Fetch,
+    14: m.Fetched,
+    15: m.FetchVotes,
+    16: m.FetchedVotes,
     17: m.Forward,
     18: m.ForwardRefused,
     19: m.ReadIndex,
     20: m.ReadIndexReply,
-    21: Ping,
-    22: Pong,
-    23: Outlived,
-    24: Outdated,
-    25: Recall,
-    26: Recalled,
-    30: Durable,
-    31: Trim,
-    32: FetchSnapshot,
-    33: SnapshotPart,
-    36: ReadSlots,
-    37: SlotPage,
-    38: ReadSnapshot,
-    39: SnapshotPage,
-    46: DiskSpace,
+    21: m.Ping,
+    22: m.Pong,
+    23: m.Outlived,
+    24: m.Outdated,
+    25: m.Recall,
+    26: m.Recalled,
+    30: m.Durable,
+    31: m.Trim,
+    32: m.FetchSnapshot,
+    33: m.SnapshotPart,
+    36: m.ReadSlots,
+    37: m.SlotPage,
+    38: m.ReadSnapshot,
+    39: m.SnapshotPage,
+    46: m.DiskSpace,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,

@@ -12,7 +12,9 @@ from paxosd.backup import following
 from paxosd.backup.archive import Archive, Followed
 from paxosd.backup.errors import BackupError
 from paxosd.client.errors import NoQuorum, PaxosError, WrongCluster
-from paxosd.core.messages_backup import SlotPage
+from paxosd.core.messages import (
+    SlotPage,
+)
 from paxosd.core.types import Slot
 from paxosd.core.voters import NO_VOTERS
 from tests.backup.test_taking import VOTERS, Cluster, log

@@ -15,7 +15,10 @@ from paxosd.backup.errors import BackupError
 from paxosd.backup.file import BackupReader, KeptRows, RevisionRows, Values, summary
 from paxosd.backup.parts import draft_of
 from paxosd.client.errors import ReadTimeout
-from paxosd.core.messages_backup import SlotPage, SnapshotPage
+from paxosd.core.messages import (
+    SlotPage,
+    SnapshotPage,
+)
 from paxosd.core.records import Kept, KeptRow, Learned, Round
 from paxosd.core.types import RevisionRow, Slot
 from paxosd.core.voters import Voter, Voters

@@ -23,16 +23,18 @@ from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import (
     Accept,
     Accepted,
+    FetchedVotes,
     Forward,
     Heartbeat,
     Message,
+    Outdated,
     Prepare,
     PreVote,
     PreVoteReply,
     Promise,
+    Recall,
+    Recalled,
 )
-from paxosd.core.messages_catchup import FetchedVotes
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum

@@ -11,12 +11,13 @@ from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Accepted,
     Chosen,
+    FetchedVotes,
+    FetchVotes,
     Nack,
     Prepare,
     Promise,
     Watermark,
 )
-from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.options import Limits
 from paxosd.core.questions import PAGES_PER_TURN_MAX
 from paxosd.core.records import Promised, Record, Told, Voted

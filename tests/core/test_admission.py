@@ -12,24 +12,34 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    Durable,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchSnapshot,
+    FetchVotes,
     Forward,
     FromPeer,
     Heartbeat,
     HeartbeatReply,
     Message,
     Nack,
+    Outdated,
+    Outlived,
+    Ping,
+    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
     Promise,
     ReadIndexReply,
+    Recall,
+    Recalled,
     Resign,
+    SnapshotPart,
+    Trim,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart, Trim
-from paxosd.core.messages_nodes import Outlived, Ping, Pong
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 import pytest
 
 from paxosd.core.agent import Agent, Event, InvariantBroken, Output, Timer, require
-from paxosd.core.messages import Message
-from paxosd.core.messages_catchup import Fetch
-from paxosd.core.messages_nodes import Ping
+from paxosd.core.messages import (
+    Fetch,
+    Message,
+    Ping,
+)
 from paxosd.core.records import Record, Round
 from paxosd.core.types import Instant, Source
 

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from paxosd.core import messages
 from paxosd.core.decrees import Birth, Replace, after, encode_decree
-from paxosd.core.messages import FromClient, FromPeer, Message
-from paxosd.core.messages_voters import SeenCommits
+from paxosd.core.messages import (
+    FromClient,
+    FromPeer,
+    Message,
+    SeenCommits,
+)
 from paxosd.core.reasons import Reason
 from paxosd.core.types import NO_BALLOT, Ballot, Source, Vote
 from paxosd.core.values import encode_body

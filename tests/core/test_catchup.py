@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.membership import Role
-from paxosd.core.messages_catchup import FetchedVotes
+from paxosd.core.messages import (
+    FetchedVotes,
+)
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
 from tests.core.helpers import ROLES, always_the_same, born, disk_of, membership

@@ -17,13 +17,17 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    Durable,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchVotes,
     Nack,
     Prepare,
     Promise,
+    Trim,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, Trim
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.records import Floor, Learned, Promised, Synced, Told
 from paxosd.core.types import Ballot, NodeId, Slot, Vote

@@ -16,8 +16,17 @@ from paxosd.config import ConfigError, parse
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership, Role
-from paxosd.core.messages import Accept, Chosen, Forward, LogPage, Message, Prepare, Propose, Refused
-from paxosd.core.messages_catchup import FetchVotes
+from paxosd.core.messages import (
+    Accept,
+    Chosen,
+    FetchVotes,
+    Forward,
+    LogPage,
+    Message,
+    Prepare,
+    Propose,
+    Refused,
+)
 from paxosd.core.options import BODY_TABLE_BYTES_MAX, CLIENT_FRAME_BYTES, COMMAND_BYTES_MAX, Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum

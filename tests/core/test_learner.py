@@ -11,8 +11,14 @@ from paxosd.core.agent import InvariantBroken
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
 from paxosd.core.membership import Role
-from paxosd.core.messages import Chosen, Watermark
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
+from paxosd.core.messages import (
+    Chosen,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchVotes,
+    Watermark,
+)
 from paxosd.core.options import Limits
 from paxosd.core.records import Kept, Learned, Promised, Record, Voted
 from paxosd.core.types import Ballot, NodeId, Slot, Vote

@@ -13,10 +13,14 @@ from paxosd.core.messages import (
     Accepted,
     Applied,
     Chosen,
+    Fetch,
+    Fetched,
     Forward,
     Heartbeat,
     HeartbeatReply,
     OpenSession,
+    Ping,
+    Pong,
     Prepare,
     PreVote,
     PreVoteReply,
@@ -25,8 +29,6 @@ from paxosd.core.messages import (
     Resign,
     SessionOpened,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched
-from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.node import LEADER_TOLD_EVERY_S, Node, Replica
 from paxosd.core.proposer import Proposer
 from paxosd.core.reasons import Reason

@@ -14,13 +14,14 @@ from paxosd.core.messages import (
     Accepted,
     Applied,
     Chosen,
+    FetchedVotes,
+    FetchVotes,
     Heartbeat,
     Message,
     Nack,
     Prepare,
     Promise,
 )
-from paxosd.core.messages_catchup import FetchedVotes, FetchVotes
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Promised, Round, Voted

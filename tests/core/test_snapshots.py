@@ -10,9 +10,16 @@ import pytest
 import paxosd.core.snapshots as snapshots_module
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
-from paxosd.core.messages import Chosen
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_kept import Durable, FetchSnapshot, SnapshotPart
+from paxosd.core.messages import (
+    Chosen,
+    Durable,
+    Fetch,
+    Fetched,
+    FetchedVotes,
+    FetchSnapshot,
+    FetchVotes,
+    SnapshotPart,
+)
 from paxosd.core.options import Limits
 from paxosd.core.records import Kept, KeptRow, Record, SnapshotBytes, SnapshotDropped, SnapshotInstalled
 from paxosd.core.snapshots import (

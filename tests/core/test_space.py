@@ -14,14 +14,15 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    DiskSpace,
+    Fetch,
+    Fetched,
     ForwardRefused,
     HeartbeatReply,
     ReadIndex,
     ReadIndexReply,
     Resign,
 )
-from paxosd.core.messages_catchup import Fetch, Fetched
-from paxosd.core.messages_space import DiskSpace
 from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum

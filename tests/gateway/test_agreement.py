@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.messages import Forward, GetStatus, LogPage, OpenSession, Refused
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot
-from paxosd.core.messages_kept import FetchSnapshot
+from paxosd.core.messages import (
+    FetchSnapshot,
+    Forward,
+    GetStatus,
+    LogPage,
+    OpenSession,
+    ReadSlots,
+    ReadSnapshot,
+    Refused,
+)
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Outcome
 from paxosd.core.values import DIGESTS

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from paxosd.core.messages_backup import ReadSnapshot, SnapshotPage
-from paxosd.core.messages_kept import FetchSnapshot, SnapshotPart
+from paxosd.core.messages import (
+    FetchSnapshot,
+    ReadSnapshot,
+    SnapshotPage,
+    SnapshotPart,
+)
 from paxosd.gateway.backups import ASKED_MAX, Backups
 
 PART = SnapshotPart(b"id", 5, 9, b"digest", 3, b"data")

@@ -15,17 +15,19 @@ from paxosd.core.messages import (
     GetStatus,
     LogPage,
     OpenSession,
+    Ping,
+    Pong,
     Propose,
     ReadIndex,
     ReadIndexReply,
     ReadLog,
+    ReadSlots,
     Refused,
     Resign,
     SessionOpened,
+    SlotPage,
     StatusReport,
 )
-from paxosd.core.messages_backup import ReadSlots, SlotPage
-from paxosd.core.messages_nodes import Ping, Pong
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Lag, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, encode_body, old_session

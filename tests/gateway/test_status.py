@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.messages import NodeStatus
-from paxosd.core.messages_nodes import Pong
-from paxosd.core.messages_space import DiskSpace
+from paxosd.core.messages import (
+    DiskSpace,
+    NodeStatus,
+    Pong,
+)
 from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.gateway import status as module
 from paxosd.gateway.status import StatusBoard

@@ -11,6 +11,8 @@ from paxosd.config import Config, load
 from paxosd.core.messages import (
     Accept,
     Chosen,
+    Fetch,
+    FetchVotes,
     Heartbeat,
     Message,
     Nack,
@@ -20,7 +22,6 @@ from paxosd.core.messages import (
     Promise,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, FetchVotes
 from paxosd.core.types import NO_BALLOT, Ballot, NodeId
 from paxosd.lives import CHANCE_BITS
 from paxosd.wire.frames import Codec

@@ -19,13 +19,7 @@ from hypothesis import strategies as st
 from paxosd.config import PAGE_BYTES_MAX
 from paxosd.config.values import NAME
 from paxosd.core import messages as m
-from paxosd.core import messages_kept as kept
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.messages_backup import ReadSlots, ReadSnapshot, SlotPage, SnapshotPage
-from paxosd.core.messages_catchup import Fetch, Fetched, FetchedVotes, FetchVotes
-from paxosd.core.messages_nodes import Outlived, Ping, Pong
-from paxosd.core.messages_space import DiskSpace
-from paxosd.core.messages_voters import Outdated, Recall, Recalled
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Ballot, Entry, Lag, Vote
@@ -112,11 +106,11 @@ GOLDEN: list[tuple[m.Message, str]] = [
         "950b9207a2703101ce000111700c",
     ),
     (m.Resign(ballot=Ballot(round=7, proposer="p1")), "920c9207a27031"),
-    (Fetch(first=11), "920d0b"),
-    (Fetched(first=11, values=(b"a", b""), watermark=13, floor=2, decreed=1), "960e0b92c40161c4000d0201"),
-    (FetchVotes(first=1, stop=5), "930f0105"),
+    (m.Fetch(first=11), "920d0b"),
+    (m.Fetched(first=11, values=(b"a", b""), watermark=13, floor=2, decreed=1), "960e0b92c40161c4000d0201"),
+    (m.FetchVotes(first=1, stop=5), "930f0105"),
     (
-        FetchedVotes(
+        m.FetchedVotes(
             first=1,
             asked_stop=5,
             stop=4,
@@ -129,11 +123,11 @@ GOLDEN: list[tuple[m.Message, str]] = [
         ),
         "9a100105049193039207a27031c401760901ce00011170019208a27032",
     ),
-    (kept.Durable(slot=70), "921e46"),
-    (kept.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
-    (kept.FetchSnapshot(snapshot=b"id", offset=300, above=70), "9420c4026964cd012c46"),
+    (m.Durable(slot=70), "921e46"),
+    (m.Trim(ballot=Ballot(round=7, proposer="p1"), safe=60, everywhere=50), "941f9207a270313c32"),
+    (m.FetchSnapshot(snapshot=b"id", offset=300, above=70), "9420c4026964cd012c46"),
     (
-        kept.SnapshotPart(
+        m.SnapshotPart(
             snapshot=b"id", slot=80, size=400, digest=b"digest", offset=300, data=b"data", voters=GOLDEN_VOTERS
         ),
         "9821c402696450cd0190c406646967657374cd012cc4046461746196c4103031323334353637383961626364656605010102"
@@ -146,19 +140,21 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.ForwardRefused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.NOT_LEADER), f"9612{S}01030102"),
     (m.ReadIndex(request=6), "921306"),
     (m.ReadIndexReply(request=6, applied=0), "93140600"),
-    (Ping(sequence=1), "921501"),
+    (m.Ping(sequence=1), "921501"),
     (
-        Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
+        m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
         "9b1601c39207a27031040402c40000a0a0",
     ),
     (
-        Outdated(ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2"), voters=GOLDEN_VOTERS),
+        m.Outdated(
+            ballot=Ballot(round=7, proposer="p1"), promised=Ballot(round=8, proposer="p2"), voters=GOLDEN_VOTERS
+        ),
         "94189207a270319208a2703296c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf40000000000000000501",
     ),
-    (Recall(disk=70000), "9219ce00011170"),
-    (Recalled(disk=70000, commits=12), "931ace000111700c"),
-    (Outlived(seen=1048576), "9217ce00100000"),
-    (DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
+    (m.Recall(disk=70000), "9219ce00011170"),
+    (m.Recalled(disk=70000, commits=12), "931ace000111700c"),
+    (m.Outlived(seen=1048576), "9217ce00100000"),
+    (m.DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),
     (m.OpenSession(wish=WISH, attempt=1), f"9340{W}01"),
     (m.SessionOpened(wish=WISH, session=SESSION, hint="l2:7100"), f"9441{W}{S}a76c323a37313030"),
     (
@@ -175,16 +171,16 @@ GOLDEN: list[tuple[m.Message, str]] = [
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
         "98460191930102c401780100a00193000000",
     ),
-    (ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
+    (m.ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
-        SlotPage(
+        m.SlotPage(
             1, 5, (b"v",), 1, 6, revision=3, log_time_ms=700, digest=b"\xab", hint="", cluster="demo", voters=NO_VOTERS
         ),
         "9c25010591c40176010603cd02bcc401aba0a464656d6f96c4000000000090",
     ),
-    (ReadSnapshot(request=1, snapshot=b"id", offset=5), "942601c402696405"),
+    (m.ReadSnapshot(request=1, snapshot=b"id", offset=5), "942601c402696405"),
     (
-        SnapshotPage(1, b"id", slot=5, size=9, digest=b"d", offset=3, data=b"data"),
+        m.SnapshotPage(1, b"id", slot=5, size=9, digest=b"d", offset=3, data=b"data"),
         "982701c40269640509c4016403c40464617461",
     ),
     (m.GetStatus(request=1), "924701"),
@@ -370,11 +366,11 @@ def test_no_messages_make_one_empty_frame() -> None:
 
 
 def test_a_frame_holds_no_more_messages_than_its_reader_takes() -> None:
-    frames = CODEC.frames([CODEC.pack(Ping(1))] * (PEER_MESSAGES_MAX + 1), messages_max=PEER_MESSAGES_MAX)
+    frames = CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1), messages_max=PEER_MESSAGES_MAX)
 
     assert [len(CODEC.from_peer(frame).messages) for frame in frames] == [PEER_MESSAGES_MAX, 1]
     with pytest.raises(MalformedFrame, match="1025 messages in one frame"):
-        CODEC.from_peer(CODEC.frames([CODEC.pack(Ping(1))] * (PEER_MESSAGES_MAX + 1))[0])
+        CODEC.from_peer(CODEC.frames([CODEC.pack(m.Ping(1))] * (PEER_MESSAGES_MAX + 1))[0])
 
 
 def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at() -> None:
@@ -388,9 +384,9 @@ def test_a_page_of_more_rows_than_nodes_send_is_refused_before_any_is_looked_at(
 
 def test_the_room_that_is_kept_for_the_envelope_is_enough_for_the_largest() -> None:
     largest = Codec(DIGEST, "x" * 63, 2**63 - 1, 1 << 20)
-    (frame,) = largest.frames([largest.pack(Ping(1))] * 16000)
+    (frame,) = largest.frames([largest.pack(m.Ping(1))] * 16000)
 
-    assert len(frame) - 16000 * len(largest.pack(Ping(1))) <= HEADER_BYTES_MAX
+    assert len(frame) - 16000 * len(largest.pack(m.Ping(1))) <= HEADER_BYTES_MAX
 
 
 def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
@@ -400,9 +396,9 @@ def test_u01_fields_that_a_newer_version_appended_are_ignored() -> None:
 
 
 def test_u01_messages_that_a_newer_version_knows_are_counted() -> None:
-    envelope = CODEC.from_peer(frame_of(msgpack.packb([63, 1]), CODEC.pack(Ping(1)), msgpack.packb([127])))
+    envelope = CODEC.from_peer(frame_of(msgpack.packb([63, 1]), CODEC.pack(m.Ping(1)), msgpack.packb([127])))
 
-    assert (envelope.messages, envelope.unknown) == ([Ping(1)], 2)
+    assert (envelope.messages, envelope.unknown) == ([m.Ping(1)], 2)
 
 
 # ---- what is not for us ----------------------------------------------------------------------

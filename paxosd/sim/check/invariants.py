@@ -15,6 +15,9 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    Durable,
+    Fetched,
+    FetchedVotes,
     Heartbeat,
     Message,
     Prepare,
@@ -23,8 +26,6 @@ from paxosd.core.messages import (
     SessionOpened,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
-from paxosd.core.messages_kept import Durable
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, SessionId, Slot

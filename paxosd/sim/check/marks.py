@@ -13,6 +13,9 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Applied,
+    Fetch,
+    FetchedVotes,
+    FetchVotes,
     ForwardRefused,
     LogPage,
     Message,
@@ -23,7 +26,6 @@ from paxosd.core.messages import (
     Refused,
     Resign,
 )
-from paxosd.core.messages_catchup import Fetch, FetchedVotes, FetchVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Floor, Learned, Record, Voted
 from paxosd.core.types import Ballot, NodeId, SessionId, Slot

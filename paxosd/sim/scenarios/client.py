@@ -9,6 +9,8 @@ from paxosd.core.messages import (
     Accept,
     Applied,
     Chosen,
+    Fetched,
+    FetchedVotes,
     HeartbeatReply,
     LogPage,
     OpenSession,
@@ -18,7 +20,6 @@ from paxosd.core.messages import (
     Refused,
     SessionOpened,
 )
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned
 from paxosd.core.types import SESSION_BYTES, NodeId, SessionId

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK
-from paxosd.core.messages import Accepted
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
-from paxosd.core.messages_kept import Durable
+from paxosd.core.messages import (
+    Accepted,
+    Durable,
+    Fetched,
+    FetchedVotes,
+)
 from paxosd.core.records import Learned, Record, Voted
 from paxosd.core.types import Slot
 from paxosd.sim.scenarios.props import Caught, Report

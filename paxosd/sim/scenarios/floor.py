@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.core.messages import Accept
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
+from paxosd.core.messages import (
+    Accept,
+    Fetched,
+    FetchedVotes,
+)
 from paxosd.core.records import Floor, Learned, Record
 from paxosd.core.types import FIRST_SLOT, NodeId, Slot
 from paxosd.sim.scenarios.props import Report

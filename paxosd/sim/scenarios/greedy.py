@@ -6,6 +6,8 @@ from paxosd.core.messages import (
     Accept,
     Applied,
     Chosen,
+    Fetched,
+    FetchedVotes,
     Forward,
     LogPage,
     OpenSession,
@@ -13,7 +15,6 @@ from paxosd.core.messages import (
     Refused,
     SessionOpened,
 )
-from paxosd.core.messages_catchup import Fetched, FetchedVotes
 from paxosd.core.reasons import Reason
 from paxosd.core.types import SESSION_BYTES, Revision, SessionId
 from paxosd.gateway.readers import READERS_PER_CLIENT_MAX

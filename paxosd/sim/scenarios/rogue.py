@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from paxosd.core.messages import (
     Accept,
     Chosen,
+    Fetch,
+    FetchVotes,
     Heartbeat,
     Message,
     Nack,
@@ -18,7 +20,6 @@ from paxosd.core.messages import (
     PreVoteReply,
     Watermark,
 )
-from paxosd.core.messages_catchup import Fetch, FetchVotes
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH
 from paxosd.core.types import Ballot, NodeId
 from paxosd.core.values import encode_value

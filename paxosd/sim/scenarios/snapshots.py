@@ -6,8 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from paxosd.core.messages_catchup import Fetch, FetchedVotes
-from paxosd.core.messages_kept import FetchSnapshot, SnapshotPart
+from paxosd.core.messages import (
+    Fetch,
+    FetchedVotes,
+    FetchSnapshot,
+    SnapshotPart,
+)
 from paxosd.core.records import Record, SnapshotBytes, SnapshotInstalled, SnapshotStep
 from paxosd.core.types import NodeId
 from paxosd.sim.scenarios.props import Catch, Caught, Report

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from paxosd.core.agent import Agent
-from paxosd.core.messages import Message
-from paxosd.core.messages_catchup import Fetch
+from paxosd.core.messages import (
+    Fetch,
+    Message,
+)
 from paxosd.core.records import Record
 from paxosd.core.types import Source
 from paxosd.driver import Driver

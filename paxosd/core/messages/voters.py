@@ -1,4 +1,4 @@
-"""Messages about who votes and which disk is which (see `voters.py`); a part of `messages.py`."""
+"""Who votes, and which disk is which (see `core/voters.py`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The message about room on the disks: a part of `messages.py`, whose laws hold here too.
-
-every node               proposers, learners, gateways
-  |---------DiskSpace----------->|    once a second: how my disk is (see `space.py`)
-"""
+"""How much room a node's disk has (see `core/space.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages by which a client takes a copy of the log as the slots hold it: a part of `messages.py`."""
+"""A copy of the log as the slots hold it, for a client that takes a backup."""
 
 from __future__ import annotations
 

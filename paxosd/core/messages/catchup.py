@@ -1,4 +1,4 @@
-"""Messages by which learners and new disks catch up; a part of `messages.py`."""
+"""How learners and new disks catch up on what is chosen and on votes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages by which nodes tell each other how they are; a part of `messages.py`."""
+"""How nodes tell each other how they are, and which life of one counts."""
 
 from __future__ import annotations
 
