@@ -49,6 +49,8 @@ from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 200
 """How much of a list of names is told."""
+ALARM_CHARS_MAX = 500
+"""How much of an alarm is told."""
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply, SnapshotPart)
 
@@ -241,8 +243,9 @@ class Node(Agent):
         disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
+        alarm = "" if self._proposer is None else self._proposer.loss[:ALARM_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
-        return Pong(*facts, self.history, disk, standing, waits_for)
+        return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 
 
 class Replica(Node):

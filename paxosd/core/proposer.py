@@ -122,7 +122,7 @@ class Proposer(Candidate):
             case ReadIndex(request):
                 self._on_read_index(source, request)
             case Durable(slot):
-                self._durable.tell(source, slot)
+                self._on_durable(source, slot, now)
             case Resign(ballot):
                 self._on_resign(source, ballot, now)
             case DiskSpace(space):
@@ -342,6 +342,13 @@ class Proposer(Candidate):
             self.disarm(timer)
 
     # ---- staying leader ----
+
+    def _on_durable(self, learner: NodeId, slot: Slot, now: Instant) -> None:
+        self._durable.tell(learner, slot)
+        self._told_chosen.tell(learner, slot)
+        phase2 = self._phase2
+        if phase2 is not None and slot > max(phase2.next_slot, self._recovered_stop):  # `loss.py`, law 4
+            self._follow(f"{learner} knows slot {slot - 1} to be chosen, which this ballot did not propose", now)
 
     def _heartbeat(self, now: Instant) -> None:
         self._sequence += 1
