@@ -51,6 +51,7 @@ from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
+from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
 from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, Source, disk_text
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
@@ -376,7 +377,9 @@ class Proposer(Candidate):
         if not self._voting.counts(source, message.disk):
             return self.ignore("heartbeat reply of a disk that does not vote")
         self._heard_at[source] = now
-        self.known.see(message.disk, message.commits)
+        answer = hear(self.known, (message.disk, message.commits))
+        if answer is not None:
+            self.send_early(*answer)
         for (gateway, request), applied in self._reads.confirm(source, message.sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
 
