@@ -81,7 +81,7 @@ class Acceptor(Participant):
         history: History,
         random: Random,
     ) -> None:
-        super().__init__(node_id, timing, history, random)
+        super().__init__(node_id, membership.nodes, timing, history, random)
         self._membership = membership
         self._limits = limits
         self._has_learner = node_id in membership.learners
@@ -254,7 +254,7 @@ class Acceptor(Participant):
         if message.voters.age < self.voters.age:
             return self.send(source, Outdated(message.ballot, self.promised, self.voters))
         self._note_watermark(message.ballot, message.watermark)
-        self._see(message.seen)
+        self._hear_seen(source, message.seen, now)
         self._learn_voters(message.voters, now)  # after it: what we voted for is told to the learner beside us before
         # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
         self.send_early(

@@ -85,7 +85,7 @@ SENDERS: Mapping[type, Role | None] = {
     Pong: None,
     DiskSpace: None,
     Recall: Role.ACCEPTOR,
-    Recalled: Role.ACCEPTOR,
+    Recalled: None,
 }
 """Who may send what to other nodes; None: every node."""
 

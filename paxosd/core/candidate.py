@@ -14,6 +14,7 @@ Laws:
 4. Whatever a leader says shows that it leads, also what it says to the acceptor beside us.
 5. Nobody is punished for our own pause. A timer that fires late tells that we did not listen, so silence counts only
    after we have listened once more, for as long as two heartbeats take.
+6. It does not lead if learners know more to be chosen than those that promised (`loss.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from enum import Enum
 from random import Random
 
 from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.loss import ToldChosen, first_lost, told_loss
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Heartbeat,
@@ -71,6 +73,7 @@ class Candidate(Agent):
     ) -> None:
         super().__init__(node_id)
         self._acceptors = membership.acceptors
+        self._asked_to_support = tuple(dict.fromkeys((*membership.acceptors, *membership.learners)))
         self._founders = tuple(node for node in membership.acceptors if node not in without)
         self._file_quorum = membership.quorum
         self._count = Count(NO_VOTERS)  # of the ballot in which we canvass, prepare or lead
@@ -89,6 +92,9 @@ class Candidate(Agent):
         self._canvassed_at: Instant = 0.0
         self._silent: set[NodeId] = set(self._founders)  # who did not answer the latest canvass yet
         self._phase1: PhaseOne | None = None
+        self._told_chosen = ToldChosen()
+        self._must_know: Slot = FIRST_SLOT  # what was told to be chosen, when the ballot of `_phase1` began
+        self.loss = ""  # why this proposer must not lead, though a quorum promised; empty: it may
         self._renewing = False  # we led until now, and prepare anew for new voters
         self._draining = False
         self._pause_forgiven = False  # since we heard from those whose silence counts (law 5)
@@ -209,8 +215,8 @@ class Candidate(Agent):
         self._count = Count(self.voters)
         self._supporters, self._canvassed_at = set(), now
         self._silent = set(self._founders)
-        for acceptor in self._acceptors:
-            self.send_early(acceptor, PreVote(self.ballot))
+        for node in self._asked_to_support:  # acceptors whether they would promise, learners what is chosen
+            self.send_early(node, PreVote(self.ballot))
         self._await_silence(now)
 
     def _next_ballot(self) -> Ballot:
@@ -256,6 +262,7 @@ class Candidate(Agent):
         from_slot = max(FIRST_SLOT, self.watermark - 1)
         asked = self._acceptors if self.voters.are_named else self._founders
         self._phase1 = PhaseOne(self.ballot, from_slot, asked, self._count)
+        self._must_know = self._told_chosen.stop if self.voters.are_named else FIRST_SLOT
         self._ask_promises()
         self.arm(Timer.PREPARE, now + self._timing.retry_s)
         self._await_silence(now)
@@ -270,10 +277,30 @@ class Candidate(Agent):
         if self.phase is not Phase.PREPARING or phase1 is None or not phase1.take(source, message):
             return self.ignore("promise that is not awaited")
         if phase1.complete:
-            return self._lead(phase1, now)
+            if not self._misses_something(phase1, now):
+                return self._lead(phase1, now)
+            if self._phase1 is None:
+                return None
         if not message.end:
             self.send(source, Prepare(self.ballot, message.stop, self._count.voters))
-        self._await_silence(now)  # pages are coming in: no reason to begin again
+        return self._await_silence(now)  # pages are coming in: no reason to begin again
+
+    def _misses_something(self, phase1: PhaseOne, now: Instant) -> bool:
+        """Whether what is chosen is unknown to those that promised. Others may know it: they are waited for."""
+        if not self.voters.are_named:
+            return False
+        first, before = first_lost(phase1, self._must_know), self.loss
+        if first is None and first_lost(phase1, self._told_chosen.stop) is not None:
+            self._follow("learners know more by now than those that promised", now)  # `loss.py`, law 4
+            return True
+        if first is None:
+            self.loss = ""
+            return False
+        stop, missing = self._must_know, phase1.missing()
+        self.loss = told_loss(first, stop, self._told_chosen.by(stop), phase1.done, missing)
+        if not before:
+            self.report("disk.quorum_went_back", first=first, last=stop - 1, what=self.loss)
+        return True
 
     def _on_nack(self, message: Nack, now: Instant) -> None:
         self._see(message.promised)

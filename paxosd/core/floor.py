@@ -1,9 +1,9 @@
 """The floor: the slot below which an acceptor's votes may be gone.
 
-A learner tells how far its state is synced (`Durable`). The leader takes the slot that enough learners have (`safe`),
-and the one that all have (`everywhere`), and tells both to the acceptors (`Trim`). Each acceptor lets go of its votes
-below a floor of its own: never above `safe`, and above `everywhere` only where it would keep more than the bounds
-below, so that a slow learner may still ask for them.
+A learner tells all proposers how far its state is synced (`Durable`). The leader takes the slot that enough learners
+have (`safe`), and the one that all have (`everywhere`), and tells both to the acceptors (`Trim`). Each acceptor lets go
+of its votes below a floor of its own: never above `safe`, and above `everywhere` only where it would keep more than the
+bounds below, so that a slow learner may still ask for them.
 
 Laws:
 1. A floor is below its acceptor's watermark, by one slot at least. So every slot below it is chosen, whoever hears a

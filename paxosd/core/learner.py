@@ -8,7 +8,7 @@ Laws:
    for and asked for, never skipped.
 3. It may take up the state of another learner as a whole (see `snapshots.py`), and goes on from there.
 4. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
-   leader how far that goes; only the floor rests on it (see `floor.py`).
+   proposers how far that goes: the floor rests on it (see `floor.py`), and so does what `loss.py` finds.
 5. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
    that it does not know itself.
 """
@@ -36,6 +36,7 @@ from paxosd.core.messages import (
     Heartbeat,
     LearnerInbound,
     Message,
+    PreVote,
     SnapshotPart,
     Watermark,
 )
@@ -67,6 +68,7 @@ class Learner(Agent):
         self._history = history
         self._catchup = CatchUp(node_id, membership, random)
         self._learners = frozenset(membership.learners)
+        self._proposers = membership.proposers
         self.next_slot: Slot = FIRST_SLOT  # every slot below is handed on
         self.watermark: Slot = FIRST_SLOT
         self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
@@ -106,6 +108,9 @@ class Learner(Agent):
                 self.take_up(voters)
                 self._notice_voters(now)
                 self._hear_leader(source, ballot, watermark, voters.decreed, now)
+            case PreVote():
+                if self._synced > FIRST_SLOT:
+                    self.send(source, Durable(self._synced))
             case Watermark(ballot, watermark, decreed):
                 self._hear_leader(source, ballot, watermark, decreed, now)
             case Fetch(first):
@@ -227,6 +232,8 @@ class Learner(Agent):
         if source != ballot.proposer:
             return self.ignore("message of a foreign ballot")
         if ballot >= self.ballot or self._hears_nobody(now):
+            if ballot != self.ballot and watermark < self._synced:  # it may not know what is chosen (`loss.py`)
+                self.send(source, Durable(self._synced))
             self.ballot, self._leader_heard_at = ballot, now
         self._note_watermark(watermark, decreed, now)
 
@@ -283,8 +290,9 @@ class Learner(Agent):
         incoming = self._history.incoming()
         if incoming is not None and incoming.snapshot.slot <= self.next_slot and self._taking.teller is None:
             self.record(SnapshotDropped(incoming.snapshot.id))  # the log was faster
-        if self.ballot.proposer and self._synced > FIRST_SLOT:
-            self.send(self.ballot.proposer, Durable(self._synced))
+        if self._synced > FIRST_SLOT:
+            for proposer in self._proposers:  # each of them may lead next, and must know what is chosen (`loss.py`)
+                self.send(proposer, Durable(self._synced))
         self.arm(Timer.SYNC, now + SYNC_EVERY_S)
 
     # ---- catching up ----

@@ -25,11 +25,14 @@ from paxosd.core.messages import (
     Pong,
     Prepare,
     PreVoteReply,
+    Recall,
+    Recalled,
     SnapshotPart,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
-from paxosd.core.records import Record
+from paxosd.core.records import Record, Seen
+from paxosd.core.seen import Memory, hear
 from paxosd.core.space import Space, space_of
 from paxosd.core.types import (
     FIRST_SLOT,
@@ -49,6 +52,8 @@ from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 200
 """How much of a list of names is told."""
+ALARM_CHARS_MAX = 500
+"""How much of an alarm is told."""
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply, SnapshotPart)
 
@@ -103,12 +108,16 @@ class Node(Agent):
         self._space = Space.UNKNOWN
         self._now: Instant = 0.0
         self._told_of_other_end = False
+        self._memory = Memory()  # of nodes without an acceptor, which has its own
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         durable = tuple(records)
         self.known.restore(durable)
         for part in self._parts:
             part.restore(durable, now)
+        for record in durable:
+            if isinstance(record, Seen):
+                self._memory.restore(record, self.known)
         self._admission.restore(durable, self._watermark)
 
     def resume(self, revision: Revision) -> None:
@@ -129,6 +138,8 @@ class Node(Agent):
             message = self._tell_space(message)
         if isinstance(message, Heartbeat) and message.ballot > self._heard:
             self._heard = message.ballot
+        if self._acceptor is None and self._witnesses(source, message):
+            return None
         takers = self._takers.get(type(message))
         if takers is None:
             return self.ignore(f"{type(message).__name__} is for another role")
@@ -150,6 +161,17 @@ class Node(Agent):
             advice="restore this node from the very backup, and to the very end, from which the others were",
         )
 
+    def _witnesses(self, source: Source, message: Message) -> bool:
+        """Remember what is told of disks, and answer acceptors that ask for it; whether that was all it is about."""
+        if isinstance(message, Recall):
+            self.send_early(source, Recalled(message.disk, self.known.seen.get(message.disk, 0)))
+            return True
+        if isinstance(message, Heartbeat) and source == message.ballot.proposer != self.node_id:
+            for told in message.seen:
+                if (answer := hear(self.known, told)) is not None:
+                    self.send_early(*answer)
+        return False
+
     def tick(self, now: Instant) -> None:
         self._now = now
         for part in self._parts:
@@ -157,6 +179,8 @@ class Node(Agent):
             part.tick(now)
         self._answer_pings()
         self._report_leader(now)
+        if self._acceptor is None and (seen := self._memory.record(self.known, now)) is not None:
+            self.record(seen)
 
     def next_deadline(self) -> Instant | None:
         return min((at for part in self._parts if (at := part.next_deadline()) is not None), default=None)
@@ -241,8 +265,9 @@ class Node(Agent):
         disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
+        alarm = "" if self._proposer is None else self._proposer.loss[:ALARM_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
-        return Pong(*facts, self.history, disk, standing, waits_for)
+        return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 
 
 class Replica(Node):

@@ -1,20 +1,19 @@
 """What makes an acceptor's disk one of the voters: whose ballots it may take part in, and how a new disk comes to vote.
 
 Laws: those of `standing.py` and `copying.py`, of `voters.py` the second and the seventh, and:
-1. A disk that went back in time (put back from a copy, say) would vote as if it had promised less. Everybody who hears
-   acceptors remembers how many durable commits each disk told, passes it on with heartbeats, and keeps it, lazily. A
-   process that finds a disk asks the others before it votes; who with it could choose a value must have answered, for
-   only these may have counted its votes. If anybody has seen more commits than there are, the disk is given up: it
-   gets another id, and is a guest.
+1. A disk that went back in time (put back from a copy, say) would vote as if it had promised less. Every node
+   remembers how many durable commits each disk told (`seen.py`). A process that finds a disk asks all nodes before it
+   votes; acceptors who with it could choose a value must have answered, for only these may have counted its votes.
+   If anybody has seen more commits than there are, also if that is told later, the disk is given up: it gets another
+   id, and is a guest.
 2. That notices what somebody remembered. It cannot notice a disk that went back by less than a heartbeat, or whose
    witnesses lost what they had seen: no disk is meant to go back at all.
 """
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 
 from paxosd.core.agent import Agent, Timer
@@ -29,24 +28,25 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import Timing
 from paxosd.core.records import Record, Seen
+from paxosd.core.seen import Memory, hear
 from paxosd.core.standing import Standing
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, Instant, NodeId, Slot, Vote, disk_text
 from paxosd.core.voters import Voters
-
-SEEN_EVERY_S = 1.0
-"""How often at most an acceptor writes down how far other disks are."""
 
 
 class Participant(Agent):
     """An acceptor, as far as it is about who votes."""
 
-    def __init__(self, node_id: NodeId, timing: Timing, history: History, random: Random) -> None:
+    def __init__(
+        self, node_id: NodeId, nodes: Collection[NodeId], timing: Timing, history: History, random: Random
+    ) -> None:
         super().__init__(node_id)
+        self._others = tuple(node for node in nodes if node != node_id)
         self._timing = timing
         self._history = history
         self._commits_found = 0  # by this process, when it started
         self._recalled: set[NodeId] = set()  # who has seen no more of our disk
-        self._seen_recorded_at: Instant = -math.inf
+        self._memory = Memory()
         self.standing = Standing(node_id, random)
         self.promised: Ballot = NO_BALLOT
         self.watermark: Slot = FIRST_SLOT
@@ -68,7 +68,7 @@ class Participant(Agent):
         self._commits_found = self._history.commits
         for record in records:
             if isinstance(record, Seen):
-                self._see(record.commits)
+                self._memory.restore(record, self.known)
 
     @property
     def may_vote(self) -> bool:
@@ -136,22 +136,23 @@ class Participant(Agent):
 
     # ---- a disk that is found ----
 
-    def _see(self, seen: Iterable[SeenCommits]) -> None:
-        for disk, commits in seen:
-            self.known.see(disk, commits)
+    def _hear_seen(self, source: NodeId, seen: Iterable[SeenCommits], now: Instant) -> None:
+        for told in seen:
+            if told[0] == self.standing.disk and told[1] > self._history.commits:
+                self._on_recalled(source, Recalled(*told), now)
+            elif (answer := hear(self.known, told)) is not None and answer[0] != self.node_id:
+                self.send_early(*answer)
 
     def _remember_seen(self, now: Instant) -> None:
-        """Along with other records, and not each time: it is told again and again."""
-        if self.known.seen and self._output.records and now - self._seen_recorded_at >= SEEN_EVERY_S:
-            self._seen_recorded_at = now
-            self.record(Seen(tuple(sorted(self.known.seen.items()))))
+        seen = self._memory.record(self.known, now)
+        if seen is not None:
+            self.record(seen)
 
     def _ask_what_was_seen(self, now: Instant) -> None:
         if self.standing.sure or not self.standing.is_named(self.voters):
             return
-        for voter in self.voters.named:
-            if voter.node != self.node_id:
-                self.send_early(voter.node, Recall(self.standing.disk))
+        for node in self._others:
+            self.send_early(node, Recall(self.standing.disk))
         self.arm(Timer.RECALL, now + self._timing.retry_s)
         self._trust_if_enough_answered(now)
 
@@ -161,14 +162,17 @@ class Participant(Agent):
         self.send_early(source, Recalled(disk, self.known.seen.get(disk, 0)))
 
     def _on_recalled(self, source: NodeId, message: Recalled, now: Instant) -> None:
-        if self.standing.sure or message.disk != self.standing.disk:
-            return self.ignore("recalled unasked")
-        if message.commits > self._commits_found:
+        if message.disk != self.standing.disk:
+            return self.ignore("recalled of another disk")
+        has = self._history.commits if self.standing.sure else self._commits_found
+        if message.commits > has:
             text = disk_text(self.standing.disk)
-            self.report("disk.rolled_back", disk=text, has=self._commits_found, seen=message.commits, by=source)
+            self.report("disk.rolled_back", disk=text, has=has, seen=message.commits, by=source)
             self.standing.draw()
             self.record(self.standing.record)
             return self._look_again(now)
+        if self.standing.sure:
+            return self.ignore("recalled of a disk that is sure")
         self._recalled.add(source)
         self._trust_if_enough_answered(now)
 

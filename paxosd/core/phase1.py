@@ -80,6 +80,14 @@ class PhaseOne:
         """No slot from here on has a vote, nor is any below the watermark."""
         return max(max(self._highest, default=0) + 1, self.watermark)
 
+    @property
+    def known_stop(self) -> Slot:
+        """Of every slot from the watermark up to here a vote was told."""
+        stop = self.watermark
+        while stop in self._highest:
+            stop += 1
+        return stop
+
     def value(self, slot: Slot) -> bytes | None:
         """What must be proposed in this slot; None: the proposer is free to choose."""
         vote = self._highest.get(slot)

@@ -51,6 +51,7 @@ from paxosd.core.phase1 import PhaseOne
 from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
+from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
 from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, Source, disk_text
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
@@ -122,7 +123,7 @@ class Proposer(Candidate):
             case ReadIndex(request):
                 self._on_read_index(source, request)
             case Durable(slot):
-                self._durable.tell(source, slot)
+                self._on_durable(source, slot, now)
             case Resign(ballot):
                 self._on_resign(source, ballot, now)
             case DiskSpace(space):
@@ -343,6 +344,13 @@ class Proposer(Candidate):
 
     # ---- staying leader ----
 
+    def _on_durable(self, learner: NodeId, slot: Slot, now: Instant) -> None:
+        self._durable.tell(learner, slot)
+        self._told_chosen.tell(learner, slot)
+        phase2 = self._phase2
+        if phase2 is not None and slot > max(phase2.next_slot, self._recovered_stop):  # `loss.py`, law 4
+            self._follow(f"{learner} knows slot {slot - 1} to be chosen, which this ballot did not propose", now)
+
     def _heartbeat(self, now: Instant) -> None:
         self._sequence += 1
         seen = tuple(sorted(self.known.seen.items()))
@@ -369,7 +377,9 @@ class Proposer(Candidate):
         if not self._voting.counts(source, message.disk):
             return self.ignore("heartbeat reply of a disk that does not vote")
         self._heard_at[source] = now
-        self.known.see(message.disk, message.commits)
+        answer = hear(self.known, (message.disk, message.commits))
+        if answer is not None:
+            self.send_early(*answer)
         for (gateway, request), applied in self._reads.confirm(source, message.sequence):
             self.send_early(gateway, ReadIndexReply(request, applied))
 

@@ -18,8 +18,7 @@
 | Upgraded  | nobody     | -     | written by `paxosd upgrade`: this disk is not blank and was never born     |
 | Continues | nobody     | -     | written by a restore: which history it goes on from, and where             |
 |           |            |       | (`continuing.py`)                                                          |
-| Seen      | acceptor,  | -     | may be lost: how many commits the disks of others told; it is told again   |
-|           | proposer   |       |                                                                            |
+| Seen      | every node | -     | may be lost: how many commits the disks of acceptors told                  |
 | Snapshot… | learner    | rows  | only that one is installed: what is told as synced may rest on it          |
 
 A record without a key is kept in one way, whatever it says (`storage/contents.py`): a new one is a dataclass in the

@@ -105,6 +105,7 @@ class StatusBoard:
             pong.disk,
             pong.standing,
             pong.waits_for if reachable else "",
+            pong.alarm if reachable else "",
         )
 
 

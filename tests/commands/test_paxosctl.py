@@ -261,6 +261,7 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "history": None,
         "disk": None,
         "votes": None,
+        "alarm": None,
     }
     assert (nodes["a2"]["silent_ms"], nodes["a2"]["ballot"], nodes["a2"]["applied"]) == (None, None, None)
 
@@ -295,6 +296,18 @@ def test_o09_a_disk_that_is_nearly_full_is_an_alarm_and_code_5_only_if_commands_
     assert found["refuses_commands"]
     assert [node["space"] for node in found["nodes"]] == ["enough", "low", "unknown", "unknown", "unknown"]
     assert found["nodes"][1]["data_bytes"] == 3 << 20
+
+
+def test_a_node_that_needs_somebody_is_an_alarm_told_once_and_code_5(capsys: pytest.CaptureFixture[str]) -> None:
+    alarmed = tuple(replace(node, alarm="disks went back") for node in REPORT.nodes[:2])
+    report = replace(NOBODY_LEADS, nodes=(*alarmed, *REPORT.nodes[2:]))
+    assert run(Played(report), "status") == 5
+    told = capsys.readouterr().err
+    assert told.count("ALARM: p1: disks went back") == 1
+    assert "not reachable" not in told
+    assert run(Played(replace(REPORT, nodes=report.nodes)), "status", "-w", "json") == 5
+
+    assert json.loads(capsys.readouterr().out)["nodes"][0]["alarm"] == "disks went back"
 
 
 # ---- exit codes ----------------------------------------------------------------------------------

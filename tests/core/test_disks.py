@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from paxosd.core.records import Disk
+import pytest
+
+from paxosd.core.messages import Recalled
+from paxosd.core.records import Disk, Seen
 from paxosd.core.types import NO_DISK, NodeId
 from paxosd.core.voters import Voters
 from paxosd.storage.memory import MemoryStore
@@ -266,3 +269,69 @@ def test_an_acceptor_that_starts_asks_before_it_votes_and_all_may_start_at_once(
     network.run(0.5)
     assert [votes(network, node) for node in ("a1", "a2", "a3")] == [True] * 3
     assert {voters(network, node).decreed for node in ROLES} == {1}
+
+
+def put_back(network: Network, live_on: tuple[NodeId, ...]) -> int:
+    """a3 is stale, a1 is put back, a2 is away; all but `live_on` start again. Returns the disk of a1."""
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(0.5)
+    network.crash("a3")
+    network.run(3.0)
+    earlier = network.members["a1"].disk.copy()
+    for seq in range(2, 8):
+        network.propose("l1", session, seq, b"%d" % seq)
+        network.run(0.05)
+    network.run(3.0)  # nothing else is written any more
+    network.crash("a2", *(node for node in ROLES if node not in live_on))
+    network.members["a1"].disk = earlier
+    network.restart(*(node for node in ROLES if node != "a2" and node not in live_on))
+    return earlier.disk
+
+
+@pytest.mark.parametrize("live_on", [("p1", "p2"), ("l1", "l2"), ()], ids=["proposers", "learners", "nobody"])
+def test_a_disk_that_was_put_back_beside_a_stale_one_is_noticed_by_whoever_remembers_it(
+    live_on: tuple[NodeId, ...],
+) -> None:
+    network = Network(is_born=False)
+    old = put_back(network, live_on)
+    network.run(5.0)
+
+    assert network.members["a1"].disk.disk != old
+    assert not votes(network, "a1")
+    assert network.leaders() == []
+    network.restart("a2")
+    network.run_until(lambda: network.leaders() and admitted(network, "a1"))
+    network.run(3.0)
+    assert network.log_of("l1") == network.log_of("l2") == [b"%d" % seq for seq in range(1, 8)]
+
+
+def test_an_idle_cluster_remembers_what_it_saw_last_and_writes_no_more() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    for seq in range(1, 6):
+        network.propose("l1", session, seq, b"%d" % seq)
+        network.run(0.05)
+    network.run(3.0)
+    before = {node: network.members[node].disk.commits for node in ROLES}
+    network.run(3.0)
+
+    assert {node: network.members[node].disk.commits for node in ROLES} == before
+    for node in ROLES:
+        (seen,) = (record for record in network.members[node].disk.records() if isinstance(record, Seen))
+        assert dict(seen.commits) == {network.members[a].disk.disk: before[a] for a in ("a1", "a2", "a3")}
+
+
+def test_a_disk_that_votes_already_is_given_up_when_somebody_tells_more_of_it_and_not_for_an_old_message() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(1.0)
+    disk = network.members["a1"].disk
+    old, commits = disk.disk, disk.commits
+    network.members["a1"].turn([("l1", Recalled(old, commits))])
+    assert (disk.disk, votes(network, "a1")) == (old, True)
+    network.members["a1"].turn([("l1", Recalled(old, commits + 1))])
+
+    assert disk.disk != old
+    assert not votes(network, "a1")

@@ -13,6 +13,7 @@ from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Chosen,
+    Durable,
     Fetch,
     Fetched,
     FetchedVotes,
@@ -199,6 +200,7 @@ def test_a_learner_asks_nobody_for_what_it_is_about_to_read_from_its_own_disk() 
     stage.now += 2 * TIMING.election_s  # one page took its process as long as this, and it heard no leader
     stage.turn()
     stage.expect_chosen(ONE)
+    assert {message for _, message in stage.take(Durable)} == {Durable(4)}
     stage.expect_silence()
     stage.wait(0)
     stage.expect_chosen(TWO, THREE)

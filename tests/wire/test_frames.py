@@ -143,7 +143,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.Ping(sequence=1), "921501"),
     (
         m.Pong(sequence=1, leading=True, ballot=Ballot(round=7, proposer="p1"), watermark=4, applied=4, revision=2),
-        "9b1601c39207a27031040402c40000a0a0",
+        "9c1601c39207a27031040402c40000a0a0a0",
     ),
     (
         m.Outdated(
@@ -219,7 +219,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
                 ),
             ),
         ),
-        "9b4801a464656d6fa26c31a270319207a2703104040292dc0012a26131a86163636570746f72c30cc29207a27031040000000000c200c40000a0a0dc0012a26132a86163636570746f72c2ffc29200a0000000000000c200c40000a0a0c400",
+        "9b4801a464656d6fa26c31a270319207a2703104040292dc0013a26131a86163636570746f72c30cc29207a27031040000000000c200c40000a0a0a0dc0013a26132a86163636570746f72c2ffc29200a0000000000000c200c40000a0a0a0c400",
     ),
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""

@@ -91,6 +91,9 @@ def _status(report: StatusReport, as_json: bool) -> int:
             f"the cluster is not born yet: every acceptor must be heard once, and {awaited} is not; start it, or start "
             f"the proposers with --birth-without, which leaves it out until it comes",
         )
+    alarms = {node.alarm: node.node for node in reversed(report.nodes) if node.alarm}
+    for alarm, node_id in alarms.items():
+        tell("paxosctl", f"ALARM: {node_id}: {alarm}")
     short = [node for node in report.nodes if space_of(node.space).is_short]
     if short:
         tell("paxosctl", _alarm(short, report))
@@ -99,12 +102,13 @@ def _status(report: StatusReport, as_json: bool) -> int:
         tell("paxosctl", f"no gateway serves commands yet: {'; '.join(_progress(node, report) for node in behind)}")
         return Exit.UNHEALTHY
     if report.leader:
-        return Exit.UNHEALTHY if _refuses(report) else Exit.OK
-    tell(
-        "paxosctl",
-        f"{report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; look at the "
-        "nodes that are not reachable",
-    )
+        return Exit.UNHEALTHY if alarms or _refuses(report) else Exit.OK
+    if not alarms:
+        tell(
+            "paxosctl",
+            f"{report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; look at "
+            "the nodes that are not reachable",
+        )
     return Exit.UNHEALTHY
 
 
@@ -239,6 +243,7 @@ def _node(node: NodeStatus, watermark: int) -> dict[str, object]:
         "history": node.history.hex() or None,
         "disk": disk_text(node.disk) if node.disk else None,
         "votes": node.standing or None,
+        "alarm": node.alarm or None,
     }
 
 

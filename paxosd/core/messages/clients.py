@@ -149,6 +149,7 @@ class NodeStatus:
     disk: DiskId = NO_DISK
     standing: str = ""
     waits_for: str = ""
+    alarm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

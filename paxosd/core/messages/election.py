@@ -11,7 +11,10 @@ from paxosd.core.voters import NO_VOTERS, Voters
 
 @dataclass(frozen=True, slots=True)
 class PreVote:
-    """Proposer to acceptor: would you promise this ballot? Changes nothing (Ongaro's thesis, 9.6)."""
+    """Proposer to acceptor: would you promise this ballot? Changes nothing (Ongaro's thesis, 9.6).
+
+    And to learner: how far is the log durable with you (`Durable`)?
+    """
 
     ballot: Ballot
 

@@ -9,7 +9,7 @@ from paxosd.core.types import Ballot, Slot
 
 @dataclass(frozen=True, slots=True)
 class Durable:
-    """Learner to leader: my state below this slot is on my disk, synced."""
+    """Learner to proposers: my state below this slot is on my disk, synced."""
 
     slot: Slot
 

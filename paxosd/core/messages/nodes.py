@@ -19,7 +19,8 @@ class Pong:
     """Node to gateway. Zero or no ballot where the role has no such thing.
 
     `ballot`: promised (acceptor), led or followed (proposer, learner). `standing`: whether an acceptor's disk votes, in
-    a few words. `waits_for`: the acceptors without which a proposer cannot found a history, by name.
+    a few words. `waits_for`: the acceptors without which a proposer cannot found a history, by name. `alarm`: what is
+    wrong here so that somebody has to do something, in a sentence; empty: nothing is.
     """
 
     sequence: int
@@ -32,6 +33,7 @@ class Pong:
     disk: DiskId = NO_DISK
     standing: str = ""
     waits_for: str = ""
+    alarm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,14 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Acceptor that starts, to every other: what have you seen of this disk of mine?"""
+    """Acceptor that starts, to every other node: what have you seen of this disk of mine?"""
 
     disk: DiskId
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """To an acceptor that starts: so many commits I know of that disk; 0: I never heard of it."""
+    """To an acceptor: so many commits I know of that disk; 0: I never heard of it. Unasked: it told fewer since."""
 
     disk: DiskId
     commits: int
