@@ -62,7 +62,7 @@ VOTES: tuple[Bug, ...] = (
         ),
         Patch("core.types:Ballot.__hash__", lambda _: lambda ballot: hash(ballot[0])),
     ),
-    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "_votes Vote", "pass")),
+    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Expr, "_votes Vote", "pass")),
     other("promise not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "promised=", "pass")),
     other("round not restored", Edit("core.candidate:Candidate.restore", ast.Assign, "_round=", "pass")),
     other(
