@@ -52,7 +52,7 @@ VOTES: tuple[Bug, ...] = (
     listed("pick first accepted seen", Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False")),
     listed(
         "no-op over reported value",
-        Edit("core.proposer:Proposer._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
+        Edit("core.bound:Bound._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
     ),
     listed(
         "ballot without node id",
