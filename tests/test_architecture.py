@@ -229,7 +229,7 @@ def test_every_module_stands_in_the_map_and_nothing_else_does() -> None:
 
 def test_files_and_functions_stay_small() -> None:
     long_files = {
-        str(path.relative_to(ROOT)): length for path in SOURCES if (length := len(path.read_text().splitlines())) > 450
+        str(path.relative_to(ROOT)): length for path in SOURCES if (length := len(path.read_text().splitlines())) > 400
     }
     long_functions = [
         f"{path.relative_to(ROOT)}:{node.name}"
