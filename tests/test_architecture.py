@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "conduct": {"core.messages", "core.types"},
     "keeping": {"core.records", "core.types", "storage.base"},
     "driver": {"core", "wire", "conduct", "excerpts", "keeping", "lives", "storage.base", "transport.base"},
-    "storage": {"storage.base", "storage.files", "storage.ballast", "storage.memory_shelf", "core.history",
-                "core.messages.space", "core.plausible", "core.records", "core.snapshots", "core.space", "core.types",
-                "lives"},
+    "storage": {"storage.base", "storage.files", "storage.ballast", "core.messages.space", "core.records",
+                "core.snapshots", "core.space", "core.types", "lives"},
+    "storage.memory": {"storage.memory", "storage.base", "core.history", "core.plausible", "core.records",
+                       "core.snapshots", "core.types"},
     "storage.sqlite": {"storage.sqlite", "storage.base", "storage.contents", "storage.files", "core.history",
                        "core.plausible", "core.records", "core.snapshots", "core.types", "core.voters"},
     "storage.upgrade": {"storage.base", "storage.directory", "storage.files", "storage.sqlite", "core.membership",
@@ -228,7 +229,7 @@ def test_every_module_stands_in_the_map_and_nothing_else_does() -> None:
 
 def test_files_and_functions_stay_small() -> None:
     long_files = {
-        str(path.relative_to(ROOT)): length for path in SOURCES if (length := len(path.read_text().splitlines())) > 450
+        str(path.relative_to(ROOT)): length for path in SOURCES if (length := len(path.read_text().splitlines())) > 400
     }
     long_functions = [
         f"{path.relative_to(ROOT)}:{node.name}"

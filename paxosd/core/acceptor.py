@@ -23,7 +23,8 @@ from typing import get_args
 
 from paxosd.core.agent import Timer, require
 from paxosd.core.floor import RecentVotes, floor_of
-from paxosd.core.history import ROW_BYTES, History, known_slots
+from paxosd.core.held import HeldVotes
+from paxosd.core.history import ROW_BYTES, History
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Accept,
@@ -56,11 +57,6 @@ from paxosd.core.records import Floor, Promised, Record, Told, Voted
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
-VOTES_KEPT_BELOW_WATERMARK = 128
-"""How many chosen slots stay in memory; a new leader and a learner beside us rarely ask for older ones."""
-VOTES_KEPT_BYTES_MAX = 16 * 1024 * 1024
-"""When all votes in memory hold more than this, no chosen slot stays."""
-
 _UNREACHABLE = (
     "no leader can have a higher ballot, so this acceptor will never vote again; it still tells its votes to learners; "
     "an earlier version took the promise from a wrong member"
@@ -88,11 +84,7 @@ class Acceptor(Participant):
         self._watermark_recorded: Slot = FIRST_SLOT
         self.floor: Slot = FIRST_SLOT  # votes below may be gone
         self._recent = RecentVotes()
-        self._votes: dict[Slot, Vote] = {}
-        self._votes_bytes = 0  # what their values hold
-        self._votes_from: Slot = FIRST_SLOT  # votes below this slot are read from the history
-        self._votes_stop: Slot = FIRST_SLOT  # no vote at or above this slot
-        self._voted_this_turn: set[Slot] = set()  # not yet in the history
+        self._votes = HeldVotes()
         self._recorded_this_turn = False
         self._leader: NodeId = ""
         self._leader_heard_at: Instant | None = None
@@ -108,15 +100,15 @@ class Acceptor(Participant):
                 case Promised(ballot):
                     self.promised = ballot
                 case Told(watermark):
-                    self.watermark = self._watermark_recorded = self._votes_from = watermark
+                    self.watermark = self._watermark_recorded = self._votes.first = watermark
                 case Floor(slot):
                     self.floor = slot
                 case Voted(slot, ballot, value):
-                    self._votes[slot] = Vote(slot, ballot, value)
+                    self._votes.restore(Vote(slot, ballot, value))
         self.watermark = max(self.watermark, self.floor)
-        self._votes_stop = max(self._votes, default=self.watermark - 1) + 1
-        self._votes_bytes = sum(map(_held_bytes, self._votes.values()))
-        for vote in self._votes.values():
+        if not self._votes:
+            self._votes.stop = self.watermark
+        for vote in self._votes:
             require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
         if self.promised.round > ROUND_MAX:
             self.report("promise.unreachable", ballot=str(self.promised), advice=_UNREACHABLE)
@@ -188,8 +180,8 @@ class Acceptor(Participant):
             return self.send(proposer, Outdated(asked.ballot, self.promised, self.voters))
         if not self.may_vote:
             return self.ignore("prepare at a disk that does not vote")
-        votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes_stop))
-        end = stop >= self._votes_stop
+        votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes.stop))
+        end = stop >= self._votes.stop
         promise = Promise(
             asked.ballot,
             asked.from_slot,
@@ -237,12 +229,8 @@ class Acceptor(Participant):
         require(vote.ballot == self.promised, f"a vote in {vote.ballot} under the promise {self.promised}")
         if vote.slot < self.floor:
             return  # let go of at once: the slot is chosen, and whoever asks for votes there is told the floor
-        old = self._votes.get(vote.slot)
-        self._votes_bytes += len(vote.value) + (ROW_BYTES if old is None else -len(old.value))
-        self._votes[vote.slot] = vote
-        self._voted_this_turn.add(vote.slot)
+        self._votes.add(vote)
         self._recorded_this_turn = True
-        self._votes_stop = max(self._votes_stop, vote.slot + 1)
         self._recent.add(vote.slot, len(vote.value) + ROW_BYTES)
         self.record(Voted(vote.slot, vote.ballot, vote.value))
 
@@ -280,10 +268,9 @@ class Acceptor(Participant):
         if watermark <= self.watermark:
             return
         if self._has_learner and ballot.proposer != self.node_id:  # beside the leader, the leader tells its values
-            for slot in known_slots(self._votes, max(self.watermark, self._votes_from), watermark):
-                vote = self._votes[slot]
+            for vote in self._votes.within(max(self.watermark, self._votes.first), watermark):
                 if vote.ballot == ballot:
-                    self.send_early(self.node_id, Chosen(slot, vote.value))
+                    self.send_early(self.node_id, Chosen(vote.slot, vote.value))
         self.watermark = watermark
 
     def _on_trim(self, source: NodeId, message: Trim, now: Instant) -> None:
@@ -303,10 +290,9 @@ class Acceptor(Participant):
             own = None if vote.slot < self.floor else self._vote_at(vote.slot)
             if own is None or own.ballot < vote.ballot:
                 self.record(Voted(*vote))
-                if vote.slot in self._votes:
-                    self._votes_bytes -= _held_bytes(self._votes.pop(vote.slot))
-        self._votes_from = max(self._votes_from, stop)
-        self._votes_stop = max(self._votes_stop, stop)
+                self._votes.drop(vote.slot)
+        self._votes.first = max(self._votes.first, stop)
+        self._votes.stop = max(self._votes.stop, stop)
         if floor > self.floor:
             self.floor = floor
             self.record(Floor(floor))
@@ -336,7 +322,7 @@ class Acceptor(Participant):
         )
 
     def _vote_at(self, slot: Slot) -> Vote | None:
-        if slot >= self._votes_from or slot in self._votes:
+        if self._votes.knows(slot):
             return self._votes.get(slot)
         return next(iter(self._history.votes(slot, slot + 1, self._limits.page_bytes_max)), None)
 
@@ -344,12 +330,12 @@ class Acceptor(Participant):
         """As many votes of [first, stop) as fit a page, and the slot up to which these are all, from the floor on."""
         first = min(max(first, self.floor), stop)
         known: dict[Slot, Vote] = {}
-        if first < self._votes_from:
-            old = self._history.votes(first, min(stop, self._votes_from), self._limits.page_bytes_max)
+        if first < self._votes.first:
+            old = self._history.votes(first, min(stop, self._votes.first), self._limits.page_bytes_max)
             if old:
                 stop = old[-1].slot + 1
             known = {vote.slot: vote for vote in old}
-        known |= {slot: self._votes[slot] for slot in known_slots(self._votes, first, stop)}  # newer than the history
+        known |= {vote.slot: vote for vote in self._votes.within(first, stop)}  # newer than the history
         page: list[Vote] = []
         size = 0
         for slot in sorted(known):
@@ -370,8 +356,7 @@ class Acceptor(Participant):
             self._watermark_recorded = self.watermark  # along with other records: by itself it is not worth a commit
             self.record(Told(self.watermark))
         self._remember_seen(now)
-        self._forget_old_votes()
-        self._voted_this_turn.clear()
+        self._votes.end_turn(self.watermark)
         self._recorded_this_turn = False
 
     def _answer(self, now: Instant) -> None:
@@ -389,17 +374,3 @@ class Acceptor(Participant):
         if timer is Timer.RECALL:
             return self._ask_what_was_seen(now)
         require(timer is Timer.ANSWER, f"an acceptor armed {timer}")  # the turn that it brings about is all it is for
-
-    def _forget_old_votes(self) -> None:
-        keep_from = self.watermark - VOTES_KEPT_BELOW_WATERMARK
-        if self._votes_bytes > VOTES_KEPT_BYTES_MAX:
-            keep_from = self.watermark
-        elif keep_from < self._votes_from + VOTES_KEPT_BELOW_WATERMARK:  # now and then is enough
-            return
-        for old in [slot for slot in self._votes if slot < keep_from and slot not in self._voted_this_turn]:
-            self._votes_bytes -= _held_bytes(self._votes.pop(old))
-        self._votes_from = keep_from
-
-
-def _held_bytes(vote: Vote) -> int:
-    return len(vote.value) + ROW_BYTES

@@ -5,7 +5,7 @@ Laws:
 2. It joins one history only, the one that is born in the very slot at which its own log ends. So nodes that were
    restored to different ends never go on together: above its end each would lack, or have, what the others do not.
    Until it hears of that birth, its learner takes no value and no watermark.
-3. A history is born only if all its disks continue the same, up to the same slot with the same state (`proposer.py`).
+3. A history is born only if all its disks continue the same, up to the same slot with the same state (`bound.py`).
    The birth decree says what that is.
 """
 

@@ -1,14 +1,10 @@
 """The proposer: once it is elected (`candidate.py`) it puts commands into slots, many at a time.
 
-Laws:
-1. In a slot for which phase 1 told votes, it proposes the value of the highest; it invents a no-op only in
-   a slot below such a one for which its whole quorum told nothing.
-2. It serves reads only after a value of its own ballot is chosen, and after a quorum confirmed this round.
-3. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
-4. A turn proposes so many bytes and leaves the rest to the next one, which serves the peers first.
-5. It takes no command that could not be written without those whose disks are nearly full (`space.py`).
-6. Above a decree it proposes nothing in the same ballot. Once the decree and all below are chosen, it takes up what is
-   decreed and prepares anew; what waits, waits on (`voters.py`, law 3).
+Laws: those of `bound.py`, and:
+1. It serves reads only after a value of its own ballot is chosen, and after a quorum confirmed this round.
+2. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
+3. A turn proposes so many bytes and leaves the rest to the next one, which serves the peers first.
+4. It takes no command that could not be written without those whose disks are nearly full (`space.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +14,9 @@ from random import Random
 from typing import get_args
 
 from paxosd.core.agent import Timer
-from paxosd.core.candidate import Candidate, Phase
-from paxosd.core.decrees import Birth, Decree, after, decree_of, encode_decree
+from paxosd.core.bound import Bound
+from paxosd.core.candidate import Phase
 from paxosd.core.floor import DurableSlots
-from paxosd.core.guests import Guests
 from paxosd.core.intake import Intake
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -53,15 +48,14 @@ from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
 from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
-from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, Source, disk_text
+from paxosd.core.types import FIRST_SLOT, Instant, NodeId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
-from paxosd.core.voters import NO_VOTERS, Count
 
 TRIM_TOLD_EVERY = 64
 """After so many heartbeats acceptors are told again how far they may trim."""
 
 
-class Proposer(Candidate):
+class Proposer(Bound):
     """Campaigns when nobody leads, and leads while a quorum follows."""
 
     inbound = get_args(ProposerInbound)
@@ -82,12 +76,6 @@ class Proposer(Candidate):
         self._others = tuple(node for node in membership.nodes if node != node_id)
         self._limits = limits
         self._phase2: PhaseTwo | None = None
-        self._voting = Count(NO_VOTERS)  # whose votes count in phase 2: before the birth, those that it names
-        self._birth: Birth | None = None  # what we propose, or are bound to, while nobody is born
-        self._guests = Guests(Count(NO_VOTERS), timing.election_s, 0.0)
-        self._took_part: set[NodeId] = set()  # who promised or voted in our ballot
-        self._decree: tuple[Slot, Decree] | None = None  # the one that this ballot proposed; nothing goes above it
-        self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
         self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
         self._reads = ReadRounds(membership.quorum)
         self._space = SpaceBoard(node_id, membership)
@@ -187,17 +175,14 @@ class Proposer(Candidate):
             return
         event = "leader.renewed" if self._renewing else "leader.elected"
         self.phase, self._renewing = Phase.LEADING, False
-        self._decree = None
         for value in phase1.values():
             self._learn_log_time(readable_stamp_ms(value), now)
-        self._recovered_stop = max(phase1.stop, self.watermark)
+        self._bind(phase1, now)
         limits = self._limits
         quorum = self._voting.quorum
         self._phase2 = PhaseTwo(quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
         self._reads = ReadRounds(quorum)
         self._heard_at = dict.fromkeys(self._acceptors, now)
-        self._took_part = phase1.done
-        self._guests = Guests(self._count, self._timing.election_s, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
         self._durable.forget()
@@ -208,29 +193,6 @@ class Proposer(Candidate):
         self.arm(Timer.RETRY, now + self._timing.retry_s)
         self._heartbeat(now)
         self.report(event, ballot=str(self.ballot), watermark=self.watermark, next_slot=self._recovered_stop)
-
-    def _settle_who_votes(self, phase1: PhaseOne, now: Instant) -> bool:
-        """Whose votes count in this ballot: before the birth those that it names, the one that is told or a new one."""
-        self._voting, self._birth = self._count, None
-        if self.voters.are_named:
-            return True
-        told = phase1.decree(self.watermark)
-        if told is not None and isinstance(told[1], Birth):
-            self._voting = Count(told[1].voters(told[0]))
-            return True
-        pasts = set(phase1.pasts.values())
-        if len(pasts) > 1:
-            self._follow("the disks do not continue the same", now)
-            return False
-        self._birth = self._new_birth(phase1, pasts.pop())
-        self._voting = Count(self._birth.voters(phase1.stop))
-        return True
-
-    def _new_birth(self, phase1: PhaseOne, past: bytes) -> Birth:
-        history = self._random.getrandbits(8 * HISTORY_BYTES).to_bytes(HISTORY_BYTES, "big")
-        quorum, disks = self._file_quorum, phase1.disks
-        named = tuple((node, disks.get(node, NO_DISK), quorum.weights[node]) for node in self._acceptors)
-        return Birth(history, past, quorum.prepare, quorum.accept, named)
 
     def _fill_window(self, phase2: PhaseTwo, now: Instant) -> None:
         left = PROPOSED_PER_TURN_BYTES_MAX
@@ -245,27 +207,12 @@ class Proposer(Candidate):
             return None
         if slot <= self._recovered_stop:
             return self._bound_value(slot, now)
-        decree = self._guests.decree(self._took_part.intersection(self._heard(now)), now)
+        decree = self._decree_about_guests(slot, self._heard(now), now)
         if decree is not None:
-            self._decree = slot, decree
-            return encode_decree(self._stamp(now), decree)
+            return decree
         if not self._intake:
             return None
         return encode_value(self._stamp(now), self._intake.take(slot, now))
-
-    def _bound_value(self, slot: Slot, now: Instant) -> bytes:
-        """What phase 1 binds this slot to, or a no-op: to fill a hole, and once to open the leadership, or the
-        history."""
-        assert self._phase1 is not None
-        bound = self._phase1.value(slot)
-        if bound is None and slot == self._recovered_stop and self._birth is not None:
-            bound = encode_decree(self._stamp(now), self._birth)
-        if bound is None:
-            return encode_value(self._stamp(now))
-        decree = decree_of(bound)
-        if decree is not None:
-            self._decree = slot, decree
-        return bound
 
     def _propose(self, phase2: PhaseTwo, value: bytes, now: Instant) -> None:
         slot = phase2.propose(value, now)
@@ -292,17 +239,12 @@ class Proposer(Candidate):
             self.send_early(learner, chosen)
         if self._decree is not None and phase2.watermark > self._decree[0]:
             slot, decree = self._decree
-            self._take_up_decree(slot, decree, now)
+            self._take_up_decree(slot, decree)
+            self._renew(now)
 
-    def _take_up_decree(self, slot: Slot, decree: Decree, now: Instant) -> None:
-        """It is chosen, and so is all below it: from here on others vote, and know it from us."""
-        self.take_up(after(self.voters, slot, decree))
+    def _renew(self, now: Instant) -> None:
+        """Lead on with new voters, who know it from us."""
         self._heartbeat(now)  # in the ballot of their votes, so that replicas know what was chosen
-        match decree:
-            case Birth(history):
-                self.report("history.born", history=history.hex(), slot=slot)
-            case _:
-                self.report("disk.admitted", node=decree.node, disk=disk_text(decree.new), slot=slot)
         self._drop_reads()
         self._stop_phase2()
         self._renewing = True

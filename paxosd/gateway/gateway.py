@@ -1,14 +1,15 @@
 """The gateway: what a learner does for clients. It forwards, waits for apply, and answers from its own state.
 
+What it does for those who read is in `reading.py`.
+
 Laws:
 1. It answers `Applied` only for what its own ledger applied, and never decides anything itself.
 2. It keeps no command: the client sends again what was lost. So a refusal says which sending it is about,
    and a client knows whether any sending of a command can still reach the log.
 3. It forwards commands only of sessions that its own ledger knows: others would cost a slot and change nothing. It may
    be behind, so it says that a session is in no log only when a round of the leader proved it (see `strangers.py`).
-4. A linearizable read waits for a round of the leader that was started after the read came in.
-5. A command that lacks an earlier one is refused here, where that is certain, and takes no slot (see `gaps.py`).
-6. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
+4. A command that lacks an earlier one is refused here, where that is certain, and takes no slot (see `gaps.py`).
+5. Everything it remembers about clients is bounded, and forgetting costs a repetition, never a wrong answer. Where
    clients share a bound, the one that holds the most is the first to lose.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import get_args
 
-from paxosd.core.agent import Agent, Timer
+from paxosd.core.agent import Timer
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Applied,
@@ -29,26 +30,24 @@ from paxosd.core.messages import (
     GatewayInbound,
     GetStatus,
     Heartbeat,
-    LogPage,
     Message,
     OpenSession,
+    Ping,
+    Pong,
     Propose,
-    ReadIndex,
     ReadIndexReply,
     ReadLog,
+    ReadSlots,
+    ReadSnapshot,
     Refused,
     Resign,
     SessionOpened,
     SnapshotPart,
 )
-from paxosd.core.messages.backup import ReadSlots, ReadSnapshot
-from paxosd.core.messages.nodes import Ping, Pong
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Record
 from paxosd.core.types import (
-    FIRST_SLOT,
-    NO_BALLOT,
     NO_SESSION,
     Ballot,
     ClientAddress,
@@ -63,21 +62,17 @@ from paxosd.core.types import (
 from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
-from paxosd.gateway.backups import Backups
 from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
-from paxosd.gateway.pages import Pages
-from paxosd.gateway.progress import Progress
-from paxosd.gateway.readers import Asked, Readers
+from paxosd.gateway.reading import Reading
 from paxosd.gateway.refusing import Refusing
 from paxosd.gateway.repetitions import Repetitions
 from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.status import StatusBoard
-from paxosd.gateway.strangers import Strangers
 
 
-class Gateway(Agent):
+class Gateway(Reading):
     """Serves the clients of one node.
 
     `endpoints` maps the nodes that serve clients to the address that clients dial.
@@ -95,28 +90,15 @@ class Gateway(Agent):
         endpoints: Mapping[NodeId, str],
         replicated: Replicated,
     ) -> None:
-        super().__init__(node_id)
-        self._timing = timing
+        super().__init__(node_id, cluster, timing, limits, endpoints, replicated)
         self._limits = limits
-        self._endpoints = endpoints
-        self._replicated = replicated
-        self._ballot: Ballot = NO_BALLOT
-        self._leader_heard_at: Instant | None = None
-        self._listened_at: Instant = 0.0  # by then, all that had come was taken in
         self._clients = Addresses(limits.sessions_max)  # by session
         self._openings = Openings(node_id)
-        self._strangers = Strangers()
         self._gaps = Gaps()
         self._repetitions = Repetitions()
-        self._readers = Readers()
         self._refusing = Refusing()
-        self._pages = Pages(replicated, limits.page_bytes_max)
-        self._backups = Backups(cluster, timing.retry_s)
         self._board = StatusBoard(node_id, cluster, membership)
-        self._progress = Progress()
         self._agreement = Agreement(node_id, membership.learners)
-        self._watermark: Slot = FIRST_SLOT  # of the latest leader
-        self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
         self._draining = False
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -129,7 +111,8 @@ class Gateway(Agent):
             return self._receive_client(source, message, now)
         match message:
             case Heartbeat(ballot):
-                self._hear_leader(source, ballot, message.watermark, now)
+                if not self._leadership.hear(source, ballot, message.watermark, now):
+                    self.ignore("heartbeat of an old leader")
             case Resign(ballot):
                 self._on_resign(source, ballot)
             case ForwardRefused():
@@ -155,10 +138,9 @@ class Gateway(Agent):
             case ReadLog(linearizable=True) if self._progress.lag:
                 self._refuse_reads([(client, message.request)], Reason.BEHIND)
             case ReadLog() | ReadSlots():
-                self._refuse_reads(self._readers.add(client, message, now), Reason.OVERLOADED)
-            case ReadSnapshot(request):
-                if not self._backups.ask(client, message):
-                    self._refuse_reads([(client, request)], Reason.OVERLOADED)
+                self._add_read(client, message, now)
+            case ReadSnapshot():
+                self._add_backup(client, message)
             case GetStatus(request):
                 if not self._board.ask(client, request):
                     self.ignore("status request above its client's share")
@@ -171,25 +153,21 @@ class Gateway(Agent):
                 self._report_status(now)
             case Timer.FAREWELL:
                 pass  # drained
-            case Timer.READS:
-                self._read_asked_of = None  # the question or its answer is lost; ask again in this tick
+            case _:
+                super().on_timer(timer, now)
 
     def tick(self, now: Instant) -> None:
-        self._listened_at = now
+        self._leadership.listened(now)
         self._note_progress(now)
         super().tick(now)
-        self._readers.begin_turn()
-        self._pages.begin_turn()
-        self._ask_read_index(now)
-        self._answer_reads(now)
-        self._ask_snapshot(now)
+        self._serve_reads(now)
         if self._board.asked and Timer.STATUS not in self._deadlines:
             self._ping(now)
             self.arm(Timer.STATUS, now + self._timing.retry_s)
         self._repetitions.begin_turn()
 
     def _note_progress(self, now: Instant) -> None:
-        applied, chosen = self._replicated.next_slot, max(self._replicated.known_stop, self._watermark)
+        applied, chosen = self._replicated.next_slot, max(self._replicated.known_stop, self._leadership.watermark)
         if news := self._progress.note(applied, chosen, now):
             self.report(news, slot=applied, of=max(applied, chosen), per_s=self._progress.lag.per_s)
 
@@ -207,29 +185,10 @@ class Gateway(Agent):
 
     # ---- who leads ----
 
-    def _hear_leader(self, source: NodeId, ballot: Ballot, watermark: Slot, now: Instant) -> None:
-        if source != ballot.proposer or (ballot < self._ballot and self._leader(now) is not None):
-            return self.ignore("heartbeat of an old leader")
-        self._ballot, self._leader_heard_at, self._watermark = ballot, now, watermark
-
     def _on_resign(self, source: NodeId, ballot: Ballot) -> None:
         """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
-        if source == ballot.proposer and ballot == self._ballot:
-            self._leader_heard_at = None
-            self._read_asked_of = None
-            self.disarm(Timer.READS)
-
-    def _leader(self, now: Instant) -> NodeId | None:
-        """Who leads, as far as is known here; None: nobody was heard for an election timeout."""
-        heard_at = self._leader_heard_at
-        # What the leader said during a long turn of ours is taken in with this turn, maybe behind this very frame.
-        is_silent = heard_at is None or self._listened_at - heard_at > self._timing.election_s
-        return None if is_silent else self._ballot.proposer
-
-    def _hint(self, now: Instant) -> str:
-        """Where a client would be beside the leader; empty if it is, or if the leader serves no clients."""
-        leader = self._leader(now)
-        return "" if leader is None or leader == self.node_id else self._endpoints.get(leader, "")
+        if self._leadership.resign(source, ballot):
+            self._await_no_index()
 
     # ---- commands ----
 
@@ -274,14 +233,14 @@ class Gateway(Agent):
 
     def _serves(self, now: Instant) -> bool:
         """Whether what clients ask goes on to a leader."""
-        return self._leader(now) is not None and not self._draining
+        return self._leadership.leader(now) is not None and not self._draining
 
     def _why_unknown(self, client: ClientAddress, session: SessionId, now: Instant) -> Reason:
         """Why this session is not in the ledger: the log does not have it (any more), or we are behind."""
         replicated, strangers = self._replicated, self._strangers
         if strangers.is_of_another_log(client, session, replicated.next_slot):
             return Reason.SESSION_UNKNOWN
-        if self._leader(now) is None:
+        if self._leadership.leader(now) is None:
             return Reason.NO_LEADER
         strangers.name(client, session, self._readers.next_round)
         return Reason.BEHIND
@@ -301,7 +260,7 @@ class Gateway(Agent):
         return objection(message, self._limits)
 
     def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
-        leader = self._leader(now)
+        leader = self._leadership.leader(now)
         if self._draining:
             self._refuse(client, forward, Reason.STOPPING, now)
         elif leader is None:
@@ -320,7 +279,7 @@ class Gateway(Agent):
         if reason is Reason.TOO_LARGE:
             expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
-        self.send_early(client, Refused(*about, reason, expected, self._hint(now), self._progress.lag))
+        self.send_early(client, Refused(*about, reason, expected, self._leadership.hint(now), self._progress.lag))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
@@ -344,7 +303,7 @@ class Gateway(Agent):
         """Hold our state against those of the others; ours is told if anybody leads and we are not behind."""
         if slot % DIGEST_EVERY_SLOTS == 0:
             told = self._agreement.note(slot, self._replicated.state_digest())
-            if (leader := self._leader(now)) is not None and not self._progress.lag:
+            if (leader := self._leadership.leader(now)) is not None and not self._progress.lag:
                 self.send(leader, told)  # that it is lost does no harm
         for outcome in outcomes:
             if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
@@ -355,84 +314,17 @@ class Gateway(Agent):
             if outcome.kind == "opened":
                 opener = self._openings.opened(outcome.wish)
                 if opener is not None:
-                    self.send(opener, SessionOpened(outcome.wish, outcome.session, self._hint(now)))
+                    self.send(opener, SessionOpened(outcome.wish, outcome.session, self._leadership.hint(now)))
             elif (client := self._clients.of(outcome.session)) is not None:
                 self.send(client, self._result(outcome, now))
 
     def _result(self, outcome: Outcome, now: Instant) -> Applied | Refused:
         session, first_seq, count = outcome.session, outcome.first_seq, outcome.count
         if outcome.kind == "applied":
-            return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._hint(now))
+            return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._leadership.hint(now))
         reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
         self._gaps.missing(session, outcome.expected)
-        return Refused(session, 0, first_seq, count, reason, outcome.expected, self._hint(now))
-
-    # ---- reads ----
-
-    def _ask_read_index(self, now: Instant) -> None:
-        """One question to the leader for all reads, and all that is to be known of strangers, since the last one."""
-        if self._read_asked_of is not None or not (self._readers.unconfirmed or self._strangers.unconfirmed):
-            return
-        leader = self._leader(now)
-        if leader is None:
-            self._strangers.give_up()
-            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER)
-        self._read_asked_of = leader
-        self.arm(Timer.READS, now + self._timing.retry_s)
-        return self.send_early(leader, ReadIndex(self._readers.start_round(now)))
-
-    def _on_read_index_reply(self, source: NodeId, request: int, applied: Slot) -> None:
-        if source != self._read_asked_of or not self._readers.confirm(request, applied):
-            return self.ignore("read index that is not awaited")
-        if applied:
-            self._strangers.confirm(request, applied)
-            self._read_asked_of = None
-            self.disarm(Timer.READS)
-        # otherwise it does not lead: the timer asks again, by then perhaps somebody else
-        return None
-
-    def _answer_reads(self, now: Instant) -> None:
-        if not self._readers:
-            return
-        replicated = self._replicated
-        self._readers.move_on(replicated.next_slot, replicated.revision, now)
-        self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
-        while self._pages.has_room and (taken := self._readers.take()) is not None:
-            client, read = taken
-            if isinstance(read, ReadSlots):
-                self._tell_slots(client, read, now)
-            else:
-                self._tell_entries(client, read, now)
-
-    def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
-        page = self._backups.slots(read, self._replicated, self._pages, self.voters, self._hint(now))
-        if page is None:
-            return self._refuse_reads([(client, read.request)], Reason.BEHIND)
-        self.send(client, page)
-
-    def _tell_entries(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
-        last, first, hint = self._replicated.revision, self._replicated.first_revision, self._hint(now)
-        if 0 < read.start < first:
-            return self.send(client, LogPage(read.request, (), last, Reason.COMPACTED, hint, first))
-        return self.send(client, LogPage(read.request, self._pages.answer(read.start), last, 0, hint, first))
-
-    def _ask_snapshot(self, now: Instant) -> None:
-        if (question := self._backups.next_question(now)) is not None:
-            self.send_early(self.node_id, question)
-
-    def _on_snapshot_part(self, source: NodeId, part: SnapshotPart) -> None:
-        answer = self._backups.answer(part) if source == self.node_id else None
-        if answer is not None:
-            self.send(*answer)
-
-    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
-        """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
-        for client, request in refused:
-            self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag))
-
-    def next_deadline(self) -> Instant | None:
-        deadlines = (super().next_deadline(), self._readers.next_deadline(), self._backups.deadline)
-        return min((at for at in deadlines if at is not None), default=None)
+        return Refused(session, 0, first_seq, count, reason, outcome.expected, self._leadership.hint(now))
 
     # ---- status ----
 
@@ -445,6 +337,6 @@ class Gateway(Agent):
     def _report_status(self, now: Instant) -> None:
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
         rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
-        leader = self._leader(now) or ""
-        for answer in self._board.reports(rows, leader, self._ballot, self._replicated.revision, self.history):
+        leader, ballot = self._leadership.leader(now) or "", self._leadership.ballot
+        for answer in self._board.reports(rows, leader, ballot, self._replicated.revision, self.history):
             self.send(*answer)

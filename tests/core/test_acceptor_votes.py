@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import paxosd.core.acceptor as acceptor_module
-from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK, Acceptor
+import paxosd.core.held as held_module
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.held import VOTES_KEPT_BELOW_WATERMARK
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
@@ -137,14 +138,14 @@ def test_old_votes_leave_memory_and_are_read_back() -> None:
 
 
 def test_o04_large_votes_leave_memory_as_soon_as_they_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor_module, "VOTES_KEPT_BYTES_MAX", 1000)
+    monkeypatch.setattr(held_module, "VOTES_KEPT_BYTES_MAX", 1000)
     stage = acceptor()
     for slot in range(1, 20):
         vote(stage, B3, slot, value=b"%d" % slot * 300)
-        held = sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes.values())
-        assert held == stage.agent._votes_bytes <= 1000 + 600
+        held = sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes)
+        assert held == stage.agent._votes.size_bytes <= 1000 + 600
     vote(stage, B4, 19, value=b"v")
-    assert stage.agent._votes_bytes == sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes.values())
+    assert stage.agent._votes.size_bytes == sum(len(vote.value) + ROW_BYTES for vote in stage.agent._votes)
 
     found = pages(stage, B5, 1)
 
@@ -242,7 +243,7 @@ def test_a_prepare_is_answered_by_the_promise_that_stands_at_the_end_of_the_turn
 
 
 def test_o04_many_tiny_votes_leave_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor_module, "VOTES_KEPT_BYTES_MAX", 100 * ROW_BYTES)
+    monkeypatch.setattr(held_module, "VOTES_KEPT_BYTES_MAX", 100 * ROW_BYTES)
     stage = acceptor()
     stage.deliver("p1", Watermark(B3, 10_000))
     for slot in range(1, 300):

@@ -47,6 +47,6 @@ DISKS: tuple[Bug, ...] = (
     listed("no fsync at end of recovery", Edit("sim.disk:SimStore.records", ast.Expr, "settle", "pass")),
     listed(
         "a log is cut off before what replaces it is durable",
-        Edit("core.acceptor:Acceptor.tick", ast.Call, "Told watermark", "Told(self._votes_stop)"),
+        Edit("core.acceptor:Acceptor.tick", ast.Call, "Told watermark", "Told(self._votes.stop)"),
     ),
 )

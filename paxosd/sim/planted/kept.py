@@ -56,7 +56,7 @@ KEPT: tuple[Bug, ...] = (
     listed(
         "snapshot without session table: only its totals are told",
         Edit(
-            "storage.memory:MemoryStore._state",
+            "storage.memory.store:MemoryStore._state",
             ast.ListComp,
             "owner rows items",
             "[(owner, [row for row in rows.items() if owner == 'log' or not row[0]]) for owner, rows in "
@@ -65,7 +65,7 @@ KEPT: tuple[Bug, ...] = (
     ),
     other(
         "a snapshot is taken up without its digest",
-        Edit("storage.memory_shelf:_next_stage", ast.IfExp, "digest_of", "Stage.PUTTING"),
+        Edit("storage.memory.shelf:_next_stage", ast.IfExp, "digest_of", "Stage.PUTTING"),
     ),
     other(
         "a snapshot is told as durable before it is synced",
@@ -77,6 +77,6 @@ KEPT: tuple[Bug, ...] = (
     ),
     other(
         "a torn swap: the slot of a snapshot without its rows",
-        Edit("storage.memory:MemoryStore._install", ast.Assign, "_kept= owner rows", "pass"),
+        Edit("storage.memory.store:MemoryStore._install", ast.Assign, "_kept= owner rows", "pass"),
     ),
 )

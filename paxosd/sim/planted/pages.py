@@ -10,7 +10,7 @@ from paxosd.sim.planted.planting import Bug, other
 PAGES: tuple[Bug, ...] = (
     other(
         "promise without the votes above the first page",
-        Edit("core.acceptor:Acceptor._tell_promise", ast.GtE, "stop _votes_stop", "True"),
+        Edit("core.acceptor:Acceptor._tell_promise", ast.GtE, "stop _votes", "True"),
     ),
     other(
         "a page of votes covers the one that did not fit",

@@ -92,7 +92,7 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     ),
     other(
         "anybody's answer to a round confirms a read",
-        Edit("gateway.gateway:Gateway._on_read_index_reply", ast.NotEq, "source", "False"),
+        Edit("gateway.reading:Reading._on_read_index_reply", ast.NotEq, "source", "False"),
     ),
     other(
         "a confirmed read does not wait for apply",
@@ -100,7 +100,7 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     ),
     other(
         "a lost question of a gateway is never asked again",
-        Edit("gateway.gateway:Gateway.on_timer", ast.Assign, "_read_asked_of=", "pass"),
+        Edit("gateway.reading:Reading.on_timer", ast.Assign, "_read_asked_of=", "pass"),
     ),
     other(
         "a read does not wait for what its client has seen",

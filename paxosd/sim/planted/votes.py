@@ -52,7 +52,7 @@ VOTES: tuple[Bug, ...] = (
     listed("pick first accepted seen", Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False")),
     listed(
         "no-op over reported value",
-        Edit("core.proposer:Proposer._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
+        Edit("core.bound:Bound._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
     ),
     listed(
         "ballot without node id",
@@ -62,7 +62,7 @@ VOTES: tuple[Bug, ...] = (
         ),
         Patch("core.types:Ballot.__hash__", lambda _: lambda ballot: hash(ballot[0])),
     ),
-    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "_votes Vote", "pass")),
+    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Expr, "_votes Vote", "pass")),
     other("promise not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "promised=", "pass")),
     other("round not restored", Edit("core.candidate:Candidate.restore", ast.Assign, "_round=", "pass")),
     other(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.core.acceptor import VOTES_KEPT_BELOW_WATERMARK
+from paxosd.core.held import VOTES_KEPT_BELOW_WATERMARK
 from paxosd.core.messages import (
     Accepted,
     Durable,

@@ -105,8 +105,7 @@ def the_window_has_no_end(patch: pytest.MonkeyPatch) -> None:
 
 def a_vote_does_not_raise_the_promise(patch: pytest.MonkeyPatch) -> None:
     def vote(self: Acceptor, vote: Vote) -> None:
-        self._votes[vote.slot] = vote
-        self._votes_stop = max(self._votes_stop, vote.slot + 1)
+        self._votes.restore(vote)
         self.record(Voted(vote.slot, vote.ballot, vote.value))
 
     patch.setattr(Acceptor, "_vote", vote)

@@ -25,7 +25,7 @@ from paxosd.core.records import (
     Voted,
 )
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Revision, RevisionRow, Slot, Vote
-from paxosd.storage.memory_shelf import MemoryShelf
+from paxosd.storage.memory.shelf import MemoryShelf
 
 
 class MemoryStore(MemoryShelf):

@@ -1,0 +1,146 @@
+"""What a gateway does for those who read: reads of the log, and what backups are taken of.
+
+Laws:
+1. A linearizable read waits for a round of the leader that was started after the read came in.
+2. There is one question to the leader at a time, and only who was asked answers it.
+3. Whatever cannot be answered is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from paxosd.core.agent import Agent, Timer
+from paxosd.core.messages import LogPage, ReadIndex, ReadLog, ReadSlots, ReadSnapshot, SnapshotPart
+from paxosd.core.options import Limits, Timing
+from paxosd.core.reasons import Reason
+from paxosd.core.types import ClientAddress, Instant, NodeId, Slot
+from paxosd.gateway.backups import Backups
+from paxosd.gateway.leadership import Leadership
+from paxosd.gateway.pages import Pages
+from paxosd.gateway.progress import Progress
+from paxosd.gateway.readers import Asked, Readers
+from paxosd.gateway.replicated import Replicated
+from paxosd.gateway.strangers import Strangers
+
+
+class Reading(Agent):
+    """A gateway, as far as it is about reads."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        cluster: str,
+        timing: Timing,
+        limits: Limits,
+        endpoints: Mapping[NodeId, str],
+        replicated: Replicated,
+    ) -> None:
+        super().__init__(node_id)
+        self._timing = timing
+        self._replicated = replicated
+        self._leadership = Leadership(node_id, endpoints, timing.election_s)
+        self._progress = Progress()
+        self._strangers = Strangers()
+        self._readers = Readers()
+        self._pages = Pages(replicated, limits.page_bytes_max)
+        self._backups = Backups(cluster, timing.retry_s)
+        self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
+
+    def next_deadline(self) -> Instant | None:
+        deadlines = (super().next_deadline(), self._readers.next_deadline(), self._backups.deadline)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_timer(self, timer: Timer, now: Instant) -> None:
+        if timer is Timer.READS:
+            self._read_asked_of = None  # the question or its answer is lost; ask again in this tick
+        else:
+            super().on_timer(timer, now)
+
+    def _serve_reads(self, now: Instant) -> None:
+        """What one turn does for reads."""
+        self._readers.begin_turn()
+        self._pages.begin_turn()
+        self._ask_read_index(now)
+        self._answer_reads(now)
+        self._ask_snapshot(now)
+
+    # ---- coming, and refused ----
+
+    def _add_read(self, client: ClientAddress, read: ReadLog | ReadSlots, now: Instant) -> None:
+        self._refuse_reads(self._readers.add(client, read, now), Reason.OVERLOADED)
+
+    def _add_backup(self, client: ClientAddress, read: ReadSnapshot) -> None:
+        if not self._backups.ask(client, read):
+            self._refuse_reads([(client, read.request)], Reason.OVERLOADED)
+
+    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
+        """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
+        for client, request in refused:
+            self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag))
+
+    # ---- rounds of the leader ----
+
+    def _ask_read_index(self, now: Instant) -> None:
+        """One question to the leader for all reads, and all that is to be known of strangers, since the last one."""
+        if self._read_asked_of is not None or not (self._readers.unconfirmed or self._strangers.unconfirmed):
+            return
+        leader = self._leadership.leader(now)
+        if leader is None:
+            self._strangers.give_up()
+            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER)
+        self._read_asked_of = leader
+        self.arm(Timer.READS, now + self._timing.retry_s)
+        return self.send_early(leader, ReadIndex(self._readers.start_round(now)))
+
+    def _on_read_index_reply(self, source: NodeId, request: int, applied: Slot) -> None:
+        if source != self._read_asked_of or not self._readers.confirm(request, applied):
+            return self.ignore("read index that is not awaited")
+        if applied:
+            self._strangers.confirm(request, applied)
+            self._await_no_index()
+        # otherwise it does not lead: the timer asks again, by then perhaps somebody else
+        return None
+
+    def _await_no_index(self) -> None:
+        """The question is answered, or nobody is left who would."""
+        self._read_asked_of = None
+        self.disarm(Timer.READS)
+
+    # ---- answers ----
+
+    def _answer_reads(self, now: Instant) -> None:
+        if not self._readers:
+            return
+        replicated = self._replicated
+        self._readers.move_on(replicated.next_slot, replicated.revision, now)
+        self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
+        while self._pages.has_room and (taken := self._readers.take()) is not None:
+            client, read = taken
+            if isinstance(read, ReadSlots):
+                self._tell_slots(client, read, now)
+            else:
+                self._tell_entries(client, read, now)
+
+    def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
+        hint = self._leadership.hint(now)
+        page = self._backups.slots(read, self._replicated, self._pages, self.voters, hint)
+        if page is None:
+            return self._refuse_reads([(client, read.request)], Reason.BEHIND)
+        self.send(client, page)
+
+    def _tell_entries(self, client: ClientAddress, read: ReadLog, now: Instant) -> None:
+        last, first = self._replicated.revision, self._replicated.first_revision
+        hint = self._leadership.hint(now)
+        if 0 < read.start < first:
+            return self.send(client, LogPage(read.request, (), last, Reason.COMPACTED, hint, first))
+        return self.send(client, LogPage(read.request, self._pages.answer(read.start), last, 0, hint, first))
+
+    def _ask_snapshot(self, now: Instant) -> None:
+        if (question := self._backups.next_question(now)) is not None:
+            self.send_early(self.node_id, question)
+
+    def _on_snapshot_part(self, source: NodeId, part: SnapshotPart) -> None:
+        answer = self._backups.answer(part) if source == self.node_id else None
+        if answer is not None:
+            self.send(*answer)
