@@ -49,6 +49,7 @@ KINDS = (
     "roll-back",  # a node starts from its directory as it was some time ago, under the same condition
     "lose-two",  # two nodes are wiped at once
     "swap",  # two nodes find each other's directories
+    "copy",  # a copy of a directory runs somewhere else for a while, beside its node
     "cut",  # one link, one way or both
     "partition",  # two groups
     "hub",  # every link but those to one node
@@ -67,7 +68,7 @@ KINDS = (
     "lag",  # all that a node is told comes later, in order
 )
 AIMED = ("pause-leader", "kill-leader", "cut-leader", "clog-leader", "depose-leader")
-LOSSES = ("wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader", "swap")
+LOSSES = ("wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader", "swap", "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +310,8 @@ def _fault_of_nodes(plan: Plan, random: Random, fault: Fault) -> Fault | None:
             return replace(fault, for_s=3 * short_s, amount=random.choice((0.1, 0.5, 2.0)))
         case "wipe" | "roll-back":
             return fault
+        case "copy":  # a frame of the copy that is repeated a minute later shuts its node out once more (`lives.py`)
+            return None if plan.repeat else replace(fault, amount=random.random())
         case "lose-two" | "swap":
             return replace(fault, targets=tuple(random.sample(list(plan.roles), 2)))
         case "coups":

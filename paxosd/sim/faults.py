@@ -42,7 +42,7 @@ def strike(world: World, fault: Fault) -> None:
         case "pause-leader" | "kill-leader":
             if world.leader is not None:
                 _strike_node(world, world.leader, replace(fault, kind=fault.kind.removesuffix("-leader")))
-        case "wipe" | "wipe-leader" | "lose-two" | "roll-back" | "roll-back-leader" | "swap":
+        case "wipe" | "wipe-leader" | "lose-two" | "roll-back" | "roll-back-leader" | "swap" | "copy":
             lose(world, fault)
         case "cut-leader" | "clog-leader" | "depose-leader":
             if world.leader is not None:

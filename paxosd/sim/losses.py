@@ -1,4 +1,4 @@
-"""Faults of disks: lost, put back, swapped. What the others cannot make good does not happen (`spare.py`)."""
+"""Faults of disks: lost, put back, swapped, copied. What the others cannot make good does not happen (`spare.py`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Collection
 
 from paxosd.sim.plan import Fault
 from paxosd.sim.spare import are_spare, note_rolled_back, note_wiped, would_notice
+from paxosd.sim.twins import copy_and_run, end_twin
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore
 
 
 def lose(world: World, fault: Fault) -> None:
-    """Let this fault, "wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader" or "swap", happen now."""
+    """Let this fault, "wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader", "swap" or "copy",
+    happen now."""
     nodes = [world.nodes[name] for name in fault.targets]
     if fault.kind in ("wipe-leader", "roll-back-leader"):
         nodes = [] if world.leader is None else [world.leader]
@@ -20,6 +22,9 @@ def lose(world: World, fault: Fault) -> None:
     match fault.kind:
         case "wipe" | "wipe-leader" | "lose-two":
             _wipe(world, nodes, fault.for_s)
+        case "copy":
+            t_e = world.plan.election_s
+            copy_and_run(world, nodes[0], fault.for_s, 8 * fault.amount * t_e, round(1000 * fault.amount) % 2 == 0)
         case "swap":
             _swap(world, nodes, fault.for_s)
         case _:
@@ -68,7 +73,9 @@ def _swap(world: World, nodes: Collection[SimNode], for_s: float) -> None:
 
 
 def put_right(world: World) -> None:
-    """Every node has its own directory again."""
+    """Every node has its own directory again, and no copy of one runs."""
+    for twin in list(world.twins.values()):
+        end_twin(world, twin)
     disks = {node.disk.node: node.disk for node in world.nodes.values()}
     for node in world.nodes.values():
         if not _is_own(node):

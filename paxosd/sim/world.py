@@ -19,7 +19,7 @@ from random import Random
 from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Applied, LogPage, Message, Prepare
-from paxosd.core.records import Record
+from paxosd.core.records import Record, Round
 from paxosd.core.types import NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
@@ -57,14 +57,16 @@ class Crashed(BaseException):
 
 
 class SimNode:
-    """One node over all of its lives."""
+    """One node over all of its lives, which are counted from `lives` on; of a twin (`twins.py`) these are not 0."""
 
-    def __init__(self, world: World, node_id: NodeId, random: Random) -> None:
+    def __init__(self, world: World, node_id: NodeId, random: Random, lives: int = 0) -> None:
         plan = world.plan
         self.id = node_id
         self.disk = SimDisk(node_id, Random(random.getrandbits(64)), plan.sync_s)
         self.driver: Driver | None = None
-        self.life = 0
+        self.is_twin = lives > 0
+        self.has_address = True  # whether it gets what is sent to this node
+        self.life = lives
         self.count = 0  # what its directory knows of its lives; a wiped one knows of none
         self.own_life = OwnLife(0, 0)
         self.lost = False  # its directory is damaged for good
@@ -95,7 +97,7 @@ class SimNode:
             return
         world, self.life, self.count = self._world, self.life + 1, self.count + 1
         self._moment = max(world.now, self._moment)
-        if self.disk.node == self.id:
+        if self.disk.node == self.id and not self.is_twin:
             world.safety.recovered_from(self.id, self.disk.written)
         world.note(self.id, "starts life %d", self.life)
         world.marks.started(self.id, self.life)
@@ -230,6 +232,8 @@ class SimNode:
                 raise Crashed
 
     def _committed(self, records: Sequence[Record]) -> None:
+        if self.is_twin:  # its rounds are no later ones than those of the node itself
+            records = [record for record in records if not isinstance(record, Round)]
         self._world.marks.committed(self.id, records)
         self._world.safety.committed(self.id, records, self.disk.synced)
         self._effect()
@@ -248,7 +252,7 @@ class SimNode:
     def _on_event(self, event: Event) -> None:
         self._world.note(self.id, "%s %s", event.name, event.fields)
         if event.name == "leader.elected":
-            self._world.leader = self
+            self._world.leader = self._world.nodes[self.id]
         if event.name == "state.differs":
             raise Violation("15 state digest", f"{self.id} finds that {event.fields['what']}")
         self._world.marks.event(event, self._world.safety.watermark)
@@ -282,6 +286,7 @@ class World:
         self._count = 0
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)
         self.nodes = {node: SimNode(self, node, Random(self.random.getrandbits(64))) for node in plan.roles}
+        self.twins: dict[NodeId, SimNode] = {}
         self.clients = {f"c{number}": self._client(f"c{number}", number) for number in range(1, plan.clients + 1)}
         self._client_wakes: dict[str, float] = {}
 
@@ -340,7 +345,9 @@ class World:
         if client is not None:
             taken = client.arrive(source, frame, self.now)
         else:
-            taken = self.nodes[target].arrive(source.encode() if source in self.clients else None, frame)
+            twin = self.twins.get(target)
+            node = twin if twin is not None and twin.has_address else self.nodes[target]
+            taken = node.arrive(source.encode() if source in self.clients else None, frame)
         if taken:
             self.network.delivered += 1
         else:

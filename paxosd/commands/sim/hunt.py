@@ -21,6 +21,7 @@ ROUNDS: tuple[Search, ...] = (
     Seeds(0, 10, "reads"),
     Seeds(0, 8, "quorums"),
     Seeds(0, 8, "pages"),
+    Seeds(0, 8, "disks"),
     Scenarios(),
     Interleavings("two slots", 50_000),
     Interleavings("one slot", 300_000),

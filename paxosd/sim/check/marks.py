@@ -68,6 +68,7 @@ EXPECTED = (
     "history born",
     "acceptor wiped",
     "two acceptors wiped at once",
+    "a copy ran beside its node",
     "storage id mismatch refused",
     "guest heard of its history",
     "new disk admitted",
