@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.process.exits import Exit
+from paxosd.sim.explore.bounds import WORLDS
 from paxosd.sim.explore.search import Exploration, explore
-from paxosd.sim.explore.world import WORLDS
 
 STATES = 5_000_000
 """How many distinct states of a world are visited unless told otherwise: one to two minutes, and 1.4 GB of memory."""

@@ -7,7 +7,7 @@ Laws of a turn, in the order of its effects: promises and votes are told after t
 falls (4), a vote is not below it (5), a promise tells every vote (11, 12), a ballot is its proposer's own (6).
 Laws of a world: one value is chosen per slot (1, 3), per ballot and slot one value is proposed (6), each proposal is
 bound by what a quorum voted for below it (7, and 22 where it is a no-op), whoever says that something is chosen is
-right (8), and nothing is proposed beyond the window (23).
+right (8), and nothing is proposed beyond the window (23). Those of worlds with decrees stand in `decreed.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from paxosd.core.decrees import decree_of, is_decree
 from paxosd.core.messages import Accept, Accepted, Chosen, Heartbeat, Message, Nack, Prepare, Promise
 from paxosd.core.records import Record, Voted
-from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, NodeId, Slot, Vote
 from paxosd.core.values import batches, is_noop, stamp_ms
-from paxosd.sim.explore.node import Letter, State, Turn
+from paxosd.core.voters import Voters
+from paxosd.sim.explore.node import Letter, State, Turn, copies, is_new, voter_in
 from paxosd.storage.memory import MemoryStore
 
 
@@ -35,12 +36,23 @@ class LawBroken(Exception):
         self.sentence = sentence
 
 
+class Cast(NamedTuple):
+    """A vote, and the disk on which it was made durable."""
+
+    disk: DiskId
+    vote: Vote
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What counts of all that one node ever did. `proposed` and `voted` hold (slot, ballot, value)."""
 
+    cast: frozenset[Cast]
+    """Votes that were ever durable, also those that later ones replaced, and those of disks that are lost."""
     voted: frozenset[Vote]
-    """Votes that were ever durable, also those that later ones replaced."""
+    """The same, whatever the disk."""
+    prepared: frozenset[tuple[Ballot, Voters]]
+    """The ballots in which this node prepared, and with whose votes."""
     promised: frozenset[Ballot]
     """Ballots in which a promise was sent."""
     proposed: frozenset[Vote]
@@ -76,11 +88,13 @@ class Evidence:
             yield from past.proposed
 
 
-def past(said: Iterable[Letter], voted: frozenset[Vote]) -> Past:
+def past(said: Iterable[Letter], cast: frozenset[Cast]) -> Past:
     """What counts of what a node said and voted for."""
     messages = {letter.message for letter in said}
     return Past(
-        voted,
+        cast,
+        frozenset(vote for _, vote in cast),
+        frozenset((message.ballot, message.voters) for message in messages if isinstance(message, Prepare)),
         frozenset(message.ballot for message in messages if isinstance(message, Promise)),
         frozenset(
             Vote(message.slot, message.ballot, message.value) for message in messages if isinstance(message, Accept)
@@ -96,11 +110,19 @@ def past(said: Iterable[Letter], voted: frozenset[Vote]) -> Past:
 class Judge:
     """Holds turns and worlds against the laws (all, or those named), and notes what was seen when."""
 
-    def __init__(self, window_slots: int, laws: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        window_slots: int,
+        laws: Collection[str] | None = None,
+        world_laws: Mapping[str, WorldLaw] | None = None,
+        world_marks: Mapping[str, Callable[[Evidence], bool]] | None = None,
+    ) -> None:
         self.depth = 0
-        self.seen: dict[str, int | None] = dict.fromkeys([*WORLD_MARKS, *TURN_MARKS])
+        self._marks = WORLD_MARKS if world_marks is None else world_marks
+        self.seen: dict[str, int | None] = dict.fromkeys([*self._marks, *TURN_MARKS])
         self._window_slots = window_slots
-        self._world_laws = {name: law for name, law in WORLD_LAWS.items() if laws is None or name in laws}
+        asked = WORLD_LAWS if world_laws is None else world_laws
+        self._world_laws = {name: law for name, law in asked.items() if laws is None or name in laws}
         self._turn_laws = {name: law for name, law in TURN_LAWS.items() if laws is None or name in laws}
 
     def turn(self, before: State, turn: Turn) -> None:
@@ -118,7 +140,7 @@ class Judge:
         for name, law in self._world_laws.items():
             for sentence in law(evidence):
                 raise LawBroken(name, sentence)
-        for name, mark in WORLD_MARKS.items():
+        for name, mark in self._marks.items():
             if self.seen[name] is None and mark(evidence):
                 self.seen[name] = self.depth
 
@@ -250,6 +272,8 @@ def promise_never_falls(before: State, turn: Turn) -> Iterator[str]:
 
 def votes_as_promised(before: State, turn: Turn) -> Iterator[str]:
     """An acceptor votes in no ballot below its promise, and a vote raises the promise."""
+    if copies(before.disk):  # what a new disk takes over of others
+        return
     for vote in votes_of(turn.records):
         if vote.ballot < before.disk.promised():
             yield f"a vote in ballot {vote.ballot} after a promise of {before.disk.promised()}"
@@ -268,6 +292,18 @@ def promise_tells_all(before: State, turn: Turn) -> Iterator[str]:
                     yield f"the promise of {message.ballot} does not tell the vote in slot {slot}"
 
 
+def copied_before_voting(before: State, turn: Turn) -> Iterator[str]:
+    """A disk that a later decree names speaks in a ballot only once it holds a vote in every slot up to that decree."""
+    for message in (letter.message for letter in (*turn.early, *turn.late)):
+        named = voter_in(turn.state.disk)
+        if isinstance(message, Promise | Accepted) and named is not None and copies(turn.state.disk):
+            yield f"{type(message).__name__} of {message.ballot} by a new disk that has not copied yet"
+        elif isinstance(message, Promise | Accepted) and named is not None and is_new(turn.state.disk):
+            missing = [slot for slot in range(FIRST_SLOT, named.since + 1) if turn.state.disk.vote(slot) is None]
+            if missing:
+                yield f"{type(message).__name__} of {message.ballot} by a disk that has no vote in {missing}"
+
+
 def own_ballots(before: State, turn: Turn) -> Iterator[str]:
     """A proposer speaks for its own ballots only."""
     for message in (letter.message for letter in (*turn.early, *turn.late)):
@@ -281,6 +317,7 @@ TURN_LAWS: Mapping[str, TurnLaw] = {
     "no vote below the promise": votes_as_promised,
     "a promise tells every vote": promise_tells_all,
     "a ballot is its proposer's own": own_ballots,
+    "a new disk copies before it votes": copied_before_voting,
 }
 
 

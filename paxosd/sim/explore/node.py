@@ -7,8 +7,9 @@ Laws:
 3. Time stands still; what is due is a choice. Exactly the timer that is named fires, however early or late that is.
    Each proposer stands at an instant of its own, so that two leaders stamp different no-ops.
 4. Where time decides, more is allowed than a real cluster can do: an acceptor's patience is zero, so it never refuses
-   a pre-vote because it hears another leader; a leader whose quorum timer fires finds its quorum silent; and a value
-   in flight is always due to be sent again.
+   a pre-vote because it hears another leader; a leader whose quorum timer fires finds its quorum silent; a value in
+   flight is always due to be sent again; and the disk that a guest stands for was silent for long. No letter says to
+   which history it belongs, so none is refused for that.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Record
-from paxosd.core.types import DiskId, Instant, NodeId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import NO_DISK, NO_HISTORY, DiskId, Instant, NodeId, Revision, RevisionRow, Slot, Vote
 from paxosd.core.voters import Voter, Voters
 from paxosd.driver import Driver
 from paxosd.sim.explore.values import fork, frozen
@@ -39,6 +40,8 @@ from paxosd.wire.frames import Codec
 
 PATIENCE_S = 1.0
 _NEVER: Instant = inf
+DISKS_OF_A_NODE = 15
+"""The bits of a disk's id that tell the disks of one node apart: the first one has none."""
 _DIGEST = b"explored"
 _HISTORY = b"a history of old"
 _FRAME_BYTES_MAX = 1_000_000
@@ -96,8 +99,12 @@ class Post:
 class Player:
     """Takes the turns of one node, whatever state it is in; a proposer takes them at the instant `now`."""
 
-    def __init__(self, node: NodeId, membership: Membership, limits: Limits, now: Instant, post: Post) -> None:
+    def __init__(
+        self, node: NodeId, membership: Membership, limits: Limits, now: Instant, post: Post, unborn: bool = False
+    ) -> None:
         self.node = node
+        self._unborn = unborn
+        self._chance = _NoChance(int(now))
         self.acceptors = membership.acceptors
         self._membership = membership
         self._limits = limits
@@ -105,7 +112,9 @@ class Player:
         self._post = post
 
     def disk(self) -> MemoryStore:
-        """The records of a node of a cluster that was born before the first slot, and did nothing since."""
+        """The records of a node of a cluster that was born before the first slot, or never, and did nothing since."""
+        if self._unborn:
+            return self._blank(_disk_of(self.node))
         quorum = self._membership.quorum
         named = tuple(Voter(node, _disk_of(node), 0, weight) for node, weight in quorum.weights.items())
         store = MemoryStore()
@@ -114,12 +123,24 @@ class Player:
             store.commit([DiskRecord(_disk_of(self.node), copied=False, used=True)])
         return store
 
+    def _blank(self, disk: DiskId) -> MemoryStore:
+        store = MemoryStore()
+        if self.node in self._membership.acceptors:
+            store.commit([DiskRecord(disk, copied=False, used=False)])
+        return store
+
+    def wiped(self, disk: MemoryStore) -> MemoryStore:
+        """An empty directory in the place of this one: another disk, after its first turn."""
+        return self._blank(disk_in(disk) + 1)
+
     def start(self, disk: MemoryStore) -> State:
         """A new life over what earlier ones made durable."""
         disk = fork(disk, {})
+        self._chance.draws(disk)
         agent = self._agent(disk)
         wire = _Wire(())
         self._driver(agent, _Disk(disk, wire), wire, 0.0).recover()
+        self._post.codecs[self.node].belong_to(NO_HISTORY)
         if isinstance(agent, Acceptor):  # no disk goes back in time here, and nobody is asked
             agent.standing.sure = True
             agent.disarm(Timer.RECALL)
@@ -136,12 +157,14 @@ class Player:
 
     def _turn(self, state: State, frames: Sequence[bytes], timer: Timer | None) -> Turn:
         agent, memory = fork([state.agent, state.disk], {})
+        self._chance.draws(memory)
         wire = _Wire(frames)
         disk = _Disk(memory, wire)
         if timer is not None:
             agent.arm(timer, self._now)
         now = self._now + PATIENCE_S if timer is Timer.QUORUM else self._now
         self._driver(agent, disk, wire, now).turn()
+        self._post.codecs[self.node].belong_to(NO_HISTORY)
         early, late = wire.sent[: disk.sent_before], wire.sent[disk.sent_before :]
         return Turn(
             self._post.open(self.node, early),
@@ -152,9 +175,9 @@ class Player:
 
     def _agent(self, disk: MemoryStore) -> Agent:
         if self._membership.roles[self.node] is Role.ACCEPTOR:
-            return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk, _NoChance(0))
+            return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk, self._chance)
         timing = Timing(heartbeat_s=PATIENCE_S, election_s=PATIENCE_S, retry_s=0.0)
-        return Proposer(self.node, self._membership, timing, self._limits, _NoChance(0))
+        return Proposer(self.node, self._membership, timing, self._limits, self._chance)
 
     def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> Driver:
         members, node_id = self._membership, self.node
@@ -166,7 +189,31 @@ class Player:
 
 
 def _disk_of(node: NodeId) -> DiskId:
-    return int.from_bytes(node.encode(), "big")
+    return int.from_bytes(node.encode(), "big") << 4
+
+
+def disk_in(records: MemoryStore) -> DiskId:
+    """The disk that these records name as their own; none are those of a proposer."""
+    return next((record.disk for record in records.records() if isinstance(record, DiskRecord)), NO_DISK)
+
+
+def voter_in(disk: MemoryStore) -> Voter | None:
+    """What these records say of their own disk, if it is named."""
+    own = disk_in(disk)
+    voters = [record for record in disk.records() if isinstance(record, Voters)]
+    return next((voter for known in voters for voter in known.named if voter.disk == own), None)
+
+
+def copies(disk: MemoryStore) -> bool:
+    """Whether this is a new disk that is named, and has not copied yet."""
+    return is_new(disk) and not any(record.copied for record in disk.records() if isinstance(record, DiskRecord))
+
+
+def is_new(disk: MemoryStore) -> bool:
+    """Whether a later decree than the birth names this disk."""
+    named = voter_in(disk)
+    births = [record.birth for record in disk.records() if isinstance(record, Voters)]
+    return named is not None and named.since > max(births)
 
 
 def armed(state: State) -> Sequence[Timer]:
@@ -178,11 +225,26 @@ def _settled(agent: Agent, disk: MemoryStore) -> State:
     """The state between two turns: of a timer only counts that it is armed."""
     for timer in agent._deadlines:
         agent.arm(timer, _NEVER)
+    if isinstance(agent, Proposer):
+        agent._guests._began_at = -_NEVER
     return State(agent, disk, (frozen(agent), frozen(disk)))
 
 
 class _NoChance(Random):
-    """Draws the same number every time: choices, not chance, say when something happens."""
+    """Draws the same number every time: choices, not chance, say when something happens. Ids follow from the records:
+    a disk is the one after the disk that is there, and a history belongs to one ballot."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(0)
+        self._number = number
+        self._drawn = 0
+
+    def draws(self, records: MemoryStore) -> None:
+        """What ids come from in the next turn."""
+        self._drawn = disk_in(records) or records.round() << 8 | self._number
+
+    def getrandbits(self, k: int) -> int:
+        return self._drawn
 
     def uniform(self, a: float, b: float) -> float:
         return b

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from paxosd.sim.explore.laws import Judge, LawBroken
+from paxosd.sim.explore.bounds import Configuration
+from paxosd.sim.explore.decreed import VOTERS_LAWS, VOTERS_MARKS
+from paxosd.sim.explore.laws import WORLD_LAWS, WORLD_MARKS, Judge, LawBroken
 from paxosd.sim.explore.steps import Move, Worlds
 from paxosd.sim.explore.trace import trace
-from paxosd.sim.explore.world import Configuration
 
 Progress = Callable[[int, int], None]
 """Told the depth that is done and the number of distinct states so far."""
@@ -56,7 +57,7 @@ def explore(
     laws: Collection[str] | None = None,
 ) -> Exploration:
     """Visit worlds until there are no more, `states_max` were seen, or a law is broken (of those named; None: any)."""
-    judge = Judge(configuration.window_slots, laws)
+    judge = judge_of(configuration, laws)
     search = _BreadthFirst(Worlds(configuration, judge), judge)
     violation = None
     try:
@@ -65,6 +66,13 @@ def explore(
         complete = False
         violation = Trace(broken.law, str(broken), search.trace(broken))
     return Exploration(len(search.came_from), search.transitions, search.depth, complete, dict(judge.seen), violation)
+
+
+def judge_of(configuration: Configuration, laws: Collection[str] | None = None) -> Judge:
+    """Who holds the worlds of this configuration against its laws."""
+    if configuration.is_about_voters:
+        return Judge(configuration.window_slots, laws, VOTERS_LAWS, VOTERS_MARKS)
+    return Judge(configuration.window_slots, laws, WORLD_LAWS, WORLD_MARKS)
 
 
 class _BreadthFirst:
@@ -81,8 +89,10 @@ class _BreadthFirst:
 
     def run(self, states_max: int, progress: Progress) -> bool:
         """True if there are no other worlds."""
-        self._at = self._worlds.first()
-        self.came_from[self._at] = self._at
+        for world in self._worlds.opening():
+            self.came_from[world] = self._at if self.came_from else world
+            self._at = world
+        self._worlds.check(self._at)
         frontier = [self._at]
         while frontier:
             self.depth += 1

@@ -15,6 +15,8 @@ Laws:
    once: all that could happen before it can happen after it too.
 3. A node that is down does nothing, and so does one whose letters are late: a crash and the start of the next life are
    one step. A turn can be cut short after its early letters, and after its commit.
+4. A disk is lost between two turns. In the middle of one would be the same: what the commit held is gone with it, and
+   what the turn sent may be late for ever.
 
 Both reductions are judged by what the real turns did, and by nothing that the roles are believed to do.
 """
@@ -30,25 +32,26 @@ from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import Prepare
 from paxosd.core.options import Limits
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import Vote
-from paxosd.sim.explore.laws import Judge, LawBroken
+from paxosd.core.types import NodeId
+from paxosd.sim.explore.bounds import Configuration, FromOutside
+from paxosd.sim.explore.laws import Cast, Judge, LawBroken
 from paxosd.sim.explore.node import Player, Post
 from paxosd.sim.explore.world import (
     CRASH_BITS,
     GATEWAY,
     PART,
+    WIPE,
     BrokenTurn,
-    Configuration,
     Effect,
     Event,
-    FromOutside,
     Letters,
     Part,
     Seat,
 )
 from paxosd.storage.memory import MemoryStore
 
-_CRASHES = (1 << CRASH_BITS) - 1
+_CRASHES = WIPE - 1
+_WIPES = (1 << CRASH_BITS) - WIPE
 
 Reached: TypeAlias = dict[int, tuple[int, Event] | None]
 """States that were reached in silence, with the state and the event before each."""
@@ -72,7 +75,12 @@ class Happening(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        return self.event is FromOutside.KILL or self.crash is not Crash.NONE
+        return self.event in (FromOutside.KILL, FromOutside.WIPE) or self.crash is not Crash.NONE
+
+    @property
+    def cost(self) -> int:
+        """What it adds to the crashes and wipes of a world."""
+        return WIPE if self.event is FromOutside.WIPE else int(self.ends)
 
 
 class Way(NamedTuple):
@@ -106,7 +114,8 @@ class Worlds:
     """The rules by which one world follows another."""
 
     def __init__(self, configuration: Configuration, judge: Judge) -> None:
-        require(configuration.crashes <= _CRASHES, f"a world counts up to {_CRASHES} crashes")
+        most = max(configuration.crashes, configuration.wipes)
+        require(most <= _CRASHES, f"a world counts up to {_CRASHES} crashes, and as many wipes")
         proposers = [f"p{number}" for number in range(1, configuration.proposers + 1)]
         acceptors = [f"a{number}" for number in range(1, configuration.acceptors + 1)]
         roles = dict.fromkeys(proposers, Role.PROPOSER) | dict.fromkeys(acceptors, Role.ACCEPTOR)
@@ -115,17 +124,25 @@ class Worlds:
         post = Post(membership.nodes)
         self.letters = Letters(configuration, post)
         self.seats = [
-            Seat(index, Player(node, membership, limits, float(index + 1), post), self.letters, configuration, judge)
+            Seat(
+                index,
+                Player(node, membership, limits, float(index + 1), post, configuration.unborn),
+                self.letters,
+                configuration,
+                judge,
+            )
             for index, node in enumerate(roles)
         ]
         self.answering: Move | None = None  # whose letters are answered just now
         self.happening: Happening | None = None  # what is followed up just now
         self._crashes_max = configuration.crashes
+        self._wipes_max = configuration.wipes
+        self._opening = configuration.opening
         self._proposers = configuration.proposers
         self._judge = judge
         self._judged: set[tuple[int, ...]] = set()
-        # What was found out, by seat; then by part, letters that can arrive and whether a crash may come,
-        self._moves: list[dict[tuple[int, int, bool], tuple[Move, ...]]] = [{} for _ in self.seats]
+        # What was found out, by seat; then by part, letters that can arrive and whether a crash or a wipe may come,
+        self._moves: list[dict[tuple[int, int, bool, bool], tuple[Move, ...]]] = [{} for _ in self.seats]
         # by state and letters that can arrive,
         self._answers: list[dict[tuple[int, int], int]] = [{} for _ in self.seats]
         # and by part and letters that did arrive.
@@ -134,6 +151,25 @@ class Worlds:
     def first(self) -> int:
         """The world in which nobody has done anything."""
         return sum(seat.part(seat.start(seat.player.disk()), 0, frozenset()) << seat.shift for seat in self.seats)
+
+    def opening(self) -> Iterator[int]:
+        """The first world, and those that the opening leads to, one after the other."""
+        world = self.first()
+        yield world
+        for node, what, source in self._opening:
+            found = [move for move in self.moves(world) if self._is(move.happening, node, what, source)]
+            require(bool(found), f"{node} cannot open with {what} {source}")
+            world = self.take(world, found[-1])
+            yield world
+
+    def _is(self, happening: Happening, node: NodeId, what: type | Timer | FromOutside, source: NodeId) -> bool:
+        if happening.seat.node != node or happening.crash is not Crash.NONE:
+            return False
+        if not isinstance(happening.event, int):
+            return happening.event is what
+        sent = self.letters.table.rows[happening.event]
+        is_it = isinstance(what, type) and isinstance(sent.letter.message, what)
+        return is_it and source in (sent.source, "")
 
     def check(self, world: int) -> None:
         """Hold this world against the laws; raises `LawBroken`."""
@@ -148,12 +184,13 @@ class Worlds:
     def moves(self, world: int) -> Iterator[Move]:
         """Every step that can be taken in this world."""
         may_crash = world & _CRASHES < self._crashes_max
+        may_wipe = world & _WIPES < self._wipes_max * WIPE
         numbers = [world >> seat.shift & PART for seat in self.seats]
         said = 0
         for seat, number in zip(self.seats, numbers, strict=True):
             said |= seat.parts.rows[number].said
         for seat, number in zip(self.seats, numbers, strict=True):
-            key = number, said & self.letters.arriving.get(seat.node, 0), may_crash
+            key = number, said & self.letters.arriving.get(seat.node, 0), may_crash, may_wipe and seat is self.seats[-1]
             moves = self._moves[seat.index].get(key)
             if moves is None:
                 moves = self._moves[seat.index][key] = self._look(seat, *key)
@@ -172,12 +209,15 @@ class Worlds:
             after += step
         return after
 
-    def _look(self, seat: Seat, number: int, inbox: int, may_crash: bool) -> tuple[Move, ...]:
+    def _look(self, seat: Seat, number: int, inbox: int, may_crash: bool, may_wipe: bool) -> tuple[Move, ...]:
         moves = {way.part: self._move(number, way) for way in self.ways(seat, number, inbox, False)}
         if may_crash:
             for way in self.ways(seat, number, inbox, True):
                 if way.part not in moves:  # without a crash is better: one is left to come
                     moves[way.part] = self._move(number, way)
+        if may_wipe:
+            way = self._wiped(seat, number, inbox)
+            moves.setdefault(way.part, self._move(number, way))
         moves.pop(number, None)
         return tuple(moves.values())
 
@@ -186,7 +226,7 @@ class Worlds:
         new = seat.parts.rows[way.part].said & ~seat.parts.rows[number].said
         asks = [(other, new & self.letters.arriving.get(other.node, 0)) for other in self.seats]
         return Move(
-            (way.part - number << seat.shift) + way.happening.ends,
+            (way.part - number << seat.shift) + way.happening.cost,
             tuple((other, asked) for other, asked in asks if asked),
             seat.past_of[way.part] != seat.past_of[number],
             way.happening,
@@ -253,12 +293,19 @@ class Worlds:
         after = Happening(seat, state, event, Crash.AFTER_COMMIT)
         yield self._way(node, after, self._life(after, effect.turn.state.disk), early, effect.voted)
 
+    def _wiped(self, seat: Seat, number: int, inbox: int) -> Way:
+        """The disk is lost between two turns (law 4)."""
+        part = seat.parts.rows[number]
+        happening = Happening(seat, part.state, FromOutside.WIPE)
+        state = self._life(happening, seat.player.wiped(seat.states.rows[part.state].disk))
+        return self._way(_Node(seat, part, inbox), happening, state)
+
     def _life(self, happening: Happening, disk: MemoryStore) -> int:
         self.happening = happening
         return happening.seat.start(disk)
 
     def _way(
-        self, node: _Node, happening: Happening, state: int, said: int = 0, voted: frozenset[Vote] = frozenset()
+        self, node: _Node, happening: Happening, state: int, said: int = 0, voted: frozenset[Cast] = frozenset()
     ) -> Way:
         """What a part becomes, with all that it can answer from then on."""
         self.happening = happening

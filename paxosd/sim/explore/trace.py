@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from paxosd.core.agent import Timer, require
 from paxosd.core.types import Ballot, NodeId, Vote
 from paxosd.core.voters import Voters
+from paxosd.sim.explore.bounds import FromOutside
 from paxosd.sim.explore.laws import LawBroken, value_text
 from paxosd.sim.explore.node import Letter, State, Turn
 from paxosd.sim.explore.steps import Crash, Happening, Move, Reached, Worlds
-from paxosd.sim.explore.world import BrokenTurn, FromOutside, Seat
+from paxosd.sim.explore.world import BrokenTurn, Seat
 
 
 class _Told(NamedTuple):
@@ -140,6 +141,8 @@ def _again(happening: Happening, state: State) -> Turn:
     seat, event, crash = happening.seat, happening.event, happening.crash
     if event is FromOutside.KILL:
         return Turn((), (), (), seat.live(state.disk))
+    if event is FromOutside.WIPE:
+        return Turn((), (), (), seat.live(seat.player.wiped(state.disk)))
     turn = seat.turn(state, event)
     require(turn is not None, "a trace stays within bounds")
     assert turn is not None
@@ -165,6 +168,8 @@ def _cause(worlds: Worlds, happening: Happening) -> str:
             return f"{node}: {timer.name} is due"
         case FromOutside.SUBMIT:
             return f"{node} is forwarded its command"
+        case FromOutside.WIPE:
+            return f"{node} loses its disk and starts again"
         case _:
             return f"{node} is killed and starts again"
 

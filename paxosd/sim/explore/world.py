@@ -10,9 +10,8 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from paxosd.core.agent import Timer, require
@@ -22,72 +21,37 @@ from paxosd.core.messages import (
     ForwardRefused,
     Heartbeat,
     HeartbeatReply,
+    Message,
+    Prepare,
     PreVote,
     PreVoteReply,
 )
-from paxosd.core.options import Limits
+from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.proposer import Proposer
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, SESSION_BYTES, Ballot, NodeId, Vote
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, SESSION_BYTES, Ballot, NodeId
 from paxosd.core.values import encode_body
-from paxosd.sim.explore.laws import Judge, LawBroken, Past, past, votes_of
-from paxosd.sim.explore.node import Letter, Player, Post, State, Turn, armed
+from paxosd.sim.explore.bounds import Configuration, FromOutside
+from paxosd.sim.explore.laws import Cast, Judge, LawBroken, Past, past, votes_of
+from paxosd.sim.explore.node import DISKS_OF_A_NODE, Letter, Player, Post, State, Turn, armed, disk_in
 from paxosd.sim.explore.values import frozen
 from paxosd.storage.memory import MemoryStore
 
 GATEWAY: NodeId = "l1"
 """A learner that is told what is chosen, and in whose name commands come. It takes no turns."""
 
-_WITHOUT_EFFECT = (HeartbeatReply, PreVote, ForwardRefused)
-"""Never on their way: answers to heartbeats matter to reads and to a leader's patience, which are not explored;
-pre-votes are answered at once (see `Seat._campaign`); a refusal goes to a gateway."""
+_WITHOUT_EFFECT = (PreVote, ForwardRefused)
+"""Never on their way: pre-votes are answered at once (see `Seat._campaign`); a refusal goes to a gateway. Neither are
+answers to heartbeats, but those of guests: they matter to reads and to a leader's patience, which are not explored."""
 
 CRASH_BITS = 4
+WIPE = 1 << 2
+"""What one wipe adds to a world, above the number of its crashes."""
 PART_BITS = 24
 PART = (1 << PART_BITS) - 1
 
 _PROCESS_ENDS = (AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """How small the world is; everything in it is explored. Slots and rounds count from 1."""
-
-    acceptors: int = 3
-    proposers: int = 2
-    slots: int = 2
-    """Accepts of later slots are lost."""
-    rounds: int = 2
-    """No proposer campaigns in a later round."""
-    crashes: int = 1
-    """Of any nodes, at any point of any turn and between turns."""
-    window_slots: int = 2
-    page_bytes_max: int = Limits().page_bytes_max
-    """How much of its votes an acceptor tells in one promise; 1: one vote a page."""
-    lost: tuple[type, ...] = ()
-    """Messages of these types never arrive."""
-    timers: frozenset[Timer] = frozenset({Timer.ELECTION, Timer.QUORUM, Timer.HEARTBEAT, Timer.RETRY, Timer.PREPARE})
-    """What may become due, at any time."""
-
-
-WORLDS: Mapping[str, Configuration] = {
-    "two slots": Configuration(slots=2, rounds=1, crashes=1),
-    "one slot": Configuration(
-        slots=1, rounds=2, crashes=0, window_slots=1, lost=(Heartbeat,), timers=frozenset({Timer.ELECTION})
-    ),
-}
-"""Two small worlds, by name: in one two proposers duel for two slots, and a node may crash; in the other little
-happens, but a proposer may come back after another one led."""
-
-
-class FromOutside(Enum):
-    """What comes from outside."""
-
-    SUBMIT = auto()
-    """A gateway forwards the command that belongs to this proposer."""
-    KILL = auto()
-    """The process ends, and starts again from its records."""
 
 
 Event: TypeAlias = int | Timer | FromOutside
@@ -111,7 +75,7 @@ class Effect(NamedTuple):
     state: int
     said: int
     """The letters that were sent, as bits."""
-    voted: frozenset[Vote]
+    voted: frozenset[Cast]
     is_answer: bool
     """Nothing changed, and nothing was sent but an answer to whom the letter came from (or a repetition, if a timer
     was due): the node is free to do it again, and will not have lost anything by having done it."""
@@ -122,7 +86,7 @@ class Part(NamedTuple):
 
     state: int
     said: int
-    voted: frozenset[Vote]
+    voted: frozenset[Cast]
 
 
 class NumberedRows(Generic[Row]):
@@ -157,15 +121,16 @@ class Letters:
         """The letters that can arrive at each node, as bits."""
         self.post = post
         self._slots = configuration.slots
+        self._rounds = configuration.rounds if configuration.is_about_voters else ROUND_MAX
+        self._wipes = configuration.wipes
         self._dropped = (*_WITHOUT_EFFECT, *configuration.lost)
 
     def bits(self, source: NodeId, letters: Iterable[Letter]) -> int:
         """These letters as bits; those of which nothing can come are left out."""
         mask = 0
         for target, message in letters:
-            if not isinstance(message, self._dropped):
-                carried = replace(message, sequence=0) if isinstance(message, Heartbeat) else message
-                mask |= 1 << self._number(source, Letter(target, carried))
+            if not isinstance(message, self._dropped) and not self._is_idle(message):
+                mask |= 1 << self._number(source, Letter(target, _carried(message)))
         return mask
 
     def _number(self, source: NodeId, letter: Letter) -> int:
@@ -173,9 +138,19 @@ class Letters:
         number = self.table.number((source, letter), Sent(source, letter, b""))
         if number == known:
             self.table.rows[number] = Sent(source, letter, self.post.frame(source, letter.message))
-            if not (isinstance(letter.message, Accept) and letter.message.slot > self._slots):
+            if not self._is_lost(letter.message):
                 self.arriving[letter.target] = self.arriving.get(letter.target, 0) | 1 << number
         return number
+
+    def _is_lost(self, message: Message) -> bool:
+        """What is about a slot or a ballot that is not explored."""
+        if isinstance(message, Prepare) and message.ballot.round > self._rounds:
+            return True
+        return isinstance(message, Accept) and message.slot > self._slots
+
+    def _is_idle(self, message: Message) -> bool:
+        """Answers to heartbeats count only where they tell of a guest."""
+        return isinstance(message, HeartbeatReply) and (self._wipes == 0 or message.disk & DISKS_OF_A_NODE == 0)
 
     def of(self, mask: int) -> Iterator[Letter]:
         """The letters that these bits stand for."""
@@ -236,7 +211,7 @@ class Seat:
             self.deaf_to.append(0)
         return number
 
-    def part(self, state: int, said: int, voted: frozenset[Vote]) -> int:
+    def part(self, state: int, said: int, voted: frozenset[Cast]) -> int:
         """The number of this part."""
         part = Part(state, said, voted)
         number = self.parts.number(part, part)
@@ -270,7 +245,7 @@ class Seat:
     def _try_own(self, number: int) -> Iterator[tuple[Event, Effect]]:
         state = self.states.rows[number]
         events: list[Event] = [timer for timer in armed(state) if timer in self._configuration.timers]
-        if isinstance(state.agent, Proposer) and state.agent.leading:
+        if isinstance(state.agent, Proposer) and state.agent.leading and self.node in self._configuration.submits:
             events.append(FromOutside.SUBMIT)
         for event in events:
             effect = self._try(number, event, None)
@@ -300,7 +275,8 @@ class Seat:
         sent = turn.early + turn.late
         to_asker = asked_by is None or all(letter.target == asked_by for letter in sent)
         is_answer = state == number and to_asker
-        return Effect(turn, state, self._letters.bits(self.node, sent), frozenset(votes_of(turn.records)), is_answer)
+        casts = frozenset(Cast(disk_in(turn.state.disk), vote) for vote in votes_of(turn.records))
+        return Effect(turn, state, self._letters.bits(self.node, sent), casts, is_answer)
 
     def turn(self, state: State, event: Event) -> Turn | None:
         """What this event does to the real role; None if it is beyond the bounds of the world."""
@@ -321,13 +297,14 @@ class Seat:
         """Canvass, and be answered by everybody as if nothing had ever happened."""
         canvassing = self.player.fire(state, Timer.ELECTION).state
         ballot = _ballot_of(canvassing)
-        yes = [(voter.node, voter.disk) for voter in canvassing.agent.voters.named]
+        named = [(voter.node, voter.disk) for voter in canvassing.agent.voters.named]
+        yes = named or [(node, DISKS_OF_A_NODE) for node in self.player.acceptors]
         frames = [
             self._letters.post.frame(node, PreVoteReply(ballot, True, NO_BALLOT, FIRST_SLOT, disk))
             for node, disk in yes
         ]
         turn = self.player.receive(canvassing, *frames)
-        return turn if _ballot_of(turn.state).round <= self._configuration.rounds else None
+        return turn if _ballot_of(turn.state).round <= self._configuration.last_round(self.node) else None
 
     def _submit(self, state: State) -> Turn | None:
         """A command is forwarded, unless it would get a slot that is not explored."""
@@ -336,6 +313,13 @@ class Seat:
         turn = self.player.receive(state, self._letters.post.frame(GATEWAY, forward))
         slots = [letter.message.slot for letter in turn.early if isinstance(letter.message, Accept)]
         return turn if max(slots, default=0) <= self._configuration.slots else None
+
+
+def _carried(message: Message) -> Message:
+    """Without what only counts where nothing is explored."""
+    if isinstance(message, Heartbeat):
+        return replace(message, sequence=0)
+    return replace(message, sequence=0, commits=0) if isinstance(message, HeartbeatReply) else message
 
 
 def _ballot_of(state: State) -> Ballot:

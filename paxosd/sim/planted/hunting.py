@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from paxosd.sim.draw import draw
+from paxosd.sim.explore.bounds import WORLDS
 from paxosd.sim.explore.search import explore
-from paxosd.sim.explore.world import WORLDS
 from paxosd.sim.planted.bugs import BY_NAME
 from paxosd.sim.run import run
 from paxosd.sim.scenarios.catalogue import play, stagings

@@ -18,8 +18,8 @@ from paxosd.core.quorum import Quorum
 from paxosd.core.records import Promised, Record, Round, Voted
 from paxosd.core.types import Ballot, Instant, NodeId, Slot, Vote
 from paxosd.driver import Driver
+from paxosd.sim.explore.bounds import WORLDS, Configuration
 from paxosd.sim.explore.search import Exploration, explore
-from paxosd.sim.explore.world import WORLDS, Configuration
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

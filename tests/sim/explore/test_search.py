@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from paxosd.core.messages import Heartbeat
+from paxosd.sim.explore.bounds import Configuration
 from paxosd.sim.explore.laws import Judge
 from paxosd.sim.explore.search import explore
 from paxosd.sim.explore.steps import Worlds
 from paxosd.sim.explore.values import frozen
-from paxosd.sim.explore.world import Configuration, Part, Seat
+from paxosd.sim.explore.world import Part, Seat
 
 ONE_ACCEPTOR = Configuration(acceptors=1, slots=2, rounds=1, crashes=1)
 """Small enough to be visited whole, and everything interesting happens."""
