@@ -20,7 +20,7 @@ from paxosd.core.types import SESSION_BYTES, Revision, SessionId
 from paxosd.gateway.readers import READERS_PER_CLIENT_MAX
 from paxosd.sim.scenarios.client import ask, open_session, raw_propose, raw_value, refusal
 from paxosd.sim.scenarios.props import Report
-from paxosd.sim.scenarios.script import Script, begin, expect, report
+from paxosd.sim.scenarios.script import RECOVER_T_E, Script, begin, expect, report
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX
 
 FAR: Revision = 10**6
@@ -103,13 +103,15 @@ def many_readers(seed: int, layout: str) -> Report:
     script.rest()
     script.run(2)
     at, gateway, asked = script.now, script.pick(script.learners), READERS_PER_CLIENT_MAX + 200
+    reader = script.clients[0]
+    script.confine(reader, [gateway])
+    first_read = ask(script, reader, ReadLog(0, 1, True, 0, 0))
+    script.until(lambda: first_read.outcome == "acked", RECOVER_T_E, "the reader has found the gateway")
     for first in range(0, asked, CLIENT_MESSAGES_MAX):
         numbers = range(first, min(first + CLIENT_MESSAGES_MAX, asked))
         script.say(gateway, *(ReadLog(number, FAR, False, 0, HELD_MS) for number in numbers))
         script.run(0.01)
     _expect_refused(script, asked - READERS_PER_CLIENT_MAX)
-    reader = script.clients[0]
-    script.confine(reader, [gateway])
     reads = [ask(script, reader, ReadLog(0, 1, True, 0, 0)) for _ in range(3)]
     recovered = script.until(lambda: all(one.outcome == "acked" for one in reads), 2, "others are answered")
     script.run(HELD_MS / 1000 / script.t_e + 1)

@@ -23,6 +23,7 @@ from paxosd.core.messages import (
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH
 from paxosd.core.types import Ballot, NodeId
 from paxosd.core.values import encode_value
+from paxosd.core.voters import Voters
 from paxosd.lives import CHANCE_BITS, NEWCOMER_S, SILENT_S
 from paxosd.sim.scenarios.props import Caught, Report
 from paxosd.sim.scenarios.script import Script, begin, expect, report
@@ -42,6 +43,11 @@ class Liar:
         self.incarnation = script.nodes[name].own_life.number
         script.kill(name)
 
+    @property
+    def voters(self) -> Voters:
+        """Those that everybody knows: whoever names others is not listened to."""
+        return self._script.world.safety.electorate.newest
+
     def tell(self, targets: Iterable[NodeId], *messages: Message) -> None:
         for target in targets:
             for message in messages:
@@ -58,7 +64,8 @@ def w01_highest_numbers(seed: int, layout: str) -> Report:
     low = Ballot(1, liar.name)
     at = script.now
     for _ in range(20):
-        liar.tell(script.nodes, PreVote(liar.top), Prepare(liar.top, 1), Heartbeat(liar.top, 1, FAR, FAR))
+        liar.tell(script.nodes, PreVote(liar.top), Prepare(liar.top, 1, liar.voters))
+        liar.tell(script.nodes, Heartbeat(liar.top, 1, FAR, FAR, liar.voters))
         liar.tell(script.nodes, Watermark(liar.top, FAR), Accept(liar.top, 2**62, NOOP, 2**62), Chosen(FAR, NOOP))
         liar.tell(script.nodes, Heartbeat(low, 1, FAR, FAR), Accept(low, 1, NOOP, FAR))
         script.run(0.2)
@@ -116,7 +123,7 @@ def w05_climb(seed: int, layout: str) -> Report:
     present = [name for name in script.acceptors if name not in (away, liar.name)]
     script.kill(away)
     for step in range(1, LIFTS + 1):
-        liar.tell(present, Prepare(Ballot(step * ROUND_REACH, liar.name), 1))
+        liar.tell(present, Prepare(Ballot(step * ROUND_REACH, liar.name), 1, liar.voters))
         script.run(1.1 * RISE_EVERY_S / script.t_e)
     script.start(liar.name, away)
     at = script.now

@@ -109,6 +109,11 @@ class Script:
         """How many leaders were elected since then."""
         return sum(reign.began_s > moment for reign in self.chronicle.reigns)
 
+    def lasting_changes_since(self, moment: float) -> int:
+        """The same without those that two candidates of one election outbid before they sent a second heartbeat."""
+        reigns = [reign for reign in self.chronicle.reigns if reign.began_s > moment]
+        return sum(reign.ended_s - reign.began_s > self.world.config.timing.heartbeat_s for reign in reigns)
+
     def ballots_since(self, moment: float) -> int:
         """In how many rounds anybody prepared since then."""
         return len({ballot.round for ballot, at in self.chronicle.prepared.items() if at > moment})

@@ -263,9 +263,20 @@ WALL_CLOCKS = {
 }
 
 
+OUTSIDE_OF_NODES = {
+    "commands/restore.py": "the user gives a time up to which is restored",
+    "backup/taking.py": "a backup says when it was taken, for people",
+    "backup/archive.py": "a segment says when its slots were seen, for restores up to a time",
+    "commands/ctl/backup.py": "shows these times",
+}
+"""Files of commands that no node imports, and what they know of the wall clock."""
+
+
 def test_k01_a_wall_clock_that_jumps_has_no_way_into_a_node() -> None:
     looking: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
+        if str(path.relative_to(PACKAGE)) in OUTSIDE_OF_NODES:
+            continue
         nodes = list(ast.walk(ast.parse(path.read_text())))
         modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         assert not any(isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime") for node in nodes), path
