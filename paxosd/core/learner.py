@@ -9,7 +9,9 @@ Laws:
 3. It may take up the state of another learner as a whole (see `snapshots.py`), and goes on from there.
 4. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
    proposers how far that goes: the floor rests on it (see `floor.py`), and so does what `loss.py` finds.
-5. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
+5. What it handed on and is told again must be the same. If not, it says so and serves nothing any more: slots were
+   decided a second time (`loss.py` has how).
+6. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
    that it does not know itself.
 """
 
@@ -47,6 +49,11 @@ from paxosd.core.snapshots import Shelf, Taking, Telling, is_worth_it
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
+
+ADVICE = (
+    "it serves nothing any more, and what others lost may be in its data directory: stop it, keep that, and look at "
+    "the directories of all nodes with `paxosd rescue --plan`: acceptors were put back, or lost their disks"
+)
 
 SLOTS_AHEAD_MAX = 1024
 """How far above a gap chosen values are held; what is further ahead is asked for again later."""
@@ -164,7 +171,16 @@ class Learner(Agent):
     def _on_chosen(self, source: NodeId, slot: Slot, value: bytes) -> None:
         if source not in (self.node_id, self.ballot.proposer):
             return self.ignore("chosen value told by a node that does not lead")
+        if slot < self.next_slot and not self.known.difference:
+            self._compare(source, slot, value)
         self._learn(slot, value)
+
+    def _compare(self, source: NodeId, slot: Slot, value: bytes) -> None:
+        """A value that was handed on is told again: it must be the same, or two values are chosen in a slot."""
+        own = next(iter(self._history.learned(slot, slot + 1, 1)), None)
+        if own is not None and own[0] == slot and own[1] != value:
+            what = self.known.differ(f"slot {slot} holds another value here than {source} tells to be chosen")
+            self.report("log.differs", what=what, advice=ADVICE)
 
     def _learn(self, slot: Slot, value: bytes) -> None:
         if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:

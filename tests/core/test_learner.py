@@ -77,6 +77,22 @@ def test_values_are_handed_on_in_the_turn_that_makes_them_durable() -> None:
     assert (stage.agent.next_slot, stage.agent.watermark) == (3, 3)
 
 
+def test_another_value_for_a_slot_that_was_handed_on_is_reported_once_and_taken_up_never() -> None:
+    stage = learner()
+    stage.deliver("p1", heartbeat(B3), Chosen(*ONE), Chosen(*TWO))
+    stage.set_aside()
+    stage.deliver("p1", Chosen(*ONE))
+    assert stage.agent.known.difference == ""
+    stage.deliver("p1", Chosen(2, b"another"), Chosen(1, b"another"))
+
+    (event,) = (event for event in stage.events if event.name == "log.differs")
+    assert event.fields["what"] == stage.agent.known.difference
+    assert "slot 2 holds another value here than p1 tells" in stage.agent.known.difference
+    assert stage.agent.next_slot == 3
+    stage.expect_chosen()
+    stage.set_aside()
+
+
 def test_a_gap_is_waited_for() -> None:
     stage = learner()
     stage.deliver("l1", Chosen(*TWO), Chosen(*THREE))
