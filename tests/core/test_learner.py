@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import paxosd.core.learner as learner_module
+import paxosd.core.ahead as ahead_module
 from paxosd.core.agent import InvariantBroken
+from paxosd.core.ahead import SLOTS_AHEAD_MAX
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
+from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Chosen,
@@ -124,7 +125,7 @@ def test_what_is_too_far_ahead_is_left_for_later() -> None:
 
 
 def test_o04_what_is_held_above_a_gap_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner_module, "BYTES_AHEAD_MAX", 1000)
+    monkeypatch.setattr(ahead_module, "BYTES_AHEAD_MAX", 1000)
     stage = learner()
     for slot in (2, 3, 4):
         stage.deliver("l1", Chosen(slot, bytes(500)))
