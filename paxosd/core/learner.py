@@ -9,7 +9,9 @@ Laws:
 3. It may take up the state of another learner as a whole (see `snapshots.py`), and goes on from there.
 4. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
    proposers how far that goes: the floor rests on it (see `floor.py`), and so does what `loss.py` finds.
-5. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
+5. What it handed on and is told again must be the same. If not, it says so and serves nothing any more: slots were
+   decided a second time (`loss.py` has how).
+6. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
    that it does not know itself.
 """
 
@@ -20,9 +22,11 @@ from random import Random
 from typing import get_args
 
 from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.ahead import SLOTS_AHEAD_MAX, Ahead
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.decrees import after, decree_of
 from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
+from paxosd.core.loss import KEEP_THE_LOG, has_another
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
     Chosen,
@@ -48,11 +52,6 @@ from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
 
-SLOTS_AHEAD_MAX = 1024
-"""How far above a gap chosen values are held; what is further ahead is asked for again later."""
-BYTES_AHEAD_MAX = 32 * 1024 * 1024
-"""How much they may hold: twice what is in flight at a leader, unless its limits say otherwise."""
-
 
 class Learner(Agent):
     """Learns every chosen value; knows the watermark, and so what it misses."""
@@ -74,8 +73,7 @@ class Learner(Agent):
         self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
         self._noticed: Voters = NO_VOTERS  # the voters that were known when this was looked at last
         self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
-        self._ahead: dict[Slot, bytes] = {}
-        self._ahead_bytes = 0
+        self._ahead = Ahead()
         self._allowance = Allowance()
         self._leader_heard_at: Instant | None = None
         self._fetches: Questions[Slot] = Questions()  # others that ask for slots from this one on
@@ -164,31 +162,27 @@ class Learner(Agent):
     def _on_chosen(self, source: NodeId, slot: Slot, value: bytes) -> None:
         if source not in (self.node_id, self.ballot.proposer):
             return self.ignore("chosen value told by a node that does not lead")
+        if slot < self.next_slot and not self.known.difference and has_another(self._history, slot, value):
+            what = self.known.differ(f"slot {slot} holds another value here than {source} tells to be chosen")
+            self.report("log.differs", what=what, advice=KEEP_THE_LOG)
         self._learn(slot, value)
 
     def _learn(self, slot: Slot, value: bytes) -> None:
         if slot < max(self.next_slot, self._stored_stop) or slot in self._ahead:
             return self.ignore("chosen value that is known")
-        if slot != self.next_slot and not self._may_hold(slot, value):
+        if slot != self.next_slot and not self._ahead.may_hold(self.next_slot, slot, value):
             return self.ignore("chosen value too far ahead")
         if not self._allowance.takes(value):
             return self.ignore(NO_ROOM)
-        self._ahead[slot] = value
-        self._ahead_bytes += len(value)
+        self._ahead.add(slot, value)
         self._unsynced_bytes += len(value)
         self.record(Learned(slot, value))
         self._hand_on()
 
-    def _may_hold(self, slot: Slot, value: bytes) -> bool:
-        """Whether a value above a gap is kept until the gap is filled."""
-        near = slot < self.next_slot + SLOTS_AHEAD_MAX
-        return near and self._ahead_bytes + len(value) <= BYTES_AHEAD_MAX
-
     def _hand_on(self) -> None:
         if self._replaying:
             return
-        while (value := self._ahead.pop(self.next_slot, None)) is not None:
-            self._ahead_bytes -= len(value)
+        while (value := self._ahead.pop(self.next_slot)) is not None:
             self._pass_on(self.next_slot, value)
         self.watermark = max(self.watermark, self.next_slot)
 
@@ -372,8 +366,7 @@ class Learner(Agent):
         self._output.chosen.clear()
         self._output.installed = True
         self.next_slot = self._stored_stop = self._synced = installed.slot
-        for slot in [slot for slot in self._ahead if slot < installed.slot]:
-            self._ahead_bytes -= len(self._ahead.pop(slot))
+        self._ahead.drop_below(installed.slot)
         self.watermark = max(self.watermark, installed.slot)
         self._hand_on()
         self.arm(Timer.FETCH, now)

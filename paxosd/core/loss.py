@@ -22,8 +22,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from paxosd.core.history import History
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.types import FIRST_SLOT, NodeId, Slot
+
+KEEP_THE_LOG = (
+    "it serves nothing any more, and what others lost may be in its data directory: stop it, keep that, and look at "
+    "the directories of all nodes with `paxosd rescue --plan`: acceptors were put back, or lost their disks"
+)
+
+
+def has_another(history: History, slot: Slot, value: bytes) -> bool:
+    """Whether a learner has learned another value in this slot than it is told now: two were chosen."""
+    own = next(iter(history.learned(slot, slot + 1, 1)), None)
+    return own is not None and own[0] == slot and own[1] != value
 
 
 class ToldChosen:

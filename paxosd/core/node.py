@@ -265,7 +265,8 @@ class Node(Agent):
         disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
-        alarm = "" if self._proposer is None else self._proposer.loss[:ALARM_CHARS_MAX]
+        loss = "" if self._proposer is None else self._proposer.loss
+        alarm = "; ".join(filter(None, (loss, self.known.difference)))[:ALARM_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
         return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 

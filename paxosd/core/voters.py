@@ -200,6 +200,7 @@ class Known:
         self.voters = NO_VOTERS
         self.continues: Continues | None = None  # what this node was restored of
         self.seen: dict[DiskId, int] = {}  # the most commits that each disk told; of disks that are named now
+        self.difference = ""  # in what this node's log or state differs from that of the others; empty: in nothing
 
     def restore(self, records: Iterable[object]) -> None:
         """Take up what an earlier life knew."""
@@ -208,6 +209,11 @@ class Known:
                 self.voters = record
             elif isinstance(record, Continues):
                 self.continues = record
+
+    def differ(self, what: str) -> str:
+        """This node has something else than the others: from now on, for the rest of this life, it serves nothing."""
+        self.difference = what
+        return what
 
     def refuses(self, history: HistoryId) -> bool:
         """Whether this is the history that is over here (`continuing.py`, law 1)."""

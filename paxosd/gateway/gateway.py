@@ -129,7 +129,7 @@ class Gateway(Reading):
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
         match message:
-            case ReadLog() | ReadSlots() | ReadSnapshot() if self._agreement.differs:
+            case ReadLog() | ReadSlots() | ReadSnapshot() if self.known.difference:
                 self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)
@@ -197,8 +197,8 @@ class Gateway(Reading):
         forward = Forward(wish, message.attempt, 0, 0, 1, self._openings.tag(client))
         if is_old(wish):  # which nobody draws
             return self._refuse(client, forward, Reason.MALFORMED, now)
-        if self._agreement.differs or self._progress.lag:
-            return self._refuse(client, forward, Reason.DIFFERS if self._agreement.differs else Reason.BEHIND, now)
+        if self.known.difference or self._progress.lag:
+            return self._refuse(client, forward, Reason.DIFFERS if self.known.difference else Reason.BEHIND, now)
         if self._serves(now) and (
             self._refusing.refuses(NO_SESSION, 0, 0, now) or not self._openings.ask(client, wish, now)
         ):
@@ -208,7 +208,7 @@ class Gateway(Reading):
     def _on_propose(self, client: ClientAddress, message: Propose, now: Instant) -> None:
         if is_impossible(message):
             return self._refuse(client, message, Reason.MALFORMED, now)
-        if self._agreement.differs:
+        if self.known.difference:
             return self._refuse(client, message, Reason.DIFFERS, now)
         if not self._replicated.knows(message.session):
             return self._refuse(client, message, self._why_unknown(client, message.session, now), now)
@@ -294,7 +294,7 @@ class Gateway(Reading):
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:
         self._compare(slot, outcomes, now)
-        if self._agreement.differs:
+        if self.known.difference:
             return
         self._answer(outcomes, now)
         self._answer_reads(now)
@@ -307,7 +307,7 @@ class Gateway(Reading):
                 self.send(leader, told)  # that it is lost does no harm
         for outcome in outcomes:
             if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
-                self.report("state.differs", what=wrong, advice=ADVICE)
+                self.report("state.differs", what=self.known.differ(wrong), advice=ADVICE)
 
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:

@@ -255,6 +255,8 @@ class SimNode:
             self._world.leader = self._world.nodes[self.id]
         if event.name == "state.differs":
             raise Violation("15 state digest", f"{self.id} finds that {event.fields['what']}")
+        if event.name in ("disk.quorum_went_back", "log.differs"):  # no plan loses what a quorum told
+            raise Violation("1 agreement", f"{self.id} finds that {event.fields['what']}")
         self._world.marks.event(event, self._world.safety.watermark)
 
 

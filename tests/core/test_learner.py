@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import paxosd.core.learner as learner_module
+import paxosd.core.ahead as ahead_module
 from paxosd.core.agent import InvariantBroken
+from paxosd.core.ahead import SLOTS_AHEAD_MAX
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.learner import SLOTS_AHEAD_MAX, Learner
+from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
     Chosen,
@@ -77,6 +78,22 @@ def test_values_are_handed_on_in_the_turn_that_makes_them_durable() -> None:
     assert (stage.agent.next_slot, stage.agent.watermark) == (3, 3)
 
 
+def test_another_value_for_a_slot_that_was_handed_on_is_reported_once_and_taken_up_never() -> None:
+    stage = learner()
+    stage.deliver("p1", heartbeat(B3), Chosen(*ONE), Chosen(*TWO))
+    stage.set_aside()
+    stage.deliver("p1", Chosen(*ONE))
+    assert stage.agent.known.difference == ""
+    stage.deliver("p1", Chosen(2, b"another"), Chosen(1, b"another"))
+
+    (event,) = (event for event in stage.events if event.name == "log.differs")
+    assert event.fields["what"] == stage.agent.known.difference
+    assert "slot 2 holds another value here than p1 tells" in stage.agent.known.difference
+    assert stage.agent.next_slot == 3
+    stage.expect_chosen()
+    stage.set_aside()
+
+
 def test_a_gap_is_waited_for() -> None:
     stage = learner()
     stage.deliver("l1", Chosen(*TWO), Chosen(*THREE))
@@ -108,7 +125,7 @@ def test_what_is_too_far_ahead_is_left_for_later() -> None:
 
 
 def test_o04_what_is_held_above_a_gap_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner_module, "BYTES_AHEAD_MAX", 1000)
+    monkeypatch.setattr(ahead_module, "BYTES_AHEAD_MAX", 1000)
     stage = learner()
     for slot in (2, 3, 4):
         stage.deliver("l1", Chosen(slot, bytes(500)))

@@ -60,6 +60,6 @@ VOTERS: tuple[Bug, ...] = (
     ),
     other(
         "a disk that went back in time votes",
-        Edit("core.participant:Participant._on_recalled", ast.Gt, "commits _commits_found", "False"),
+        Edit("core.participant:Participant._on_recalled", ast.Gt, "commits has", "False"),
     ),
 )
