@@ -59,7 +59,7 @@ __all__ = [
     "WrongHistory",
     "__version__",
 ]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> object:
