@@ -10,8 +10,10 @@ Laws:
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -77,7 +79,15 @@ def edited_code(function: str, edits: Sequence[Edit]) -> CodeType:
         _edit(node, edit)
     ast.fix_missing_locations(tree)
     compiled = compile(tree, str(source.__file__), "exec", dont_inherit=True)
-    return next(code for code in _codes(compiled) if code.co_qualname == path)
+    code = next(code for code in _codes(compiled) if code.co_qualname == path)
+    known = {*vars(source), *vars(builtins), *(name for inner in _codes(code) for name in _variables(inner))}
+    strange = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)} - known
+    owner, _ = owner_of(function)
+    if isinstance(owner, type):
+        strange |= _own_attributes(node) - _attributes_of(owner)
+    if strange:
+        raise OutOfDate(f"there is no {', '.join(sorted(strange))} in {function}: bring the planted bug up to date")
+    return code
 
 
 def owner_of(attribute: str) -> tuple[Any, str]:
@@ -123,6 +133,31 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _codes(inner)
+
+
+def _own_attributes(node: ast.AST) -> set[str]:
+    """The attributes of `self` that are read in a function."""
+    return {
+        inner.attr
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Load)
+        if isinstance(inner.value, ast.Name) and inner.value.id == "self"
+    }
+
+
+def _attributes_of(owner: type) -> set[str]:
+    """What the class and its bases have, or set as attributes of `self`."""
+    found = set(dir(owner))
+    for base in owner.__mro__[:-1]:
+        if base.__module__.startswith("paxosd."):
+            for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(base)))):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    found.add(node.attr)
+    return found
+
+
+def _variables(code: CodeType) -> tuple[str, ...]:
+    return code.co_varnames + code.co_cellvars + code.co_freevars
 
 
 def _meets(node: ast.AST, edit: Edit) -> bool:

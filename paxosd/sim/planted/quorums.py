@@ -11,7 +11,7 @@ QUORUMS: tuple[Bug, ...] = (
     listed("quorum = n//2", Edit("core.quorum:Quorum.majority", ast.BinOp, "sum weights", "_ - 1")),
     other(
         "an accept quorum ends phase 1",
-        Edit("core.phase1:PhaseOne.complete", ast.Attribute, "can_prepare", "self._quorum.can_accept"),
+        Edit("core.phase1:PhaseOne.complete", ast.Attribute, "can_prepare", "self._count.quorum.can_accept"),
     ),
     other(
         "a prepare quorum chooses a value",
@@ -23,7 +23,7 @@ QUORUMS: tuple[Bug, ...] = (
     ),
     other(
         "learner trusts an accept quorum",
-        Edit("core.catchup:CatchUp.take_votes", ast.Attribute, "can_prepare", "self._quorum.can_accept"),
+        Edit("core.catchup:CatchUp.take_votes", ast.Attribute, "can_prepare", "self._count.quorum.can_accept"),
     ),
     other(
         "every acceptor weighs the same",

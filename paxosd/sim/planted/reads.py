@@ -104,11 +104,11 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     ),
     other(
         "a read does not wait for what its client has seen",
-        Edit("gateway.readers:Readers._await_entry", ast.Assign, "awaited=", "awaited = 0 if late else read.start"),
+        Edit("gateway.readers:_awaited", ast.IfExp, "seen", "0 if late else read.start"),
     ),
     other(
         "a read does not wait for an entry",
-        Edit("gateway.readers:Readers._await_entry", ast.Assign, "awaited=", "awaited = read.seen"),
+        Edit("gateway.readers:_awaited", ast.IfExp, "seen", "read.seen"),
     ),
     other(
         "pages of one turn show an earlier revision",

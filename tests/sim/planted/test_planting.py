@@ -58,6 +58,12 @@ def test_an_edit_of_a_function_that_is_gone_says_so(function: str) -> None:
         edited_code(function, [Edit(function, ast.Expr, "", "pass")])
 
 
+def test_an_edit_with_a_name_that_is_gone_says_so() -> None:
+    where = "core.acceptor:Acceptor._on_prepare"
+    with pytest.raises(OutOfDate, match="there is no gone, nor_this in"):
+        edited_code(where, [Edit(where, ast.Lt, "ballot promised", "self.gone < max(nor_this, 1)")])
+
+
 def test_a_patch_of_an_attribute_that_is_gone_says_so() -> None:
     with pytest.raises(OutOfDate, match="bring the planted bug up to date"):
         owner_of(Patch("core.types:Ballot.colour", lambda known: known).attribute)
