@@ -317,6 +317,7 @@ def sender_of(messages: bytes) -> str | None:
         unpacker.read_array_header()
         unpacker.skip()  # the version
         unpacker.skip()  # the digest
+        unpacker.skip()  # the history
         return str(unpacker.unpack())
     except msgpack.OutOfData:
         return None

@@ -26,7 +26,7 @@ class Ends:
         self.transports = transports
 
     def send(self, source: str, target: str, number: int, size: int = 10) -> None:
-        frame = msgpack.packb([1, b"digest", source, number, bytes(size)])
+        frame = msgpack.packb([2, b"digest", b"", source, number, bytes(size)])
         self.transports[source].send(target, frame)
 
     def received(self, target: str, within_s: float = 0.0) -> list[tuple[str, int]]:
@@ -47,7 +47,7 @@ class Ends:
         deadline = time.monotonic() + within_s
         while True:
             frames = [inbound.frame for inbound in self.transports[target].drain(100)]
-            found += [tuple(msgpack.unpackb(frame)[2:4]) for frame in frames]
+            found += [tuple(msgpack.unpackb(frame)[3:5]) for frame in frames]
             if time.monotonic() >= deadline:
                 return found
             self.transports[target].wait(deadline - time.monotonic())
@@ -142,7 +142,7 @@ def test_large_frames_pass_whole(ends: Ends) -> None:
 
 
 HANDSHAKE = bytes(64) + b"\x04\x05READY"
-FRAME = msgpack.packb([1, b"digest!!", "r1", 7, [b"more"]])
+FRAME = msgpack.packb([2, b"digest!!", b"history", "r1", 7, [b"more"]])
 MESSAGES = b"\x01\x02r2" + b"\x00" + bytes([len(FRAME)]) + FRAME
 TOLD = MESSAGES.index(b"r1", 5) + 2
 """How many bytes of the messages it takes to know who sent them."""
