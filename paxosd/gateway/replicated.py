@@ -24,7 +24,7 @@ class Replicated(ReadableLog, Protocol):
 
     @property
     def first_slot(self) -> Slot:
-        """The first slot whose value is kept."""
+        """The first slot whose value stands on this node's disk still."""
         ...
 
     @property

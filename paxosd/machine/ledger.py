@@ -102,8 +102,9 @@ class Ledger:
 
     @property
     def first_slot(self) -> Slot:
-        """The first slot whose value is kept."""
-        return self._retained.slot
+        """The first slot whose value stands on this node's disk still: those who take a snapshot read on from its end,
+        while readers of the log are told of what is retained alone."""
+        return self._history.learned_start()
 
     def digest(self) -> bytes:
         """The digest of the user's state."""
