@@ -29,6 +29,7 @@ def main() -> int:
     from paxosd.process import streams
 
     streams.prepare()
+    signals.end_at_once_from_a_thread()
     return streams.run("paxosctl", lambda: command(sys.argv[1:], connect))
 
 

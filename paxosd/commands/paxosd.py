@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     streams.prepare()
     if stop is None:
+        signals.end_at_once_from_a_thread()
         return streams.run("paxosd", lambda: _command(*arguments))
     stop.watch()
     stop.exit(streams.run("paxosd", lambda: _daemon(arguments, stop)))

@@ -8,7 +8,8 @@ Laws:
    wherever it stands: no traceback, no wait.
 3. A daemon that is ready drains. A second signal ends it at once, and so does a drain that takes too long.
 4. The main thread may stand in a call for long (a disk that is slow), and Python runs handlers in it alone. So a
-   thread acts for it; the handlers act themselves only where no thread could be started.
+   thread acts for it, in a daemon and in a command that ends at once; the handlers act themselves only where no thread
+   could be started.
 
 Only what the interpreter has loaded anyway is imported here: this comes first of all.
 """
@@ -51,6 +52,32 @@ def end_at_once() -> None:
     _let_them_come()
 
 
+def end_at_once_from_a_thread() -> None:
+    """Start the thread of law 4 for a command that ends at once, when the standard streams have their numbers."""
+    if _act_in_a_thread(lambda numbers: _leave(os.read(numbers, 1)[0], None)):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) == _leave:
+                signal.signal(number, _nothing)
+
+
+def _act_in_a_thread(act: Callable[[int], object]) -> bool:
+    """Start a thread with the reading end of a pipe into which the numbers of signals are written; False: none starts.
+
+    A signal that comes in the instant before a call that waits finds no handler that runs until that call returns.
+    """
+    try:
+        numbers, noted = os.pipe2(os.O_CLOEXEC)
+    except OSError:
+        return False  # too few file descriptors: the handlers act, and the daemon will tell
+    os.set_blocking(noted, False)
+    signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
+    try:
+        _thread.start_new_thread(act, (numbers,))
+    except RuntimeError:
+        return False
+    return True
+
+
 def _let_them_come() -> None:
     """A thread that keeps signals away from itself keeps them away from what it starts, too."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NAMES)
@@ -69,6 +96,7 @@ def end_in_order() -> None:
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
+    signal.set_wakeup_fd(-1)  # no thread acts from here on
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, leave)):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -127,17 +155,7 @@ class Stop:
 
     def watch(self) -> None:
         """Start the thread, once the standard streams have their numbers."""
-        try:
-            numbers, noted = os.pipe2(os.O_CLOEXEC)
-        except OSError:
-            return  # too few file descriptors: the handlers act, and the daemon will tell
-        os.set_blocking(noted, False)
-        signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
-        try:
-            _thread.start_new_thread(self._watch, (numbers,))
-        except RuntimeError:
-            return
-        self._watched = True
+        self._watched = _act_in_a_thread(self._watch)
 
     def _watch(self, numbers: int) -> None:
         self._came(os.read(numbers, 1)[0])

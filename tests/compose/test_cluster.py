@@ -175,12 +175,15 @@ def test_a_container_that_is_told_to_end_as_soon_as_it_is_started_ends_with_0(im
 
 @pytest.mark.parametrize("stray", ["a3", "p2"])
 def test_u07_a_node_with_another_membership_file_is_refused_and_says_so(image: str, tmp_path: Path, stray: str) -> None:
-    other = (ROOT / "config" / "cluster.yaml").read_text().replace("a1:7000", "a1:7777")
-    (tmp_path / "cluster.yaml").write_text(other)
+    file = (ROOT / "config" / "cluster.yaml").read_text()
+    (tmp_path / "cluster.yaml").write_text(file)
     tmp_path.chmod(0o755)
     override = tmp_path / "override.yml"
     override.write_text(json.dumps({"services": {stray: {"volumes": [f"{tmp_path}:/etc/paxosd:ro"]}}}))
     with Cluster(image, ROLES, override) as cluster:
+        cluster.paxosctl("l1", "propose", "with it")  # the birth needs every acceptor
+        (tmp_path / "cluster.yaml").write_text(file.replace("a1:7000", "a1:7777"))
+        cluster.compose("restart", stray)
         cluster.paxosctl("l1", "propose", "without it")
         eventually("it names both files", 20, lambda: names_both(cluster.logged(stray)))
         if stray == "p2":  # an acceptor only answers, so it never sends what others could complain about

@@ -264,6 +264,16 @@ def test_a_command_that_reads_a_file_ends_without_a_word(number: signal.Signals,
 
 
 @pytest.mark.parametrize(("number", "code"), ENDED)
+def test_a_command_ends_at_once_also_in_a_call_that_does_not_return(number: signal.Signals, code: int) -> None:
+    """As one does that a signal meets in the instant before it waits for a file."""
+    with program("end_at_once(); end_at_once_from_a_thread()", STANDS) as send:
+        ended = send(number)
+
+    assert (ended.code, ended.told) == (code, "")
+    assert ended.took_s < AT_ONCE_S
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
 def test_a_proposal_that_is_broken_off_says_that_it_may_have_been_applied(number: signal.Signals, code: int) -> None:
     client = "class Client:\n  def propose(self, *_, **__): print('stands', flush=True); time.sleep(60)"
     options = "SimpleNamespace(write_out='json', timeout=60)"

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from paxosd import Client
+from paxosd.core.floor import SYNC_EVERY_S
+from paxosd.core.types import FIRST_SLOT
 from tests.system.daemons import REPLICAS, ROLES, Daemon, DaemonCluster
 
-VALUES = 600
+VALUES = 200
 KEPT = 50
 LAYOUTS = [pytest.param(ROLES, "l2", id="roles"), pytest.param(REPLICAS, "r3", id="replicas")]
 
 
-def propose(client: Client, count: int, name: str) -> None:
-    """One after the other: each value has a slot of its own."""
-    for number in range(count):
+def propose(client: Client, name: str, until: Callable[[], bool]) -> int:
+    """One after the other, each value with a slot of its own, and `VALUES` at least; returns how many."""
+    for number in itertools.count():
+        if number >= VALUES and until():
+            return number
         client.propose(f"{name} {number}".encode(), timeout=20)
+    raise AssertionError
+
+
+def lets_go_of_votes(data_dir: Path) -> bool:
+    """Whether this acceptor has no vote any more for what was chosen right after the birth."""
+    with closing(sqlite3.connect(f"file:{data_dir}/records.sqlite3?mode=ro", uri=True, timeout=10)) as db:
+        return bool(db.execute("SELECT min(slot) FROM votes").fetchone()[0] > FIRST_SLOT + 1)
 
 
 def log_of(cluster: DaemonCluster, gateway: str) -> list[tuple[int, bytes]]:
@@ -31,27 +47,28 @@ def test_n13_a_learner_whose_disk_was_lost_takes_the_state_of_another_one_also_i
     tmp_path: Path, roles: dict[str, str], late: str
 ) -> None:
     with DaemonCluster(tmp_path, roles, f"log: {{keep_entries: {KEPT}}}") as cluster, cluster.client() as client:
-        propose(client, VALUES, "before,")
+        all_have_told = time.monotonic() + 2 * SYNC_EVERY_S  # how far their state is durable: the floor rests on it
+        count = propose(client, "before,", until=lambda: time.monotonic() > all_have_told)
         cluster.kill(late)
         shutil.rmtree(tmp_path / late)
-        for acceptor in cluster.having("acceptor", "replica"):  # they keep votes for the slow, but of this life only
-            if acceptor != late:
-                cluster.kill(acceptor)
-                cluster.start(acceptor)
-        propose(client, 300, "without it,")
+        acceptors = [node for node in cluster.having("acceptor", "replica") if node != late]
+        for acceptor in acceptors:  # they keep votes for the slow, but of this life only
+            cluster.kill(acceptor)
+            cluster.start(acceptor)
+        count += propose(client, "without it,", until=lambda: all(lets_go_of_votes(tmp_path / a) for a in acceptors))
         for seen in (r"snapshot\.asked", "leader.heard", "leader.heard"):
             daemon = Daemon(late, roles[late], cluster.config, tmp_path / late, tmp_path / f"{late}.log")
             cluster.daemons[late] = daemon
             daemon.await_logged(seen)
             cluster.kill(late)
         cluster.start(late)
-        propose(client, 100, "after it,")
+        count += propose(client, "after it,", until=lambda: True)
         last = client.propose(b"the last", timeout=20).revision
         others = [gateway for gateway in cluster.gateways if gateway != late]
         logs = [log_of(cluster, gateway) for gateway in (late, *others)]
 
     assert all(log == logs[0] for log in logs)
     assert logs[0][-1] == (last, b"the last")
-    assert last == VALUES + 300 + 100 + 1
+    assert last == count + 1
     assert "snapshot.installed" in (tmp_path / f"{late}.log").read_text()
     assert not list((tmp_path / late).glob("*incoming*"))
