@@ -1,12 +1,18 @@
 """What the log is applied to, and what is kept of it on a learner's disk.
 
+Several machines are mounted side by side, each under its name, over one log: they share its order, its revisions and
+its sessions, and know nothing of each other.
+
 A machine's state is kept as rows: a key, and what stands there. A learner writes what changed now and then, with the
 slot up to which it had applied the log; a later life begins with these rows and applies the rest of the log to them.
+
+Log time is what a machine has for a clock: milliseconds, a part of the log, never going back. What has run out by then
+goes in `expire`, before any command of that slot is applied, and as a revision of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from paxosd.core.types import Revision
@@ -19,14 +25,35 @@ class Changes(NamedTuple):
     delete: list[bytes]
 
 
+class QueryRefused(Exception):
+    """A machine does not answer this question; why is said to whoever asked."""
+
+
 class StateMachine(Protocol):
     """State that is a function of the log: equal commands in equal order give equal state, on every node.
 
     So it may use no clock, no randomness and nothing outside itself.
     """
 
-    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
-        """Apply these commands, which have consecutive revisions from `first_revision` on."""
+    def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
+        """Apply these commands, which have consecutive revisions from `first_revision` on.
+
+        One result for each command; or an empty sequence: none has a result. A command that makes no sense is no
+        exception: its result says so. A result is part of the log's state, too: equal on every node.
+        """
+        ...
+
+    def query(self, question: bytes) -> bytes:
+        """The answer from the state as it is; changes nothing. Raises `QueryRefused`, and nothing else."""
+        ...
+
+    @property
+    def due_ms(self) -> int | None:
+        """The log time at which something runs out next; None: nothing does. Part of the state."""
+        ...
+
+    def expire(self, revision: Revision, log_time_ms: int) -> None:
+        """What has run out by `log_time_ms` goes, as this revision; afterwards `due_ms` is later than that, or None."""
         ...
 
     def digest(self) -> bytes:

@@ -176,7 +176,7 @@ class Ledger:
         fresh = _commands(batch)[known:]
         revision = self.revision + 1 if fresh else 0
         if fresh:
-            self._machine.apply(revision, fresh)
+            self._machine.apply(revision, fresh, self.log_time_ms)
             self.revision += count
             self._bytes += sum(map(len, fresh))
         run = Run(batch.first_seq + known, count, revision, slot)

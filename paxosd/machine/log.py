@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from paxosd.core.types import Revision
-from paxosd.machine.base import Changes
+from paxosd.machine.base import Changes, QueryRefused
 
 CHAIN_BYTES = 16
 CHAIN_KEY = b"chain"
@@ -19,11 +19,22 @@ class Log:
         self._chain = bytes(CHAIN_BYTES)
         self._written = self._chain
 
-    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
+    def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
         chain = self._chain
         for revision, command in enumerate(commands, first_revision):
             chain = blake2b(b"%b%d:%b" % (chain, revision, command), digest_size=CHAIN_BYTES).digest()
         self._chain = chain
+        return ()
+
+    def query(self, question: bytes) -> bytes:
+        raise QueryRefused("the log answers no questions; read it")
+
+    @property
+    def due_ms(self) -> int | None:
+        return None
+
+    def expire(self, revision: Revision, log_time_ms: int) -> None:
+        """Nothing in it runs out."""
 
     def digest(self) -> bytes:
         return self._chain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from paxosd.config import Config
 from paxosd.core.messages import Message
@@ -24,10 +24,22 @@ class WitnessedMachine:
         self._machine = machine
         self._order = order
 
-    def apply(self, first_revision: Revision, commands: list[bytes]) -> None:
-        self._machine.apply(first_revision, commands)
+    def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
+        results = self._machine.apply(first_revision, commands, log_time_ms)
         self._order.applied(self._node, first_revision, commands, self._machine.digest())
         self.revision = first_revision + len(commands) - 1
+        return results
+
+    def query(self, question: bytes) -> bytes:
+        return self._machine.query(question)
+
+    @property
+    def due_ms(self) -> int | None:
+        return self._machine.due_ms
+
+    def expire(self, revision: Revision, log_time_ms: int) -> None:
+        self._machine.expire(revision, log_time_ms)
+        self.revision = revision
 
     def digest(self) -> bytes:
         return self._machine.digest()

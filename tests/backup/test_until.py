@@ -96,9 +96,10 @@ def commands_of(ended: Ended) -> list[bytes]:
     said: list[bytes] = []
 
     class Listening(Log):
-        def apply(self, first_revision: int, commands: list[bytes]) -> None:
+        def apply(self, first_revision: int, commands: list[bytes], log_time_ms: int) -> tuple[()]:
             assert first_revision == len(said) + 1
             said.extend(commands)
+            return ()
 
     ledger = Ledger(store, Listening(), SESSIONS, 1 << 20)
     for slot, value in enumerate(values_of(ended), 1):

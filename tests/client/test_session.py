@@ -710,9 +710,10 @@ class Recorded(Log):
         super().__init__()
         self._kept = kept
 
-    def apply(self, first_revision: int, commands: list[bytes]) -> None:
+    def apply(self, first_revision: int, commands: list[bytes], log_time_ms: int) -> tuple[()]:
         assert first_revision == len(self._kept) + 1
         self._kept += commands
+        return ()
 
 
 def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> tuple[list[Command], list[bytes]]:

@@ -30,7 +30,7 @@ def feed(machine: StateMachine, commands: Sequence[bytes], sizes: Sequence[int] 
     for size in [*sizes, len(commands)]:
         run = list(commands[position : position + size])
         if run:
-            machine.apply(position + 1, run)
+            machine.apply(position + 1, run, 0)
         position += len(run)
     return machine
 
@@ -58,8 +58,8 @@ class StateMachineContract:
     def test_equal_logs_give_equal_digests_after_every_command(self) -> None:
         one, other = self.make(), self.make()
         for revision, command in enumerate(COMMANDS, 1):
-            one.apply(revision, [command])
-            other.apply(revision, [bytes(bytearray(command))])
+            one.apply(revision, [command], 0)
+            other.apply(revision, [bytes(bytearray(command))], 0)
 
             assert one.digest() == other.digest()
 
@@ -84,7 +84,7 @@ class StateMachineContract:
     def test_a_digest_changes_nothing(self) -> None:
         looked_at, other = self.make(), self.make()
         for revision, command in enumerate(COMMANDS, 1):
-            looked_at.apply(revision, [command])
+            looked_at.apply(revision, [command], 0)
             looked_at.digest()
             looked_at.digest()
 
@@ -97,8 +97,8 @@ class StateMachineContract:
     ) -> None:
         machine, steady, rows = self.make(), self.make(), dict[bytes, bytes]()
         for revision, command in enumerate(commands, 1):
-            machine.apply(revision, [command])
-            steady.apply(revision, [command])
+            machine.apply(revision, [command], 0)
+            steady.apply(revision, [command], 0)
             if revision in told_at:
                 take_changes(machine, rows)
                 machine = self.make()
@@ -122,7 +122,7 @@ class StateMachineContract:
 
     def test_commands_are_not_changed_and_not_needed_any_more(self) -> None:
         machine, given_away = self.make(), list(COMMANDS)
-        machine.apply(1, given_away)
+        machine.apply(1, given_away, 0)
         before = machine.digest()
 
         assert given_away == COMMANDS
@@ -133,7 +133,7 @@ class StateMachineContract:
         kind = type(self.make())
         program = (
             f"from {kind.__module__} import {kind.__name__} as Machine\n"
-            f"machine = Machine()\nmachine.apply(1, {COMMANDS!r})\nprint(machine.digest().hex())"
+            f"machine = Machine()\nmachine.apply(1, {COMMANDS!r}, 0)\nprint(machine.digest().hex())"
         )
         environment = {**os.environ, "PYTHONHASHSEED": "12345"}
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)

@@ -156,7 +156,7 @@ def replay(log: list[list[Batch]]) -> tuple[Ledger, Model]:
 def test_any_log_gives_what_the_model_gives_in_pages_of_any_size(log: list[list[Batch]], bytes_max: int) -> None:
     ledger, model = replay(log)
     machine = Log()
-    machine.apply(1, [entry.value for entry in model.log])
+    machine.apply(1, [entry.value for entry in model.log], 0)
     read: list[Entry] = []
     while page := ledger.entries(len(read) + 1, bytes_max):
         read += page

@@ -11,7 +11,7 @@ class TestLog(StateMachineContract):
 
     def test_a_command_that_looks_like_two_is_one(self) -> None:
         one, two = Log(), Log()
-        one.apply(1, [b"a2:b"])
-        two.apply(1, [b"a", b"b"])
+        one.apply(1, [b"a2:b"], 0)
+        two.apply(1, [b"a", b"b"], 0)
 
         assert one.digest() != two.digest()
