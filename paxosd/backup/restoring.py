@@ -26,8 +26,8 @@ from paxosd.core.continuing import Continues
 from paxosd.core.membership import Role
 from paxosd.core.records import Floor, Kept, KeptRow, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, RevisionRow, Slot
-from paxosd.storage.base import Store
-from paxosd.storage.directory import make_directory, require_vacant
+from paxosd.storage.base import StorageError, Store
+from paxosd.storage.directory import IDENTITY_NAME, make_directory, require_vacant
 from paxosd.storage.sqlite.store import SQLiteStore
 
 COMMIT_BYTES = 4 * 1024 * 1024
@@ -101,8 +101,7 @@ def restore(
             f"a value in it has {source.largest_value} bytes, and frames of {config.path} carry "
             f"{config.limits.carried_bytes_max}: raise limits.frame_bytes to what it was in the cluster of the backup"
         )
-    for target in targets:
-        require_vacant(target.path)
+    _require_vacant(targets)
     learners = [target for target in targets if _learns(config, target.node)]
     total = max(1, len(learners)) * (source.position.watermark - FIRST_SLOT)
     done = 0
@@ -110,6 +109,27 @@ def restore(
         for step in _make(source, config, target):
             done += step
             progress(done, total)
+
+
+def _require_vacant(targets: Sequence[Target]) -> None:
+    """Raises `StorageError`; it says how to go on where an earlier run was interrupted."""
+    refused: list[StorageError] = []
+    vacant: list[NodeId] = []
+    for target in targets:
+        try:
+            require_vacant(target.path)
+            vacant.append(target.node)
+        except StorageError as error:
+            refused.append(error)
+    if not refused:
+        return
+    if not vacant or not any((target.path / IDENTITY_NAME).exists() for target in targets):
+        raise refused[0]
+    rest = ", ".join(f"--id {node}" for node in vacant)
+    raise StorageError(
+        f"{refused[0]}; or, if an interrupted run of this very command made it, make the others alone, from the same "
+        f"backup: {rest}, each with its own --data-dir"
+    )
 
 
 def _learns(config: Config, node: NodeId) -> bool:

@@ -43,6 +43,8 @@ UPGRADE = "-upgrade-"
 
 BEING_MADE_NAME = "being-made"
 """There as long as something fills a new directory with records: it has no identity yet."""
+_WITHOUT_MEANING = {"lost+found", LOCK_NAME, f"{BEING_MADE_NAME}.tmp"}
+"""What may be in a vacant directory; the last one is of an end before the first file had its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def make_directory(path: Path, cluster: str, node_id: NodeId, role: str) -> Iter
 def require_vacant(path: Path) -> None:
     """Raises `StorageError` if there is anything, but for what an interrupted `make_directory` left."""
     with directory_errors(path):
-        found = {entry.name for entry in path.iterdir()} - {"lost+found", LOCK_NAME} if path.is_dir() else set()
+        found = {entry.name for entry in path.iterdir()} - _WITHOUT_MEANING if path.is_dir() else set()
     if not found or (BEING_MADE_NAME in found and IDENTITY_NAME not in found):
         return
     whose = "the data directory of a node" if IDENTITY_NAME in found else "not empty"

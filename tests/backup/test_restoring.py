@@ -12,7 +12,7 @@ import pytest
 from paxosd.backup.errors import BackupError, DamagedBackup
 from paxosd.backup.file import BackupWriter, Header, Position, Rows
 from paxosd.backup.restoring import COMMIT_ROWS, BackupSource, Target, restore
-from paxosd.config import Config, load
+from paxosd.config import Config
 from paxosd.core.continuing import Continues
 from paxosd.core.records import Floor, Promised, Record, Round, Told
 from paxosd.core.types import Ballot, RevisionRow
@@ -23,20 +23,6 @@ from paxosd.storage.base import Corrupt, InUse, StorageError, Store
 from paxosd.storage.directory import open_directory
 from paxosd.storage.memory import MemoryStore
 from paxosd.storage.sqlite.store import SQLiteStore
-
-ROLES = {"p1": "proposer", "a1": "acceptor", "l1": "learner", "r1": "replica"}
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    file = tmp_path / "cluster.yaml"
-    client = ', client: "127.0.0.1:7100"'
-    nodes = "\n".join(
-        f'  {node}: {{role: {role}, address: "127.0.0.1:{7000 + number}"{client if node == "l1" else ""}}}'
-        for number, (node, role) in enumerate(ROLES.items())
-    )
-    file.write_text(f"cluster: demo\nnodes:\n{nodes}\n")
-    return load(file)
 
 
 def wish(number: int) -> bytes:
@@ -166,6 +152,24 @@ def test_what_was_interrupted_is_opened_by_nobody_and_begun_anew(tmp_path: Path,
     restore(source, config, [target])
     for store in opened(config, target.path, "l1"):
         assert store.learned_stop() == 6
+
+
+def test_where_an_interrupted_run_made_some_directories_it_is_said_how_the_others_are_made(
+    tmp_path: Path, config: Config
+) -> None:
+    source, place = BackupSource(backup(tmp_path / "b", 5)), tmp_path / "data"
+    restore(source, config, targets(config, place)[:2])
+
+    with pytest.raises(StorageError, match=r"p1 is the data directory.*the others alone.*: --id l1, --id r1,"):
+        restore(source, config, targets(config, place))
+
+
+def test_it_may_be_interrupted_before_the_first_file_has_its_name(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "l1").mkdir()
+    (tmp_path / "l1" / "being-made.tmp").touch()
+    restore(BackupSource(backup(tmp_path / "b", 2)), config, [Target("l1", tmp_path / "l1")])
+    for store in opened(config, tmp_path / "l1", "l1"):
+        assert store.learned_stop() == 3
 
 
 def test_a_damaged_backup_makes_nothing(tmp_path: Path, config: Config) -> None:
