@@ -1,0 +1,1 @@
+"""Keys, transactions and leases, with etcd's data model."""
