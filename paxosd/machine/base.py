@@ -43,8 +43,11 @@ class StateMachine(Protocol):
         """
         ...
 
-    def query(self, question: bytes) -> bytes:
-        """The answer from the state as it is; changes nothing. Raises `QueryRefused`, and nothing else."""
+    def query(self, question: bytes, revision: Revision, log_time_ms: int) -> bytes:
+        """The answer from the state as it is; changes nothing. Raises `QueryRefused`, and nothing else.
+
+        `revision` and `log_time_ms` are the latest that were applied, whichever machine they were for.
+        """
         ...
 
     @property
@@ -53,7 +56,8 @@ class StateMachine(Protocol):
         ...
 
     def expire(self, revision: Revision, log_time_ms: int) -> None:
-        """What has run out by `log_time_ms` goes, as this revision; afterwards `due_ms` is later than that, or None."""
+        """What has run out by `log_time_ms` goes, as this revision. Where very much runs out at once, a part goes, and
+        `due_ms` is still not later than that: the rest goes in the next slots."""
         ...
 
     def digest(self) -> bytes:

@@ -26,7 +26,7 @@ class Log:
         self._chain = chain
         return ()
 
-    def query(self, question: bytes) -> bytes:
+    def query(self, question: bytes, revision: Revision, log_time_ms: int) -> bytes:
         raise QueryRefused("the log answers no questions; read it")
 
     @property

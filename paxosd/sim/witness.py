@@ -30,8 +30,8 @@ class WitnessedMachine:
         self.revision = first_revision + len(commands) - 1
         return results
 
-    def query(self, question: bytes) -> bytes:
-        return self._machine.query(question)
+    def query(self, question: bytes, revision: Revision, log_time_ms: int) -> bytes:
+        return self._machine.query(question, revision, log_time_ms)
 
     @property
     def due_ms(self) -> int | None:
