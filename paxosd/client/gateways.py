@@ -39,6 +39,8 @@ class Gateways:
         self.current = addresses[0]
         self.lag: Lag = NO_LAG
         """How far the gateway that refused last is behind, if it is."""
+        self.why = ""
+        """What the gateway that refused last knows to keep everybody from leading."""
         self.ways = 0
         """How often another way to the current one was wanted."""
         self._known = list(dict.fromkeys(addresses))

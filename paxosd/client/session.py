@@ -239,12 +239,16 @@ class Session:
         elif not self._account(message):
             return
         if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
-            self._last_refusal, self.gateways.lag = message.reason, message.lag
+            self._note_refusal(message.reason, message)
         self._pacing.refused(message.reason, now)
         if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
             self._count_refusal(now, at_once=message.reason in (Reason.STOPPING, Reason.DIFFERS))
+
+    def _note_refusal(self, reason: Reason, said: Refused | LogPage) -> None:
+        """For what is told if the time runs out."""
+        self._last_refusal, self.gateways.lag, self.gateways.why = reason, said.lag, said.why
 
     def _on_gap(self, message: Refused, now: Instant) -> None:
         """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""
@@ -295,7 +299,7 @@ class Session:
         if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
         if self._questions.refused(message.request, now):
-            self._last_refusal, self.gateways.lag = verdicts.why_unread(message.refused), message.lag
+            self._note_refusal(verdicts.why_unread(message.refused), message)
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 

@@ -57,7 +57,7 @@ def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosE
         return Unavailable(f"not applied: {_DIFFERS}, and propose it again")
     if refusal is Reason.BEHIND:
         return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
-    return NoQuorum(f"not applied: {_NOBODY_LEADS}, and propose it again")
+    return NoQuorum(f"not applied: {_nobody_leads(gateways)}, and propose it again")
 
 
 def overloaded() -> PaxosError:
@@ -81,7 +81,8 @@ def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
     if refusal is Reason.BEHIND:
         return ReadTimeout(f"not answered in time: {_behind(gateways)}; then ask again")
     return NoQuorum(
-        f"not answered: {_NOBODY_LEADS}, or read what one gateway has (linearizable=False, `paxosctl log --stale`)"
+        f"not answered: {_nobody_leads(gateways)}, or read what one gateway has (linearizable=False, `paxosctl log "
+        "--stale`)"
     )
 
 
@@ -177,7 +178,11 @@ def _why_no_result(refusal: Reason | None, gateways: Gateways) -> str:
         return _NO_SPACE
     if refusal is Reason.BEHIND:
         return _behind(gateways)
-    return _NOBODY_LEADS
+    return _nobody_leads(gateways)
+
+
+def _nobody_leads(gateways: Gateways) -> str:
+    return gateways.why or _NOBODY_LEADS
 
 
 def _behind(gateways: Gateways) -> str:

@@ -111,7 +111,7 @@ class Acceptor(Participant):
         for vote in self._votes:
             require(vote.ballot <= self.promised, f"the vote in slot {vote.slot} is above the promise {self.promised}")
         if self.promised.round > ROUND_MAX:
-            self.report("promise.unreachable", ballot=str(self.promised), advice=_UNREACHABLE)
+            self.warn("promise.unreachable", ballot=str(self.promised), advice=_UNREACHABLE)
         self._notice_voters(now)
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:

@@ -42,6 +42,7 @@ class Event:
 
     name: str
     fields: dict[str, object]
+    is_warning: bool = False
 
 
 @dataclass(slots=True)
@@ -211,6 +212,10 @@ class Agent(ABC):
 
     def report(self, event: str, **fields: object) -> None:
         self._output.events.append(Event(event, fields))
+
+    def warn(self, event: str, **fields: object) -> None:
+        """Report what somebody should look at."""
+        self._output.events.append(Event(event, fields, is_warning=True))
 
     def ignore(self, reason: str) -> None:
         """Drop a message, for a named reason that shows in the counters."""

@@ -19,6 +19,7 @@ from paxosd.core.guests import Guests
 from paxosd.core.membership import Membership
 from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
+from paxosd.core.standstill import told_unlike
 from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, disk_text
 from paxosd.core.values import encode_value
 from paxosd.core.voters import NO_VOTERS, Count
@@ -56,6 +57,9 @@ class Bound(Candidate):
             return True
         pasts = set(phase1.pasts.values())
         if len(pasts) > 1:
+            before, self.loss = self.loss, told_unlike(phase1.pasts)
+            if not before:
+                self.warn("history.disks_differ", what=self.loss)
             self._follow("the disks do not continue the same", now)
             return False
         self._birth = self._new_birth(phase1, pasts.pop())

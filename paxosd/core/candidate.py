@@ -40,6 +40,7 @@ from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
 from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling
 from paxosd.core.records import Record, Round
+from paxosd.core.standstill import told_lost
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot
 from paxosd.core.voters import NO_VOTERS, Count, Voters
 
@@ -91,10 +92,12 @@ class Candidate(Agent):
         self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
         self._canvassed_at: Instant = 0.0
         self._silent: set[NodeId] = set(self._founders)  # who did not answer the latest canvass yet
+        self._disks: dict[NodeId, DiskId] = {}  # with which ones acceptors answered last
         self._phase1: PhaseOne | None = None
         self._told_chosen = ToldChosen()
         self._must_know: Slot = FIRST_SLOT  # what was told to be chosen, when the ballot of `_phase1` began
         self.loss = ""  # why this proposer must not lead, though a quorum promised; empty: it may
+        self.lost = ""  # which disks are lost, so that nobody can lead
         self._renewing = False  # we led until now, and prepare anew for new voters
         self._draining = False
         self._pause_forgiven = False  # since we heard from those whose silence counts (law 5)
@@ -121,7 +124,7 @@ class Candidate(Agent):
         self._step = self._random.randint(1, FIRST_STEP_MAX)
         self._log_time_at = now
         if self._round >= ROUND_MAX:
-            self.report("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
+            self.warn("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
         # With nobody leading yet there is nothing to wait for, except for the others not to start at once too.
         self.arm(Timer.ELECTION, now + self._random.uniform(0.1, 1.0) * self._timing.election_s)
 
@@ -140,7 +143,7 @@ class Candidate(Agent):
             return self.ignore("heartbeat with older voters")
         if self.phase is not Phase.FOLLOWING:
             self._follow(f"{source} leads", now)
-        self.ballot = message.ballot
+        self.ballot, self.loss, self.lost = message.ballot, "", ""
         self.watermark = max(self.watermark, message.watermark)
         self._learn_log_time(message.log_time_ms, now)
         self._await_silence(now)
@@ -210,6 +213,7 @@ class Candidate(Agent):
             return
         if self.phase is not Phase.FOLLOWING:
             self._follow("no quorum in time", now)
+        self._note_lost_disks()
         self.phase = Phase.CANVASSING
         self.ballot = self._next_ballot()
         self._count = Count(self.voters)
@@ -218,6 +222,12 @@ class Candidate(Agent):
         for node in self._asked_to_support:  # acceptors whether they would promise, learners what is chosen
             self.send_early(node, PreVote(self.ballot))
         self._await_silence(now)
+
+    def _note_lost_disks(self) -> None:
+        """Say once what the answers of acceptors show, if they show that nobody can lead."""
+        before, self.lost = self.lost, told_lost(self.voters, self._disks)
+        if self.lost and not before:
+            self.warn("disk.quorum_lost", what=self.lost)
 
     def _next_ballot(self) -> Ballot:
         return Ballot(max(self._round, self._highest.round) + self._step, self.node_id)
@@ -230,6 +240,7 @@ class Candidate(Agent):
         if self.phase is not Phase.CANVASSING or message.ballot != self.ballot:
             return self.ignore("pre-vote that does not count")
         self._silent.discard(source)
+        self._disks[source] = message.disk
         if not message.granted or not self._may_count(source, message.disk):
             return self.ignore("pre-vote that does not count")
         if now - self._canvassed_at >= self._timing.election_s:  # somebody may lead by now: we stood still meanwhile
@@ -299,7 +310,7 @@ class Candidate(Agent):
         stop, missing = self._must_know, phase1.missing()
         self.loss = told_loss(first, stop, self._told_chosen.by(stop), phase1.done, missing)
         if not before:
-            self.report("disk.quorum_went_back", first=first, last=stop - 1, what=self.loss)
+            self.warn("disk.quorum_went_back", first=first, last=stop - 1, what=self.loss)
         return True
 
     def _on_nack(self, message: Nack, now: Instant) -> None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, Slot
+from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_HISTORY, HistoryId, Slot
+
+SLOT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,18 @@ class Continues:
     @property
     def past(self) -> bytes:
         """All of it, as a promise tells it and the birth decree keeps it."""
-        return self.history + self.watermark.to_bytes(8, "big") + self.digest
+        return self.history + self.watermark.to_bytes(SLOT_BYTES, "big") + self.digest
 
     def refuses(self, history: HistoryId, birth: Slot = 0) -> bool:
         """Whether this is not the history that goes on from here; `birth`: the slot of its birth, 0 if not known."""
         return history != NO_HISTORY and (history == self.history or birth not in (0, self.watermark))
+
+
+def past_text(past: bytes) -> str:
+    """For people: what a disk held before it had a history (`Promise.past`)."""
+    if not past:
+        return "nothing was there before"
+    if len(past) < HISTORY_BYTES + SLOT_BYTES:
+        return "an upgraded directory"
+    watermark = int.from_bytes(past[HISTORY_BYTES:][:SLOT_BYTES], "big")
+    return f"history {past[:HISTORY_BYTES].hex()[:8]} up to slot {watermark - 1}"

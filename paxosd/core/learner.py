@@ -164,7 +164,7 @@ class Learner(Agent):
             return self.ignore("chosen value told by a node that does not lead")
         if slot < self.next_slot and not self.known.difference and has_another(self._history, slot, value):
             what = self.known.differ(f"slot {slot} holds another value here than {source} tells to be chosen")
-            self.report("log.differs", what=what, advice=KEEP_THE_LOG)
+            self.warn("log.differs", what=what, advice=KEEP_THE_LOG)
         self._learn(slot, value)
 
     def _learn(self, slot: Slot, value: bytes) -> None:

@@ -39,6 +39,7 @@ from paxosd.core.types import (
     NO_BALLOT,
     NO_DISK,
     NO_LAG,
+    SENTENCE_CHARS_MAX,
     Ballot,
     Instant,
     Lag,
@@ -52,8 +53,6 @@ from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 200
 """How much of a list of names is told."""
-ALARM_CHARS_MAX = 500
-"""How much of an alarm is told."""
 
 WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply, SnapshotPart)
 
@@ -153,7 +152,7 @@ class Node(Agent):
         if continues is None or voters.history == continues.history or self._told_of_other_end:
             return
         self._told_of_other_end = True
-        self.report(
+        self.warn(
             "history.not_joined",
             history=voters.history.hex(),
             born=voters.birth,
@@ -238,7 +237,8 @@ class Node(Agent):
                 self.send_early(node, told)
         space = space_of(found.space)
         if space is not self._space and (space.is_short or self._space.is_short):
-            self.report(f"space.{space.name.lower()}", data_bytes=found.data_bytes, advice=_ADVICE[space])
+            tell = self.warn if space.is_short else self.report
+            tell(f"space.{space.name.lower()}", data_bytes=found.data_bytes, advice=_ADVICE[space])
         self._space = space
         return told
 
@@ -265,8 +265,8 @@ class Node(Agent):
         disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
-        loss = "" if self._proposer is None else self._proposer.loss
-        alarm = "; ".join(filter(None, (loss, self.known.difference)))[:ALARM_CHARS_MAX]
+        wrong = () if self._proposer is None else (self._proposer.loss, self._proposer.lost)
+        alarm = "; ".join(filter(None, (*wrong, self.known.difference)))[:SENTENCE_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
         return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 

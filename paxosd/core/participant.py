@@ -121,7 +121,7 @@ class Participant(Agent):
         self._noticed = voters
         self.watermark = max(self.watermark, self.known.watermark)
         if self.standing.is_outlived(voters):
-            self.report("disk.replaced", node=self.node_id, disk=disk_text(self.standing.disk))
+            self.warn("disk.replaced", node=self.node_id, disk=disk_text(self.standing.disk))
             self.standing.draw()
             self.record(self.standing.record)
         self._copying = None
@@ -132,7 +132,7 @@ class Participant(Agent):
             self._copying = Copying(self.node_id, voters, FIRST_SLOT)
             self._ask_others(now)
         elif voters.are_named and not self.may_vote:
-            self.report("disk.guest", node=self.node_id, disk=disk_text(self.standing.disk))
+            self.warn("disk.guest", node=self.node_id, disk=disk_text(self.standing.disk))
 
     # ---- a disk that is found ----
 
@@ -167,7 +167,7 @@ class Participant(Agent):
         has = self._history.commits if self.standing.sure else self._commits_found
         if message.commits > has:
             text = disk_text(self.standing.disk)
-            self.report("disk.rolled_back", disk=text, has=has, seen=message.commits, by=source)
+            self.warn("disk.rolled_back", disk=text, has=has, seen=message.commits, by=source)
             self.standing.draw()
             self.record(self.standing.record)
             return self._look_again(now)

@@ -173,6 +173,7 @@ class Proposer(Bound):
         self.watermark = max(self.watermark, phase1.watermark)
         if not self._settle_who_votes(phase1, now):
             return
+        self.loss = self.lost = ""
         event = "leader.renewed" if self._renewing else "leader.elected"
         self.phase, self._renewing = Phase.LEADING, False
         for value in phase1.values():
@@ -361,7 +362,7 @@ class Proposer(Bound):
             return self._hand_over("its disk is nearly full, and another proposer has room", now)
         before, self._no_space = self._no_space, self._space.objection(heard, quorum)
         if self._no_space and not before:
-            self.report("space.commands_refused", why=self._no_space)
+            self.warn("space.commands_refused", why=self._no_space)
             for gateway, forward in self._intake.drop_waiting():
                 self._refuse(gateway, forward, Reason.NO_SPACE)
         elif before and not self._no_space:

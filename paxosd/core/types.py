@@ -31,6 +31,9 @@ Wish: TypeAlias = bytes
 """`SESSION_BYTES` random ones, which a client draws that wants a session."""
 SessionId: TypeAlias = bytes
 """As many, made of the wish and of the slot that the session was opened in: nobody guesses them, none comes twice."""
+Sentence: TypeAlias = str
+"""For a person to read: longer than a name, and of `SENTENCE_CHARS_MAX` characters at most."""
+SENTENCE_CHARS_MAX = 500
 Instant: TypeAlias = float
 """Seconds on a monotonic clock; only differences mean anything, and only on one node."""
 

@@ -15,6 +15,7 @@ Laws:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import get_args
@@ -55,6 +56,7 @@ from paxosd.core.types import (
     Lag,
     NodeId,
     Outcome,
+    Sentence,
     SessionId,
     Slot,
     Source,
@@ -100,6 +102,7 @@ class Gateway(Reading):
         self._board = StatusBoard(node_id, cluster, membership)
         self._agreement = Agreement(node_id, membership.learners)
         self._draining = False
+        self._stands_still: tuple[Instant, Sentence] = -math.inf, ""
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self.arm(Timer.PING, now)
@@ -279,7 +282,9 @@ class Gateway(Reading):
         if reason is Reason.TOO_LARGE:
             expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
-        self.send_early(client, Refused(*about, reason, expected, self._leadership.hint(now), self._progress.lag))
+        why = self._standstill(now) if reason is Reason.NO_LEADER else ""
+        hint = self._leadership.hint(now)
+        self.send_early(client, Refused(*about, reason, expected, hint, self._progress.lag, why))
 
     def _on_forward_refused(self, message: ForwardRefused, now: Instant) -> None:
         opens = not message.first_seq
@@ -307,7 +312,7 @@ class Gateway(Reading):
                 self.send(leader, told)  # that it is lost does no harm
         for outcome in outcomes:
             if outcome.kind == "digest" and (wrong := self._agreement.hear(outcome)):
-                self.report("state.differs", what=self.known.differ(wrong), advice=ADVICE)
+                self.warn("state.differs", what=self.known.differ(wrong), advice=ADVICE)
 
     def _answer(self, outcomes: list[Outcome], now: Instant) -> None:
         for outcome in outcomes:
@@ -336,7 +341,17 @@ class Gateway(Reading):
 
     def _report_status(self, now: Instant) -> None:
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
-        rows = self._board.rows(now, silent_after_s=self._timing.ping_s + self._timing.retry_s)
+        rows = self._board.rows(now, self._silent_after_s)
         leader, ballot = self._leadership.leader(now) or "", self._leadership.ballot
-        for answer in self._board.reports(rows, leader, ballot, self._replicated.revision, self.history):
+        why = "" if leader else self._standstill(now)
+        for answer in self._board.reports(rows, leader, ballot, self._replicated.revision, self.history, why):
             self.send(*answer)
+
+    @property
+    def _silent_after_s(self) -> float:
+        return self._timing.ping_s + self._timing.retry_s
+
+    def _standstill(self, now: Instant) -> Sentence:
+        if self._stands_still[0] != now:  # looked at once a turn, however many are refused in it
+            self._stands_still = now, self._board.standstill(self.voters, now, self._silent_after_s)
+        return self._stands_still[1]

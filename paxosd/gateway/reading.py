@@ -8,13 +8,14 @@ Laws:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 
 from paxosd.core.agent import Agent, Timer
 from paxosd.core.messages import LogPage, ReadIndex, ReadLog, ReadSlots, ReadSnapshot, SnapshotPart
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
-from paxosd.core.types import ClientAddress, Instant, NodeId, Slot
+from paxosd.core.types import ClientAddress, Instant, NodeId, Sentence, Slot
 from paxosd.gateway.backups import Backups
 from paxosd.gateway.leadership import Leadership
 from paxosd.gateway.pages import Pages
@@ -74,10 +75,14 @@ class Reading(Agent):
         if not self._backups.ask(client, read):
             self._refuse_reads([(client, read.request)], Reason.OVERLOADED)
 
-    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason) -> None:
+    @abstractmethod
+    def _standstill(self, now: Instant) -> Sentence:
+        """What keeps everybody from leading, as far as is known here."""
+
+    def _refuse_reads(self, refused: Iterable[Asked], reason: Reason, why: Sentence = "") -> None:
         """Whichever kind of read it was: a client knows by the number of the request which one is refused."""
         for client, request in refused:
-            self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag))
+            self.send_early(client, LogPage(request, (), 0, reason, "", lag=self._progress.lag, why=why))
 
     # ---- rounds of the leader ----
 
@@ -88,7 +93,7 @@ class Reading(Agent):
         leader = self._leadership.leader(now)
         if leader is None:
             self._strangers.give_up()
-            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER)
+            return self._refuse_reads(self._readers.give_up(), Reason.NO_LEADER, self._standstill(now))
         self._read_asked_of = leader
         self.arm(Timer.READS, now + self._timing.retry_s)
         return self.send_early(leader, ReadIndex(self._readers.start_round(now)))

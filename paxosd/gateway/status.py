@@ -12,7 +12,20 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.shares import Shares
-from paxosd.core.types import NO_BALLOT, Ballot, ClientAddress, HistoryId, Instant, NodeId, Revision
+from paxosd.core.standstill import told_missing, told_unborn
+from paxosd.core.types import (
+    NO_BALLOT,
+    NO_DISK,
+    SENTENCE_CHARS_MAX,
+    Ballot,
+    ClientAddress,
+    HistoryId,
+    Instant,
+    NodeId,
+    Revision,
+    Sentence,
+)
+from paxosd.core.voters import Voters
 from paxosd.gateway.progress import Speed
 
 ASKED_MAX = 256
@@ -27,6 +40,7 @@ class StatusBoard:
     def __init__(self, node_id: NodeId, cluster: str, membership: Membership) -> None:
         self.cluster = cluster
         self._node_id = node_id
+        self._quorum = membership.quorum
         self._roles = {node: role.value for node, role in membership.roles.items()}
         self.others = tuple(node for node in membership.nodes if node != node_id)
         self._heard: dict[NodeId, tuple[Instant, Pong]] = {}
@@ -69,12 +83,31 @@ class StatusBoard:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
         return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
 
+    def standstill(self, voters: Voters, now: Instant, silent_after_s: float) -> Sentence:
+        """What keeps everybody from leading, as far as can be told from what nodes said; else nothing."""
+        spoke = {node: pong for node, (at, pong) in self._heard.items() if now - at < silent_after_s}
+        disks = {node: pong.disk for node, pong in spoke.items() if pong.disk != NO_DISK}
+        if told := told_missing(voters, disks):
+            return told[:SENTENCE_CHARS_MAX]
+        if alarm := next((pong.alarm for pong in spoke.values() if pong.alarm), ""):
+            return alarm
+        if voters.history or not spoke:
+            return ""
+        waits_for = next((pong.waits_for for pong in spoke.values() if pong.waits_for), "")
+        return told_unborn(self._quorum, waits_for.split(", ") if waits_for else ())[:SENTENCE_CHARS_MAX]
+
     def reports(
-        self, rows: tuple[NodeStatus, ...], leader: str, ballot: Ballot, revision: Revision, history: HistoryId
+        self,
+        rows: tuple[NodeStatus, ...],
+        leader: str,
+        ballot: Ballot,
+        revision: Revision,
+        history: HistoryId,
+        why: Sentence,
     ) -> Iterator[tuple[ClientAddress, StatusReport]]:
         """The answers to all that wait; they wait no more."""
         applied = next(row.applied for row in rows if row.node == self._node_id)
-        facts = leader, ballot, max(row.watermark for row in rows), applied, revision, rows, history
+        facts = leader, ballot, max(row.watermark for row in rows), applied, revision, rows, history, why
         for client, request in self.take_asked():
             yield client, StatusReport(request, self.cluster, self._node_id, *facts)
 

@@ -325,7 +325,7 @@ def _step(driver: Driver, sign: Sign) -> None:
 
 def _log_event(event: Event) -> None:
     fields = " ".join(f"{name}={value}" for name, value in event.fields.items())
-    log.info("%s %s", event.name, fields)
+    log.log(logging.WARNING if event.is_warning else logging.INFO, "%s %s", event.name, fields)
 
 
 def _collect_less_garbage() -> None:

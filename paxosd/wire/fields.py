@@ -20,6 +20,7 @@ from paxosd.core.messages import (
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
     HISTORY_BYTES,
+    SENTENCE_CHARS_MAX,
     SESSION_BYTES,
     Ballot,
     Entry,
@@ -84,6 +85,12 @@ def _lag(value: Any) -> Lag:
 def _text(value: Any) -> str:
     if type(value) is not str or len(value) > TEXT_CHARS_MAX or not value.isprintable():
         raise ValueError("not a short text of printable characters")
+    return value
+
+
+def _sentence(value: Any) -> str:
+    if type(value) is not str or len(value) > SENTENCE_CHARS_MAX or not value.isprintable():
+        raise ValueError("not a sentence of printable characters")
     return value
 
 
@@ -161,6 +168,7 @@ _CHECKS: dict[str, Check] = {
     "bool": _flag,
     "bytes": _data,
     "str": _text,
+    "Sentence": _sentence,
     "NodeId": node,
     "Ballot": _ballot,
     "Reason": _reason,

@@ -144,6 +144,24 @@ def test_a_read_that_was_refused_until_its_time_was_over_says_why(
     assert words in str(question.error)
 
 
+def test_what_a_gateway_knows_to_keep_everybody_from_leading_is_what_the_error_says() -> None:
+    bench = Bench()
+    question = Question(ReadLog(1, 1, True, 0, 0), 1.0)
+    command = bench.propose(timeout_s=1.0)
+    bench.session.ask(question)
+    while not question.done or not command.done:
+        for message in bench.poll():
+            if isinstance(message, OpenSession):
+                about = message.wish, message.attempt, 0, 1
+                bench.hear(Refused(*about, Reason.NO_LEADER, 0, "", why="the cluster is not born yet"))
+            else:
+                bench.hear(LogPage(1, (), 0, Reason.NO_LEADER, "", why="the cluster is not born yet"))
+        bench.later(0.05)
+
+    assert str(question.error).startswith("not answered: the cluster is not born yet, or read")
+    assert str(command.error).startswith("not applied: the cluster is not born yet")
+
+
 def test_a_read_that_the_gateway_has_no_room_for_is_asked_again_there_and_not_elsewhere() -> None:
     bench = Bench()
     question = Question(ReadLog(1, 1, True, 0, 0), FAR)

@@ -241,6 +241,7 @@ def test_a_status_in_json_has_the_same_and_null_where_there_is_nothing(capsys: p
         "refuses_commands": False,
         "history": None,
         "birth_waits_for": None,
+        "why_nobody_leads": None,
     }
     assert nodes["l2"] == {
         "node": "l2",
@@ -270,7 +271,9 @@ def test_a_status_without_a_leader_is_printed_all_the_same_and_is_code_5(capsys:
     assert run(Played(NOBODY_LEADS), "status") == 5
     told = capsys.readouterr()
     assert told.out.startswith("cluster demo, leader none, ballot none, watermark 9,")
-    assert "l1 hears no leader" in told.err
+    assert "l1 hears no leader: commands fail until a proposer reaches a quorum" in told.err
+    assert run(Played(replace(NOBODY_LEADS, why="the cluster is not born yet")), "status") == 5
+    assert capsys.readouterr().err == "paxosctl: l1 hears no leader: the cluster is not born yet\n"
     assert run(Played(NOBODY_LEADS), "status", "-w", "json") == 5
     found = json.loads(capsys.readouterr().out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,14 +10,15 @@ import pytest
 from paxosd.core.continuing import Continues
 from paxosd.core.decrees import Birth, Replace, after, encode_decree
 from paxosd.core.learner import Learner
-from paxosd.core.messages import Heartbeat
+from paxosd.core.messages import Heartbeat, PreVote, PreVoteReply
 from paxosd.core.node import Node
+from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record
 from paxosd.core.types import NO_BALLOT, Ballot, HistoryId, Slot
 from paxosd.core.values import encode_value
 from paxosd.core.voters import NO_VOTERS, Known, Voter, Voters
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import LIMITS, TIMING, learned, membership
+from tests.core.helpers import LIMITS, TIMING, Stage, Steady, disk_of, learned, membership, promise
 
 B3 = Ballot(3, "p1")
 OLD, NEW = b"the history over", b"one that goes on"
@@ -51,6 +53,22 @@ def test_it_joins_a_history_that_is_born_where_its_own_log_ends_and_no_other() -
     assert node.take_up(NO_VOTERS._replace(history=NEW))
     assert node.take_up(voters(NEW, 4))
     assert known(CONTINUES, voters(NEW, 4)).voters == voters(NEW, 4)
+
+
+def test_proposers_say_that_acceptors_were_restored_to_different_ends() -> None:
+    stage = Stage(lambda _: Proposer("p1", membership(), TIMING, LIMITS, Steady(1)), is_born=False)
+    stage.wait(TIMING.election_s)
+    wish = stage.take(PreVote)[-1][1].ballot
+    for node in ("a1", "a2", "a3"):
+        stage.deliver(node, PreVoteReply(wish, True, NO_BALLOT, 1, disk_of(node)))
+    for node, ends in (("a1", 4), ("a2", 4), ("a3", 5)):
+        past = Continues(OLD, ends, b"digest").past
+        stage.deliver(node, replace(promise(stage.agent.ballot), disk=disk_of(node), past=past))
+
+    assert not stage.agent.leading
+    assert [(event.name, event.is_warning) for event in stage.events] == [("history.disks_differ", True)]
+    assert "a1, a2: history 74686520 up to slot 3; a3: history" in stage.agent.loss
+    stage.set_aside()
 
 
 def test_who_continues_nothing_refuses_nothing() -> None:

@@ -10,9 +10,10 @@ from paxosd.core.messages import (
     Pong,
 )
 from paxosd.core.types import NO_BALLOT, Ballot
+from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.gateway import status as module
 from paxosd.gateway.status import StatusBoard
-from tests.core.helpers import ROLES, membership
+from tests.core.helpers import ROLES, born, membership
 
 B3 = Ballot(3, "p1")
 
@@ -61,6 +62,33 @@ def test_o09_a_row_tells_how_the_disk_of_the_node_is_and_whether_it_refuses_comm
 
     assert (found.space, found.data_bytes, found.room_bytes, found.refuses) == (2, 3000, 0, True)
     assert (later.space, later.refuses) == (2, False)
+
+
+def standstill(noted: StatusBoard, voters: Voters, now: float = 1.0) -> str:
+    return noted.standstill(voters, now, silent_after_s=2.0)
+
+
+def pong(disk: int = 0, waits_for: str = "", alarm: str = "") -> Pong:
+    return Pong(1, False, NO_BALLOT, 1, 0, 0, disk=disk, waits_for=waits_for, alarm=alarm)
+
+
+def test_a_standstill_is_told_by_the_disks_with_which_acceptors_speak_now() -> None:
+    noted, voters = board(), born(membership())
+    noted.hear("a1", pong(disk=98), 1.0)
+    noted.hear("a2", pong(disk=99), 1.0)
+
+    assert "2 of 3 disks that vote are new or went back (a1, a2)" in standstill(noted, voters)
+    assert standstill(noted, voters, now=9.0) == ""
+
+
+def test_a_standstill_is_told_by_the_alarms_and_the_awaited_acceptors_of_others() -> None:
+    noted = board()
+    assert standstill(noted, NO_VOTERS) == ""
+    noted.hear("p1", pong(waits_for="a2, a3"), 1.0)
+    assert "a2, a3 are not" in standstill(noted, NO_VOTERS)
+    assert standstill(noted, born(membership())) == ""
+    noted.hear("p2", pong(alarm="disks went back"), 1.0)
+    assert standstill(noted, born(membership())) == "disks went back"
 
 
 def test_requests_are_taken_once() -> None:

@@ -22,7 +22,7 @@ from paxosd.core import messages as m
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, Lag, Vote
+from paxosd.core.types import SENTENCE_CHARS_MAX, Ballot, Entry, Lag, Vote
 from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.wire.fields import NODE_ID
 from paxosd.wire.frames import (
@@ -164,12 +164,12 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.Applied(session=SESSION, first_seq=3, count=1, revision=9, slot=4, hint=""), f"9743{S}03010904a0"),
     (
         m.Refused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
-        f"9944{S}0103010702a093000000",
+        f"9a44{S}0103010702a093000000a0",
     ),
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
     (
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
-        "98460191930102c401780100a00193000000",
+        "99460191930102c401780100a00193000000a0",
     ),
     (m.ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
@@ -219,7 +219,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
                 ),
             ),
         ),
-        "9b4801a464656d6fa26c31a270319207a2703104040292dc0013a26131a86163636570746f72c30cc29207a27031040000000000c200c40000a0a0a0dc0013a26132a86163636570746f72c2ffc29200a0000000000000c200c40000a0a0a0c400",
+        "9c4801a464656d6fa26c31a270319207a2703104040292dc0013a26131a86163636570746f72c30cc29207a27031040000000000c200c40000a0a0a0dc0013a26132a86163636570746f72c2ffc29200a0000000000000c200c40000a0a0a0c400a0",
     ),
 ]
 """One message of each type, and its bytes, which are a promise: another version may be speaking to us."""
@@ -293,6 +293,7 @@ NUMBER = st.integers(0, 2**63 - 1)
 ID = st.binary(min_size=16, max_size=16)
 NODE = st.from_regex(NODE_ID, fullmatch=True)
 TEXT = st.text(max_size=50).filter(str.isprintable)
+SENTENCE = st.text(max_size=50).filter(str.isprintable)
 BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
 HISTORY = st.binary(min_size=16, max_size=16)
 VOTER = st.builds(Voter, NODE, NUMBER, NUMBER, st.integers(1, 1000))
@@ -314,7 +315,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "DiskId": NUMBER, "HistoryId": st.one_of(st.just(b""), ID), "Voters": VOTERS,
     "tuple[SeenCommits, ...]": st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple),
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": ID, "Wish": ID, "bool": st.booleans(),
-    "bytes": st.binary(max_size=100), "str": TEXT, "NodeId": NODE, "Ballot": BALLOT,
+    "bytes": st.binary(max_size=100), "str": TEXT, "Sentence": SENTENCE, "NodeId": NODE, "Ballot": BALLOT,
     "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "Lag": st.builds(Lag, NUMBER, NUMBER, NUMBER),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),
@@ -731,6 +732,18 @@ def test_m08_ten_thousand_frames_with_bytes_changed_added_and_cut_out_are_unders
                 assert isinstance(getattr(CODEC, plane)(bytes(frame)), Envelope)
             except MalformedFrame as error:
                 assert len(str(error)) < 200
+
+
+def test_a_sentence_may_be_longer_than_a_name_and_has_an_end_all_the_same() -> None:
+    def pong(alarm: str) -> bytes:
+        return frame_of(CODEC.pack(m.Pong(1, False, Ballot(0, ""), 1, 1, 0, alarm=alarm)))
+
+    (taken,) = CODEC.from_peer(pong("x" * SENTENCE_CHARS_MAX)).messages
+    assert isinstance(taken, m.Pong)
+    assert len(taken.alarm) == SENTENCE_CHARS_MAX
+    for refused in ("x" * (SENTENCE_CHARS_MAX + 1), "\x1b[2J"):
+        with pytest.raises(MalformedFrame, match="not a sentence"):
+            CODEC.from_peer(pong(refused))
 
 
 def test_a_status_in_which_nobody_leads_reaches_the_client() -> None:

@@ -84,13 +84,6 @@ def _status(report: StatusReport, as_json: bool) -> int:
         _print_json(_report(report))
     else:
         _print_status(report)
-    awaited = _awaited(report)
-    if awaited:
-        tell(
-            "paxosctl",
-            f"the cluster is not born yet: every acceptor must be heard once, and {awaited} is not; start it, or start "
-            f"the proposers with --birth-without, which leaves it out until it comes",
-        )
     alarms = {node.alarm: node.node for node in reversed(report.nodes) if node.alarm}
     for alarm, node_id in alarms.items():
         tell("paxosctl", f"ALARM: {node_id}: {alarm}")
@@ -103,13 +96,12 @@ def _status(report: StatusReport, as_json: bool) -> int:
         return Exit.UNHEALTHY
     if report.leader:
         return Exit.UNHEALTHY if alarms or _refuses(report) else Exit.OK
-    if not alarms:
-        tell(
-            "paxosctl",
-            f"{report.gateway} hears no leader: commands fail until a proposer reaches a quorum of acceptors; look at "
-            "the nodes that are not reachable",
-        )
+    if report.why not in alarms and (report.why or not alarms):
+        tell("paxosctl", f"{report.gateway} hears no leader: {report.why or _PATIENCE}")
     return Exit.UNHEALTHY
+
+
+_PATIENCE = "commands fail until a proposer reaches a quorum of acceptors; look at the nodes that are not reachable"
 
 
 def _awaited(report: StatusReport) -> str:
@@ -218,6 +210,7 @@ def _report(report: StatusReport) -> dict[str, object]:
         "refuses_commands": _refuses(report),
         "history": report.history.hex() or None,
         "birth_waits_for": _awaited(report) or None,
+        "why_nobody_leads": report.why or None,
         "nodes": [_node(node, report.watermark) for node in report.nodes],
     }
 

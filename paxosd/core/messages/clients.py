@@ -16,6 +16,7 @@ from paxosd.core.types import (
     Lag,
     NodeId,
     Revision,
+    Sentence,
     SessionId,
     Slot,
     Wish,
@@ -77,6 +78,7 @@ class Refused:
     `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the bytes of a command, else 0.
     `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
     `OpenSession`, `session` is the wish and `first_seq` 0. `lag`: how far this gateway is behind, if it is.
+    `why`: what keeps everybody from leading, as far as this gateway knows; for people.
     """
 
     session: SessionId
@@ -87,6 +89,7 @@ class Refused:
     expected: int
     hint: str
     lag: Lag = NO_LAG
+    why: Sentence = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ class ReadLog:
 class LogPage:
     """Gateway to client: entries from the revision asked for on, maybe none; `last` is the latest one applied.
 
-    `refused`: 0, or the `Reason` why nothing could be read. `first`: where the kept log begins. `lag`: as in `Refused`.
+    `refused`: 0, or the `Reason` why nothing could be read. `first`: where the kept log begins. `lag` and `why`: as in
+    `Refused`.
     """
 
     request: int
@@ -118,6 +122,7 @@ class LogPage:
     hint: str
     first: Revision = 1
     lag: Lag = NO_LAG
+    why: Sentence = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +154,13 @@ class NodeStatus:
     disk: DiskId = NO_DISK
     standing: str = ""
     waits_for: str = ""
-    alarm: str = ""
+    alarm: Sentence = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Gateway to client: the cluster as this gateway sees it. `leader` is empty if it knows none."""
+    """Gateway to client: the cluster as this gateway sees it. `leader` is empty if it knows none; `why`: as in
+    `Refused`."""
 
     request: int
     cluster: str
@@ -166,3 +172,4 @@ class StatusReport:
     revision: Revision
     nodes: tuple[NodeStatus, ...]
     history: HistoryId = NO_HISTORY
+    why: Sentence = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paxosd.core.types import NO_DISK, NO_HISTORY, Ballot, DiskId, HistoryId, Revision, Slot
+from paxosd.core.types import NO_DISK, NO_HISTORY, Ballot, DiskId, HistoryId, Revision, Sentence, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pong:
     disk: DiskId = NO_DISK
     standing: str = ""
     waits_for: str = ""
-    alarm: str = ""
+    alarm: Sentence = ""
 
 
 @dataclass(frozen=True, slots=True)

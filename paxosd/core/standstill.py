@@ -1,0 +1,94 @@
+"""Why nobody can lead, where more than patience is needed: said in the log, in `status` and in errors of clients.
+
+Laws:
+1. What is said here is for people. Nothing is decided by it.
+2. A disk counts as lost only if its node speaks with another one: whoever is silent may come back with it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from paxosd.core.continuing import past_text
+from paxosd.core.quorum import Quorum
+from paxosd.core.types import NO_DISK, DiskId, NodeId
+from paxosd.core.voters import Voters
+
+NAMES_CHARS_MAX = 100
+"""How much of a list of names is told in a sentence."""
+MAIN_CHARS_MAX = 380
+"""How much of what is wrong, so that there is room for what to do."""
+
+
+def told_lost(voters: Voters, disks: Mapping[NodeId, DiskId]) -> str:
+    """What there is to say if too many disks that vote are lost for good, as far as anybody knows; else nothing.
+
+    `disks`: with which ones acceptors speak now.
+    """
+    lost = _lost(voters, disks)
+    if not lost or _is_enough(voters.quorum, voters.quorum.weights.keys() - set(lost)):
+        return ""
+    return (
+        f"{len(lost)} of {len(voters.named)} disks that vote are new or went back ({names(lost)}): nothing happens by "
+        "itself; bring back the directories that they had; or, if these are gone, stop all nodes: `paxosd rescue "
+        "--plan` says what is provably chosen; or take `paxosctl backup --stale`, then `paxosd restore`"
+    )
+
+
+def told_missing(voters: Voters, disks: Mapping[NodeId, DiskId]) -> str:
+    """Which disks that vote are missing, and what to do: where some are lost, so that silence is not all of it."""
+    lost = _lost(voters, disks)
+    here = [voter.node for voter in voters.named if disks.get(voter.node) == voter.disk != NO_DISK]
+    if not lost or _is_enough(voters.quorum, here):
+        return ""
+    if hard := told_lost(voters, disks):
+        return hard
+    one = len(lost) == 1
+    silent = [voter.node for voter in voters.named if voter.node not in disks]
+    had = "the directory that it had" if len(silent) == 1 else "the directories that they had"
+    return (
+        f"the disk{'' if one else 's'} of {names(lost)} {'is' if one else 'are'} new or went back, and will vote once "
+        f"a leader has admitted {'it' if one else 'them'}, for which too few others are heard: bring back "
+        f"{names(silent)} with {had}"
+    )
+
+
+def _lost(voters: Voters, disks: Mapping[NodeId, DiskId]) -> list[NodeId]:
+    """The nodes that speak with another disk than the one that votes."""
+    return [voter.node for voter in voters.named if disks.get(voter.node, voter.disk) != voter.disk]
+
+
+def told_unborn(quorum: Quorum, waits_for: Collection[NodeId]) -> str:
+    """For whom a birth waits, and what to do; `quorum`: that of the membership file."""
+    if not waits_for:
+        return "the cluster is not born yet: its proposers, which would begin it, have not said for whom they wait"
+    awaited = names(waits_for)
+    told = (
+        f"the cluster is not born yet: every acceptor must be heard once, and {awaited} "
+        f"{'is' if len(waits_for) == 1 else 'are'} not; start {'it' if len(waits_for) == 1 else 'them'}"
+    )
+    if not _is_enough(quorum, quorum.weights.keys() - set(waits_for)):
+        return told
+    flag = f"--birth-without {next(iter(waits_for))}" if len(waits_for) == 1 else "--birth-without for each of them"
+    return f"{told}, or start the proposers with {flag}, which leaves it out until it comes"
+
+
+def told_unlike(pasts: Mapping[NodeId, bytes]) -> str:
+    """That no history can begin with these disks, for they hold what was before of different ones."""
+    alike: defaultdict[bytes, list[NodeId]] = defaultdict(list)
+    for node, past in sorted(pasts.items()):
+        alike[past].append(node)
+    each = "; ".join(f"{names(nodes)}: {past_text(past)}" for past, nodes in alike.items())
+    told = f"no history can begin, for the disks of the acceptors do not continue the same ({each})"
+    return f"{told[:MAIN_CHARS_MAX]}; restore all nodes from one backup to one end, or start all with empty directories"
+
+
+def _is_enough(quorum: Quorum, nodes: Collection[NodeId]) -> bool:
+    return quorum.can_prepare(nodes) and quorum.can_accept(nodes)
+
+
+def names(nodes: Collection[NodeId]) -> str:
+    """A list of them, as far as it fits a sentence."""
+    told = ", ".join(nodes)
+    return told if len(told) <= NAMES_CHARS_MAX else f"{told[:NAMES_CHARS_MAX]} …"

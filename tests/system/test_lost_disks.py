@@ -1,0 +1,98 @@
+"""What a cluster says that cannot go on, or cannot begin, by itself: status, errors and logs name the cause and the way
+out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from paxosd import NoQuorum
+from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
+
+SAID_WITHIN_S = 30.0
+
+
+def ctl(cluster: DaemonCluster, *arguments: str) -> tuple[int, str]:
+    """The exit code of a command, and all that it printed."""
+    command = [sys.executable, "-m", "paxosd.commands.paxosctl", "--config", str(cluster.config), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def await_said(cluster: DaemonCluster, words: str, *arguments: str) -> tuple[int, str]:
+    """The same, of the first time that it prints these words; what it says grows with what nodes have heard."""
+    deadline = time.monotonic() + SAID_WITHIN_S
+    while True:
+        code, said = ctl(cluster, *arguments)
+        if words in said:
+            return code, said
+        assert time.monotonic() < deadline, f"{arguments} never said {words!r}; at last it said\n{said}"
+
+
+def filled(cluster: DaemonCluster) -> None:
+    """It is born and has some values, and ends."""
+    with cluster, cluster.client(timeout=30) as client:
+        for number in range(5):
+            client.propose(b"value-%d" % number)
+
+
+@pytest.mark.parametrize(("roles", "lost"), [(ROLES, ("a1", "a2")), (REPLICAS, ("r1", "r2"))])
+def test_a_lost_majority_of_disks_is_told_as_that_with_the_way_out(
+    roles: dict[str, str], lost: tuple[str, ...], tmp_path: Path
+) -> None:
+    cluster = DaemonCluster(tmp_path, roles)
+    filled(cluster)
+    for node in lost:
+        shutil.rmtree(tmp_path / node)
+    words = f"2 of 3 disks that vote are new or went back ({', '.join(lost)}): nothing happens by itself"
+    with cluster:
+        code, status = await_said(cluster, words, "status")
+        assert code == 5
+        assert "paxosd rescue --plan" in status
+        assert "paxosctl backup --stale" in status
+        assert "look at the nodes that are not reachable" not in status
+        code, said = await_said(cluster, words, "propose", "v", "--timeout", "3")
+        assert code == 4
+        assert said.startswith("paxosctl: not applied: ")
+        assert "paxosd rescue --plan" in said
+        with cluster.client(timeout=3) as client, pytest.raises(NoQuorum, match="2 of 3 disks that vote are new"):
+            list(client.log())
+        logs = "".join(daemon.written() for daemon in cluster.daemons.values())
+
+    assert f"WARNING disk.quorum_lost what={words}" in logs
+
+
+def test_one_lost_disk_and_one_node_that_is_away_are_told_apart(tmp_path: Path) -> None:
+    cluster = DaemonCluster(tmp_path, ROLES)
+    filled(cluster)
+    shutil.rmtree(tmp_path / "a1")
+    with cluster:
+        pass  # a2 is ended before anybody could admit a1: it is not started below
+    cluster.roles.pop("a2")
+    shutil.rmtree(tmp_path / "a1")
+    with cluster:
+        code, said = await_said(cluster, "the disk of a1 is new or went back", "status")
+
+    assert code == 5
+    assert "bring back a2 with the directory that it had" in said
+
+
+def test_who_waits_for_a_birth_is_told_for_whom_and_what_to_do(tmp_path: Path) -> None:
+    cluster = DaemonCluster(tmp_path, ROLES)
+    cluster.roles.pop("a3")
+    with cluster:
+        code, said = await_said(cluster, "the cluster is not born yet", "status")
+        assert code == 5
+        assert "a3 is not" in said
+        assert "look at the nodes that are not reachable" not in said
+        code, said = await_said(cluster, "a3 is not", "propose", "v", "--timeout", "3")
+        assert code == 4
+        assert "not applied: the cluster is not born yet" in said
+        assert "--birth-without a3" in said
+        code, said = await_said(cluster, "a3 is not", "log", "--timeout", "3")
+        assert (code, "--birth-without a3" in said) == (4, True)
