@@ -91,3 +91,14 @@ def test_a_file_whose_floor_rises_does_not_grow(tmp_path: Path) -> None:
     store.close()
 
     assert max(sizes) < 2 * 100 * 5000 + (1 << 20)
+
+
+def test_what_is_deleted_is_not_written_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(SQLiteStore(path)) as store:
+        store.commit([Promised(B), *(Voted(slot, B, bytes(100_000)) for slot in range(1, 20))])
+        journal = path.with_name(path.name + "-wal")
+        before = journal.stat().st_size
+        store.commit([Floor(20)])
+
+        assert journal.stat().st_size - before < 100_000
