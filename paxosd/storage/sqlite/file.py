@@ -8,8 +8,8 @@ Laws:
    cannot be hidden by damage to what is around it.
 3. It says whose it is. One that belongs to another node or another directory is refused.
 4. Every pragma is read back. What is found is synced before it is used: so far it may be in the page cache only.
-5. What is deleted is let go of, and not overwritten: where SQLite is built to do that (as Debian's is), each value would
-   be written to the journal and to the main file once more when it goes.
+5. What is deleted is let go of, and not overwritten: where SQLite is built to do that (as Debian's is), each value
+   would be written to the journal and to the main file once more when it goes.
 """
 
 from __future__ import annotations
