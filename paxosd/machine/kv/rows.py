@@ -1,0 +1,164 @@
+"""The keys as rows on a disk.
+
+    k, key             its record
+    l, lease u64       its terms
+    h, number u64      changes of the window, from that number on (see `past.py`), each with the record before it only
+    t                  where the window begins: its first revision, and the number of its first change
+
+The record after a change is the one before the next change of its key, or the one that the key has. So each change is
+written once, many in one row, and never again. A row of changes goes when all of them are out of the window.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from struct import Struct
+
+from paxosd.core.agent import require
+from paxosd.machine.base import Changes
+from paxosd.machine.kv.leases import Leases, LeaseTerms
+from paxosd.machine.kv.past import Change
+from paxosd.machine.kv.state import KeyState
+
+KEY, LEASE, CHANGES, TOTALS = b"k", b"l", b"h", b"t"
+ROW_BYTES_MAX = 64 * 1024
+"""So many bytes of changes are put into one row; one change always."""
+
+_NUMBER = Struct(">Q")
+_TOTALS = Struct(">QQ")
+_CHANGE = Struct(">QII")
+NO_RECORD = 2**32 - 1
+_NEW = _TOTALS.pack(1, 0)
+
+
+class Rows:
+    """Which rows are to be written."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, bool] = {}
+        """The keys that changed, and whether a row of theirs is on the disk."""
+        self.leases: dict[int, bool] = {}
+        """The same of leases."""
+        self._next_number = 0
+        self._written: deque[tuple[int, int]] = (
+            deque()
+        )  # rows of changes: the first number, and the one behind the last
+        self._totals = _NEW
+
+    def changed_rows(self, state: KeyState) -> int:
+        """About how many there are."""
+        return len(self.keys) + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
+
+    def _waiting(self, state: KeyState) -> int:
+        return int(self._stop(state) > self._next_number)
+
+    @staticmethod
+    def _stop(state: KeyState) -> int:
+        return state.past.first_number + len(state.past)
+
+    @staticmethod
+    def _totals_of(state: KeyState) -> bytes:
+        return _TOTALS.pack(state.past.first_revision, state.past.first_number)
+
+    def take(self, state: KeyState, leases: Leases) -> Changes:
+        """All of them; they count as written."""
+        put: list[tuple[bytes, bytes]] = []
+        delete: list[bytes] = []
+        for key, was_there in self.keys.items():
+            _row(KEY + key, state.get(key), was_there, put, delete)
+        for lease, was_there in self.leases.items():
+            terms = leases.terms(lease)
+            _row(LEASE + _NUMBER.pack(lease), None if terms is None else terms.pack(), was_there, put, delete)
+        put += self._take_changes(state)
+        delete += self._passed(state.past.first_number)
+        if (totals := self._totals_of(state)) != self._totals:
+            self._totals = totals
+            put.append((TOTALS, totals))
+        self.keys, self.leases = {}, {}
+        return Changes(put, delete)
+
+    def _take_changes(self, state: KeyState) -> Iterator[tuple[bytes, bytes]]:
+        number = max(self._next_number, state.past.first_number)
+        content = bytearray()
+        first = number
+        for change in state.past.from_number(number):
+            packed = _pack(change)
+            if content and len(content) + len(packed) > ROW_BYTES_MAX:
+                yield self._row_of_changes(first, number, content)
+                content, first = bytearray(), number
+            content += packed
+            number += 1
+        if content:
+            yield self._row_of_changes(first, number, content)
+        self._next_number = number
+
+    def _row_of_changes(self, first: int, stop: int, content: bytearray) -> tuple[bytes, bytes]:
+        self._written.append((first, stop))
+        return CHANGES + _NUMBER.pack(first), bytes(content)
+
+    def _passed(self, first_number: int) -> Iterator[bytes]:
+        while self._written and self._written[0][1] <= first_number:
+            yield CHANGES + _NUMBER.pack(self._written.popleft()[0])
+
+    # ---- restoring ----
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]], state: KeyState, leases: Leases) -> None:
+        """Fill a state and leases that are new with what these rows say."""
+        changes: list[tuple[int, bytes]] = []
+        for key, content in rows:
+            kind, rest = key[:1], key[1:]
+            if kind == KEY:
+                state.restore(rest, content)
+            elif kind == LEASE:
+                leases.set(_NUMBER.unpack(rest)[0], LeaseTerms.unpack(content))
+            elif kind == CHANGES:
+                changes.append((_NUMBER.unpack(rest)[0], content))
+            else:
+                require(key == TOTALS, f"keys have no row {key!r}")
+                self._totals = content
+        state.in_order()
+        self._restore_changes(sorted(changes), state)
+
+    def _restore_changes(self, rows: list[tuple[int, bytes]], state: KeyState) -> None:
+        first_revision, first_number = _TOTALS.unpack(self._totals)
+        self._next_number = first_number
+        found: list[Change] = []
+        for first, content in rows:
+            changes = list(_unpack(content))
+            self._written.append((first, first + len(changes)))
+            require(first <= self._next_number, f"changes from {self._next_number} on are missing")
+            found += changes[self._next_number - first :]
+            self._next_number = max(self._next_number, first + len(changes))
+        after: dict[bytes, bytes | None] = {}
+        for place in range(len(found) - 1, -1, -1):
+            revision, key, _, previous = found[place]
+            found[place] = revision, key, after.get(key, state.get(key)), previous
+            after[key] = previous
+        state.past.restore(found, first_revision, first_number)
+
+
+def _row(
+    key: bytes, content: bytes | None, was_there: bool, put: list[tuple[bytes, bytes]], delete: list[bytes]
+) -> None:
+    if content is not None:
+        put.append((key, content))
+    elif was_there:
+        delete.append(key)
+
+
+def _pack(change: Change) -> bytes:
+    revision, key, _, previous = change
+    if previous is None:
+        return _CHANGE.pack(revision, len(key), NO_RECORD) + key
+    return _CHANGE.pack(revision, len(key), len(previous)) + key + previous
+
+
+def _unpack(content: bytes) -> Iterator[Change]:
+    """The changes of a row, without the records after them."""
+    place = 0
+    while place < len(content):
+        revision, key_bytes, record_bytes = _CHANGE.unpack_from(content, place)
+        key = content[(place := place + _CHANGE.size) : (place := place + key_bytes)]
+        previous = None if record_bytes == NO_RECORD else content[place : (place := place + record_bytes)]
+        yield revision, key, None, previous

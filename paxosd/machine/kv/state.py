@@ -1,0 +1,147 @@
+"""The keys as they are now, in order, with what they were (see `past.py`) and which of them a lease has.
+
+Law: there is one way to change a key, `write`, and one to take it back, `undo`. So records, order, window, and the keys
+of leases never differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+
+from sortedcontainers import SortedList
+
+from paxosd.core.types import Revision
+from paxosd.machine.kv.bounds import KvBounds
+from paxosd.machine.kv.past import KeyHistory
+from paxosd.machine.kv.ranges import NO_END, ONE_KEY
+from paxosd.machine.kv.records import HEADER_BYTES, NO_LEASE, lease_of
+
+NO_LEASE_BYTES = bytes(8)
+_LEASE = slice(HEADER_BYTES - 8, HEADER_BYTES)
+
+
+class KeyState:
+    """The records of all keys, by key and in order."""
+
+    def __init__(self, bounds: KvBounds) -> None:
+        self.past = KeyHistory(bounds)
+        self.held_bytes = 0
+        self._records: dict[bytes, bytes] = {}
+        self._order = SortedList()
+        self._of_lease: dict[int, set[bytes]] = {}
+        self.get = self._records.get
+        """The record of a key, or None."""
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._records
+
+    # ---- writing ----
+
+    def write(self, revision: Revision, key: bytes, record: bytes | None) -> bytes | None:
+        """Let a key have this record as of the latest revision, or None; returns the one before."""
+        previous = self._set(key, record)
+        self.past.add((revision, key, record, previous))
+        return previous
+
+    def undo(self, count: int) -> None:
+        """Take the latest changes back."""
+        for _ in range(count):
+            _, key, _, previous = self.past.undo()
+            self._set(key, previous)
+
+    def _set(self, key: bytes, record: bytes | None) -> bytes | None:
+        previous = self._records.get(key)
+        if record is not None:
+            self._records[key] = record
+            self.held_bytes += len(record)
+            if previous is None:
+                self._order.add(key)
+                self.held_bytes += len(key)
+            if record[_LEASE] != NO_LEASE_BYTES:
+                self._attach(key, record)
+        elif previous is not None:
+            del self._records[key]
+            self._order.remove(key)
+            self.held_bytes -= len(key)
+        if previous is not None:
+            self.held_bytes -= len(previous)
+            if previous[_LEASE] != NO_LEASE_BYTES and (record is None or record[_LEASE] != previous[_LEASE]):
+                self._detach(key, previous)
+        return previous
+
+    def _attach(self, key: bytes, record: bytes) -> None:
+        self._of_lease.setdefault(lease_of(record), set()).add(key)
+
+    def _detach(self, key: bytes, record: bytes) -> None:
+        lease = lease_of(record)
+        keys = self._of_lease[lease]
+        keys.remove(key)
+        if not keys:
+            del self._of_lease[lease]
+
+    def restore(self, key: bytes, record: bytes) -> None:
+        """A key that is there; all come before anything else, and `in_order` after them."""
+        self._records[key] = record
+        self.held_bytes += len(key) + len(record)
+        if record[_LEASE] != NO_LEASE_BYTES:
+            self._attach(key, record)
+
+    def in_order(self) -> None:
+        """All keys are restored."""
+        self._order = SortedList(self._records)
+
+    # ---- reading ----
+
+    def keys_of(self, lease: int) -> list[bytes]:
+        """The keys that a lease has, in order."""
+        return sorted(self._of_lease.get(lease, ())) if lease != NO_LEASE else []
+
+    def count_of(self, lease: int) -> int:
+        """How many keys a lease has."""
+        return len(self._of_lease.get(lease, ()))
+
+    def count(self, key: bytes, end: bytes) -> int:
+        """How many keys a range has now."""
+        if end == ONE_KEY:
+            return int(key in self._records)
+        start: int = self._order.bisect_left(key)
+        stop: int = len(self._order) if end == NO_END else self._order.bisect_left(end)
+        return max(0, stop - start)
+
+    def pairs(self, key: bytes, end: bytes, descending: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """The keys of a range and their records, as they are now, in order. Nothing may change meanwhile."""
+        if end == ONE_KEY:
+            if (record := self._records.get(key)) is not None:
+                yield key, record
+            return
+        for each in self._keys(key, None if end == NO_END else end, descending):
+            yield each, self._records[each]
+
+    def _keys(self, low: bytes, high: bytes | None, descending: bool) -> Iterator[bytes]:
+        return self._order.irange(low, high, (True, False), descending)  # type: ignore[no-any-return]
+
+    def past_pairs(
+        self, revision: Revision, key: bytes, end: bytes, descending: bool = False
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """The same, as they were after this revision; and with None some keys that were not there."""
+        if end == ONE_KEY:
+            yield key, self.past.record_at(key, revision, self._records.get(key))
+            return
+        high = None if end == NO_END else end
+        now, gone = self._keys(key, high, descending), self.past.gone_keys(key, high, descending)
+        for each in merge(now, gone, reverse=descending):
+            yield each, self.past.record_at(each, revision, self._records.get(each))
+
+    def past_count(self, revision: Revision, key: bytes, end: bytes) -> int:
+        """How many keys a range had after this revision."""
+        if end == ONE_KEY:
+            return int(self.past.record_at(key, revision, self._records.get(key)) is not None)
+        count = self.count(key, end)
+        for _, each, _, previous in self.past.first_since(revision):
+            if key <= each and (end == NO_END or each < end):
+                count += (previous is not None) - (each in self._records)
+        return count
