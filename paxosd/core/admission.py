@@ -44,6 +44,7 @@ from paxosd.core.messages import (
     Resign,
     SnapshotPart,
     Trim,
+    WantTime,
     Watermark,
 )
 from paxosd.core.options import Limits
@@ -81,6 +82,7 @@ SENDERS: Mapping[type, Role | None] = {
     ForwardRefused: Role.PROPOSER,
     ReadIndex: Role.LEARNER,
     ReadIndexReply: Role.PROPOSER,
+    WantTime: Role.LEARNER,
     Ping: Role.LEARNER,
     Pong: None,
     DiskSpace: None,

@@ -39,6 +39,7 @@ from paxosd.core.messages import (
     ReadIndexReply,
     Resign,
     Trim,
+    WantTime,
     Watermark,
 )
 from paxosd.core.options import PROPOSED_PER_TURN_BYTES_MAX, Limits, Timing
@@ -50,6 +51,7 @@ from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
 from paxosd.core.types import FIRST_SLOT, Instant, NodeId, Slot, Source
 from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
+from paxosd.core.wanted import WantedTime
 
 TRIM_TOLD_EVERY = 64
 """After so many heartbeats acceptors are told again how far they may trim."""
@@ -78,6 +80,7 @@ class Proposer(Bound):
         self._phase2: PhaseTwo | None = None
         self._intake = Intake(limits.pending_bytes_max, min(limits.value_bytes_max, PROPOSED_PER_TURN_BYTES_MAX))
         self._reads = ReadRounds(membership.quorum)
+        self._wanted = WantedTime()
         self._space = SpaceBoard(node_id, membership)
         self._no_space = ""  # why no command is taken for want of room; empty: there is room
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
@@ -110,6 +113,8 @@ class Proposer(Bound):
                 self._on_outdated(message, now)
             case ReadIndex(request):
                 self._on_read_index(source, request)
+            case WantTime(log_time_ms):
+                self._wanted.want(log_time_ms, self._stamp(now))
             case Durable(slot):
                 self._on_durable(source, slot, now)
             case Resign(ballot):
@@ -183,6 +188,7 @@ class Proposer(Bound):
         quorum = self._voting.quorum
         self._phase2 = PhaseTwo(quorum, self.watermark, limits.window_slots_max, limits.window_bytes_max)
         self._reads = ReadRounds(quorum)
+        self._wanted = WantedTime()
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
         self._watermark_told = FIRST_SLOT
@@ -197,13 +203,14 @@ class Proposer(Bound):
 
     def _fill_window(self, phase2: PhaseTwo, now: Instant) -> None:
         left = PROPOSED_PER_TURN_BYTES_MAX
-        while phase2.has_room and (value := self._next_value(phase2.next_slot, now)) is not None:
+        while phase2.has_room and (value := self._next_value(phase2, now)) is not None:
             self._propose(phase2, value, now)
             left -= len(value)
             if left <= 0:  # go on in the next turn, which serves the peers first
                 return self.arm(Timer.FILL, now)
 
-    def _next_value(self, slot: Slot, now: Instant) -> bytes | None:
+    def _next_value(self, phase2: PhaseTwo, now: Instant) -> bytes | None:
+        slot = phase2.next_slot
         if self._decree is not None:
             return None
         if slot <= self._recovered_stop:
@@ -211,9 +218,9 @@ class Proposer(Bound):
         decree = self._decree_about_guests(slot, self._heard(now), now)
         if decree is not None:
             return decree
-        if not self._intake:
+        if not self._intake and not self._wanted.is_due(phase2.in_flight):
             return None
-        return encode_value(self._stamp(now), self._intake.take(slot, now))
+        return encode_value(self._wanted.propose(self._stamp(now)), self._intake.take(slot, now))
 
     def _propose(self, phase2: PhaseTwo, value: bytes, now: Instant) -> None:
         slot = phase2.propose(value, now)

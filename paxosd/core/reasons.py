@@ -28,3 +28,7 @@ class Reason(IntEnum):
     """The state of this gateway is not that of the other learners: it serves nothing. Ask elsewhere."""
     NO_SPACE = 13
     """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""
+    UNKNOWN_MACHINE = 15
+    """No machine of this name is mounted; or it is not one that tells what it did."""
+    STREAM_UNKNOWN = 20
+    """This gateway knows nothing of that stream of watches: it was started since, or heard nothing for too long."""

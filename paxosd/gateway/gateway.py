@@ -1,6 +1,6 @@
 """The gateway: what a learner does for clients. It forwards, waits for apply, and answers from its own state.
 
-What it does for those who read is in `reading.py`.
+What it does for those who read is in `reading.py`, for those who watch in `announcing.py`.
 
 Laws:
 1. It answers `Applied` only for what its own ledger applied, and never decides anything itself.
@@ -44,6 +44,9 @@ from paxosd.core.messages import (
     Resign,
     SessionOpened,
     SnapshotPart,
+    Unwatch,
+    WatchKeys,
+    WatchTaken,
 )
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
@@ -64,17 +67,17 @@ from paxosd.core.types import (
 from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
+from paxosd.gateway.announcing import Announcing
 from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
-from paxosd.gateway.reading import Reading
 from paxosd.gateway.refusing import Refusing
 from paxosd.gateway.repetitions import Repetitions
 from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.status import StatusBoard
 
 
-class Gateway(Reading):
+class Gateway(Announcing):
     """Serves the clients of one node.
 
     `endpoints` maps the nodes that serve clients to the address that clients dial.
@@ -101,7 +104,6 @@ class Gateway(Reading):
         self._refusing = Refusing()
         self._board = StatusBoard(node_id, cluster, membership)
         self._agreement = Agreement(node_id, membership.learners)
-        self._draining = False
         self._stands_still: tuple[Instant, Sentence] = -math.inf, ""
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -115,7 +117,8 @@ class Gateway(Reading):
         match message:
             case Heartbeat(ballot):
                 if not self._leadership.hear(source, ballot, message.watermark, now):
-                    self.ignore("heartbeat of an old leader")
+                    return self.ignore("heartbeat of an old leader")
+                self._due.hear(message.log_time_ms, now)
             case Resign(ballot):
                 self._on_resign(source, ballot)
             case ForwardRefused():
@@ -144,6 +147,8 @@ class Gateway(Reading):
                 self._add_read(client, message, now)
             case ReadSnapshot():
                 self._add_backup(client, message)
+            case WatchKeys() | Unwatch() | WatchTaken():
+                self._on_watch(client, message, now)
             case GetStatus(request):
                 if not self._board.ask(client, request):
                     self.ignore("status request above its client's share")

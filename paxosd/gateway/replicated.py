@@ -32,6 +32,15 @@ class Replicated(ReadableLog, Protocol):
         """The latest stamp that was applied."""
         ...
 
+    @property
+    def due_ms(self) -> int | None:
+        """The log time at which something runs out next, in any machine; None: nothing does."""
+        ...
+
+    def machine(self, name: str) -> object | None:
+        """The machine that is mounted under this name; None: there is none."""
+        ...
+
     def digest(self) -> bytes:
         """The digest of the state that the log made."""
         ...

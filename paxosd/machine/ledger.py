@@ -243,6 +243,15 @@ class Ledger:
 
     # ---- asking ----
 
+    @property
+    def due_ms(self) -> int | None:
+        """The log time at which something runs out next, in any machine; None: nothing does."""
+        return self._machine.due_ms
+
+    def machine(self, name: str) -> StateMachine | None:
+        """The machine that is mounted under this name; None: there is none."""
+        return self._machine if name == MACHINE else None
+
     def knows(self, session: SessionId) -> bool:
         """Whether this session was opened and is remembered."""
         return self._sessions.get(session) is not None

@@ -173,6 +173,7 @@ _CHECKS: dict[str, Check] = {
     "Ballot": _ballot,
     "Reason": _reason,
     "Lag": _lag,
+    "tuple[int, ...]": _many(number),
     "tuple[bytes, ...]": _many(_data),
     "tuple[Vote, ...]": _many(_vote),
     "tuple[Entry, ...]": _many(_entry),

@@ -42,6 +42,7 @@ NUMBERS: dict[int, type[m.Message]] = {
     38: m.ReadSnapshot,
     39: m.SnapshotPage,
     46: m.DiskSpace,
+    48: m.WantTime,
     64: m.OpenSession,
     65: m.SessionOpened,
     66: m.Propose,
@@ -51,6 +52,12 @@ NUMBERS: dict[int, type[m.Message]] = {
     70: m.LogPage,
     71: m.GetStatus,
     72: m.StatusReport,
+    80: m.WatchKeys,
+    81: m.Unwatch,
+    82: m.WatchTaken,
+    83: m.Watching,
+    84: m.WatchEvents,
+    85: m.WatchMark,
 }
 
 NUMBER_OF = {message_type: number for number, message_type in NUMBERS.items()}

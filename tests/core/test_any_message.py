@@ -40,6 +40,7 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
     bytes: st.one_of(values, st.sampled_from([b"", encode_body([b"a"]), encode_body([b"a", b"b"]), b"nonsense"])),
     Ballot: ballots,
     Reason: st.sampled_from(list(Reason)),
+    tuple[int, ...]: st.lists(numbers, max_size=3).map(tuple),
     tuple[bytes, ...]: st.lists(values, max_size=3).map(tuple),
     tuple[Vote, ...]: st.lists(votes, max_size=3).map(tuple),
     tuple[SeenCommits, ...]: st.lists(st.tuples(numbers, numbers), max_size=3).map(tuple),

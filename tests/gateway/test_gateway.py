@@ -62,6 +62,11 @@ class State:
     log_time_ms: int = 0
     chosen: list[bytes] = field(default_factory=list)
     next_seqs: dict[SessionId, int] = field(default_factory=dict)
+    due_ms: int | None = None
+    machines: dict[str, object] = field(default_factory=dict)
+
+    def machine(self, name: str) -> object | None:
+        return self.machines.get(name)
 
     def stored(self, session: SessionId, first_seq: int, count: int) -> Iterator[Outcome] | None:
         known = self.results.get((session, first_seq, count))

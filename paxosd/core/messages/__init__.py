@@ -32,6 +32,12 @@
       |<---SlotPage---|                 |                   |               |   ... and, where the log is trimmed,
       |-ReadSnapshot->|                 |                   |               |   the state
       |<-SnapshotPage-|                 |                   |               |
+      |--WatchKeys--->|                 |                   |               |   what happens to keys is told,
+      |<---Watching---|                 |                   |               |   in a stream of numbered messages
+      |<--WatchEvents-|                 |                   |               |
+      |<---WatchMark--|                 |                   |               |   nothing more happened so far
+      |---WatchTaken->|                 |                   |               |   the client is there, and has room again
+      |----Unwatch--->|----WantTime---->|                   |               |   something runs out: the log must know
       |---GetStatus-->|--Ping-->(every node)                |               |
       |<-StatusReport-|<--Pong--(every node)  --Outlived-->(an earlier life of a node)
       |               |<-DiskSpace-(every node, to proposers and learners too)   once a second: how its disk is
@@ -78,6 +84,15 @@ from paxosd.core.messages.service import Forward, ForwardRefused, ReadIndex, Rea
 from paxosd.core.messages.snapshots import FetchSnapshot, SnapshotPart
 from paxosd.core.messages.space import DiskSpace
 from paxosd.core.messages.voters import Outdated, Recall, Recalled, SeenCommits
+from paxosd.core.messages.watches import (
+    Unwatch,
+    WantTime,
+    WatchEvents,
+    Watching,
+    WatchKeys,
+    WatchMark,
+    WatchTaken,
+)
 
 __all__ = [
     "Accept",
@@ -134,6 +149,13 @@ __all__ = [
     "StatusReport",
     "ToClient",
     "Trim",
+    "Unwatch",
+    "WantTime",
+    "WatchEvents",
+    "WatchKeys",
+    "WatchMark",
+    "WatchTaken",
+    "Watching",
     "Watermark",
 ]
 
@@ -143,10 +165,11 @@ _LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
 _OfDisks: TypeAlias = FetchVotes | FetchedVotes | Recall | Recalled
 AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | Trim | DiskSpace | _OfDisks
 _Answers: TypeAlias = PreVoteReply | Promise | Nack | Outdated | Accepted | HeartbeatReply | Durable | DiskSpace
-ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex
+ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex | WantTime
 _CatchingUp: TypeAlias = Fetch | Fetched | FetchedVotes | FetchSnapshot | SnapshotPart
 LearnerInbound: TypeAlias = PreVote | Chosen | Watermark | Heartbeat | _CatchingUp | DiskSpace
-FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | ReadSnapshot | GetStatus
+_OfWatches: TypeAlias = WatchKeys | Unwatch | WatchTaken
+FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | ReadSnapshot | GetStatus | _OfWatches
 _ForGateway: TypeAlias = ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace | SnapshotPart
 GatewayInbound: TypeAlias = FromClient | _ForGateway
 NodeInbound: TypeAlias = Ping
@@ -158,8 +181,10 @@ _Election: TypeAlias = (
 _Phase2: TypeAlias = Accept | Accepted | Chosen | Watermark
 _OfSnapshots: TypeAlias = FetchSnapshot | SnapshotPart
 _CatchUp: TypeAlias = Fetch | Fetched | FetchVotes | FetchedVotes | Durable | Trim | Recall | Recalled | _OfSnapshots
-_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Ping | Pong | Outlived | DiskSpace
+_OfNodes: TypeAlias = Ping | Pong | Outlived | DiskSpace
+_Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | WantTime | _OfNodes
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
-ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | SnapshotPage | StatusReport
+_Told: TypeAlias = Watching | WatchEvents | WatchMark
+ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | SnapshotPage | StatusReport | _Told
 Message: TypeAlias = FromPeer | FromClient | ToClient

@@ -8,6 +8,7 @@ import pytest
 
 from paxosd.core.decrees import Decree
 from paxosd.core.phase1 import PhaseOne
+from paxosd.core.phase2 import PhaseTwo
 from paxosd.core.proposer import Proposer
 from paxosd.core.standing import Standing
 from paxosd.core.types import DiskId, Instant, NodeId, Slot, Vote
@@ -76,9 +77,9 @@ def a_told_birth_is_not_repeated(patch: pytest.MonkeyPatch) -> None:
 def a_decree_does_not_end_the_ballot(patch: pytest.MonkeyPatch) -> None:
     next_value = Proposer._next_value
 
-    def go_on(self: Proposer, slot: Slot, now: Instant) -> bytes | None:
+    def go_on(self: Proposer, phase2: PhaseTwo, now: Instant) -> bytes | None:
         before, self._decree = self._decree, None
-        value = next_value(self, slot, now)
+        value = next_value(self, phase2, now)
         self._decree = self._decree or before
         return value
 
