@@ -1,4 +1,4 @@
-"""What some revisions did, by the places that it concerns, made into bytes: each event once, whoever is told."""
+"""What some revisions did, by the places that it concerns, made into bytes: each change once, whoever is told."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Bundles:
         """Where something happened."""
         return list(self._found)
 
-    def add(self, place: Place, revision: Revision, event: Any) -> None:
+    def add(self, place: Place, revision: Revision, change: Any) -> None:
         """This happened in that place; revisions come in order."""
         found = self._found.setdefault(place, [])
         if not found or found[-1][0] != revision:
             found.append((revision, []))
-        found[-1][1].append(event)
+        found[-1][1].append(change)
 
     def of(self, place: Place, previous: bool, upto: Revision) -> list[Bundle]:
         """All that happened in this place, of which the last bundle reaches up to this revision."""
@@ -46,8 +46,8 @@ class Bundles:
     def _make(self, place: Place, previous: bool, upto: Revision) -> list[Bundle]:
         bundles: list[Bundle] = []
         first, last, held, size = 0, 0, list[bytes](), 0
-        for revision, events in self._found.get(place, ()):
-            data = b"".join(self._encode(event, previous) for event in events)
+        for revision, changes in self._found.get(place, ()):
+            data = b"".join(self._encode(change, previous) for change in changes)
             if held and size + len(data) > BUNDLE_BYTES:
                 bundles.append(Bundle(first, last, last, b"".join(held)))
                 held, size = [], 0
@@ -60,8 +60,8 @@ class Bundles:
         self.made_bytes += sum(len(bundle.data) for bundle in bundles)
         return bundles
 
-    def _encode(self, event: Any, previous: bool) -> bytes:
-        key = id(event), previous  # which is alive as long as we are
+    def _encode(self, change: Any, previous: bool) -> bytes:
+        key = id(change), previous  # which is alive as long as we are
         if key not in self._encoded:
-            self._encoded[key] = self._machine.encode_event(event, previous)
+            self._encoded[key] = self._machine.encode_change(change, previous)
         return self._encoded[key]

@@ -22,8 +22,8 @@ from paxosd.gateway.watchable import Watchable
 
 SCANNED_PER_TURN_MAX = 2048
 """How many revisions one turn looks at, of the new ones and of older ones each."""
-EVENTS_PER_TURN_MAX = 8192
-"""The same in events; and what is left of one revision."""
+CHANGES_PER_TURN_MAX = 8192
+"""The same in changes; and what is left of one revision."""
 TOLD_PER_TURN_MAX = 2048
 """How many messages with events one turn sends."""
 LARGE_BYTES = 2 * BUNDLE_BYTES
@@ -116,14 +116,14 @@ class Feed:
         self, machine: Watchable, first: Revision, last: Revision, only: set[Place] | None
     ) -> tuple[Bundles, Revision]:
         """What these revisions did, `only` in these places; and how far a turn gets with it."""
-        bundles, left = Bundles(machine), EVENTS_PER_TURN_MAX
+        bundles, left = Bundles(machine), CHANGES_PER_TURN_MAX
         last = min(last, first + SCANNED_PER_TURN_MAX - 1)
-        for revision, events in machine.events(first, last + 1):
-            for event in events:
-                for place in self.ranges.of(event.key):
+        for revision, changes in machine.revisions(first, last + 1):
+            for change in changes:
+                for place in self.ranges.of(change[1]):
                     if only is None or place in only:
-                        bundles.add(place, revision, event)
-            left -= len(events)
+                        bundles.add(place, revision, change)
+            left -= len(changes)
             if left <= 0:
                 return bundles, revision
         return bundles, last

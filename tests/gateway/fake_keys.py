@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paxosd.core.types import Revision
-from paxosd.machine.kv.events import encode_event
-from paxosd.machine.kv.records import KeyEvent, KeyValue
+from paxosd.machine.kv.events import encode_change
+from paxosd.machine.kv.past import Change
+from paxosd.machine.kv.records import KeyEvent, KeyValue, pack
 
 
 class FakeKeys:
@@ -45,14 +46,20 @@ class FakeKeys:
         self.first_revision = below
         self.log = {revision: events for revision, events in self.log.items() if revision >= below}
 
-    def events(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, tuple[KeyEvent, ...]]]:
+    def revisions(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, list[Change]]]:
         assert first >= self.first_revision, "what is forgotten was asked for"
         assert stop <= self.revision + 1, "what has not happened was asked for"
         for revision in range(first, stop):
             self.read += 1
             if revision in self.log:
-                yield revision, self.log[revision]
+                yield (
+                    revision,
+                    [
+                        (revision, event.key, event.kv and pack(event.kv), event.previous and pack(event.previous))
+                        for event in self.log[revision]
+                    ],
+                )
 
-    def encode_event(self, event: KeyEvent, previous: bool) -> bytes:
+    def encode_change(self, change: Change, previous: bool) -> bytes:
         self.encoded += 1
-        return encode_event(event, previous)
+        return encode_change(change, previous)

@@ -18,9 +18,12 @@ from paxosd.core.reasons import Reason
 from paxosd.core.types import Revision
 from paxosd.gateway import feed, streams
 from paxosd.gateway.ranges import TO_THE_END, Place
+from paxosd.gateway.watchable import Watchable
 from paxosd.gateway.watches import Watches
 from paxosd.machine.kv.events import decode_events
+from paxosd.machine.kv.kv import Kv
 from paxosd.machine.kv.records import KeyEvent
+from paxosd.machine.log import Log
 from tests.core.helpers import always_the_same
 from tests.gateway.fake_keys import FakeKeys
 
@@ -235,6 +238,11 @@ def test_where_another_ones_state_was_taken_up_what_it_tells_is_told_and_else_it
         else:
             assert told == [Watching(7, 3, 1, 0, Reason.COMPACTED, 4)]
             assert [(message.watches, message.upto) for message in hall.turns()] == [((2,), 10)]
+
+
+def test_keys_can_be_watched_and_the_log_cannot() -> None:
+    assert isinstance(Kv(), Watchable)
+    assert not isinstance(Log(), Watchable)
 
 
 # ---- streams ---------------------------------------------------------------------------------

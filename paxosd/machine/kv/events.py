@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgpack
 
+from paxosd.machine.kv.past import Change
 from paxosd.machine.kv.records import HEADER_BYTES, KeyEvent, KeyValue, pack, unpack
 
 NUMBER_MAX = 2**63 - 1
@@ -18,10 +19,13 @@ class MalformedEvents(ValueError):
 
 def encode_event(event: KeyEvent, previous: bool) -> bytes:
     """The bytes of an event; `previous`: with what was there before."""
-    fields = [event.revision, event.key, None if event.kv is None else pack(event.kv)]
-    if previous:
-        fields.append(None if event.previous is None else pack(event.previous))
-    return bytes(_pack(fields))
+    key, kv, before, revision = event
+    return encode_change((revision, key, kv and pack(kv), before and pack(before)), previous)
+
+
+def encode_change(change: Change, previous: bool) -> bytes:
+    """The same of a change as the history has it."""
+    return bytes(_pack(change if previous else change[:3]))
 
 
 def decode_events(content: bytes) -> list[KeyEvent]:

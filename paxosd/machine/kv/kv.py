@@ -17,6 +17,7 @@ from paxosd.machine.base import Changes, QueryRefused
 from paxosd.machine.kv.bounds import DEFAULT_BOUNDS, KvBounds
 from paxosd.machine.kv.digest import RunningDigest
 from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question
+from paxosd.machine.kv.events import encode_change
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
 from paxosd.machine.kv.reading import find
@@ -237,6 +238,10 @@ class Kv:
     def revisions(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, list[Change]]]:
         """The same, packed: what makes an event is made only for who wants it (`event_of`)."""
         return self._state.past.revisions(first, stop)
+
+    def encode_change(self, change: Change, previous: bool) -> bytes:
+        """What `events.decode_events` reads."""
+        return encode_change(change, previous)
 
     # ---- keeping ----
 
