@@ -110,8 +110,10 @@ def decode_command(content: bytes) -> Command:
 
 
 def plain_put(content: bytes) -> tuple[bytes, bytes] | None:
-    """The key and the value of a `Put` that asks for nothing else, as most commands do; None: it is another command. It is
-    what `decode_command` would say, in a third of the time."""
+    """The key and the value of a `Put` that asks for nothing else, as most commands do; None: it is another command.
+
+    It is what `decode_command` would say, in a third of the time.
+    """
     if not content.startswith(_PUT_BEGINS):
         return None
     try:
