@@ -24,11 +24,12 @@ from contextlib import closing
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from paxosd.core.snapshots import IncomingSnapshot, Snapshot, Stage
 from paxosd.core.types import Slot
 from paxosd.storage.files import OURS, require_own_file
-from paxosd.storage.sqlite import kept, rows
+from paxosd.storage.sqlite import kept, rows, values
 from paxosd.storage.sqlite.snapshot import DIGEST_BYTES, ENDS_WITHIN_S, FORMAT, hash_file, remove_aside
 
 log = logging.getLogger("paxosd")
@@ -41,11 +42,10 @@ SPARE_BYTES = 64 * 1024 * 1024
 """How much room stays on the disk beside a snapshot and the rows that it becomes, or it is not taken."""
 
 _INSERTS = {
-    "learned": "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)",
     "revisions": "INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?)",
     "kept": "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)",
 }
-_Row = tuple[str, tuple[object, ...], int]
+_Row = tuple[str, tuple[Any, ...], int]
 """A table, a row of it, and how many bytes that takes."""
 
 
@@ -192,7 +192,11 @@ class Incoming:
         else:
             self._stage = Stage.READY
         for table, of_table in groupby(taken, key=lambda row: row[0]):
-            db.executemany(_INSERTS[table], [row for _, row, _ in of_table])
+            put = [row for _, row, _ in of_table]
+            if table == "learned":
+                values.put_all_learned(db, put)
+            else:
+                db.executemany(_INSERTS[table], put)
 
 
 # ---- names of files ----------------------------------------------------------------------------

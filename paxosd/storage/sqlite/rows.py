@@ -82,7 +82,7 @@ def _ballot_checksum(what: str, number: int, ballot: Ballot, value: bytes = b"")
 
 # ---- votes and chosen values -----------------------------------------------------------------
 
-VoteRow: TypeAlias = tuple[int, int, str, bytes, int]
+VoteRow: TypeAlias = tuple[int, int, str, bytes | int, int]
 LearnedRow: TypeAlias = tuple[int, bytes, int]
 
 
@@ -96,9 +96,17 @@ def vote_of(row: VoteRow) -> Vote:
     """What a row of `votes` says, in the order of its columns; raises `Damaged`."""
     slot, number, proposer, value, checksum = row
     ballot = Ballot(number, proposer)
-    if _types(row) != (int, int, str, bytes, int) or checksum != _ballot_checksum("vote", slot, ballot, value):
+    if not isinstance(value, bytes) or _types(row) != (int, int, str, bytes, int):
+        raise Damaged(f"the vote in slot {slot} is damaged")
+    if checksum != _ballot_checksum("vote", slot, ballot, value):
         raise Damaged(f"the vote in slot {slot} is damaged")
     return Vote(slot, ballot, value)
+
+
+def pointing_row(vote: Voted) -> VoteRow:
+    """A row of `votes` whose value stands in `learned` (see `values.py`): a number that no value is, in its place."""
+    slot, number, proposer, _, checksum = vote_row(vote)
+    return slot, number, proposer, 0, checksum
 
 
 def learned_row(learned: Learned) -> LearnedRow:
@@ -106,12 +114,28 @@ def learned_row(learned: Learned) -> LearnedRow:
     return learned.slot, learned.value, _ballot_checksum("learned", learned.slot, NO_BALLOT, learned.value)
 
 
+def unlearned_row(vote: Voted) -> LearnedRow:
+    """A row of `learned` with a value that was voted for. What it says of itself is the complement, which takes as many
+    bytes: so the row has its place when the value is learned."""
+    slot, value, checksum = learned_row(Learned(vote.slot, vote.value))
+    return slot, value, ~checksum
+
+
 def learned_of(row: LearnedRow) -> tuple[Slot, bytes]:
-    """What a row of `learned` says, in the order of its columns; raises `Damaged`."""
+    """What a row of `learned` says, in the order of its columns; raises `Damaged`, and so if it was not learned."""
     slot, value, checksum = row
     if _types(row) != (int, bytes, int) or checksum != _ballot_checksum("learned", slot, NO_BALLOT, value):
         raise Damaged(f"the chosen value in slot {slot} is damaged")
     return slot, value
+
+
+def chosen_of(row: LearnedRow) -> tuple[Slot, bytes] | None:
+    """The same; None: it was voted for, and not learned."""
+    slot, value, checksum = row
+    if _types(row) == (int, bytes, int) and checksum < 0:
+        learned_of((slot, value, ~checksum))
+        return None
+    return learned_of(row)
 
 
 def _types(row: tuple[object, ...]) -> tuple[type, ...]:

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
-from paxosd.core.history import ROW_BYTES
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
 from paxosd.core.records import (
     MAY_BE_LOST,
@@ -31,6 +29,7 @@ from paxosd.core.records import (
     SnapshotDropped,
     SnapshotInstalled,
     SnapshotStep,
+    Synced,
     Told,
     Voted,
 )
@@ -43,17 +42,13 @@ from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
 from paxosd.storage.sqlite.rows import KeptAt
 from paxosd.storage.sqlite.shelf import SQLiteShelf
 from paxosd.storage.sqlite.trim import Trimmer
-
-T = TypeVar("T", Vote, tuple[Slot, bytes])
+from paxosd.storage.sqlite.values import StoredValues
 
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 """After about how many bytes the journal is moved into the main file."""
 
 CHECKPOINT_SHORT_BYTES = 1024 * 1024
 """The same while there is little room on the disk."""
-
-AHEAD_MAX = 4096
-"""How many values above a gap are counted on at the start; others there may be learned once more."""
 
 STEPS_PER_CHECKPOINT = 8
 """The rows of a snapshot are many and without order: after so many steps the journal is moved."""
@@ -98,13 +93,9 @@ class SQLiteStore:
             self._acknowledged.write(self._commits)
             self._kept: KeptAt = state.get(KeptAt, kept.NOTHING)
             floor = state[Floor].slot if Floor in state else FIRST_SLOT
-            self._votes = Trimmer(self._db, "votes", "slot", "value", floor)
-            self._learned = Trimmer(self._db, "learned", "slot", "value", self._kept.first)
+            synced = state[Synced].slot if Synced in state else FIRST_SLOT
+            self._values = StoredValues(self._db, floor, self._kept, synced)
             self._revisions = Trimmer(self._db, "revisions", "first_revision", "skipped", 0)
-            self._learned_stop = self._find_learned_stop()
-            query = "SELECT slot FROM learned WHERE slot > ? ORDER BY slot LIMIT ?"
-            ahead = self._db.execute(query, (self._learned_stop, AHEAD_MAX))
-            self._learned_ahead = {slot for (slot,) in ahead}
             self._shelf = SQLiteShelf(self._path, self._db, self._kept)
         return state
 
@@ -125,18 +116,6 @@ class SQLiteStore:
         for record in state.values():
             self._write_state(record)
         self._db.execute("COMMIT")
-
-    def _find_learned_stop(self) -> Slot:
-        """The end of the contiguous run from the kept slot on, by halving: it is dense exactly if its count fits. All
-        below was learned before it was kept."""
-        highest = self._db.execute("SELECT max(slot) FROM learned").fetchone()[0] or 0
-        low, high = self._kept.slot, max(self._kept.slot, highest + 1)
-        while low < high:
-            middle = (low + high + 1) // 2
-            query = "SELECT count(*) FROM learned WHERE slot >= ? AND slot < ?"
-            count = self._db.execute(query, (low, middle)).fetchone()[0]
-            low, high = (middle, high) if count == middle - low else (low, middle - 1)
-        return low
 
     @property
     def commits(self) -> int:
@@ -161,26 +140,24 @@ class SQLiteStore:
     def records(self) -> Sequence[Record]:
         with errors(self._path, "read"):
             state, _ = rows.read_state(self._db)
-        watermark = FIRST_SLOT
-        if Told in state:
-            watermark = believed_watermark(state[Told].watermark, self._last_vote())
-            state[Told] = Told(watermark)
+            watermark = FIRST_SLOT
+            if Told in state:
+                watermark = believed_watermark(state[Told].watermark, self._values.last_vote())
+                state[Told] = Told(watermark)
+            votes = self._values.votes(watermark, SLOT_MAX + 1, None)
         latest: list[Record] = [record for kind, record in state.items() if kind not in rows.STORES_OWN]
-        return latest + [Voted(*vote) for vote in self._page("votes", rows.vote_of, watermark, SLOT_MAX + 1, None)]
-
-    def _last_vote(self) -> Slot:
-        with errors(self._path, "read"):
-            found = self._db.execute("SELECT max(slot) FROM votes WHERE slot <= ?", (SLOT_MAX,)).fetchone()
-        return int(found[0] or 0)
+        return latest + [Voted(*vote) for vote in votes]
 
     def votes(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[Vote]:
-        return self._page("votes", rows.vote_of, max(first, self._votes.floor), stop, bytes_max)
+        with errors(self._path, "read"):
+            return self._values.votes(first, stop, bytes_max)
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
-        return self._page("learned", rows.learned_of, max(first, self._kept.first), stop, bytes_max)
+        with errors(self._path, "read"):
+            return self._values.learned(first, stop, bytes_max)
 
     def learned_stop(self) -> Slot:
-        return self._learned_stop
+        return self._values.learned_stop
 
     def learned_start(self) -> Slot:
         return self._kept.first
@@ -195,29 +172,6 @@ class SQLiteStore:
     def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
         with errors(self._path, "read"):
             return kept.revisions(self._db, revision, rows_max, self._kept.slot)
-
-    def _page(
-        self, table: str, read: Callable[[Any], T], first: Slot, stop: Slot, bytes_max: int | None
-    ) -> Sequence[T]:
-        """The rows of [first, stop) that fit, and a look at one more on either side.
-
-        A row of which just the slot was damaged still stands between the same two rows; so it cannot leave the
-        page without being seen.
-        """
-        before = f"(SELECT max(slot) FROM {table} WHERE slot < :first)"
-        query = f"SELECT * FROM {table} WHERE slot >= ifnull({before}, :first) ORDER BY slot"
-        page: list[T] = []
-        with errors(self._path, "read"), closing(self._db.execute(query, {"first": first})) as found:
-            for row in map(read, found):
-                slot, value = row[0], row[-1]
-                if slot < first:
-                    continue
-                if bytes_max is not None:
-                    bytes_max -= len(value) + ROW_BYTES
-                if slot >= stop or (page and bytes_max is not None and bytes_max < 0):
-                    break
-                page.append(row)
-        return page
 
     # ---- writing ----
 
@@ -234,7 +188,7 @@ class SQLiteStore:
             raise
         if self._installs is not None:
             self._note_installed(self._installs)
-        self._note_learned(records)
+        self._note_kept(records)
 
     def _tell_history(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -245,17 +199,14 @@ class SQLiteStore:
         with errors(self._path, "written"):
             self._shelf.installed(self._kept)
         self._installs, self._kept = None, kept_at
-        self._learned.floor = kept_at.first
-        self._learned_stop = max(self._learned_stop, kept_at.slot)
-        self._learned_ahead = {slot for slot in self._learned_ahead if slot >= self._learned_stop}
+        self._values.let_go_of_learned(kept_at.first)
 
     def _write(self, records: Sequence[Record], waits: bool) -> None:
         self._wait_for_disk(waits)
         self._db.execute("BEGIN IMMEDIATE")
-        for record in records:
-            self._put(record)
-        for trimmer in (self._votes, self._learned, self._revisions):
-            trimmer.trim()
+        values_bytes = sum(self._put(record) for record in records)
+        self._values.trim()
+        self._revisions.trim()
         self._shelf.tidy()
         if waits:
             self._write_state(rows.Commits(self._commits + 1))
@@ -263,22 +214,21 @@ class SQLiteStore:
         if waits:
             self._commits += 1
             self._acknowledged.write(self._commits)
-        self._checkpoint_now_and_then(records)
+        self._checkpoint_now_and_then(values_bytes)
 
     def _wait_for_disk(self, waits: bool) -> None:
         if waits != self._waits:
             set_pragma(self._db, "synchronous", *(("FULL", 2) if waits else ("NORMAL", 1)))
             self._waits = waits
 
-    def _put(self, record: Record) -> None:
+    def _put(self, record: Record) -> int:
+        """Returns about how many bytes of values that writes."""
         match record:
-            case Voted():
-                self._db.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?)", rows.vote_row(record))
-            case Learned():
-                self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", rows.learned_row(record))
+            case Voted() | Learned():
+                return self._values.put(record)
             case Kept():
                 kept.write(self._db, record, self._kept.side)
-                self._learned.floor = self._kept_at(record).first
+                self._values.let_go_of_learned(self._kept_at(record).first)
                 self._revisions.floor = record.first_revision
                 self._write_state(self._kept_at(record))
             case SnapshotBytes() | SnapshotStep() | SnapshotInstalled() | SnapshotDropped():
@@ -288,29 +238,25 @@ class SQLiteStore:
                     self._installs = kept_at
             case _:
                 if isinstance(record, Floor):
-                    self._votes.floor = record.slot
+                    self._values.let_go_of_votes(record.slot)
                 self._write_state(record)
+        return _bytes_of(record)
 
     def _write_state(self, record: object) -> None:
         self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows.state_rows(record))
 
-    def _checkpoint_now_and_then(self, records: Sequence[Record]) -> None:
-        values = sum(_bytes_of(record) for record in records)
+    def _checkpoint_now_and_then(self, values: int) -> None:
         self._shelf.note_written(values)
         self._written_bytes += values + COMMIT_BYTES
         if self._written_bytes >= (CHECKPOINT_SHORT_BYTES if self._saves_room else CHECKPOINT_BYTES):
             self._written_bytes = 0
             checkpoint(self._db, "PASSIVE")
 
-    def _note_learned(self, records: Sequence[Record]) -> None:
-        self._learned_ahead.update(record.slot for record in records if isinstance(record, Learned))
+    def _note_kept(self, records: Sequence[Record]) -> None:
         for record in records:
             if isinstance(record, Kept):
                 self._kept = self._kept_at(record)
-        self._learned_stop = max(self._learned_stop, self._kept.slot)
-        while self._learned_stop in self._learned_ahead:
-            self._learned_ahead.remove(self._learned_stop)
-            self._learned_stop += 1
+        self._values.committed(self._kept)
 
     def _kept_at(self, record: Kept) -> KeptAt:
         return KeptAt(record.slot, self._kept.side, max(min(record.first, self._shelf.pinned), self._kept.first))
@@ -349,10 +295,8 @@ class SQLiteStore:
 
 
 def _bytes_of(record: Record) -> int:
-    """About how much a record adds to the journal."""
+    """About how much a record other than of a value adds to the journal."""
     match record:
-        case Voted(_, _, value) | Learned(_, value):
-            return len(value)
         case Kept(_, put, _, revisions):
             return sum(len(row.key) + len(row.content) for row in put) + 64 * len(revisions)
         case SnapshotStep():

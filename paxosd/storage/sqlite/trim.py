@@ -30,12 +30,13 @@ class Trimmer:
     def floor(self, floor: int) -> None:
         self._floor, self._is_done = floor, False
 
-    def trim(self) -> None:
-        """Delete some; inside a transaction."""
+    def trim(self, stop: int | None = None) -> None:
+        """Delete some, of those below `stop` alone if that is lower; inside a transaction."""
         if self._is_done:
             return
+        floor = self._floor if stop is None else min(self._floor, stop)
         left, last = BYTES_PER_COMMIT, None
-        found = self._db.execute(self._look, (self._floor, ROWS_PER_COMMIT)).fetchall()
+        found = self._db.execute(self._look, (floor, ROWS_PER_COMMIT)).fetchall()
         for key, size in found:
             left -= size
             if left < 0 and last is not None:
@@ -43,4 +44,4 @@ class Trimmer:
             last = key
         if last is not None:
             self._db.execute(self._delete, (last,))
-        self._is_done = left >= 0 and len(found) < ROWS_PER_COMMIT
+        self._is_done = floor == self._floor and left >= 0 and len(found) < ROWS_PER_COMMIT

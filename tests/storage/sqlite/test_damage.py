@@ -29,7 +29,8 @@ OWNERS = ("ledger", "log", "sessions")
 def fill(store: SQLiteStore, first: int, stop: int) -> None:
     for slot in range(first, stop):
         value = b"%d " % slot * (2000 if slot % 7 == 0 else 1)
-        store.commit([Voted(slot, LOW, value), Told(max(1, slot - 10)), Learned(slot, b"value %d" % slot)])
+        chosen = b"value %d" % slot if slot % 2 else value  # large ones stand there once, some of them
+        store.commit([Voted(slot, LOW, value), Told(max(1, slot - 10)), Learned(slot, chosen)])
         put = [KeptRow(owner, b"%d" % slot, b"state") for owner in OWNERS[: 1 + slot % 3]]
         store.commit([Kept(slot + 1, tuple(put), (), (RevisionRow(10 * slot, slot, b""),))])
 
