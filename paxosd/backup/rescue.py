@@ -22,10 +22,10 @@ from paxosd.backup.disks import ReadDisk, ReadDisks
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, NodeId, Revision, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, LOG, NO_HISTORY, HistoryId, NodeId, Revision, Slot, Vote
 from paxosd.core.values import encode_value, readable_stamp_ms
 from paxosd.core.voters import NO_VOTERS, Voters
-from paxosd.machine.ledger import LEDGER, MACHINE
+from paxosd.machine.ledger import LEDGER
 
 PAGE_BYTES = 4 * 1024 * 1024
 ROWS_AT_ONCE = 1024
@@ -194,7 +194,7 @@ class RescuedLog:
         """All of it, in the order of a backup."""
         log = self._plan.log
         if log is not None and self.header.kept > FIRST_SLOT:
-            for owner in (LEDGER, MACHINE):
+            for owner in (LEDGER, LOG):
                 for key, content in log.store.kept_rows(owner):
                     yield KeptRows([(owner, key, content)])
             yield from self._revisions(log)

@@ -17,7 +17,7 @@ from paxosd.backup.errors import BackupError, DamagedBackup
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.backup.restoring import Source
 from paxosd.core.records import Kept, KeptRow
-from paxosd.core.types import FIRST_SLOT, Revision, RevisionRow, Slot
+from paxosd.core.types import FIRST_SLOT, LOG, Revision, RevisionRow, Slot
 from paxosd.core.values import Batch, batches, commands, encode_body, encode_value, stamp_ms
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
@@ -46,10 +46,11 @@ class Ended:
         self._time_ms = time_ms
         self._stop: Slot | None = None
         self._cut: bytes | None = None
+        self._cut_at: Revision = 0  # the last revision of the slot that is cut
         self.last_value, self.largest_value = b"", 0
         if time_ms is not None and time_ms < source.position.made_at * 1000:
             raise BackupError("the backup was made later than that: use one that was made before")
-        self._ledger = Ledger(MemoryStore(), Log(), sessions_max, PAGE_BYTES)
+        self._ledger = Ledger(MemoryStore(), {LOG: Log()}, sessions_max, PAGE_BYTES)
         self._begin(sessions_max)
         if revision is not None and revision < self._ledger.revision:
             raise BackupError(
@@ -57,7 +58,7 @@ class Ended:
                 f"revision {revision}"
             )
         self._apply(revision)
-        self.position = self._position(revision)
+        self.position = self._position()
 
     def _begin(self, sessions_max: int) -> None:
         """Take up the state that the values are applied to."""
@@ -72,7 +73,7 @@ class Ended:
                     store.commit([Kept(self.header.kept, (), (), tuple(RevisionRow(*row) for row in index[-1:]))])
                 case Values():
                     break
-        self._ledger = Ledger(store, Log(), sessions_max, PAGE_BYTES)
+        self._ledger = Ledger(store, {LOG: Log()}, sessions_max, PAGE_BYTES)
         self._ledger.restore()
 
     def _apply(self, revision: Revision | None) -> None:
@@ -89,8 +90,9 @@ class Ended:
             if revision is not None and ledger.revision >= revision:
                 self._stop = slot + 1
                 if ledger.revision > revision:
-                    about = ledger.keep().revisions[-1].about
-                    self._cut = self.last_value = _cut(slot, value, About.unpack(about).skipped, revision - before)
+                    about = About.unpack(ledger.keep().revisions[-1].about)
+                    self._cut = self.last_value = _cut(slot, value, about, revision - before)
+                    self._cut_at = max(revision, before + about.expired)
                 return
             if ledger.next_slot == source.watermark and source.digest not in ("", ledger.digest().hex()):
                 raise DamagedBackup(
@@ -102,11 +104,11 @@ class Ended:
         if revision is not None and self._stop is None:
             raise BackupError(f"revision {revision} is not in it: it ends at revision {ledger.revision}")
 
-    def _position(self, revision: Revision | None) -> Position:
+    def _position(self) -> Position:
         ledger = self._ledger
         position = replace(self._source.position, watermark=ledger.next_slot, log_time_ms=ledger.log_time_ms)
-        if self._cut is not None and revision is not None:
-            return replace(position, revision=revision, digest="")
+        if self._cut is not None:
+            return replace(position, revision=self._cut_at, digest="")
         return replace(position, revision=ledger.revision, digest=ledger.digest().hex())
 
     def _slots(self) -> Iterator[tuple[Slot, bytes]]:
@@ -144,11 +146,18 @@ class Ended:
             yield Values(first, values)
 
 
-def _cut(slot: Slot, value: bytes, skipped: tuple[int, ...], keep: int) -> bytes:
-    """A value of which only the first `keep` commands are left that got a revision."""
+def _cut(slot: Slot, value: bytes, about: About, keep: int) -> bytes:
+    """A value of which only as many commands are left as make its first `keep` revisions.
+
+    What runs out in a slot takes its first revisions, and does so whatever is left of the value: where the end is asked
+    for between two of them, all of them are kept.
+    """
+    keep -= about.expired
+    if keep <= 0:
+        return encode_value(stamp_ms(value))
     kept: list[Batch] = []
     found = list(batches(value))
-    for batch, skip in zip(found, skipped or (0,) * len(found), strict=True):
+    for batch, skip in zip(found, about.skipped or (0,) * len(found), strict=True):
         fresh = commands(batch.body, batch.count)[skip:] if batch.body and skip < batch.count else []
         if len(fresh) >= keep:
             body = encode_body(commands(batch.body, batch.count)[: skip + keep])

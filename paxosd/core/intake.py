@@ -26,6 +26,11 @@ def _name(forward: Forward) -> _Name:
     return forward.session, forward.first_seq, forward.count
 
 
+def _batch(forward: Forward) -> Batch:
+    told = forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body, forward.machine
+    return Batch(*told)
+
+
 class Intake:
     """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
 
@@ -68,7 +73,7 @@ class Intake:
             self._pending.popleft()
             self._pending_bytes -= len(forward.body) + HELD_BYTES
             names.append(_name(forward))
-            batches.append(Batch(forward.session, forward.acknowledged, forward.first_seq, forward.count, forward.body))
+            batches.append(_batch(forward))
         self._in_slot[slot] = names
         self._room.left(waited_bytes - self._pending_bytes, now)
         return batches

@@ -30,5 +30,7 @@ class Reason(IntEnum):
     """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""
     UNKNOWN_MACHINE = 15
     """No machine of this name is mounted; or it is not one that tells what it did."""
+    QUERY_REFUSED = 16
+    """The machine does not answer this question, and says why."""
     STREAM_UNKNOWN = 20
     """This gateway knows nothing of that stream of watches: it was started since, or heard nothing for too long."""

@@ -4,9 +4,10 @@ A *node* is a process with an id. A *slot* is a place in the log, counted from 1
 one client call asks; a *value* is what a slot holds: a batch of commands, or the explicit no-op (see
 `values.py`). A value is *chosen* once a quorum of acceptors voted for it in one ballot. *Below* is
 always exclusive: the *watermark* is the slot below which every slot is chosen, *applied* the slot
-below which every slot is applied. A *revision* counts applied commands, 1, 2, 3 … without gaps. The *state* is what
-sessions, revisions and the user's machine are once every slot below one is applied; *kept state* is what a learner's
-disk has of it.
+below which every slot is applied. A *machine* is what commands are applied to; several are mounted side by side, each
+under its name. A *revision* counts applied commands of all machines, 1, 2, 3 …; what runs out takes one, too. The
+*state* is what sessions, revisions and the machines are once every slot below one is applied; *kept state* is what a
+learner's disk has of it.
 
 A *history* is everything that one birth of a cluster chose; it has a random id. A *session* is one client's, in one
 history. A *disk* is one life of an acceptor's data directory; it has a random id too. A *decree* is a value that is
@@ -21,6 +22,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 NodeId: TypeAlias = str
+MachineName: TypeAlias = str
+"""The name that a machine is mounted under; `LOG` has what is proposed without one."""
+LOG: MachineName = "log"
+MACHINE_NAME_BYTES_MAX = 31
+MACHINE_NAME = rf"[a-z][a-z0-9_-]{{0,{MACHINE_NAME_BYTES_MAX - 1}}}"
+"""What may be the name of a machine, as a regular expression."""
 Slot: TypeAlias = int
 Revision: TypeAlias = int
 HistoryId: TypeAlias = bytes
@@ -124,18 +131,23 @@ class RevisionRow(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some of the log, and how much of the history was read for it: slots, and bytes in them."""
+    """Some of the log, and how much of the history was read for it: slots, and bytes in them.
+
+    `next`: no entry is left out below this revision; reading goes on there.
+    """
 
     entries: tuple[Entry, ...]
     slots_read: int
     bytes_read: int
+    next: Revision
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What applying one batch of a value did: a run of `count` commands with consecutive numbers.
 
-    `applied`  commands first_seq … got the revisions `revision` … in slot `slot`
+    `applied`  commands first_seq … got the revisions `revision` … in slot `slot`; `said`: what their machine said to
+               each, as the body of a batch has commands, if it said anything
     `opened`   a session was opened: `session` is its id, `wish` what its client drew
     `gap`      refused, nothing changed: an earlier command of the session is missing; `expected` is its seq
     `unknown`  refused, nothing changed: there is no such session (any more)
@@ -150,3 +162,4 @@ class Outcome:
     slot: Slot = 0
     expected: int = 0
     wish: Wish = b""
+    said: bytes = b""

@@ -6,9 +6,10 @@ takes them apart). A *batch* is a run of commands of one session with consecutiv
 
     value = kind u8, stamp_ms u56, the rest of its kind
     kind 1: batch*                                     no batch: the explicit no-op
-    batch = session 16 bytes, acknowledged u64, first_seq u64, count u32, size u32, body (size bytes)
+    batch = session 16 bytes, acknowledged u64, first_seq u64, count u32, size u32, name u8, machine (name bytes),
+            body (size bytes)                          a batch without a name is for the machine `log`
     body  = length u32 (count times), command bytes    empty: the commands are withdrawn
-    kind 0: the same with session u64                  of version 0.2.0, in old logs; never made any more
+    kind 0: session u64, and no name                   of version 0.2.0, in old logs; never made any more
     kind 2: a decree, which is about the cluster itself and holds no batch
 
 All numbers are big-endian. The stamp is log time: milliseconds, given by the leader, never going back.
@@ -24,15 +25,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from paxosd.core.types import SESSION_BYTES, SessionId
+from paxosd.core.types import LOG, MACHINE_NAME_BYTES_MAX, SESSION_BYTES, MachineName, SessionId
 
 _STAMP = struct.Struct(">Q")
-_BATCH = struct.Struct(f">{SESSION_BYTES}sQQII")
+_BATCH = struct.Struct(f">{SESSION_BYTES}sQQIIB")
 _OLD_BATCH = struct.Struct(">QQQII")
 
 STAMP_BYTES = _STAMP.size
 STAMP_BITS = 56
-BATCH_BYTES = _BATCH.size
+BATCH_BYTES = _BATCH.size + MACHINE_NAME_BYTES_MAX
+"""What stands around a body at most."""
 COMMANDS_MAX = 2**32 - 1
 """What the count of a batch has room for."""
 
@@ -71,7 +73,7 @@ def is_old(session: SessionId) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A run of `count` commands of one session, from number `first_seq` on.
+    """A run of `count` commands of one session for one machine, from number `first_seq` on.
 
     `acknowledged`: the client has the results of every command below this number.
     """
@@ -81,6 +83,7 @@ class Batch:
     first_seq: int
     count: int
     body: bytes
+    machine: MachineName = LOG
 
     @property
     def opens(self) -> bool:
@@ -92,8 +95,9 @@ def encode_value(stamp_ms: int, batches: Iterable[Batch] = ()) -> bytes:
     """One slot's value; without batches it is the no-op."""
     parts = [_STAMP.pack(Kind.BATCHES << STAMP_BITS | stamp_ms)]
     for batch in batches:
-        parts.append(_BATCH.pack(batch.session, batch.acknowledged, batch.first_seq, batch.count, len(batch.body)))
-        parts.append(batch.body)
+        name = b"" if batch.machine == LOG else batch.machine.encode()
+        numbers = batch.acknowledged, batch.first_seq, batch.count, len(batch.body), len(name)
+        parts += _BATCH.pack(batch.session, *numbers), name, batch.body
     return b"".join(parts)
 
 
@@ -118,7 +122,7 @@ def stamp_ms(value: bytes) -> int:
 
 
 def readable_stamp_ms(value: bytes) -> int:
-    """The same, and 0 where there is none: a value that a wrong member reported must not end a leader."""
+    """The same, and 0 where there is none: a value that a wrong member reported must not end anybody."""
     return stamp_ms(value) if len(value) >= _STAMP.size else 0
 
 
@@ -135,14 +139,22 @@ def batches(value: bytes) -> Iterator[Batch]:
     while position < end:
         if end - position < header.size:
             raise MalformedValue("the value ends inside a batch header")
-        session, acknowledged, first_seq, count, size = header.unpack_from(value, position)
-        position += header.size
-        if end - position < size:
+        session, acknowledged, first_seq, count, size, *name_bytes = header.unpack_from(value, position)
+        body = position + header.size + sum(name_bytes)
+        if end - body < size:
             raise MalformedValue("the value ends inside a batch body")
         if is_of == Kind.OLD:
             session = old_session(session)
-        yield Batch(session, acknowledged, first_seq, count, value[position : position + size])
-        position += size
+        machine = _machine(value[position + header.size : body])
+        position = body + size
+        yield Batch(session, acknowledged, first_seq, count, value[body:position], machine)
+
+
+def _machine(name: bytes) -> MachineName:
+    try:
+        return name.decode() or LOG
+    except UnicodeDecodeError as error:
+        raise MalformedValue("the name of a machine is not UTF-8") from error
 
 
 def encode_body(commands: Sequence[bytes]) -> bytes:

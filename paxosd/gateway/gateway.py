@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import get_args
 
 from paxosd.core.agent import Timer
@@ -234,10 +233,7 @@ class Gateway(Announcing):
             if missing:
                 return self._refuse(client, message, Reason.GAP, now, missing)
             self._gaps.forwarded(session, first_seq, message.count)
-        forward = Forward(
-            message.session, message.attempt, message.acknowledged, message.first_seq, message.count, message.body
-        )
-        return self._forward(client, forward, now)
+        return self._forward(client, _forward_of(message), now)
 
     def _serves(self, now: Instant) -> bool:
         """Whether what clients ask goes on to a leader."""
@@ -255,16 +251,22 @@ class Gateway(Announcing):
 
     def _repeat(self, client: ClientAddress, message: Propose, stored: Iterator[Outcome], now: Instant) -> None:
         """Tell again what is applied already; what this turn has no room for is refused, to be asked for again."""
-        told = list(islice(stored, self._repetitions.room(client)))
-        self._repetitions.tell(client, len(told))
+        told: list[Outcome] = []
+        for outcome in stored:
+            if not self._repetitions.tell(client, outcome):
+                self._refuse(client, message, Reason.OVERLOADED, now)
+                break
+            told.append(outcome)
+        if not told:
+            self._repetitions.none(client)
         self._answer(told, now)
-        if next(stored, None) is not None:
-            self._refuse(client, message, Reason.OVERLOADED, now)
 
     def _objection(self, message: Propose, now: Instant) -> Reason | None:
         """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
         if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
             return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
+        if self._replicated.machine(message.machine) is None:
+            return Reason.UNKNOWN_MACHINE
         return objection(message, self._limits)
 
     def _forward(self, client: ClientAddress, forward: Forward, now: Instant) -> None:
@@ -331,7 +333,8 @@ class Gateway(Announcing):
     def _result(self, outcome: Outcome, now: Instant) -> Applied | Refused:
         session, first_seq, count = outcome.session, outcome.first_seq, outcome.count
         if outcome.kind == "applied":
-            return Applied(session, first_seq, count, outcome.revision, outcome.slot, self._leadership.hint(now))
+            hint = self._leadership.hint(now)
+            return Applied(session, first_seq, count, outcome.revision, outcome.slot, hint, outcome.said)
         reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
         self._gaps.missing(session, outcome.expected)
         return Refused(session, 0, first_seq, count, reason, outcome.expected, self._leadership.hint(now))
@@ -360,3 +363,8 @@ class Gateway(Announcing):
         if self._stands_still[0] != now:  # looked at once a turn, however many are refused in it
             self._stands_still = now, self._board.standstill(self.voters, now, self._silent_after_s)
         return self._stands_still[1]
+
+
+def _forward_of(message: Propose) -> Forward:
+    sending = message.session, message.attempt, message.acknowledged
+    return Forward(*sending, message.first_seq, message.count, message.body, message.machine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from paxosd.core.types import Entry, Page, Revision, Slot
+from paxosd.core.types import Page, Revision, Slot
 
 ANSWERED_PER_TURN_MAX = 64
 """How many reads one turn answers."""
@@ -25,12 +25,17 @@ class ReadableLog(Protocol):
         ...
 
     @property
+    def log_revision(self) -> Revision:
+        """The latest revision of the machine `log`."""
+        ...
+
+    @property
     def first_revision(self) -> Revision:
         """The log is kept from this revision on."""
         ...
 
     def page(self, start: Revision, bytes_max: int) -> Page:
-        """The commands from this revision on, as many as fit."""
+        """The commands of the machine `log` from this revision on, as many as fit."""
         ...
 
     def values(self, first: Slot, bytes_max: int) -> tuple[bytes, ...]:
@@ -45,7 +50,7 @@ class Pages:
         self._log = log
         self._bytes_max = bytes_max
         self._revision: Revision = 0
-        self._read: dict[Revision, tuple[Entry, ...]] = {}  # by where they start, at this revision
+        self._read: dict[Revision, Page] = {}  # by where they start, at this revision
         self._answers_left = ANSWERED_PER_TURN_MAX
         self._bytes_left = BYTES_PER_TURN_MAX
 
@@ -60,19 +65,19 @@ class Pages:
         """Whether one more answer fits into this turn."""
         return self._answers_left > 0 and self._bytes_left > 0
 
-    def answer(self, start: Revision) -> tuple[Entry, ...]:
+    def answer(self, start: Revision) -> Page:
         """The entries from this revision on, for one more client; counts what it takes to read and to send them."""
         if self._revision != self._log.revision:
             self._revision = self._log.revision
             self._read.clear()
         if start not in self._read:
             page = self._log.page(start, self._bytes_max)
-            self._read[start] = page.entries
+            self._read[start] = page
             self._bytes_left -= page.bytes_read + page.slots_read * SLOT_BYTES
-        entries = self._read[start]
+        page = self._read[start]
         self._answers_left -= 1
-        self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in entries)
-        return entries
+        self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in page.entries)
+        return page
 
     def answer_slots(self, first: Slot) -> tuple[bytes, ...]:
         """The values of the slots from this one on; counts the same."""

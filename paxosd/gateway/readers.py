@@ -98,12 +98,14 @@ class Readers:
         self._round = 0
         self._applying: list[tuple[Slot, int, deque[_Reader]]] = []  # a heap: which wait for apply to get there
         self._caught_up: deque[_Reader] = deque()  # which wait for nothing but an entry
-        self._by_revision = _Queue()
+        self._by_seen = _Queue()  # by the revision that their clients have seen
+        self._by_entry = _Queue()  # by the revision of `log` that they wait for
         self._by_deadline = _Queue()
         self._ready: dict[ClientAddress, deque[_Reader]] = {}
         self._turns: deque[ClientAddress] = deque()  # whose turn it is, of those that have ready ones
         self._moves_left = MOVED_PER_TURN_MAX
         self._now: Instant = 0.0
+        self._latest: tuple[Revision, Revision] = 0, 0
 
     def __bool__(self) -> bool:
         """Whether any read waits."""
@@ -182,18 +184,19 @@ class Readers:
 
     # ---- what can be answered ----
 
-    def move_on(self, next_slot: Slot, revision: Revision, now: Instant) -> None:
-        """See what can be answered now, as far as this turn goes."""
-        self._now = now
-        self._move(self._next_caught_up, next_slot, revision)
-        self._move(self._by_revision.pop, revision, revision)
-        self._move(self._by_deadline.pop, now, revision)
+    def move_on(self, next_slot: Slot, revision: Revision, log_revision: Revision, now: Instant) -> None:
+        """See what can be answered now, as far as this turn goes; `log_revision`: the latest one of `log`."""
+        self._now, self._latest = now, (revision, log_revision)
+        self._move(self._next_caught_up, next_slot)
+        self._move(self._by_seen.pop, revision)
+        self._move(self._by_entry.pop, log_revision)
+        self._move(self._by_deadline.pop, now)
 
-    def _move(self, step: Callable[[float], _Reader | None], up_to: float, revision: Revision) -> None:
+    def _move(self, step: Callable[[float], _Reader | None], up_to: float) -> None:
         while self._moves_left and (reader := step(up_to)) is not None:
             self._moves_left -= 1
             if reader.waits and not reader.ready:
-                self._await_entry(reader, revision)
+                self._await_revisions(reader)
 
     def _next_caught_up(self, next_slot: float) -> _Reader | None:
         """The next one for which apply got far enough."""
@@ -205,15 +208,16 @@ class Readers:
             heappop(self._applying)
         return reader
 
-    def _await_entry(self, reader: _Reader, revision: Revision) -> None:
+    def _await_revisions(self, reader: _Reader) -> None:
         late = self._now >= reader.deadline
-        awaited = _awaited(reader.read, late)
-        if revision >= awaited:
+        seen, entry = _awaited(reader.read, late)
+        revision, log_revision = self._latest
+        if revision < seen:
+            return self._by_seen.push(seen, reader, len(self._waiting))
+        if log_revision >= entry:
             return self._be_ready(reader)
-        self._by_revision.push(awaited, reader, len(self._waiting))
-        if not late:
-            self._by_deadline.push(reader.deadline, reader, len(self._waiting))
-        return None
+        self._by_entry.push(entry, reader, len(self._waiting))
+        return self._by_deadline.push(reader.deadline, reader, len(self._waiting))
 
     def _be_ready(self, reader: _Reader) -> None:
         reader.ready = True
@@ -264,8 +268,9 @@ def _held_s(read: Read) -> float:
     return min(read.wait_ms / 1000, HELD_S_MAX) if isinstance(read, ReadLog) else 0.0
 
 
-def _awaited(read: Read, late: bool) -> Revision:
-    """Which revision must be applied before it is answered; `late`: it waits for no next entry any more."""
+def _awaited(read: Read, late: bool) -> tuple[Revision, Revision]:
+    """Which revision, and which one of `log`, must be applied before it is answered; `late`: it waits for no next entry
+    any more."""
     if isinstance(read, ReadSlots):
-        return 0
-    return read.seen if late else max(read.seen, read.start)
+        return 0, 0
+    return read.seen, 0 if late else read.start

@@ -118,7 +118,7 @@ class Reading(Agent):
         if not self._readers:
             return
         replicated = self._replicated
-        self._readers.move_on(replicated.next_slot, replicated.revision, now)
+        self._readers.move_on(replicated.next_slot, replicated.revision, replicated.log_revision, now)
         self._refuse_reads(self._readers.overdue(now), Reason.BEHIND)
         while self._pages.has_room and (taken := self._readers.take()) is not None:
             client, read = taken
@@ -139,7 +139,8 @@ class Reading(Agent):
         hint = self._leadership.hint(now)
         if 0 < read.start < first:
             return self.send(client, LogPage(read.request, (), last, Reason.COMPACTED, hint, first))
-        return self.send(client, LogPage(read.request, self._pages.answer(read.start), last, 0, hint, first))
+        page = self._pages.answer(read.start)
+        return self.send(client, LogPage(read.request, page.entries, last, 0, hint, first, next=page.next))
 
     def _ask_snapshot(self, now: Instant) -> None:
         if (question := self._backups.next_question(now)) is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from paxosd.core.types import ClientAddress
+from paxosd.core.types import ClientAddress, Outcome
 
 PER_CLIENT_MAX = 1024
 """How many a turn tells one client."""
 ALL_MAX = 8192
 """How many it tells all of them."""
+COUNTED_BYTES = 128
+"""A result counts once more for each so many bytes of what its machine said."""
 
 
 class Repetitions:
@@ -24,11 +26,16 @@ class Repetitions:
         self._told.clear()
         self._all = 0
 
-    def room(self, client: ClientAddress) -> int:
-        """How many this client may be told now."""
-        return min(PER_CLIENT_MAX - self._told[client], ALL_MAX - self._all)
+    def none(self, client: ClientAddress) -> None:
+        """There was nothing to tell this client: to find that takes about as long as to tell one."""
+        self._told[client] += 1
+        self._all += 1
 
-    def tell(self, client: ClientAddress, results: int) -> None:
-        """So many are told; one that finds nothing to tell counts as one, for it had to look."""
-        self._told[client] += max(1, results)
-        self._all += max(1, results)
+    def tell(self, client: ClientAddress, outcome: Outcome) -> bool:
+        """Whether this client may be told this now; the last one may be larger than what is left."""
+        if self._told[client] >= PER_CLIENT_MAX or self._all >= ALL_MAX:
+            return False
+        count = 1 + len(outcome.said) // COUNTED_BYTES
+        self._told[client] += count
+        self._all += count
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from paxosd.core.types import Outcome, SessionId, Slot
+from paxosd.core.types import MachineName, Outcome, SessionId, Slot
 from paxosd.gateway.pages import ReadableLog
 
 
@@ -37,8 +37,12 @@ class Replicated(ReadableLog, Protocol):
         """The log time at which something runs out next, in any machine; None: nothing does."""
         ...
 
-    def machine(self, name: str) -> object | None:
+    def machine(self, name: MachineName) -> object | None:
         """The machine that is mounted under this name; None: there is none."""
+        ...
+
+    def query(self, machine: MachineName, question: bytes) -> tuple[bytes, str]:
+        """What this machine, which is mounted, answers; or why it does not."""
         ...
 
     def digest(self) -> bytes:

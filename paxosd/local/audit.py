@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paxosd.config import Config
 from paxosd.core.options import Limits
-from paxosd.core.types import FIRST_SLOT, Entry, NodeId, Revision
+from paxosd.core.types import FIRST_SLOT, LOG, Entry, NodeId, Revision
 from paxosd.core.values import is_noop
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
@@ -70,7 +70,7 @@ def audit(
 def _learned(
     learner: NodeId, store: Store, limits: Limits, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
 ) -> LearnerAudit:
-    ledger = Ledger(store, Log(), limits.sessions_max, limits.page_bytes_max)
+    ledger = Ledger(store, {LOG: Log()}, limits.sessions_max, limits.page_bytes_max)
     if store.learned_start() > FIRST_SLOT:  # the log is not kept from there on
         ledger.restore()
     noops = _replay(store, ledger, limits.page_bytes_max)
@@ -95,6 +95,7 @@ def _replay(store: Store, ledger: Ledger, page_bytes_max: int) -> int:
 
 def _entries(ledger: Ledger, page_bytes_max: int) -> Iterator[Entry]:
     revision = ledger.first_revision
-    while page := ledger.entries(revision, page_bytes_max):
-        yield from page
-        revision = page[-1].revision + 1
+    while revision <= ledger.log_revision:
+        page = ledger.page(revision, page_bytes_max)
+        yield from page.entries
+        revision = page.next

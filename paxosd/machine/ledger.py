@@ -1,53 +1,76 @@
-"""The ledger: everything that is a function of the log. Sessions, revisions, and the user's state.
+"""The ledger: everything that is a function of the log. Sessions, revisions, and machines.
 
 Laws:
 1. Slots come in order, 1, 2, 3 …, each once. Every decision is made from the log alone, so every learner
    makes the same one.
 2. A command is applied when its number is the next one of its session, and never again, however often it is in
    the log: a repetition gets the stored result, a number that skips one is refused and changes nothing.
-3. A revision is given to each applied command and to nothing else.
+3. A revision is given to each applied command, and to what runs out in one machine at the log time of a slot: that
+   goes before anything else of the slot, also where the slot holds no command.
 4. What is remembered is bounded (see `sessions.py`). A session is forgotten, and each later command of it is refused
    as of an unknown one; that too is decided from the log alone.
 5. Who owns a session says the body of the batch that opened it: a tag that the gateway made of the client's
    connection. All without one (from before there were tags) have one owner, so that an old log means what it meant.
 6. What `keep` tells is the whole state at one slot, as far as it differs from what was told before: rows of sessions
-   and of the machine, of revisions, and the slot itself. So it is written as a whole or not at all.
+   and of all machines, of revisions, and the slot itself. So it is written as a whole or not at all.
 7. A session that was forgotten never comes back, also where a late copy of what opened it gets into the log: its id is
    made of what its client drew, which nobody else knows, and of the slot. So that copy opens another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from itertools import islice
 from struct import Struct
 
 from paxosd.core.agent import require
-from paxosd.core.history import ROW_BYTES, History
+from paxosd.core.history import History
 from paxosd.core.options import Retention
 from paxosd.core.records import Kept, KeptKey, KeptRow
-from paxosd.core.types import FIRST_SLOT, SESSION_BYTES, Entry, Outcome, Page, Revision, SessionId, Slot, Wish
-from paxosd.core.values import DIGESTS, OLD_OPENING, Batch, MalformedValue, batches, commands, old_session, stamp_ms
+from paxosd.core.types import (
+    FIRST_SLOT,
+    LOG,
+    SESSION_BYTES,
+    Entry,
+    MachineName,
+    Outcome,
+    Page,
+    Revision,
+    SessionId,
+    Slot,
+    Wish,
+)
+from paxosd.core.values import DIGESTS, OLD_OPENING, Batch, old_session, readable_stamp_ms
 from paxosd.machine.base import StateMachine
+from paxosd.machine.entries import batches_of, commands_of, page
+from paxosd.machine.mounts import COMMANDS_AT_ONCE, RESULT_DROPPED, MachineMissing, Mounts
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
-from paxosd.machine.sessions import OpenedSession, Run, Sessions
+from paxosd.machine.sessions import (
+    SAID_PER_RUN_MAX,
+    SAID_PER_SESSION_MAX,
+    OpenedSession,
+    Run,
+    Sessions,
+    said_of,
+    weight_of,
+)
 
-ENTRIES_PER_PAGE_MAX = 8192
-ENTRY_BYTES = 32
-"""What an entry of a page takes besides its command."""
 REPEATED_RESULTS_MAX = 256
 """How many stored results one repetition in the log is told: sixty bytes can name all that a session holds. The client
 asks again for the others, and its gateway knows them by then."""
+SAID_PER_SLOT_MAX = 32 * 1024 * 1024
+"""How many bytes machines may say to the commands of one slot; results that would be more are dropped."""
 OWNER_BYTES_MAX = 8
 """How much of an owner's tag counts."""
 
-LEDGER, MACHINE = "ledger", "log"
-"""Whose rows are kept: the sessions', with the totals, and those of the machine."""
+LEDGER = "ledger"
+"""Whose rows are kept: the sessions', with the totals; those of a machine are kept under its name."""
 TOTALS_KEY = b""
-_TOTALS = Struct(">11Q")
-_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 8, 1, FIRST_SLOT)
+_TOTALS = Struct(">12Q")
+_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 9, 1, FIRST_SLOT)
+ROW_OF_RESULTS_BYTES = 4096
+"""So many bytes of results count as a row that is not kept yet."""
 FOR_EVER = Retention()
 
 
@@ -65,17 +88,18 @@ class Ledger:
     def __init__(
         self,
         history: History,
-        machine: StateMachine,
+        machines: Mapping[MachineName, StateMachine],
         sessions_max: int,
         page_bytes_max: int,
         retention: Retention = FOR_EVER,
     ) -> None:
         self.revision: Revision = 0
+        self.log_revision: Revision = 0  # the latest one of the machine `log`
         self.next_slot: Slot = FIRST_SLOT
         self.log_time_ms = 0
         self.noops = 0
         self._history = history
-        self._machine = machine
+        self._mounts = Mounts(machines)
         self._sessions_max = sessions_max
         self._retention = retention
         self._sessions = Sessions(sessions_max)
@@ -83,6 +107,8 @@ class Ledger:
         self._retained = Retained(retention, self._revisions)
         self._opened = 0  # by values of kind 0, which number sessions in the order of their opening
         self._bytes = 0  # of all commands that got revisions
+        self._said_room = 0  # how many bytes machines may still say to the commands of this slot
+        self._unkept_said = 0  # how many they said that are not kept yet
         self._kept_slot: Slot = FIRST_SLOT
 
     @property
@@ -92,7 +118,7 @@ class Ledger:
 
     @property
     def results(self) -> int:
-        """How many results they hold."""
+        """How many results they hold, by their weight."""
         return self._sessions.results
 
     @property
@@ -107,14 +133,24 @@ class Ledger:
         return self._history.learned_start()
 
     def digest(self) -> bytes:
-        """The digest of the user's state."""
-        return self._machine.digest()
+        """The digest of the state of all machines."""
+        return self._mounts.digest()
 
     def state_digest(self) -> bytes:
         """Over all that the log made: equal on all learners that have applied the same slots."""
-        applied = self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes
-        facts = Struct(">9Q").pack(*applied, *self._sessions.totals())
-        return blake2b(facts + self._machine.digest(), digest_size=SESSION_BYTES).digest()
+        facts = Struct(">10Q").pack(*self._applied(), *self._sessions.totals())
+        return blake2b(facts + self._mounts.digest(), digest_size=SESSION_BYTES).digest()
+
+    def _applied(self) -> tuple[int, ...]:
+        return (
+            self.next_slot,
+            self.revision,
+            self.log_revision,
+            self.log_time_ms,
+            self.noops,
+            self._opened,
+            self._bytes,
+        )
 
     # ---- applying ----
 
@@ -122,21 +158,26 @@ class Ledger:
         """Apply the next slot; what became of each batch, in runs."""
         require(slot == self.next_slot, f"slot {slot} is applied where {self.next_slot} is next")
         self.next_slot += 1
-        found = _batches(value)
-        outcomes = self._apply_batches(slot, value, found) if found else []
+        self.log_time_ms = max(self.log_time_ms, readable_stamp_ms(value))
+        self._said_room = SAID_PER_SLOT_MAX
+        revision, bytes_before = self.revision, self._bytes
+        self._expire()
+        expired = self.revision - revision
+        found = batches_of(value)
+        outcomes: list[Outcome] = []
+        skipped = tuple([self._apply_batch(slot, batch, outcomes) for batch in found])
+        if self.revision > revision:
+            about = About(self.log_time_ms, bytes_before, expired, skipped if any(skipped) else ())
+            self._revisions.add(revision + 1, slot, about)
         self.noops += not found
         self._retained.look(slot, LogEnd(self.revision, self._bytes, self.log_time_ms))
         return outcomes
 
-    def _apply_batches(self, slot: Slot, value: bytes, found: list[Batch]) -> list[Outcome]:
-        self.log_time_ms = max(self.log_time_ms, stamp_ms(value))
-        revision, bytes_before = self.revision, self._bytes
-        outcomes: list[Outcome] = []
-        skipped = tuple([self._apply_batch(slot, batch, outcomes) for batch in found])
-        if self.revision > revision:
-            about = About(self.log_time_ms, bytes_before, skipped if any(skipped) else ())
-            self._revisions.add(revision + 1, slot, about)
-        return outcomes
+    def _expire(self) -> None:
+        """What has run out by log time goes, before anything else of the slot: one revision for each machine."""
+        for name in self._mounts.due(self.log_time_ms):
+            self.revision += 1
+            self._mounts.expire(name, self.revision, self.log_time_ms)
 
     def _apply_batch(self, slot: Slot, batch: Batch, outcomes: list[Outcome]) -> int:
         """Apply what is new in a batch; returns how many of its commands, from the first on, were skipped."""
@@ -151,7 +192,7 @@ class Ledger:
         if session is None:
             outcomes.append(Outcome("unknown", batch.session, batch.first_seq, batch.count, slot=slot))
             return batch.count
-        held = len(session.runs)
+        held = session.held
         skipped = self._apply_to_session(slot, batch, session, outcomes)
         self._sessions.used(batch.session, held)
         return skipped
@@ -165,24 +206,45 @@ class Ledger:
             return batch.count
         if batch.first_seq < next_seq:
             stored = session.results(batch.session, batch.first_seq, min(stop_seq, next_seq))
-            outcomes += islice(stored, REPEATED_RESULTS_MAX)
+            outcomes += _within(stored, REPEATED_RESULTS_MAX)
         if stop_seq <= next_seq:
             return batch.count
         return self._apply_new(slot, batch, session, next_seq - batch.first_seq, outcomes)
 
     def _apply_new(self, slot: Slot, batch: Batch, session: OpenedSession, known: int, outcomes: list[Outcome]) -> int:
         """Apply a batch without its `known` first commands."""
-        count = batch.count - known
-        fresh = _commands(batch)[known:]
-        revision = self.revision + 1 if fresh else 0
-        if fresh:
-            self._machine.apply(revision, fresh, self.log_time_ms)
-            self.revision += count
-            self._bytes += sum(map(len, fresh))
-        run = Run(batch.first_seq + known, count, revision, slot)
-        session.append(run)
-        outcomes.append(Outcome("applied", batch.session, run.first_seq, count, revision, slot))
+        first_seq, count = batch.first_seq + known, batch.count - known
+        fresh = commands_of(batch)[known:]
+        if not fresh:
+            session.append(Run(first_seq, count, 0, slot))
+            outcomes.append(Outcome("applied", batch.session, first_seq, count, 0, slot))
+            return known
+        revision = self.revision + 1
+        for results in _parts(self._apply_commands(batch.machine, fresh, SAID_PER_SESSION_MAX - session.said_bytes)):
+            said = said_of(results)
+            session.append(Run(first_seq, len(results), revision, slot, said))
+            outcomes.append(Outcome("applied", batch.session, first_seq, len(results), revision, slot, said=said))
+            first_seq += len(results)
+            revision += len(results)
         return known
+
+    def _apply_commands(self, machine: MachineName, fresh: list[bytes], room: int) -> list[bytes]:
+        """Apply these commands; what was said to each, as far as there is room for so many bytes."""
+        results: list[bytes] = []
+        room = min(room, self._said_room)
+        for begin in range(0, len(fresh), COMMANDS_AT_ONCE):
+            some = fresh[begin : begin + COMMANDS_AT_ONCE]
+            for result in self._mounts.apply(machine, self.revision + 1, some, self.log_time_ms):
+                kept = result if len(result) <= max(room, len(RESULT_DROPPED)) else RESULT_DROPPED
+                room -= len(kept)
+                self._said_room -= len(kept)
+                self._unkept_said += len(kept)
+                results.append(kept)
+            self.revision += len(some)
+        if machine == LOG:
+            self.log_revision = self.revision
+        self._bytes += sum(map(len, fresh))
+        return results
 
     def _open(self, batch: Batch, slot: Slot) -> Outcome:
         """Open a session, unless this very slot did: then this is a repetition."""
@@ -206,51 +268,66 @@ class Ledger:
     @property
     def unkept_rows(self) -> int:
         """About how many rows `keep` would tell."""
-        return self._sessions.changed_rows + self._machine.changed_rows + self._revisions.changed_rows
+        changed = self._sessions.changed_rows + self._mounts.changed_rows + self._revisions.changed_rows
+        return changed + self._unkept_said // ROW_OF_RESULTS_BYTES
 
     def keep(self) -> Kept:
         """What has changed since the last time; it counts as written from now on."""
         put = [KeptRow(LEDGER, TOTALS_KEY, self._totals())]
         delete: list[KeptKey] = []
-        for owner, changes in ((LEDGER, self._sessions.changes()), (MACHINE, self._machine.changes())):
+        for owner, changes in ((LEDGER, self._sessions.changes()), *self._mounts.changes()):
             put += [KeptRow(owner, key, content) for key, content in changes.put]
             delete += [KeptKey(owner, key) for key in changes.delete]
         self._kept_slot = self.next_slot
+        self._unkept_said = 0
         revisions = tuple(self._revisions.changes())
         first, first_revision = self._retained.slot, self._retained.revision
         return Kept(self.next_slot, tuple(put), tuple(delete), revisions, first, first_revision)
 
     def _totals(self) -> bytes:
         held = self._sessions.totals()
-        applied = self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes
-        return _TOTALS.pack(*applied, *held, self._retained.revision, self._retained.slot)
+        totals = _TOTALS.pack(*self._applied(), *held, self._retained.revision, self._retained.slot)
+        return totals + ",".join(self._mounts.names).encode()
 
     def restore(self) -> Revision:
-        """Become the state that is kept in the history, whatever it was before; returns the latest revision in it."""
+        """Become the state that is kept in the history, whatever it was before; returns the latest revision in it.
+
+        Raises `MachineMissing` where it is the state of a machine, too, that is not mounted.
+        """
         kept_slot = self._history.kept_slot()
         rows = dict(self._history.kept_rows(LEDGER))
         totals = rows.pop(TOTALS_KEY, _NOTHING)
-        fields = _TOTALS.unpack(totals)
-        self.next_slot, self.revision, self.log_time_ms, self.noops, self._opened, self._bytes = fields[:6]
+        fields = _TOTALS.unpack_from(totals)
+        self.next_slot, self.revision, self.log_revision, self.log_time_ms, self.noops = fields[:5]
+        self._opened, self._bytes = fields[5:7]
+        missing = set(totals[_TOTALS.size :].decode().split(",")) - {"", *self._mounts.names}
+        if missing:
+            raise MachineMissing(f"the state that is kept is one with the machine {', '.join(sorted(missing))}")
         require(self.next_slot == kept_slot, f"the kept state is of slot {self.next_slot} and not of {kept_slot}")
         self._kept_slot = kept_slot
+        self._unkept_said = 0
         self._revisions = Revisions(self._history)
-        self._retained = Retained(self._retention, self._revisions, fields[9], fields[10])
+        self._retained = Retained(self._retention, self._revisions, fields[10], fields[11])
         self._sessions = Sessions(self._sessions_max)
-        self._sessions.restore(rows.items(), (fields[6], fields[7], fields[8]))
-        self._machine.restore(self._history.kept_rows(MACHINE))
+        self._sessions.restore(rows.items(), (fields[7], fields[8], fields[9]))
+        for name in self._mounts.names:
+            self._mounts.restore(name, self._history.kept_rows(name))
         return self.revision
 
     # ---- asking ----
 
+    def machine(self, name: MachineName) -> StateMachine | None:
+        """The machine that is mounted under this name; None: there is none."""
+        return self._mounts.machine(name)
+
     @property
     def due_ms(self) -> int | None:
         """The log time at which something runs out next, in any machine; None: nothing does."""
-        return self._machine.due_ms
+        return self._mounts.due_ms
 
-    def machine(self, name: str) -> StateMachine | None:
-        """The machine that is mounted under this name; None: there is none."""
-        return self._machine if name == MACHINE else None
+    def query(self, machine: MachineName, question: bytes) -> tuple[bytes, str]:
+        """What this machine, which is mounted, answers; or why it does not."""
+        return self._mounts.query(machine, question, self.revision, self.log_time_ms)
 
     def knows(self, session: SessionId) -> bool:
         """Whether this session was opened and is remembered."""
@@ -279,54 +356,38 @@ class Ledger:
         return self._retained.revision
 
     def entries(self, start: Revision, bytes_max: int) -> tuple[Entry, ...]:
-        """The applied commands from this revision on, as many as fit; empty if there is none yet. What is kept no
-        longer is passed over."""
-        return self.page(start, bytes_max).entries
+        """The applied commands of the machine `log` from this revision on, as many as fit; empty if there is none yet.
+        What is kept no longer is passed over."""
+        page = self.page(start, bytes_max)
+        while not page.entries and page.next <= self.log_revision:
+            page = self.page(page.next, bytes_max)
+        return page.entries
 
     def page(self, start: Revision, bytes_max: int) -> Page:
-        """The same, and what it cost: slots in which nothing was applied are read, too."""
+        """The same of as many slots as may be read at once, and what it cost: slots in which nothing was applied are
+        read, too. It may be empty though more follow: reading goes on at `next`."""
         start = max(start, self.first_revision)
-        if start > self.revision:
-            return Page((), 0, 0)
-        index = {row.slot: row for row in self._revisions.rows_from(start, bytes_max // ROW_BYTES + 1)}
-        first = next(iter(index.values()))
-        rows = self._history.learned(first.slot, self.next_slot, bytes_max)
-        read = len(rows), sum(len(value) for _, value in rows)
-        entries: list[Entry] = []
-        for slot, value in rows:
-            if slot not in index:
-                continue
-            for revision, command in enumerate(_applied(value, index[slot].about), index[slot].first):
-                if revision >= start:
-                    bytes_max -= len(command) + ENTRY_BYTES
-                    if entries and (bytes_max < 0 or len(entries) == ENTRIES_PER_PAGE_MAX):
-                        return Page(tuple(entries), *read)
-                    entries.append(Entry(revision, slot, command))
-        return Page(tuple(entries), *read)
+        if start > self.log_revision:
+            return Page((), 0, 0, max(start, self.revision + 1))
+        return page(self._history, self._revisions, start, (self.next_slot, self.revision + 1), bytes_max)
 
 
-def _applied(value: bytes, about: bytes) -> Iterator[bytes]:
-    """The commands of a value that got revisions, in order."""
-    found = _batches(value)
-    skipped = About.unpack(about).skipped or (0,) * len(found)
-    for batch, skip in zip(found, skipped, strict=True):
-        if skip < batch.count:
-            yield from _commands(batch)[skip:]
+def _within(stored: Iterator[Outcome], results_max: int) -> Iterator[Outcome]:
+    """As many of these as count for that, and at least one."""
+    told = 0
+    for outcome in stored:
+        told += weight_of(outcome)
+        if told > max(results_max, weight_of(outcome)):
+            return
+        yield outcome
 
 
-def _batches(value: bytes) -> list[Batch]:
-    """The batches of a value; none if it cannot be read, which every learner finds alike."""
-    try:
-        return list(batches(value))
-    except MalformedValue:
-        return []
-
-
-def _commands(batch: Batch) -> list[bytes]:
-    """The commands of a batch; none if it is withdrawn, or cannot be read, which every learner finds alike."""
-    if not batch.body:
-        return []
-    try:
-        return commands(batch.body, batch.count)
-    except MalformedValue:
-        return []
+def _parts(results: list[bytes]) -> Iterator[list[bytes]]:
+    """These results in runs that are not too large."""
+    begin, size = 0, 0
+    for index, result in enumerate(results):
+        size += len(result)
+        if size > SAID_PER_RUN_MAX and index > begin:
+            yield results[begin:index]
+            begin, size = index, len(result)
+    yield results[begin:]

@@ -7,13 +7,16 @@ Laws:
 2. Nothing counts but the calls and their order. What decides who goes is kept with the rows: each use and each change
    has a number, so a table that was restored decides as the one that wrote the rows would.
 3. Results stand in blocks, and a full block is written once: what is written of a session depends on what changed.
+   What a machine said at length stands in a row of its own.
+4. A result counts as one, and as one more for each `WEIGHED_BYTES` of what machines said in it. A session holds no more
+   than `SAID_PER_SESSION_MAX` bytes of that: the ledger lets go of what would be more, and says so in its place.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from struct import Struct
@@ -22,33 +25,67 @@ from typing import TypeAlias
 from paxosd.core.agent import require
 from paxosd.core.shares import Holdings, Shares
 from paxosd.core.types import Outcome, Revision, SessionId, Slot
+from paxosd.core.values import commands, encode_body
 from paxosd.machine.base import Changes
 
 RESULTS_PER_SESSION_MAX = 65536
 """Results that one session holds; a client of ours has a fourth of that under way, and acknowledges all others."""
 RESULTS_MAX = 1 << 20
-"""Results that all sessions together hold, some 150 bytes each. Every learner must have the same numbers here."""
+"""Results that all sessions together hold, 150 to 280 bytes each. Every learner must have the same numbers here."""
+WEIGHED_BYTES = 128
+SAID_PER_SESSION_MAX = 4 * 1024 * 1024
+SAID_PER_RUN_MAX = 256 * 1024
+"""How much of what a machine said one run holds, or one result."""
 BLOCK_RUNS = 64
 """How many results a full block holds; fewer stand in the row of the session itself."""
+INLINE_BYTES_MAX = 256
+"""What was said at greater length has a row of its own."""
 
 Owner: TypeAlias = bytes
 
-_SESSION, _BLOCK, _OWNER = b"s", b"r", b"o"
-"""How the keys of rows begin: of a session, of a block of its results, of an owner that lost a session."""
+_SESSION, _BLOCK, _SAID, _OWNER = b"s", b"r", b"m", b"o"
+"""How the keys of rows begin: of a session, of a block of its results, of what a machine said in one of them, of an
+owner that lost a session."""
 _NUMBER = Struct(">Q")
 _TWO = Struct(">QQ")
 _HEAD = Struct(">QQQQQB")
-_RUN = Struct(">QIQQ")
+_RUN = Struct(">QIQQI")
+_ELSEWHERE = 2**32 - 1
+"""Stands for the size of what was said, where that has a row of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of `count` commands in a row: revisions from `revision` on (0: withdrawn), in `slot`."""
+    """The result of `count` commands in a row: revisions from `revision` on (0: withdrawn), in `slot`.
+
+    `said`: what their machine said to each, as the body of a batch has commands; empty if it said nothing.
+    """
 
     first_seq: int
     count: int
     revision: Revision
     slot: Slot
+    said: bytes = b""
+
+    @property
+    def weight(self) -> int:
+        """How many results it counts for."""
+        return 1 + len(self.said) // WEIGHED_BYTES
+
+    @property
+    def stands_elsewhere(self) -> bool:
+        """Whether what was said has a row of its own."""
+        return len(self.said) > INLINE_BYTES_MAX
+
+
+def said_of(results: Sequence[bytes]) -> bytes:
+    """What a machine said to some commands in a row, as a run keeps it."""
+    return encode_body(results) if any(results) else b""
+
+
+def weight_of(outcome: Outcome) -> int:
+    """How many results this outcome, which `OpenedSession.results` told, counts for where results are told again."""
+    return 1 + len(outcome.said) // WEIGHED_BYTES
 
 
 class OpenedSession:
@@ -58,11 +95,15 @@ class OpenedSession:
         "_acknowledged",
         "_blocks_from",
         "_blocks_stop",
+        "_gone",
+        "_told",
+        "held",
         "held_at",
         "is_kept",
         "last_seq",
         "owner",
         "runs",
+        "said_bytes",
         "used_at",
     )
 
@@ -70,21 +111,34 @@ class OpenedSession:
         self.owner = owner
         self.last_seq = 0
         self.runs: deque[Run] = deque()
+        self.held = 0  # how many results it holds, by their weight
+        self.said_bytes = 0  # of what machines said in them
         self.used_at = 0  # the number of its last use
         self.held_at = 0  # the number of the last change of how many results it holds
         self.is_kept = False  # whether it has a row
         self._acknowledged = 0  # how many results it had that are gone
         self._blocks_from = self._blocks_stop = 0  # which blocks have rows
+        self._told = 0  # results below, counted from its first one on, have rows
+        self._gone: list[int] = []  # those of them that are gone, and had a row of their own
 
     def append(self, run: Run) -> None:
         """One more result."""
-        self.runs.append(run)
         self.last_seq = run.first_seq + run.count - 1
+        self._hold(run)
+
+    def _hold(self, run: Run) -> None:
+        self.runs.append(run)
+        self.held += run.weight
+        self.said_bytes += len(run.said)
 
     def acknowledge(self, below: int) -> None:
         """Let go of the results of all commands below."""
         while self.runs and _stop_seq(self.runs[0]) <= below:
-            self.runs.popleft()
+            run = self.runs.popleft()
+            self.held -= run.weight
+            self.said_bytes -= len(run.said)
+            if run.stands_elsewhere and self._acknowledged < self._told:
+                self._gone.append(self._acknowledged)
             self._acknowledged += 1
 
     def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
@@ -94,8 +148,12 @@ class OpenedSession:
         for index in range(begin, end):
             run = self.runs[index]
             first, stop = max(first_seq, run.first_seq), min(stop_seq, _stop_seq(run))
-            revision = run.revision and run.revision + first - run.first_seq
-            yield Outcome("applied", session, first, stop - first, revision, run.slot)
+            skip = first - run.first_seq
+            said = run.said
+            if said and stop - first < run.count:
+                said = encode_body(commands(said, run.count)[skip : stop - run.first_seq])
+            revision = run.revision and run.revision + skip
+            yield Outcome("applied", session, first, stop - first, revision, run.slot, said=said)
 
     # ---- as rows ----
 
@@ -109,14 +167,20 @@ class OpenedSession:
         for block in range(max(self._blocks_stop, live), full):
             begin = max(block * BLOCK_RUNS, first)
             yield _block_key(key, block), _NUMBER.pack(begin) + self._packed(begin, (block + 1) * BLOCK_RUNS)
-        self._blocks_from, self._blocks_stop, self.is_kept = live, full, True
+        for index in self._gone:
+            yield _said_key(key, index), None
+        for index, run in enumerate(islice(self.runs, max(0, self._told - first), None), max(self._told, first)):
+            if run.stands_elsewhere:
+                yield _said_key(key, index), run.said
+        self._blocks_from, self._blocks_stop, self._told, self.is_kept = live, full, stop, True
+        self._gone.clear()
         head = _HEAD.pack(self.last_seq, self.used_at, self.held_at, first, stop, len(self.owner))
         yield _SESSION + key, head + self.owner + self._packed(max(full * BLOCK_RUNS, first), stop)
 
     def _packed(self, first: int, stop: int) -> bytes:
         """These of all results that it ever had, counted from 0 on."""
         runs = islice(self.runs, first - self._acknowledged, stop - self._acknowledged)
-        return b"".join(_RUN.pack(run.first_seq, run.count, run.revision, run.slot) for run in runs)
+        return b"".join(map(_pack, runs))
 
     def kept_keys(self, key: bytes) -> Iterator[bytes]:
         """The keys of all its rows."""
@@ -124,27 +188,53 @@ class OpenedSession:
             yield _SESSION + key
         for block in range(self._blocks_from, self._blocks_stop):
             yield _block_key(key, block)
+        held_elsewhere = (index for index, run in enumerate(self.runs, self._acknowledged) if run.stands_elsewhere)
+        for index in (*self._gone, *(index for index in held_elsewhere if index < self._told)):
+            yield _said_key(key, index)
 
     @staticmethod
-    def of_rows(content: bytes, blocks: Iterable[bytes]) -> OpenedSession:
-        """The session that `rows` told: its own row, and its blocks in their order."""
+    def of_rows(content: bytes, blocks: Iterable[bytes], said: Mapping[int, bytes]) -> OpenedSession:
+        """The session that `rows` told: its own row, its blocks in their order, and what stands elsewhere."""
         last_seq, used_at, held_at, first, stop, owner_bytes = _HEAD.unpack_from(content)
         tail = _HEAD.size + owner_bytes
         session = OpenedSession(content[_HEAD.size : tail])
         session.last_seq, session.used_at, session.held_at, session._acknowledged = last_seq, used_at, held_at, first
-        for block in blocks:
+        for block in (*blocks, _NUMBER.pack(max(first, stop // BLOCK_RUNS * BLOCK_RUNS)) + content[tail:]):
             begin = _NUMBER.unpack_from(block)[0]
-            session.runs.extend(islice(_runs(block[_NUMBER.size :]), max(0, first - begin), None))
-        session.runs.extend(_runs(content[tail:]))
+            for index, run in enumerate(_runs(block[_NUMBER.size :], begin, said), begin):
+                if index >= first:
+                    session._hold(run)
         require(len(session.runs) == stop - first, "a session has not the results that its row counts")
+        session._told = stop
         session._blocks_stop = stop // BLOCK_RUNS
         session._blocks_from = min(first // BLOCK_RUNS, session._blocks_stop)
         session.is_kept = True
         return session
 
 
-def _runs(packed: bytes) -> Iterator[Run]:
-    return (Run(*fields) for fields in _RUN.iter_unpack(packed))
+def _pack(run: Run) -> bytes:
+    size = _ELSEWHERE if run.stands_elsewhere else len(run.said)
+    head = _RUN.pack(run.first_seq, run.count, run.revision, run.slot, size)
+    return head if run.stands_elsewhere else head + run.said
+
+
+def _runs(packed: bytes, index: int, said: Mapping[int, bytes]) -> Iterator[Run]:
+    """The runs that are packed there, of which the first one is the `index`th."""
+    position = 0
+    while position < len(packed):
+        first_seq, count, revision, slot, size = _RUN.unpack_from(packed, position)
+        position += _RUN.size
+        if size == _ELSEWHERE:
+            of_run = said.get(index, b"")
+        else:
+            of_run = packed[position : position + size]
+            position += size
+        yield Run(first_seq, count, revision, slot, of_run)
+        index += 1
+
+
+def _said_key(key: bytes, index: int) -> bytes:
+    return _SAID + key + _NUMBER.pack(index)
 
 
 def _block_key(key: bytes, block: int) -> bytes:
@@ -191,11 +281,11 @@ class Sessions:
         """It was used, and held so many results before; some, perhaps itself, may have to go."""
         known = self._sessions[session]
         self._use(session, known)
-        more = len(known.runs) - results_before
+        more = known.held - results_before
         if more:
             known.held_at = self._next_move()
             self._hold(known.owner, more)
-        if len(known.runs) > RESULTS_PER_SESSION_MAX:
+        if known.held > RESULTS_PER_SESSION_MAX:
             self._forget(session)
         while self.results > RESULTS_MAX:
             self._forget(self._shares.longest_unused(self._held.greediest))
@@ -215,7 +305,7 @@ class Sessions:
 
     def _forget(self, session: SessionId) -> None:
         forgotten = self._sessions.pop(session)
-        owner, held = forgotten.owner, len(forgotten.runs)
+        owner, held = forgotten.owner, forgotten.held
         self._shares.drop(owner, session)
         lost_at, results_lost_at = self._next_move(), self._losses.get(owner, (0, 0))[1]
         if held:
@@ -253,16 +343,19 @@ class Sessions:
         """Become the table that these rows are."""
         heads: list[tuple[SessionId, bytes]] = []
         blocks: dict[SessionId, list[bytes]] = {}
+        said: dict[SessionId, dict[int, bytes]] = {}
         for key, content in sorted(rows):
             kind, name = key[:1], key[1:]
             if kind == _SESSION:
                 heads.append((name, content))
             elif kind == _BLOCK:
                 blocks.setdefault(name[: -_NUMBER.size], []).append(content)
+            elif kind == _SAID:
+                said.setdefault(name[: -_NUMBER.size], {})[_NUMBER.unpack(name[-_NUMBER.size :])[0]] = content
             elif kind == _OWNER:
                 self._losses[name] = _TWO.unpack(content)
         for session, content in heads:
-            self._sessions[session] = OpenedSession.of_rows(content, blocks.get(session, ()))
+            self._sessions[session] = OpenedSession.of_rows(content, blocks.get(session, ()), said.get(session, {}))
         self._moves = totals[2]
         self._count_shares()
         require(self.totals() == totals, f"the kept sessions and results are {self.totals()} and not {totals}")
@@ -278,7 +371,7 @@ class Sessions:
             owned.setdefault(owner, []).append(session)
             moved[owner] = max(lost_at, known.used_at)
             changed[owner] = max(results_lost_at, changed.get(owner, 0), known.held_at)
-            held[owner] = held.get(owner, 0) + len(known.runs)
+            held[owner] = held.get(owner, 0) + known.held
         for owner in sorted(owned, key=moved.__getitem__):
             for session in owned[owner]:
                 self._shares.use(owner, session)

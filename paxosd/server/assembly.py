@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 from paxosd.config import Config
@@ -12,7 +12,7 @@ from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.node import Node, Replica
 from paxosd.core.proposer import Proposer
-from paxosd.core.types import Instant, NodeId
+from paxosd.core.types import LOG, Instant, MachineName, NodeId
 from paxosd.driver import DiskWatch, Driver
 from paxosd.gateway.gateway import Gateway
 from paxosd.lives import OwnLife
@@ -32,7 +32,7 @@ def assemble(
     clock: Callable[[], Instant],
     random: Random,
     codec: Codec,
-    machine: StateMachine | None = None,
+    machines: Mapping[MachineName, StateMachine] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     life: OwnLife | None = None,
     disk: DiskWatch | None = None,
@@ -42,11 +42,12 @@ def assemble(
 
     `life` is the number by which `codec` speaks, where it may have to rise (see `lives.py`).
     `without`: acceptors that need not be heard for the cluster to be born.
-    `random` is the only source of chance: it draws every election timeout. `machine` is what a learner applies the
-    log to; the log itself by default. `disk` says how much room there is, where somebody looks.
+    `random` is the only source of chance: it draws every election timeout. `machines` are what a learner
+    applies commands to, by their names; the log alone by default. `disk` says how much room there is, where somebody
+    looks.
     """
     limits = config.limits
-    ledger = Ledger(store, machine or Log(), limits.sessions_max, limits.page_bytes_max, config.retention)
+    ledger = Ledger(store, machines or {LOG: Log()}, limits.sessions_max, limits.page_bytes_max, config.retention)
     role = config.nodes[node_id].role
     return Driver(
         _agent(config, node_id, role, store, ledger, random, without),

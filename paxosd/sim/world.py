@@ -20,7 +20,7 @@ from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Applied, LogPage, Message, Prepare
 from paxosd.core.records import Record, Round
-from paxosd.core.types import NodeId, Revision
+from paxosd.core.types import LOG, NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
@@ -113,7 +113,7 @@ class SimNode:
             self._clock,
             Random(self._random.getrandbits(64)),
             WatchedCodec(world.config, self.id, self.own_life.number, self._sent),
-            self._machine,
+            {LOG: self._machine},
             self._on_event,
             self.own_life,
             Watch(self.disk.usage, Gauge(reserve=RESERVE_BYTES), lambda usage, space, is_new: None),

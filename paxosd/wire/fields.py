@@ -20,12 +20,14 @@ from paxosd.core.messages import (
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
     HISTORY_BYTES,
+    MACHINE_NAME,
     SENTENCE_CHARS_MAX,
     SESSION_BYTES,
     Ballot,
     Entry,
     HistoryId,
     Lag,
+    MachineName,
     NodeId,
     SessionId,
     Vote,
@@ -101,6 +103,13 @@ def node(value: Any) -> NodeId:
     return value
 
 
+@lru_cache(maxsize=64)
+def _machine(value: Any) -> MachineName:
+    if type(value) is not str or not re.fullmatch(MACHINE_NAME, value):
+        raise ValueError("not the name of a machine")
+    return value
+
+
 @lru_cache(maxsize=1024)
 def _is_node_id(text: str) -> bool:
     """Asked for every ballot: nearly always about one of the few ids of the cluster."""
@@ -170,6 +179,7 @@ _CHECKS: dict[str, Check] = {
     "str": _text,
     "Sentence": _sentence,
     "NodeId": node,
+    "MachineName": _machine,
     "Ballot": _ballot,
     "Reason": _reason,
     "Lag": _lag,

@@ -87,7 +87,7 @@ def test_a_cluster_without_a_single_slot_is_restored(tmp_path: Path, config: Con
 
 def test_the_state_below_the_first_value_is_taken_from_its_rows(tmp_path: Path, config: Config) -> None:
     old = MemoryStore()
-    ledger = Ledger(old, Log(), 100, 1 << 20)
+    ledger = Ledger(old, {"log": Log()}, 100, 1 << 20)
     for slot in range(1, 5):
         ledger.apply(slot, encode_value(slot, [Batch(wish(slot), 0, 0, 1, b"")]))
     ledger.apply(5, encode_value(5, [Batch(opened_session(wish(1), 1), 1, 1, 2, encode_body([b"x", b"y"]))]))
@@ -102,7 +102,7 @@ def test_the_state_below_the_first_value_is_taken_from_its_rows(tmp_path: Path, 
         writer.finish(Position(7, 3, 6, ""))
     restore(BackupSource(tmp_path / "b"), config, [Target("l1", tmp_path / "l1")])
     for store in opened(config, tmp_path / "l1", "l1"):
-        new = Ledger(store, Log(), 100, 1 << 20)
+        new = Ledger(store, {"log": Log()}, 100, 1 << 20)
         assert new.restore() == 2
         assert (store.kept_slot(), store.learned_stop()) == (6, 7)
         assert store.revisions(1, 9) == [RevisionRow(*row) for row in kept.revisions]

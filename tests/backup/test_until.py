@@ -52,7 +52,7 @@ ALL = [b"a", b"b", b"c", b"d", b"e", b"x", b"y", b"z", b"f"]
 
 
 def applied(slots: list[bytes], first: Slot = 1, ledger: Ledger | None = None) -> Ledger:
-    ledger = ledger or Ledger(MemoryStore(), Log(), SESSIONS, 1 << 20)
+    ledger = ledger or Ledger(MemoryStore(), {"log": Log()}, SESSIONS, 1 << 20)
     for slot, value in enumerate(slots, first):
         ledger.apply(slot, value)
     return ledger
@@ -101,7 +101,7 @@ def commands_of(ended: Ended) -> list[bytes]:
             said.extend(commands)
             return ()
 
-    ledger = Ledger(store, Listening(), SESSIONS, 1 << 20)
+    ledger = Ledger(store, {"log": Listening()}, SESSIONS, 1 << 20)
     for slot, value in enumerate(values_of(ended), 1):
         ledger.apply(slot, value)
     assert ledger.revision == ended.position.revision

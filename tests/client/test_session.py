@@ -666,7 +666,7 @@ class Cluster:
 
     def __init__(self, sessions_max: int) -> None:
         self.store = MemoryStore()
-        self.ledger = Ledger(self.store, Log(), sessions_max, 1 << 20)
+        self.ledger = Ledger(self.store, {"log": Log()}, sessions_max, 1 << 20)
         self.log: list[bytes] = []
 
     def take(self, message: FromClient) -> list[ToClient]:
@@ -719,7 +719,7 @@ class Recorded(Log):
 def run_against_an_adversary(draw: Callable[[int], int], sessions_max: int) -> tuple[list[Command], list[bytes]]:
     kept: list[bytes] = []
     cluster = Cluster(sessions_max)
-    cluster.ledger = Ledger(cluster.store, Recorded(kept), sessions_max, 1 << 20)
+    cluster.ledger = Ledger(cluster.store, {"log": Recorded(kept)}, sessions_max, 1 << 20)
     bench = Bench()
     commands: list[Command] = []
     to_cluster: list[FromClient] = []

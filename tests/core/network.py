@@ -45,7 +45,7 @@ class Member:
         self.lives += 1
         chance = Steady(f"{node} {self.lives}")
         self.own: deque[Message] = deque()
-        self.ledger = Ledger(disk, Log(), 100, 10_000)
+        self.ledger = Ledger(disk, {"log": Log()}, 100, 10_000)
         proposes, votes, learns = (node in some for some in (members.proposers, members.acceptors, members.learners))
         self.proposer = Proposer(node, members, TIMING, LIMITS, chance) if proposes else None
         self.acceptor = Acceptor(node, members, TIMING, LIMITS, disk, chance) if votes else None

@@ -90,7 +90,7 @@ def sizes(stage: Stage, *kinds: type, sender: str = P) -> list[int]:  # type: ig
 
 def gateway_with_a_session(limits: Limits) -> Stage[Gateway]:
     """One that hears a leader, and whose ledger knows `SESSION`."""
-    ledger = Ledger(MemoryStore(), Log(), 9, limits.page_bytes_max)
+    ledger = Ledger(MemoryStore(), {"log": Log()}, 9, limits.page_bytes_max)
     ledger.apply(1, encode_value(1, [Batch(session_id(9), 0, 0, 1, b"")]))
     gateway = Stage(lambda _: Gateway(L, "demo", MEMBERS, TIMING, limits, {}, ledger))
     gateway.deliver(P, heartbeat(HIGH))
@@ -168,7 +168,7 @@ def test_a_page_is_cut_where_votes_of_this_turn_are_larger_than_those_on_disk() 
 @few_but_large
 def test_a_page_of_the_log_fits(limits: Limits) -> None:
     disk = MemoryStore()
-    ledger = Ledger(disk, Log(), 9, limits.page_bytes_max)
+    ledger = Ledger(disk, {"log": Log()}, 9, limits.page_bytes_max)
     values = [encode_value(0, [Batch(session_id(9), 0, 0, 1, b"")])]
     seq = 1
     for count, body in bodies(limits):

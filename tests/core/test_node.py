@@ -70,7 +70,7 @@ def replica(records: Sequence[Record] = ()) -> Stage[Node]:
             Proposer("r1", members, TIMING, LIMITS, Steady(1)),
             Acceptor("r1", members, TIMING, LIMITS, disk, Random(1)),
             Learner("r1", members, TIMING, LIMITS, disk, Random(1)),
-            Gateway("r1", "demo", members, TIMING, LIMITS, {}, Ledger(disk, Log(), 100, 10_000)),
+            Gateway("r1", "demo", members, TIMING, LIMITS, {}, Ledger(disk, {"log": Log()}, 100, 10_000)),
         )
 
     stage = Stage(build, records, members)

@@ -250,7 +250,8 @@ def in_the_log(ledger: Ledger, *batches: Batch) -> list[Outcome]:
 
 def ledgers(sessions_max: int = 2) -> tuple[Ledger, Ledger]:
     """Those of two learners."""
-    return Ledger(MemoryStore(), Log(), sessions_max, 1000), Ledger(MemoryStore(), Log(), sessions_max, 1000)
+    one, other = (Ledger(MemoryStore(), {"log": Log()}, sessions_max, 1000) for _ in range(2))
+    return one, other
 
 
 def test_l01_a_command_whose_serial_number_was_executed_is_not_executed_again() -> None:

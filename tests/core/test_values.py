@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from paxosd.core.types import SESSION_BYTES
 from paxosd.core.values import (
-    BATCH_BYTES,
     OLD_OPENING,
     STAMP_BITS,
     Batch,
@@ -90,8 +89,8 @@ def test_bytes_of_any_kind_raise_nothing_else(held: bytes, count: int) -> None:
     [
         (b"", "the value is shorter than its stamp"),
         (bytes(7), "the value is shorter than its stamp"),
-        (bytes(8) + bytes(BATCH_BYTES - 9), "the value ends inside a batch header"),
-        (b"\x01" + bytes(7) + bytes(BATCH_BYTES - 1), "the value ends inside a batch header"),
+        (bytes(8) + bytes(31), "the value ends inside a batch header"),
+        (b"\x01" + bytes(7) + bytes(40), "the value ends inside a batch header"),
         (b"\x03" + bytes(7), "nobody here knows values of kind 3"),
         (encode_value(0, [Batch(session_id(1), 1, 1, 1, b"body")])[:-1], "the value ends inside a batch body"),
     ],
@@ -102,11 +101,11 @@ def test_a_malformed_value_says_where_it_ends(value: bytes, why: str) -> None:
 
 
 def test_the_layout_is_the_one_that_is_written_down() -> None:
-    value = encode_value(1, [Batch(b"0123456789abcdef", 3, 4, 2, encode_body([b"ab", b"c"]))])
+    value = encode_value(1, [Batch(b"0123456789abcdef", 3, 4, 2, encode_body([b"ab", b"c"]), "kv")])
 
     assert value == bytes.fromhex(
         "01 00000000000001"  # kind, stamp
-        "30313233343536373839616263646566 0000000000000003 0000000000000004 00000002 0000000b"  # session … size
+        "30313233343536373839616263646566 0000000000000003 0000000000000004 00000002 0000000b 02 6b76"  # session …
         "00000002 00000001 61 62 63"  # lengths, commands
     )
 

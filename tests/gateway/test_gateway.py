@@ -29,7 +29,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Ballot, Entry, Lag, NodeId, Outcome, Page, Revision, SessionId, Slot
+from paxosd.core.types import Ballot, Entry, Lag, MachineName, NodeId, Outcome, Page, Revision, SessionId, Slot
 from paxosd.core.values import COMMANDS_MAX, encode_body, old_session
 from paxosd.gateway import repetitions
 from paxosd.gateway.gateway import Gateway
@@ -63,7 +63,7 @@ class State:
     chosen: list[bytes] = field(default_factory=list)
     next_seqs: dict[SessionId, int] = field(default_factory=dict)
     due_ms: int | None = None
-    machines: dict[str, object] = field(default_factory=dict)
+    machines: dict[str, object] = field(default_factory=lambda: {"log": "the log", "bank": "a bank"})
 
     def machine(self, name: str) -> object | None:
         return self.machines.get(name)
@@ -92,7 +92,17 @@ class State:
         assert bytes_max == LIMITS.page_bytes_max
         self.pages_made += 1
         held = tuple(Entry(revision, revision, held) for revision, held in enumerate(self.log, 1) if revision >= start)
-        return Page(held, len(held), sum(len(entry.value) for entry in held))
+        read = len(held), sum(len(entry.value) for entry in held)
+        return Page(held, *read, max(start, len(self.log) + 1))
+
+    @property
+    def log_revision(self) -> Revision:
+        return self.revision
+
+    def query(self, machine: MachineName, question: bytes) -> tuple[bytes, str]:
+        if question == b"nonsense":
+            return b"", "the bank does not know"
+        return b"%b: %b at %d" % (machine.encode(), question, self.revision), ""
 
 
 class Desk(Stage[Gateway]):
@@ -637,7 +647,7 @@ def test_a_linearizable_read_is_answered_after_the_leaders_round_and_after_apply
     desk.state.revision = 2
     desk.apply(2)
 
-    desk.expect_sent(ME, LogPage(1, (Entry(1, 1, b"old"), Entry(2, 2, b"new")), 2, 0, ""), early=False)
+    desk.expect_sent(ME, LogPage(1, (Entry(1, 1, b"old"), Entry(2, 2, b"new")), 2, 0, "", next=3), early=False)
 
 
 def test_a_read_that_came_while_a_question_was_under_way_waits_for_one_of_its_own() -> None:
@@ -699,7 +709,7 @@ def test_l07_without_a_leader_a_linearizable_read_is_refused_and_a_cheap_one_is_
     desk.deliver(ME, read(1), read(2, linearizable=False))
 
     desk.expect_sent(ME, LogPage(1, (), 0, Reason.NO_LEADER, ""))
-    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
+    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, "", next=2))
     desk.expect_silence()
 
 
@@ -728,12 +738,12 @@ def test_a_read_that_follows_the_log_waits_for_the_next_entry_until_its_deadline
     desk = Desk()
     desk.deliver(ME, read(1, linearizable=False, wait_ms=300), read(2, linearizable=False, wait_ms=900))
     desk.wait(0.31)
-    desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
+    desk.expect_sent(ME, LogPage(1, (), 0, 0, "", next=1))
     desk.expect_silence()
     desk.state.log, desk.state.revision = [b"x"], 1
     desk.apply(1)
 
-    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, ""))
+    desk.expect_sent(ME, LogPage(2, (Entry(1, 1, b"x"),), 1, 0, "", next=2))
 
 
 def test_slots_are_told_as_they_were_chosen_with_what_they_made() -> None:
@@ -790,7 +800,7 @@ def test_l13_absurd_reads_are_answered_or_refused() -> None:
     last = 2**63 - 1
     desk.deliver(ME, read(1, start=last, linearizable=False, wait_ms=last), read(2, linearizable=False, seen=last))
     desk.wait(HELD_S_MAX)
-    desk.expect_sent(ME, LogPage(1, (), 0, 0, ""))
+    desk.expect_sent(ME, LogPage(1, (), 0, 0, "", next=last))
     desk.take(Ping)
     desk.expect_silence()
     desk.wait(REFUSED_AFTER_S - HELD_S_MAX)
@@ -951,7 +961,7 @@ def test_a_read_below_what_is_kept_is_told_where_the_log_begins() -> None:
     desk.deliver(ME, read(start=2, linearizable=False))
     desk.expect_sent(ME, LogPage(1, (), 3, Reason.COMPACTED, "", first=3), early=False)
     desk.deliver(ME, read(request=2, start=3, linearizable=False))
-    desk.expect_sent(ME, LogPage(2, (Entry(3, 3, b"c"),), 3, 0, "", first=3), early=False)
+    desk.expect_sent(ME, LogPage(2, (Entry(3, 3, b"c"),), 3, 0, "", first=3, next=4), early=False)
 
 
 def test_a_read_from_no_revision_begins_where_the_log_does() -> None:

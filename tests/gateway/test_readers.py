@@ -23,7 +23,7 @@ def read(
 def ready(readers: Readers, next_slot: Slot = 1, revision: Revision = 0, now: Instant = NOW) -> list[int]:
     """The requests that one turn can answer, in the order of their turns."""
     readers.begin_turn()
-    readers.move_on(next_slot, revision, now)
+    readers.move_on(next_slot, revision, revision, now)
     return [read.request for _, read in take_all(readers)]
 
 
@@ -140,7 +140,7 @@ def test_answers_go_to_whoever_asked() -> None:
     readers = Readers()
     readers.add(ME, read(1, linearizable=False), NOW)
     readers.add(b"other", read(1, linearizable=False), NOW)
-    readers.move_on(1, 0, NOW)
+    readers.move_on(1, 0, 0, NOW)
 
     assert [client for client, _ in take_all(readers)] == [ME, b"other"]
 
@@ -174,7 +174,7 @@ def test_whose_turn_it_is_goes_on_in_the_next_turn() -> None:
     for request in (1, 2):
         readers.add(ME, read(request, linearizable=False), NOW)
     readers.add(b"other", read(11, linearizable=False), NOW)
-    readers.move_on(1, 0, NOW)
+    readers.move_on(1, 0, 0, NOW)
     assert readers.take() == (ME, read(1, linearizable=False))
     assert readers.next_deadline() == NOW  # for there is more to answer
 
@@ -280,7 +280,7 @@ def test_nothing_is_left_of_reads_that_were_answered_or_refused() -> None:
         readers.add(b"%d" % (request % 50), kind, NOW)
         if request % 100 == 99:
             ready(readers, revision=request - 100)
-    held = [len(queue._heap) for queue in (readers._by_revision, readers._by_deadline)]
+    held = [len(queue._heap) for queue in (readers._by_entry, readers._by_deadline)]
 
     assert max(held) < 4 * len(readers._waiting) + 2 * module.SPARE
     assert len(readers._waiting) < 300

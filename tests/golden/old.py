@@ -47,7 +47,7 @@ def role_of(node: str) -> str:
 def entries_in(store: Store) -> list[Entry]:
     """What the log in a store is applied to."""
     limits = Limits()
-    ledger = Ledger(store, Log(), limits.sessions_max, limits.page_bytes_max)
+    ledger = Ledger(store, {"log": Log()}, limits.sessions_max, limits.page_bytes_max)
     for slot, value in store.learned(1, store.learned_stop(), 1 << 40):
         ledger.apply(slot, value)
     entries: list[Entry] = []

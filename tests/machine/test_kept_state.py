@@ -30,7 +30,7 @@ class Node:
     def __init__(self, sessions_max: int = SESSIONS_MAX) -> None:
         self.store = MemoryStore()
         self._sessions_max = sessions_max
-        self.ledger = Ledger(self.store, Log(), sessions_max, PAGE_BYTES)
+        self.ledger = Ledger(self.store, {"log": Log()}, sessions_max, PAGE_BYTES)
         self.ledger.restore()
 
     def learn(self, *batches: Batch) -> list[Outcome]:
@@ -47,7 +47,7 @@ class Node:
     def restart(self) -> None:
         """A new life: what was kept, and the rest of the log above it."""
         stop = self.ledger.next_slot
-        self.ledger = Ledger(self.store, Log(), self._sessions_max, PAGE_BYTES)
+        self.ledger = Ledger(self.store, {"log": Log()}, self._sessions_max, PAGE_BYTES)
         self.ledger.restore()
         for slot, value in self.store.learned(self.ledger.next_slot, stop, 1 << 30):
             self.ledger.apply(slot, value)
@@ -133,7 +133,7 @@ def test_a_life_that_starts_applies_only_what_is_above_the_kept_slot() -> None:
     for seq in range(1, 101):
         node.learn(command(session, seq))
     node.keep()
-    ledger = Ledger(node.store, Log(), SESSIONS_MAX, PAGE_BYTES)
+    ledger = Ledger(node.store, {"log": Log()}, SESSIONS_MAX, PAGE_BYTES)
 
     assert ledger.restore() == 100
     assert (ledger.next_slot, ledger.digest()) == (102, node.ledger.digest())

@@ -13,7 +13,8 @@ from paxosd.core.records import Learned
 from paxosd.core.types import Entry, Outcome, SessionId, Slot, Wish
 from paxosd.core.values import OLD_OPENING, Batch, encode_body, encode_value, old_session
 from paxosd.machine import sessions
-from paxosd.machine.ledger import ENTRIES_PER_PAGE_MAX, REPEATED_RESULTS_MAX, Ledger
+from paxosd.machine.entries import ENTRIES_PER_PAGE_MAX
+from paxosd.machine.ledger import REPEATED_RESULTS_MAX, Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
 from tests.core.counting import operations
@@ -27,7 +28,7 @@ class Learner:
 
     def __init__(self, sessions_max: int = 100) -> None:
         self.store = MemoryStore()
-        self.ledger = Ledger(self.store, Log(), sessions_max, PAGE_BYTES)
+        self.ledger = Ledger(self.store, {"log": Log()}, sessions_max, PAGE_BYTES)
         self._stamp = 0
         self._wishes = 0
 
@@ -571,7 +572,7 @@ def test_a_page_tells_how_much_was_read_for_it_also_where_nothing_was_applied(le
     assert short.entries == long.entries != ()
     assert (short.slots_read, long.slots_read) == (1, 11)
     assert long.bytes_read > short.bytes_read > 0
-    assert learner.ledger.page(2, PAGE_BYTES) == ((), 0, 0)
+    assert learner.ledger.page(2, PAGE_BYTES) == ((), 0, 0, 2)
 
 
 def test_slots_in_which_nothing_was_applied_are_not_remembered(learner: Learner) -> None:

@@ -14,6 +14,7 @@ from paxosd.core.types import Entry, Outcome, SessionId
 from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.machine.ledger import Ledger, opened_session
 from paxosd.machine.log import Log
+from paxosd.machine.mounts import Mounts
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import session_id
 
@@ -136,7 +137,7 @@ logs = st.lists(st.lists(batches(), max_size=5), min_size=1, max_size=12).map(la
 def replay(log: list[list[Batch]]) -> tuple[Ledger, Model]:
     """Apply a log to both, and compare what is told after every slot."""
     store, model = MemoryStore(), Model()
-    ledger = Ledger(store, Log(), SESSIONS_MAX, PAGE_BYTES)
+    ledger = Ledger(store, {"log": Log()}, SESSIONS_MAX, PAGE_BYTES)
     for slot, held in enumerate(log, 1):
         value = encode_value(slot, held)
         store.commit([Learned(slot, value)])
@@ -163,7 +164,7 @@ def test_any_log_gives_what_the_model_gives_in_pages_of_any_size(log: list[list[
 
     assert read == model.log
     assert ledger.revision == len(model.log)
-    assert ledger.digest() == machine.digest()
+    assert ledger.digest() == Mounts({"log": machine}).digest()
     assert {session for session in model.opened if ledger.knows(session)} == set(model.sessions)
 
 

@@ -40,7 +40,7 @@ def test_a_confirmed_read_that_waits_for_apply_keeps_no_node_awake() -> None:
     readers = Readers()
     readers.add(b"client", ReadLog(1, 1, linearizable=True, seen=0, wait_ms=0), 5.0)
     readers.confirm(readers.start_round(5.0), applied=9)
-    readers.move_on(next_slot=3, revision=2, now=5.0)
+    readers.move_on(next_slot=3, revision=2, log_revision=2, now=5.0)
 
     assert readers.take() is None
     assert readers.next_deadline() == 5.0 + REFUSED_AFTER_S

@@ -22,7 +22,7 @@ from paxosd.core import messages as m
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
-from paxosd.core.types import SENTENCE_CHARS_MAX, Ballot, Entry, Lag, Vote
+from paxosd.core.types import MACHINE_NAME, SENTENCE_CHARS_MAX, Ballot, Entry, Lag, Vote
 from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from paxosd.wire.fields import NODE_ID
 from paxosd.wire.frames import (
@@ -135,7 +135,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (
         m.Forward(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"),
-        f"9711{S}01020301c404626f6479",
+        f"9811{S}01020301c404626f6479a36c6f67",
     ),
     (m.WantTime(log_time_ms=1234567890123), "9230cf0000011f71fb04cb"),
     (
@@ -171,10 +171,13 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.OpenSession(wish=WISH, attempt=1), f"9340{W}01"),
     (m.SessionOpened(wish=WISH, session=SESSION, hint="l2:7100"), f"9441{W}{S}a76c323a37313030"),
     (
-        m.Propose(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body"),
-        f"9742{S}01020301c404626f6479",
+        m.Propose(session=SESSION, attempt=1, acknowledged=2, first_seq=3, count=1, body=b"body", machine="kv"),
+        f"9842{S}01020301c404626f6479a26b76",
     ),
-    (m.Applied(session=SESSION, first_seq=3, count=1, revision=9, slot=4, hint=""), f"9743{S}03010904a0"),
+    (
+        m.Applied(session=SESSION, first_seq=3, count=1, revision=9, slot=4, hint="", said=b"said"),
+        f"9843{S}03010904a0c40473616964",
+    ),
     (
         m.Refused(session=SESSION, attempt=1, first_seq=3, count=1, reason=Reason.GAP, expected=2, hint=""),
         f"9a44{S}0103010702a093000000a0",
@@ -182,7 +185,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
     (m.ReadLog(request=1, start=1, linearizable=True, seen=0, wait_ms=0), "96450101c30000"),
     (
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
-        "99460191930102c401780100a00193000000a0",
+        "9a460191930102c401780100a00193000000a000",
     ),
     (m.ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
@@ -305,6 +308,7 @@ def test_u05_a_frame_of_a_history_has_the_bytes_it_always_had() -> None:
 NUMBER = st.integers(0, 2**63 - 1)
 ID = st.binary(min_size=16, max_size=16)
 NODE = st.from_regex(NODE_ID, fullmatch=True)
+MACHINE = st.from_regex(MACHINE_NAME, fullmatch=True)
 TEXT = st.text(max_size=50).filter(str.isprintable)
 SENTENCE = st.text(max_size=50).filter(str.isprintable)
 BALLOT = st.one_of(st.just(Ballot(0, "")), st.builds(Ballot, NUMBER, NODE))
@@ -329,7 +333,8 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "tuple[SeenCommits, ...]": st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple),
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": ID, "Wish": ID, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "Sentence": SENTENCE, "NodeId": NODE, "Ballot": BALLOT,
-    "Reason": st.sampled_from(Reason), "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
+    "MachineName": MACHINE, "Reason": st.sampled_from(Reason),
+    "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "tuple[int, ...]": st.lists(NUMBER, max_size=5).map(tuple),
     "Lag": st.builds(Lag, NUMBER, NUMBER, NUMBER),
     "tuple[Vote, ...]": st.lists(VOTE, max_size=5).map(tuple),

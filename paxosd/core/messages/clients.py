@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from paxosd.core.reasons import Reason
 from paxosd.core.types import (
+    LOG,
     NO_DISK,
     NO_HISTORY,
     NO_LAG,
@@ -14,6 +15,7 @@ from paxosd.core.types import (
     Entry,
     HistoryId,
     Lag,
+    MachineName,
     NodeId,
     Revision,
     Sentence,
@@ -42,7 +44,7 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """Client to gateway: apply commands first_seq … first_seq + count - 1, in order, each once.
+    """Client to gateway: apply commands first_seq … first_seq + count - 1 to this machine, in order, each once.
 
     `attempt` names this sending, so that a refusal is not taken for one of another sending.
     `acknowledged`: the client has the results of all commands below. `body`: see `values.py`; an empty one withdraws.
@@ -54,6 +56,7 @@ class Propose:
     first_seq: int
     count: int
     body: bytes
+    machine: MachineName = LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Applied:
     """Gateway to client: these commands are applied, with consecutive revisions from `revision` on, in `slot`.
 
     `revision` 0: they were withdrawn. `hint`: the address of a gateway beside the leader; empty if none is better.
+    `said`: what their machine said to each, as a body has commands; empty if it said nothing.
     """
 
     session: SessionId
@@ -69,6 +73,7 @@ class Applied:
     revision: Revision
     slot: Slot
     hint: str
+    said: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class LogPage:
     """Gateway to client: entries from the revision asked for on, maybe none; `last` is the latest one applied.
 
     `refused`: 0, or the `Reason` why nothing could be read. `first`: where the kept log begins. `lag` and `why`: as in
-    `Refused`.
+    `Refused`. `next`: where to go on reading; revisions between that are not told are of other machines.
     """
 
     request: int
@@ -123,6 +128,7 @@ class LogPage:
     first: Revision = 1
     lag: Lag = NO_LAG
     why: Sentence = ""
+    next: Revision = 0
 
 
 @dataclass(frozen=True, slots=True)

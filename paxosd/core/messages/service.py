@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paxosd.core.reasons import Reason
-from paxosd.core.types import SessionId, Slot
+from paxosd.core.types import LOG, MachineName, SessionId, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Forward:
     first_seq: int
     count: int
     body: bytes
+    machine: MachineName = LOG
 
 
 @dataclass(frozen=True, slots=True)

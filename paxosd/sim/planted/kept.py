@@ -32,8 +32,8 @@ KEPT: tuple[Bug, ...] = (
         Edit(
             "machine.ledger:Ledger.keep",
             ast.Tuple,
-            "LEDGER _sessions MACHINE _machine",
-            "((MACHINE, self._machine.changes()),)",
+            "LEDGER _sessions _mounts changes",
+            "(*self._mounts.changes(),)",
         ),
     ),
     other(
@@ -47,11 +47,11 @@ KEPT: tuple[Bug, ...] = (
     ),
     other(
         "the results of a session are forgotten at a restart",
-        Edit("machine.sessions:OpenedSession.of_rows", ast.Expr, "extend content", "pass"),
+        Edit("machine.sessions:OpenedSession.of_rows", ast.Expr, "_hold run", "pass"),
     ),
     other(
         "what was kept of the machine is not restored",
-        Edit("machine.ledger:Ledger.restore", ast.Expr, "_machine restore", "pass"),
+        Edit("machine.ledger:Ledger.restore", ast.Expr, "_mounts restore", "pass"),
     ),
     listed(
         "snapshot without session table: only its totals are told",

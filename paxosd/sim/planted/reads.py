@@ -104,11 +104,11 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     ),
     other(
         "a read does not wait for what its client has seen",
-        Edit("gateway.readers:_awaited", ast.IfExp, "seen", "0 if late else read.start"),
+        Edit("gateway.readers:_awaited", ast.Return, "seen late", "return 0, 0 if late else read.start"),
     ),
     other(
         "a read does not wait for an entry",
-        Edit("gateway.readers:_awaited", ast.IfExp, "seen", "read.seen"),
+        Edit("gateway.readers:_awaited", ast.Return, "seen late", "return read.seen, 0"),
     ),
     other(
         "pages of one turn show an earlier revision",
@@ -116,11 +116,11 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     ),
     other(
         "a page begins behind the revision that was asked for",
-        Edit("machine.ledger:Ledger.page", ast.GtE, "revision start", ">"),
+        Edit("machine.entries:page", ast.GtE, "revision start", ">"),
     ),
     other(
         "a page shows what was skipped as a repetition",
-        Edit("machine.ledger:_applied", ast.Subscript, "_commands skip", "_commands(batch)"),
+        Edit("machine.entries:applied", ast.Subscript, "commands_of skip", "commands_of(batch)"),
     ),
     other(
         "reads above a client's share are forgotten in silence",

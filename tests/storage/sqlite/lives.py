@@ -48,7 +48,7 @@ def value(slot: Slot) -> bytes:
 
 def recovered(store: Store) -> Ledger:
     """The ledger of a life that starts with this store."""
-    ledger = Ledger(store, Log(), 4, 1 << 20)
+    ledger = Ledger(store, {"log": Log()}, 4, 1 << 20)
     ledger.restore()
     for slot, chosen in store.learned(ledger.next_slot, store.learned_stop(), 1 << 30):
         ledger.apply(slot, chosen)
@@ -82,7 +82,7 @@ def look(path: Path) -> tuple[Slot, Slot]:
     """What a next life finds is what a life that was never killed would have."""
     with closing(SQLiteStore(path)) as store:
         found, stop = recovered(store), store.learned_stop()
-        steady = Ledger(MemoryStore(), Log(), 4, 1 << 20)
+        steady = Ledger(MemoryStore(), {"log": Log()}, 4, 1 << 20)
         for slot in range(1, stop):
             steady.apply(slot, value(slot))
         assert found.next_slot == steady.next_slot == stop
