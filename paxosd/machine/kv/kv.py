@@ -16,7 +16,7 @@ from paxosd.core.types import Revision
 from paxosd.machine.base import Changes, QueryRefused
 from paxosd.machine.kv.bounds import DEFAULT_BOUNDS, KvBounds
 from paxosd.machine.kv.digest import RunningDigest
-from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question
+from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_put
 from paxosd.machine.kv.events import encode_change
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
@@ -77,14 +77,21 @@ class Kv:
     def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
         results: list[bytes] = []
         for revision, content in enumerate(commands, first_revision):
-            try:
-                result = self._do(decode_command(content), revision, log_time_ms)
-            except Malformed as error:
-                result = Failed(error.failure, str(error))
-            except NotDone as error:
-                result = error.result
-            results.append(PUT_DONE if type(result) is PutDone and result.previous is None else encode_result(result))
+            plain = plain_put(content)
+            if plain is not None and self._writer.put_plainly(*plain, revision):
+                self._changed_one()
+                results.append(PUT_DONE)
+            else:
+                results.append(encode_result(self._result(content, revision, log_time_ms)))
         return results
+
+    def _result(self, content: bytes, revision: Revision, log_time_ms: int) -> Result:
+        try:
+            return self._do(decode_command(content), revision, log_time_ms)
+        except Malformed as error:
+            return Failed(error.failure, str(error))
+        except NotDone as error:
+            return error.result
 
     def _do(self, command: Command, revision: Revision, log_time_ms: int) -> Result:
         match command:
@@ -110,6 +117,15 @@ class Kv:
             self._digest.changed(change)
             self._rows.keys.setdefault(change[1], change[3] is not None)
         self._digest.went(past.settle())
+
+    def _changed_one(self) -> None:
+        """The same, where it is one."""
+        past = self._state.past
+        change = past.last()
+        self._digest.changed(change)
+        self._rows.keys.setdefault(change[1], change[3] is not None)
+        if gone := past.settle():
+            self._digest.went(gone)
 
     def _compact(self, first_revision: Revision, revision: Revision) -> Result:
         begins = self._state.past.first_revision

@@ -102,9 +102,8 @@ class KeyHistory:
         """The latest revision is whole; returns the changes that go for it, whole revisions of them."""
         self._revisions += 1
         gone: list[Change] = []
-        while len(self) and (
-            self._revisions > self._bounds.window_revisions or self._bytes > self._bounds.window_bytes
-        ):
+        revisions_max, bytes_max = self._bounds.window_revisions, self._bounds.window_bytes
+        while (self._revisions > revisions_max or self._bytes > bytes_max) and len(self):
             gone += self._drop_to(self._at(0)[0] + 1)
         return gone
 
@@ -161,6 +160,10 @@ class KeyHistory:
     def from_number(self, number: int) -> list[Change]:
         """The changes from this number on, or all if it went already."""
         return self._changes[self._head + max(0, number - self.first_number) :]  # type: ignore[return-value]
+
+    def last(self) -> Change:
+        """The latest change of all."""
+        return self._changes[-1]  # type: ignore[return-value]
 
     def latest(self, count: int) -> list[Change]:
         """The latest changes, so many."""

@@ -21,8 +21,8 @@ from paxosd.machine.kv.duplicates import require_each_key_once
 from paxosd.machine.kv.leases import Leases
 from paxosd.machine.kv.ranges import ONE_KEY
 from paxosd.machine.kv.reading import find, is_cut
-from paxosd.machine.kv.records import HEADER, HEADER_BYTES, KeyValue, unpack
-from paxosd.machine.kv.refusing import NotDone, Scan
+from paxosd.machine.kv.records import HEADER, HEADER_BYTES, NO_LEASE, KeyValue, unpack
+from paxosd.machine.kv.refusing import NotDone, Scan, require_told
 from paxosd.machine.kv.requests import Compare, CompareOp, CompareTarget, Delete, Failure, Put, Range, Txn
 from paxosd.machine.kv.results import Deleted, OpResult, PutDone, RangeFound, TxnDone
 from paxosd.machine.kv.state import KeyState
@@ -130,6 +130,21 @@ class Writer:
         self._write(key, record)
         return PutDone(self._told(key, before) if put.previous else None)
 
+    def put_plainly(self, key: bytes, value: bytes, revision: Revision) -> bool:
+        """What `run` does for a `Put` that asks for nothing else; False: it cannot be done, and nothing was."""
+        before = self._state.get(key)
+        if before is None:
+            record = HEADER.pack(revision, revision, 1, NO_LEASE) + value
+            grown = len(key) + len(record)
+        else:
+            create, _, version, _ = HEADER.unpack_from(before)
+            record = HEADER.pack(create, revision, version + 1, NO_LEASE) + value
+            grown = len(record) - len(before)
+        if self._state.held_bytes + grown > self._bounds.keys_bytes and grown > 0:
+            return False
+        self._state.write(revision, key, record)
+        return True
+
     def _require_lease(self, lease: int) -> None:
         if self._leases.running(lease, self._log_time_ms) is None:
             raise NotDone(Failure.LEASE_GONE, f"there is no lease {lease}, or it ran out")
@@ -147,8 +162,10 @@ class Writer:
         return Deleted(count, tuple([kv for kv in told if kv is not None]))
 
     def _range(self, asked: Range) -> RangeFound:
-        if asked.revision and asked.end != ONE_KEY:
-            self._scan.spend(self._state.past.since(asked.revision))
+        past = self._state.past
+        if asked.revision:
+            require_told(asked.revision, self._revision - 1, past.first_revision)
+            self._scan.spend(past.since(asked.revision) if asked.end != ONE_KEY else 1)
         found = find(self._state, asked, self._revision, self._scan, self._bytes_left)
         if is_cut(found, asked.limit):
             raise NotDone(Failure.TOO_LARGE, "a transaction asks for more keys than fit its result")
