@@ -16,6 +16,9 @@ from paxosd.core.messages import (
     SessionOpened,
     SlotPage,
     SnapshotPage,
+    WatchEvents,
+    Watching,
+    WatchMark,
 )
 from paxosd.core.types import NO_HISTORY, Instant
 from paxosd.wire.frames import ANOTHER_HISTORY, Codec, ForeignFrame, MalformedFrame
@@ -37,6 +40,6 @@ def receive(frame: bytes, gateway: str, codec: Codec, session: Session, now: Ins
 
 
 def _is_of_a_log(message: Message) -> bool:
-    return isinstance(message, SessionOpened | Applied | SlotPage | SnapshotPage) or (
-        isinstance(message, LogPage) and not message.refused
+    return isinstance(message, SessionOpened | Applied | SlotPage | SnapshotPage | WatchEvents | WatchMark) or (
+        isinstance(message, LogPage | Watching) and not message.refused
     )

@@ -324,9 +324,14 @@ class Session:
             raise WrongCluster(f"no gateway is of this client's cluster: {self.gateways}")
         self._give_up_seeking(now)
 
+    @property
+    def _waits_until(self) -> Instant | None:
+        """Until when somebody waits, at the earliest; None: nobody does."""
+        return self._deadlines.next
+
     def _give_up_seeking(self, now: Instant) -> None:
         """Raise `WrongHistory` where another history answers, and ours does not within the time of every call."""
-        if self._seeking.is_in_vain(now, self.gateways.none_left, self._deadlines.next):
+        if self._seeking.is_in_vain(now, self.gateways.none_left, self._waits_until):
             raise WrongHistory(verdicts.wrong_history(self.gateways))
 
     def _follow_hint(self, hint: str, now: Instant) -> None:

@@ -104,6 +104,27 @@ def beyond_end(start: Revision, last: Revision) -> PaxosError:
     )
 
 
+def watch_compacted(start: Revision, first: Revision) -> PaxosError:
+    """A watch of which something is told no more."""
+    return Compacted(
+        f"what happened is told from revision {first} on, and the watch stood at {start}, which is below: it began too "
+        f"early, or was taken from too slowly; look at the keys, and watch them from revision {first} on, or later",
+        first,
+    )
+
+
+def not_watchable(machine: str) -> PaxosError:
+    """A watch of a machine that is not mounted, or that tells nothing."""
+    return ConfigurationError(
+        f"the cluster has no machine {machine!r} that can be watched (`machines` in the membership file); watch keys"
+    )
+
+
+def too_many_watches(most: int) -> PaxosError:
+    """One more watch than a client may have."""
+    return Overloaded(f"this client has {most} watches, which is the most; close some, or watch a range of keys")
+
+
 def why_unread(refused: int) -> Reason:
     """The reason in a page; one that this version does not know counts as one to ask again later for."""
     return Reason(refused) if refused in Reason.__members__.values() else Reason.OVERLOADED

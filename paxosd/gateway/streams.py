@@ -79,6 +79,7 @@ class Stream:
     number: int
     heard_at: Instant
     said_at: Instant
+    begun: int
     credit_bytes: int = CREDIT_BYTES_MAX
     sent: int = 0  # the number of the latest message
     late: int = 0  # how many watches have not been told all
@@ -128,7 +129,7 @@ class Streams:
 
     def begin(self, client: ClientAddress, number: int, now: Instant) -> Stream:
         """A new stream of a client that has none."""
-        stream = self._streams[client] = self._said[client] = Stream(client, number, now, now)
+        stream = self._streams[client] = self._said[client] = Stream(client, number, now, now, max(1, int(now * 1_000_000)))
         return stream
 
     def hear(self, stream: Stream, now: Instant) -> None:
@@ -193,14 +194,14 @@ class Streams:
         self._untaken_bytes += size
         after = min(registered.told for registered in watches)
         numbers = tuple(registered.number for registered in watches)
-        self._send(stream.client, WatchEvents(stream.number, number, numbers, after, upto, data, more))
+        self._send(stream.client, WatchEvents(stream.number, stream.begun, number, numbers, after, upto, data, more))
 
     def answer(
         self, stream: Stream, watch: int, revision: Revision, now: Instant, refused: int = 0, first: Revision = 0
     ) -> None:
         """What became of a registration."""
         number = self._next(stream, now)
-        self._send(stream.client, Watching(stream.number, number, watch, revision, refused, first))
+        self._send(stream.client, Watching(stream.number, stream.begun, number, watch, revision, refused, first))
 
     def _next(self, stream: Stream, now: Instant) -> int:
         stream.sent += 1
@@ -220,7 +221,7 @@ class Streams:
         """Tell those that were told nothing for a while that there was nothing to tell up to this revision."""
         while (stream := next(iter(self._said.values()), None)) and now >= stream.said_at + MARK_EVERY_S:
             number = self._next(stream, now)
-            self._send(stream.client, WatchMark(stream.number, number, 0 if stream.late else revision))
+            self._send(stream.client, WatchMark(stream.number, stream.begun, number, 0 if stream.late else revision))
 
     # ---- time ----
 

@@ -70,7 +70,7 @@ class Watches:
         return self._streams.answer(stream, message.watch, told, now)
 
     def _refuse(self, client: ClientAddress, message: WatchKeys, reason: Reason) -> None:
-        self._send(client, Watching(message.stream, 0, message.watch, 0, reason))
+        self._send(client, Watching(message.stream, 0, 0, message.watch, 0, reason))
 
     def _feed(self, machine: str) -> Feed:
         if machine not in self._feeds:
@@ -104,7 +104,7 @@ class Watches:
         stream = self._streams.of(client, number)
         if stream is None:
             if not self._streams.is_over(client, number):
-                self._send(client, Watching(number, 0, 0, 0, Reason.STREAM_UNKNOWN))
+                self._send(client, Watching(number, 0, 0, 0, 0, Reason.STREAM_UNKNOWN))
             return None
         self._streams.hear(stream, now)
         return stream
@@ -132,7 +132,7 @@ class Watches:
     def end_all(self, why: Reason) -> None:
         """Serve no watches any more, and say so."""
         for stream in self._streams.all:
-            self._send(stream.client, Watching(stream.number, 0, 0, 0, why))
+            self._send(stream.client, Watching(stream.number, 0, 0, 0, 0, why))
             self._end(stream)
 
     # ---- a turn ----

@@ -10,10 +10,11 @@ from paxosd.core.messages import Unwatch, WantTime, WatchEvents, Watching, Watch
 from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Outcome
-from tests.core.helpers import TIMING, heartbeat
+from tests.core.helpers import NOON, TIMING, heartbeat
 from tests.gateway.fake_keys import FakeKeys
 from tests.gateway.test_gateway import B3, B4, ME, Desk, T
 
+BEGUN = int(NOON * 1_000_000)
 WATCH = WatchKeys(7, 1, "kv", b"k", b"", 0, False, 1 << 18)
 
 
@@ -33,7 +34,7 @@ def put(desk: Desk, keys: FakeKeys, key: bytes = b"k") -> None:
 def test_what_a_slot_did_is_told_in_the_turn_behind_it() -> None:
     desk, keys = desk_with_keys()
     desk.deliver(ME, WATCH)
-    desk.expect_sent(ME, Watching(7, 1, 1, 0))
+    desk.expect_sent(ME, Watching(7, BEGUN, 1, 1, 0))
     put(desk, keys)
 
     told = desk.take_one(WatchEvents, ME)
@@ -64,7 +65,7 @@ def test_as_long_as_a_leader_is_heard_clients_are_told_how_far_nothing_happened_
     for _ in range(10):
         desk.wait(T / 5)
         desk.deliver("p1", heartbeat(B3))
-    assert {message for _, message in desk.take(WatchMark)} == {WatchMark(7, 2, 1), WatchMark(7, 3, 1)}
+    assert {message for _, message in desk.take(WatchMark)} == {WatchMark(7, BEGUN, 2, 1), WatchMark(7, BEGUN, 3, 1)}
     desk.wait(T + 0.1)
     desk.set_aside()
     desk.wait(5)
@@ -85,7 +86,7 @@ def test_where_nobody_can_be_served_a_registration_is_refused_by_name(why: Reaso
             desk.agent.known.differ("it is another state")
     desk.deliver(ME, WATCH)
 
-    desk.expect_sent(ME, Watching(7, 0, 1, 0, why))
+    desk.expect_sent(ME, Watching(7, 0, 0, 1, 0, why))
     desk.set_aside()
 
 
@@ -100,10 +101,10 @@ def test_who_watches_is_told_when_this_gateway_serves_nothing_more(why: Reason) 
         desk.agent.known.differ("it is another state")
     put(desk, keys)
 
-    desk.expect_sent(ME, Watching(7, 0, 0, 0, why))
+    desk.expect_sent(ME, Watching(7, 0, 0, 0, 0, why))
     desk.expect_silence()
     desk.deliver(ME, WatchTaken(7, 1))
-    desk.expect_sent(ME, Watching(7, 0, 0, 0, Reason.STREAM_UNKNOWN))
+    desk.expect_sent(ME, Watching(7, 0, 0, 0, 0, Reason.STREAM_UNKNOWN))
 
 
 # ---- time ------------------------------------------------------------------------------------

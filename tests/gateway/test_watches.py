@@ -92,7 +92,7 @@ def test_what_happens_to_a_key_after_the_registration_is_told_as_it_happens() ->
     hall = Hall()
     hall.keys.put(b"k", b"before")
     hall.watch(1)
-    assert hall.heard() == [Watching(7, 1, 1, 1)]
+    assert hall.heard() == [Watching(7, 100_000_000, 1, 1, 1)]
     hall.keys.put(b"k", b"a")
     hall.keys.put(b"other")
     hall.keys.change((b"k", None))
@@ -155,7 +155,7 @@ def test_from_an_earlier_revision_all_since_then_is_told() -> None:
 def test_from_a_revision_to_come_nothing_that_happens_before_it_is_told() -> None:
     hall = Hall()
     hall.watch(1, start=4)
-    assert hall.heard() == [Watching(7, 1, 1, 3)]
+    assert hall.heard() == [Watching(7, 100_000_000, 1, 1, 3)]
     hall.keys.put(b"k")
     hall.keys.put(b"k")
     assert hall.turn() == []
@@ -185,7 +185,7 @@ def test_where_the_window_begins_later_a_registration_is_refused_with_the_first_
     hall.watch(1, start=3)
     hall.watch(2, start=4)
 
-    assert hall.heard() == [Watching(7, 1, 1, 2, Reason.COMPACTED, 4), Watching(7, 2, 2, 3)]
+    assert hall.heard() == [Watching(7, 100_000_000, 1, 1, 2, Reason.COMPACTED, 4), Watching(7, 100_000_000, 2, 2, 3)]
 
 
 def test_who_lags_when_the_window_moves_on_is_told_from_where_on_there_is_something_to_tell() -> None:
@@ -200,7 +200,7 @@ def test_who_lags_when_the_window_moves_on_is_told_from_where_on_there_is_someth
     hall.keys.forget(4)
     hall.take(first.number)
 
-    assert hall.turns() == [Watching(7, 4, 1, 2, Reason.COMPACTED, 4)]
+    assert hall.turns() == [Watching(7, 100_000_000, 4, 1, 2, Reason.COMPACTED, 4)]
     hall.keys.put(b"other")
     assert [message.watches for message in hall.turn()] == [(2,)]
 
@@ -236,7 +236,7 @@ def test_where_another_ones_state_was_taken_up_what_it_tells_is_told_and_else_it
             assert [(message.after, message.upto) for message in told] == [(0, 6)]
             assert [(message.watches, message.upto) for message in hall.turns()] == [((1, 2), 10)]
         else:
-            assert told == [Watching(7, 3, 1, 0, Reason.COMPACTED, 4)]
+            assert told == [Watching(7, 100_000_000, 3, 1, 0, Reason.COMPACTED, 4)]
             assert [(message.watches, message.upto) for message in hall.turns()] == [((2,), 10)]
 
 
@@ -255,7 +255,7 @@ def test_a_registration_that_comes_twice_is_answered_twice_and_changes_nothing()
     hall.turn()
     hall.watch(1, start=1)
 
-    assert hall.heard() == [Watching(7, 3, 1, 1)]
+    assert hall.heard() == [Watching(7, 100_000_000, 3, 1, 1)]
     assert hall.turns() == []
 
 
@@ -276,7 +276,7 @@ def test_a_client_that_speaks_of_a_stream_that_nobody_knows_here_is_told_so() ->
     hall = Hall()
     hall.take(5)
 
-    assert hall.heard() == [Watching(7, 0, 0, 0, Reason.STREAM_UNKNOWN)]
+    assert hall.heard() == [Watching(7, 0, 0, 0, 0, Reason.STREAM_UNKNOWN)]
 
 
 def test_a_refused_registration_leaves_nothing_behind() -> None:
@@ -286,9 +286,9 @@ def test_a_refused_registration_leaves_nothing_behind() -> None:
     hall.watch(3, machine="log")
 
     assert hall.heard() == [
-        Watching(7, 0, 1, 0, Reason.NO_LEADER),
-        Watching(7, 0, 2, 0, Reason.UNKNOWN_MACHINE),
-        Watching(7, 0, 3, 0, Reason.UNKNOWN_MACHINE),
+        Watching(7, 0, 0, 1, 0, Reason.NO_LEADER),
+        Watching(7, 0, 0, 2, 0, Reason.UNKNOWN_MACHINE),
+        Watching(7, 0, 0, 3, 0, Reason.UNKNOWN_MACHINE),
     ]
     assert not hall.watches
 
@@ -316,7 +316,7 @@ def test_who_says_nothing_for_a_while_is_forgotten_and_who_says_something_is_not
     hall.turn()
     hall.take(1, client=OTHER)
 
-    assert hall.heard() == [Watching(7, 0, 0, 0, Reason.STREAM_UNKNOWN)]
+    assert hall.heard() == [Watching(7, 0, 0, 0, 0, Reason.STREAM_UNKNOWN)]
     hall.now += streams.FORGOTTEN_AFTER_S
     hall.turn()
     assert not hall.watches
@@ -337,7 +337,7 @@ def test_who_is_told_nothing_is_told_now_and_then_how_far_that_goes() -> None:
     hall.now += streams.MARK_EVERY_S
 
     assert hall.turn(marks=False) == []
-    assert hall.turn(marks=True) == [WatchMark(7, 3, 0), WatchMark(7, 4, 3)]
+    assert hall.turn(marks=True) == [WatchMark(7, 100_000_000, 3, 0), WatchMark(7, 100_000_000, 4, 3)]
     assert hall.turn(marks=True) == []
 
 
@@ -348,7 +348,7 @@ def test_where_it_serves_nothing_any_more_every_client_is_told() -> None:
     hall.heard()
     hall.watches.end_all(Reason.DIFFERS)
 
-    assert hall.heard() == [Watching(7, 0, 0, 0, Reason.DIFFERS)] * 2
+    assert hall.heard() == [Watching(7, 0, 0, 0, 0, Reason.DIFFERS)] * 2
     assert not hall.watches
 
 
@@ -539,7 +539,7 @@ class Reader:
         self.number += 1
         assert message.number == self.number
         match message:
-            case Watching(_, _, watch, revision, refused, first):
+            case Watching(_, _, _, watch, revision, refused, first):
                 if refused:
                     self.compacted[watch] = first
                 self.stands.setdefault(watch, revision)

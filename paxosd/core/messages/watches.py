@@ -3,7 +3,9 @@
 A *stream* is what one gateway tells one client about all of its watches. The client draws its number, and a higher one
 for the next stream; what the gateway tells in it is numbered 1, 2, 3 … So a message that is lost, late or repeated
 shows, and a client that misses one, or hears nothing for some seconds, begins another stream, here or elsewhere: it
-registers all watches again, each from where it stands. A loss, a restart and a move are one case.
+registers all watches again, each from where it stands. `begun` says when the gateway began it, by its own clock in
+microseconds: a gateway that forgot a stream, and begins it again with the next registration, shows by that. So a loss, a
+restart and a move are one case.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Watching:
     """
 
     stream: int
+    begun: int
     number: int
     watch: int
     revision: Revision
@@ -73,6 +76,7 @@ class WatchEvents:
     """
 
     stream: int
+    begun: int
     number: int
     watches: tuple[int, ...]
     after: Revision
@@ -87,6 +91,7 @@ class WatchMark:
     but the gateway is there."""
 
     stream: int
+    begun: int
     number: int
     revision: Revision
 
