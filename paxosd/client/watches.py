@@ -117,7 +117,7 @@ class WatchCalls:
 
     def close(self, kind: type[PaxosError], why: str) -> None:
         """All are over."""
-        for call in self._calls:
+        for call in list(self._calls):  # who hears of it may attend to its watch at once
             call.fail(kind(f"the watch is over; {why}"))
         self._calls.clear()
 

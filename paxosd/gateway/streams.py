@@ -129,7 +129,8 @@ class Streams:
 
     def begin(self, client: ClientAddress, number: int, now: Instant) -> Stream:
         """A new stream of a client that has none."""
-        stream = self._streams[client] = self._said[client] = Stream(client, number, now, now, max(1, int(now * 1_000_000)))
+        stream = Stream(client, number, now, now, begun=max(1, int(now * 1_000_000)))
+        self._streams[client] = self._said[client] = stream
         return stream
 
     def hear(self, stream: Stream, now: Instant) -> None:

@@ -1,5 +1,5 @@
-"""A client and two gateways over a network that loses, delays, repeats and reorders, while gateways restart, fall behind
-and catch up: its callers see just what happened, each revision once, in order and whole."""
+"""A client and two gateways over a network that loses, delays, repeats and reorders, while gateways restart and fall
+behind: its callers see just what happened, each revision once, in order and whole."""
 
 from __future__ import annotations
 

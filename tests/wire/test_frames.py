@@ -144,7 +144,10 @@ GOLDEN: list[tuple[m.Message, str]] = [
     ),
     (m.Unwatch(stream=7, watches=(2, 300)), "9351079202cd012c"),
     (m.WatchTaken(stream=7, number=9), "93520709"),
-    (m.Watching(stream=7, begun=70000, number=1, watch=2, revision=5, refused=12, first=8), "985307ce000111700102050c08"),
+    (
+        m.Watching(stream=7, begun=70000, number=1, watch=2, revision=5, refused=12, first=8),
+        "985307ce000111700102050c08",
+    ),
     (
         m.WatchEvents(stream=7, begun=70000, number=2, watches=(2, 3), after=5, upto=9, events=b"events", more=True),
         "995407ce00011170029202030509c4066576656e7473c3",

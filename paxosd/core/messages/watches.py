@@ -4,8 +4,8 @@ A *stream* is what one gateway tells one client about all of its watches. The cl
 for the next stream; what the gateway tells in it is numbered 1, 2, 3 … So a message that is lost, late or repeated
 shows, and a client that misses one, or hears nothing for some seconds, begins another stream, here or elsewhere: it
 registers all watches again, each from where it stands. `begun` says when the gateway began it, by its own clock in
-microseconds: a gateway that forgot a stream, and begins it again with the next registration, shows by that. So a loss, a
-restart and a move are one case.
+microseconds: a gateway that forgot a stream, and begins it again with the next registration, shows by that. So a loss,
+a restart and a move are one case.
 """
 
 from __future__ import annotations
