@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.core.helpers", "tests.machine.contract", "tests.storage.contract")
+pytest.register_assert_rewrite(
+    "tests.core.helpers", "paxosd.testing.feeding", "paxosd.testing.machines", "tests.storage.contract"
+)

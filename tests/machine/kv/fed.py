@@ -74,3 +74,12 @@ class FedKv:
 def expect(result: Result, kind: type[R]) -> R:
     assert isinstance(result, kind), result
     return result
+
+
+def take_changes(machine: Kv, rows: dict[bytes, bytes]) -> None:
+    """Write what changed into these rows."""
+    put, deleted = machine.changes()
+    assert not set(dict(put)) & set(deleted)
+    for key in deleted:
+        del rows[key]
+    rows |= put

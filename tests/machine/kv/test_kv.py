@@ -21,8 +21,7 @@ from paxosd.machine.kv.results import (
     Failed,
     decode_result,
 )
-from tests.machine.contract import take_changes
-from tests.machine.kv.fed import FedKv
+from tests.machine.kv.fed import FedKv, take_changes
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from paxosd.machine.kv.requests import (
     Txn,
 )
 from paxosd.machine.kv.results import Failed, OpResult, RangeFound, Result, TxnDone, decode_result
-from tests.machine.contract import take_changes
+from tests.machine.kv.fed import take_changes
 from tests.machine.kv.model import NaiveKeys, Refusal
 
 WINDOW = 6

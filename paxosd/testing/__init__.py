@@ -1,0 +1,8 @@
+"""For the tests of those who build on this package: is a state machine of theirs one?"""
+
+from __future__ import annotations
+
+from paxosd.testing.feeding import FedMachine
+from paxosd.testing.machines import MachineContract
+
+__all__ = ["FedMachine", "MachineContract"]
