@@ -112,6 +112,11 @@ class WatchCall:
         return changed
 
     @property
+    def has_news(self) -> bool:
+        """Whether `take` gives something, or never will."""
+        return bool(self._waiting) or self.closed or self.error is not None
+
+    @property
     def revision(self) -> Revision:
         """All that happened up to this revision was taken. It goes on also where nothing happens to these keys."""
         position = self.position or 0  # before the look at what waits, which is handed in before this grows
