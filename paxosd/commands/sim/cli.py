@@ -16,7 +16,7 @@ from paxosd.commands.flags import add_write_out
 from paxosd.commands.sim.explore import STATES
 from paxosd.commands.sim.explore import main as explore_main
 from paxosd.commands.sim.gate import main as gate_main
-from paxosd.commands.sim.hunt import hunt_all, print_hunts
+from paxosd.commands.sim.hunt import bugs_named, hunt_all, print_hunts
 from paxosd.commands.sim.scenarios import SEEDS as SCENARIO_SEEDS
 from paxosd.commands.sim.scenarios import main as scenarios_main
 from paxosd.commands.sim.scenarios import named
@@ -39,6 +39,7 @@ examples:
   paxosd sim --replay 4711                      one seed again, with its trace
   paxosd sim --plan failure-4711.json           a shrunk plan again, with its trace
   paxosd sim --planted                          is the simulator any good? bugs planted into the real source
+  paxosd sim --planted reads pages              those of some topics
   paxosd sim --scenarios N04 N06 --seeds 10     what was scripted, and how fast the cluster serves again
   paxosd sim --scenarios N04 --replay 3         what happens in it, with one seed
   paxosd sim --explore --states 300000          every interleaving of a small world, instead of chance
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str]) -> int:
     machine = machine_named(options.machine)
     if options.gate:
         return gate_main(options.minutes or GATE_MINUTES, options.start, options.jobs, as_json)
-    if options.planted:
-        return print_hunts(hunt_all(options.jobs), as_json)
+    if options.planted is not None:
+        return print_hunts(hunt_all(options.jobs, bugs=bugs_named(options.planted)), as_json)
     if options.scenarios is not None:
         names = named(options.scenarios)
         if options.replay is not None:
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", choices=FAMILIES, default="swarm", help="which faults may come (default: swarm)")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes at once")
     parser.add_argument("--gate", action="store_true", help="seeds, planted bugs, exploration, scenarios; one table")
-    parser.add_argument("--planted", action="store_true", help="hunt bugs that are planted into the real source")
+    parser.add_argument("--planted", nargs="*", metavar="TOPIC", help="hunt planted bugs, of these topics or all")
     parser.add_argument("--scenarios", nargs="*", metavar="ID", help="these scripted scenarios, or all, as a table")
     parser.add_argument("--explore", action="store_true", help="every interleaving of a small world, breadth first")
     parser.add_argument(

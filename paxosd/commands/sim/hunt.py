@@ -13,8 +13,10 @@ from rich.table import Table
 
 from paxosd.commands.sim.pool import pool
 from paxosd.process.exits import Exit
-from paxosd.sim.planted.bugs import BUGS, BY_NAME
-from paxosd.sim.planted.hunting import Hunt, Interleavings, Scenarios, Search, Seeds, hunt
+from paxosd.sim.planted.bugs import BUGS, BY_NAME, BY_TOPIC
+from paxosd.sim.planted.hunting import Hunt, hunt
+from paxosd.sim.planted.places import Interleavings, Scenarios, Search, Seeds
+from paxosd.sim.planted.planting import Bug
 
 ROUNDS: tuple[Search, ...] = (
     Seeds(0, 10),
@@ -28,25 +30,42 @@ ROUNDS: tuple[Search, ...] = (
     Seeds(10, 100),
     Seeds(100, 1000),
 )
-"""All bugs are searched for in one round before any is searched for in the next: most show at once."""
+"""Where bugs are looked for that did not show in the places of their own. All are searched for in one round before any
+is searched for in the next."""
 
 
-def hunt_all(jobs: int, until: float = math.inf) -> list[Hunt]:
-    """Hunt every planted bug, `jobs` at a time, with a progress bar on a terminal; those that are still hunted at
-    `until`, in seconds of the monotonic clock, are given up."""
+def hunt_all(jobs: int, until: float = math.inf, bugs: Sequence[Bug] = BUGS) -> list[Hunt]:
+    """Hunt these bugs, `jobs` at a time, with a progress bar on a terminal; those that are still hunted at `until`, in
+    seconds of the monotonic clock, are given up."""
     columns = (TextColumn("planted bugs found"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    hunts = {bug.name: Hunt(bug.name, "", "") for bug in BUGS}
+    hunts = {bug.name: Hunt(bug.name, "", "") for bug in bugs}
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
         pool(jobs, tasks_max=1) as processes,  # a planted bug stays planted
     ):
         bar = progress.add_task("bugs", total=len(hunts))
-        for search in ROUNDS:
-            at_large = [(name, search, until) for name, hunted in hunts.items() if not hunted.violation]
-            for hunted in processes.starmap(hunt, at_large, chunksize=1):
+        for anywhere in (None, *ROUNDS):
+            at_large = [bug for bug in bugs if not hunts[bug.name].violation]
+            tasks = [(bug.name, bug.shows_in if anywhere is None else (anywhere,), until) for bug in at_large]
+            for hunted in processes.imap_unordered(_hunt, [task for task in tasks if task[1]]):
                 hunts[hunted.bug] = hunted
                 progress.update(bar, advance=bool(hunted.violation))
     return list(hunts.values())
+
+
+def _hunt(task: tuple[str, Sequence[Search], float]) -> Hunt:
+    return hunt(*task)
+
+
+def bugs_named(topics: Sequence[str]) -> Sequence[Bug]:
+    """The planted bugs of these topics, all if there are none; ends the process if there is no such topic."""
+    unknown = [topic for topic in topics if topic not in BY_TOPIC]
+    if unknown:
+        print(
+            f"paxosd sim: no planted bugs about {', '.join(unknown)}; there are {', '.join(BY_TOPIC)}", file=sys.stderr
+        )
+        raise SystemExit(Exit.USAGE)
+    return [bug for topic in topics or BY_TOPIC for bug in BY_TOPIC[topic]]
 
 
 def print_hunts(hunts: Sequence[Hunt], as_json: bool) -> int:

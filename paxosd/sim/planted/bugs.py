@@ -16,6 +16,19 @@ from paxosd.sim.planted.space import SPACE
 from paxosd.sim.planted.voters import VOTERS
 from paxosd.sim.planted.votes import VOTES
 
-BUGS: tuple[Bug, ...] = (*DISKS, *VOTES, *QUORUMS, *PAGES, *LEADING, *SESSIONS, *READS, *KEPT, *SPACE, *VOTERS)
+BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
+    "disks": DISKS,
+    "votes": VOTES,
+    "quorums": QUORUMS,
+    "pages": PAGES,
+    "leading": LEADING,
+    "sessions": SESSIONS,
+    "reads": READS,
+    "kept": KEPT,
+    "space": SPACE,
+    "voters": VOTERS,
+}
+
+BUGS: tuple[Bug, ...] = tuple(bug for bugs in BY_TOPIC.values() for bug in bugs)
 
 BY_NAME: Mapping[str, Bug] = {bug.name: bug for bug in BUGS}

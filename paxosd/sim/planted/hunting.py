@@ -5,43 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from paxosd.sim.draw import draw
 from paxosd.sim.explore.bounds import WORLDS
 from paxosd.sim.explore.search import explore
 from paxosd.sim.planted.bugs import BY_NAME
+from paxosd.sim.planted.places import Interleavings, Scenarios, Search, Seeds
 from paxosd.sim.run import run
-from paxosd.sim.scenarios.catalogue import play, stagings
-
-SEED = 0
-"""Of every scenario that is played here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seeds:
-    """Search in the seeds from `first` to below `stop`, of one family of faults or of all."""
-
-    first: int
-    stop: int
-    profile: str = "swarm"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenarios:
-    """Search in every scripted scenario in every layout."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interleavings:
-    """Search in so many states of a small world, breadth first."""
-
-    world: str
-    states_max: int
-
-
-Search: TypeAlias = Seeds | Scenarios | Interleavings
+from paxosd.sim.scenarios.catalogue import SCENARIOS, play, stagings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +32,24 @@ class _Found(NamedTuple):
     violation: str
 
 
-def hunt(name: str, search: Search, until: float = math.inf) -> Hunt:
-    """Plant this bug in this process, for good, and search for it, unless it is later than `until` on the monotonic
-    clock, and until then at most."""
+def hunt(name: str, searches: Sequence[Search], until: float = math.inf) -> Hunt:
+    """Plant this bug in this process, for good, and search for it in one place after the other, unless it is later than
+    `until` on the monotonic clock, and until then at most."""
     if time.monotonic() > until:
         return Hunt(name, "", "")
     BY_NAME[name].plant()
     logging.disable(logging.CRITICAL)
-    match search:
-        case Seeds():
-            found = _in_seeds(search, until)
-        case Scenarios():
-            found = _in_scenarios(until)
-        case Interleavings():
-            found = _in_every_interleaving(search)
-    return Hunt(name, *(found or ("", "")))
+    for search in searches:
+        match search:
+            case Seeds():
+                found = _in_seeds(search, until)
+            case Scenarios():
+                found = _in_scenarios(search, until)
+            case Interleavings():
+                found = _in_every_interleaving(search)
+        if found is not None:
+            return Hunt(name, *found)
+    return Hunt(name, "", "")
 
 
 def _in_seeds(seeds: Seeds, until: float) -> _Found | None:
@@ -86,13 +63,17 @@ def _in_seeds(seeds: Seeds, until: float) -> _Found | None:
     return None
 
 
-def _in_scenarios(until: float) -> _Found | None:
-    for name, layout in stagings():
-        if time.monotonic() > until:
-            return None
-        row = play(name, layout, (SEED,))
-        if row.failed:
-            return _Found(f"{name}, {layout}", row.failed[SEED].partition(":")[0])
+def _in_scenarios(scenarios: Scenarios, until: float) -> _Found | None:
+    for seed in range(scenarios.seeds):
+        for name, layout in stagings(scenarios.names or tuple(SCENARIOS)):
+            if scenarios.layout not in ("", layout):
+                continue
+            if time.monotonic() > until:
+                return None
+            row = play(name, layout, (seed,))
+            if row.failed:
+                where = f"{name}, {layout}" + (f", seed {seed}" if seed else "")
+                return _Found(where, row.failed[seed].partition(":")[0])
     return None
 
 

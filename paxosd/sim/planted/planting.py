@@ -8,26 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paxosd.sim.planted.editing import Change, carry_out
+from paxosd.sim.planted.places import Search
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`listed`: it stands in the list of bugs that every consensus simulator should find."""
+    """`listed`: it stands in the list of bugs that every consensus simulator should find. `shows_in`: where it is
+    looked for first; that makes a hunt short, and if it does not show there any more it is looked for everywhere."""
 
     name: str
     changes: tuple[Change, ...]
-    listed: bool = False
+    listed: bool
+    shows_in: tuple[Search, ...]
 
     def plant(self) -> None:
         """Change this process, for good; raises `OutOfDate` if what is to be changed is not there."""
         carry_out(self.changes)
 
 
-def listed(name: str, *changes: Change) -> Bug:
+def listed(name: str, *changes: Change, shows_in: Search | None = None) -> Bug:
     """A bug of the list."""
-    return Bug(name, changes, listed=True)
+    return Bug(name, changes, True, () if shows_in is None else (shows_in,))
 
 
-def other(name: str, *changes: Change) -> Bug:
+def other(name: str, *changes: Change, shows_in: Search | None = None) -> Bug:
     """One of the same kinds that is not in the list."""
-    return Bug(name, changes)
+    return Bug(name, changes, False, () if shows_in is None else (shows_in,))

@@ -11,7 +11,8 @@ import pytest
 
 from paxosd.sim.planted.bugs import BUGS
 from paxosd.sim.planted.editing import Edit, OutOfDate, Patch, edited_code, owner_of
-from paxosd.sim.planted.hunting import Hunt, Seeds, hunt
+from paxosd.sim.planted.hunting import Hunt, hunt
+from paxosd.sim.planted.places import Seeds
 from paxosd.sim.planted.planting import Bug
 
 FOUND_AT_ONCE = (
@@ -98,6 +99,6 @@ def test_an_edit_reaches_methods_of_classes_properties_and_whoever_holds_the_fun
 
 def test_planted_bugs_are_found() -> None:
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
-        hunts: list[Hunt] = pool.starmap(hunt, [(name, Seeds(0, 10)) for name in FOUND_AT_ONCE], chunksize=1)
+        hunts: list[Hunt] = pool.starmap(hunt, [(name, (Seeds(0, 10),)) for name in FOUND_AT_ONCE], chunksize=1)
 
     assert [found.bug for found in hunts if not found.violation] == []
