@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
-from paxosd.core.agent import Agent, Event, require
+from paxosd.core.agent import Agent, Event, Output, require
 from paxosd.core.messages import (
     DiskSpace,
     Message,
     Outlived,
 )
-from paxosd.core.types import NO_HISTORY, Instant, NodeId, Slot, Source
+from paxosd.core.types import NO_HISTORY, Instant, NodeId, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping
 from paxosd.lives import Lives, OwnLife
@@ -148,7 +148,7 @@ class Driver:
             self._resume()
         self._speak_of_history()
         self._send(output.messages)
-        self._apply(output.chosen, now)
+        self._apply(output, now)
         if self._keeping is not None:
             self._keeping.tick(now)
         for event in output.events:
@@ -323,13 +323,15 @@ class Driver:
             self._clock(),
         )
 
-    def _apply(self, chosen: Sequence[tuple[Slot, bytes]], now: Instant) -> None:
-        if not chosen or self._applier is None or self._keeping is None:
+    def _apply(self, output: Output, now: Instant) -> None:
+        """Apply what this turn chose and send the answers; what is found out meanwhile is told with the rest."""
+        if not output.chosen or self._applier is None or self._keeping is None:
             return
-        for slot, value in chosen:
+        for slot, value in output.chosen:
             self.agent.applied(slot, self._applier.apply(slot, value), now)
             self._keeping.applied(len(value), now)
         answers = self.agent.take_output()
         require(not answers.records and not answers.chosen, "answering clients may not need the disk")
         self._send(answers.early)
         self._send(answers.messages)
+        output.events += answers.events

@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from paxosd.conduct import PEER_WORK_PER_TURN_MAX
-from paxosd.core.agent import Agent, Timer
+from paxosd.core.agent import Agent, Event, Timer
 from paxosd.core.continuing import Continues
 from paxosd.core.messages import (
     Accepted,
@@ -60,6 +60,7 @@ class Script(Agent):
         super().__init__(node_id)
         self.given: list[tuple[Source, Message]] = []
         self.belongs_to: HistoryId = NO_HISTORY
+        self.finds = ""
 
     @property
     def history(self) -> HistoryId:
@@ -85,6 +86,8 @@ class Script(Agent):
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: float) -> None:
         self.send(b"client", SessionOpened(session_id(7), session_id(slot), ""))
+        if self.finds:
+            self.report(self.finds)
 
 
 class Wire:
@@ -208,6 +211,7 @@ class Bench:
         self.wire = Wire(self.journal)
         self.disk = Disk(self.journal)
         self.applying = Applying(self.journal)
+        self.events: list[Event] = []
         self.now = 100.0
         self.codec = Codec(DIGEST, "n1", 11, 1_000_000)
         self.driver = Driver(
@@ -218,6 +222,7 @@ class Bench:
             lambda: self.now,
             ["n1", "a2", "a3"],
             self.applying,
+            self.events.append,
             life=OwnLife(0, 11),
         )
 
@@ -255,6 +260,16 @@ def test_a_turn_sends_early_then_commits_then_sends_the_rest_then_applies_then_r
     assert bench.codec.from_peer(bytes(late[2])).messages == [Accepted(BALLOT, 1)]  # type: ignore[call-overload]
     answer = bench.codec.from_gateway(bytes(reply[2]))  # type: ignore[call-overload]
     assert answer.messages == [SessionOpened(session_id(7), session_id(1), "")]
+
+
+def test_d22_what_is_found_out_while_values_are_applied_is_told_in_the_same_turn() -> None:
+    bench = Bench()
+    bench.agent.finds = "state.differs"
+    bench.agent.hand_on(1, b"v")
+
+    bench.driver.turn()
+
+    assert [event.name for event in bench.events] == ["state.differs"]
 
 
 def test_d01_a_failed_commit_ends_the_turn_before_anything_that_claims_it_is_sent() -> None:

@@ -143,9 +143,14 @@ def _make(source: Source, config: Config, target: Target) -> Iterator[int]:
         make_directory(target.path, config.cluster, target.node, role.value) as directory,
         closing(SQLiteStore(directory.store_path, directory)) as store,
     ):
-        if _learns(config, target.node):
-            yield from _learn(source, store)
-        store.commit(_others(source, config, role))
+        yield from fill(source, config, target.node, store)
+
+
+def fill(source: Source, config: Config, node: NodeId, store: Store) -> Iterator[int]:
+    """Write into an empty store what this node begins with, and give how many slots each step did."""
+    if _learns(config, node):
+        yield from _learn(source, store)
+    store.commit(_others(source, config, config.nodes[node].role))
 
 
 def _others(source: Source, config: Config, role: Role) -> list[Record]:

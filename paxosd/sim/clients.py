@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -13,8 +13,8 @@ from paxosd.client.reception import receive
 from paxosd.client.session import Session
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
-from paxosd.core.types import NodeId, Revision
-from paxosd.sim.check.answers import Answers
+from paxosd.core.types import HistoryId, NodeId, Revision
+from paxosd.sim.check.ghost import Ghost
 from paxosd.sim.check.invariants import Order, ensure
 from paxosd.sim.plan import Plan
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
@@ -33,13 +33,14 @@ EDGE_BYTES = 40
 
 @dataclass(slots=True)
 class SimCall:
-    """One call of a client, as it would be seen from outside. `outcome` is empty while it is under way."""
+    """One call of a client, as it would be seen from outside. `outcome` is empty while it is under way. `seen_before`:
+    the highest revision that anybody had been told, of each history that the call may come to."""
 
     client: str
     name: str
     value: bytes
     invoked_s: float
-    seen_before: Revision
+    seen_before: Mapping[Ghost, Revision]
     pending: Command | Question
     outcome: str = ""
     revision: Revision = 0
@@ -47,7 +48,8 @@ class SimCall:
 
 
 class SimClient:
-    """One client, the only one with this number. `send` hands a frame for a gateway to the network, `wake` asks for
+    """One client, the only one with this number. `ghosts_of` gives what is known of its history, of every history while
+    that is not known. `send` hands a frame for a gateway to the network, `wake` asks for
     `step` at a time."""
 
     def __init__(
@@ -57,8 +59,7 @@ class SimClient:
         plan: Plan,
         random: Random,
         digest: bytes,
-        answers: Answers,
-        submitted: set[bytes],
+        ghosts_of: Callable[[HistoryId], Sequence[Ghost]],
         send: Callable[[str, NodeId, bytes], None],
         wake: Callable[[float], None],
     ) -> None:
@@ -68,8 +69,7 @@ class SimClient:
         self.working = True
         self._plan = plan
         self._random = random
-        self._answers = answers
-        self._submitted = submitted
+        self._ghosts_of = ghosts_of
         self._send = send
         self._wake = wake
         gateways = [f"tcp://{node}:7100" for node, role in plan.roles.items() if role in ("learner", "replica")]
@@ -88,6 +88,13 @@ class SimClient:
         """As a new client, which knows nothing yet."""
         self._session = Session(self._gateways[:1] if self._is_pinned else self._gateways, self._random)
         self._codec = Codec(self._digest, self.name, self._random.getrandbits(62), 16 * 1024 * 1024)
+
+    @property
+    def ghosts(self) -> Sequence[Ghost]:
+        """What its calls may come to."""
+        found = self._ghosts_of(self._codec.history)
+        ensure(bool(found), "1 agreement", f"{self.name} was told of a history that is not born")
+        return found
 
     @property
     def gateway(self) -> NodeId:
@@ -157,7 +164,7 @@ class SimClient:
         random = self._random
         if len(self.under_way) >= UNDER_WAY_MAX:
             return
-        seen = self._answers.seen
+        seen = self.ghosts[-1].answers.seen
         known = max(1, seen - random.randrange(10))
         match random.randrange(8):
             case 0:
@@ -172,7 +179,8 @@ class SimClient:
         self._count += 1
         padding = b"#" + b"x" * self._padding()
         value = b"%s-%d%s" % (self.name.encode(), self._count, padding)
-        self._submitted.add(value)
+        for ghost in self.ghosts:
+            ghost.safety.submitted.add(value)
         command = Command(value, now + self.timeout_s)
         self._session.propose(command)
         return self._begin("propose", value, command, now)
@@ -189,11 +197,13 @@ class SimClient:
         numbered = replace(read, request=self._requests)
         question = Question(numbered, now + self.timeout_s)
         self._session.ask(question)
-        self._answers.asked(numbered, now)
+        for ghost in self.ghosts:
+            ghost.answers.asked(numbered, now)
         return self._begin("read", b"", question, now)
 
     def _begin(self, name: str, value: bytes, pending: Command | Question, now: float) -> SimCall:
-        operation = SimCall(self.name, name, value, now, self._answers.seen, pending)
+        seen_before = {ghost: ghost.answers.seen for ghost in self.ghosts}
+        operation = SimCall(self.name, name, value, now, seen_before, pending)
         self.operations.append(operation)
         self.under_way.append(operation)
         return operation
@@ -212,11 +222,12 @@ class SimClient:
         pending = operation.pending
         if isinstance(pending, Command) and pending.receipt is not None:
             operation.outcome, operation.revision = "acked", pending.receipt.revision
-            self._answers.acked(operation.value, operation.revision, operation.seen_before)
+            (ghost,) = self.ghosts  # whoever has a result knows of which history
+            ghost.answers.acked(operation.value, operation.revision, operation.seen_before[ghost])
             self._seen = max(self._seen, operation.revision)
         elif isinstance(pending, Question) and isinstance(pending.answer, LogPage):
             operation.outcome, operation.revision = "acked", pending.answer.last
-            self._answers.told(pending.answer, now)
+            self.ghosts[-1].answers.told(pending.answer, now)
             self._seen = max(self._seen, operation.revision)
         else:
             error = pending.error

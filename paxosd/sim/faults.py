@@ -110,7 +110,7 @@ def _start_and_end(world: World, node: SimNode) -> None:
         return
     node.start()
     if node.driver is not None:
-        world.marks.hit("crash in recovery")
+        world.ghost.marks.hit("crash in recovery")
     node.end(False, "killed in its recovery")
 
 

@@ -40,11 +40,11 @@ def _wipe(world: World, nodes: Collection[SimNode], for_s: float) -> None:
         node.end(True, "its directory is wiped")
         node.disk.wipe()
         node.count = 0
-        world.safety.wiped(node.id)
+        world.ghost.safety.wiped(node.id)
         note_wiped(world, node.id)
         world.later(for_s, node.start)
     if len(nodes) > 1 and all(node.id in world.config.membership.acceptors for node in nodes):
-        world.marks.hit("two acceptors wiped at once")
+        world.ghost.marks.hit("two acceptors wiped at once")
 
 
 def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> None:
@@ -57,7 +57,7 @@ def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> No
     node.end(True, "its directory is put back as it was")
     node.disk.put_back(copy)
     node.count = count
-    world.safety.wiped(node.id)
+    world.ghost.safety.wiped(node.id)
     world.later(world.plan.election_s, node.start)
 
 

@@ -21,7 +21,7 @@ from paxosd.sim.faults import schedule_faults
 from paxosd.sim.losses import put_right
 from paxosd.sim.network import FOREVER
 from paxosd.sim.plan import Plan
-from paxosd.sim.spare import votes
+from paxosd.sim.spare import can_accept, can_prepare, has_all_below_floors, votes
 from paxosd.sim.world import World
 
 CONVERGE_T_E = 50
@@ -79,7 +79,7 @@ def run(plan: Plan, machine: Callable[[], StateMachine] = Log, tracing: bool = F
     result.simulated_s = world.now
     result.operations = sum(operation.outcome != "" for operation in operations)
     result.acknowledged = sum(operation.outcome == "acked" for operation in operations)
-    result.faults, result.marks = world.faults, world.marks.hits
+    result.faults, result.marks = world.faults, world.ghost.marks.hits
     result.trace_hash, result.trace = world.trace_hash(), world.trace
     return result
 
@@ -97,9 +97,9 @@ def _play(world: World, result: Result) -> None:
         _stay(world, core)
     for node in world.nodes.values():
         if node.driver is not None:
-            world.marks.ended(node.driver)
+            world.ghost.marks.ended(node.driver)
     operations = [operation for client in world.clients.values() for operation in client.operations]
-    check_ends(operations, world.order, certain=world.plan.repeat == 0)
+    check_ends(operations, world.ghost.order, certain=world.plan.repeat == 0)
     books = world.network.check()
     ensure(books is None, "28 nothing lost silently", str(books))
 
@@ -112,7 +112,6 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
     membership, random = world.config.membership, world.random
     sound = [node for node, known in world.nodes.items() if not known.lost and not known.disk.damaged]
     random.shuffle(sound)
-    quorum = membership.quorum
     core: list[NodeId] = []
     if not any(_knows_voters(world, node) for node in sound):
         core += [node for node in sound if node in membership.acceptors]  # a cluster is born by all of them
@@ -124,14 +123,14 @@ def choose_core(world: World) -> frozenset[NodeId] | None:
     core += knowing
     for wanted in (voters, membership.proposers, membership.learners):
         for node in sound:
-            if node in wanted and not _enough(core, wanted, voters, quorum.can_prepare, quorum.can_accept):
+            if node in wanted and not _enough(world, core, wanted, voters):
                 core.append(node)
-        if not _enough(core, wanted, voters, quorum.can_prepare, quorum.can_accept):
+        if not _enough(world, core, wanted, voters):
             return None
     if not any(_knows_voters(world, node) for node in core):
         core += [node for node in sound if _knows_voters(world, node)][:1]
-    if not any(map(world.has_all_below_floors, core)):
-        helpers = [node for node in sound if world.has_all_below_floors(node)]
+    if not any(has_all_below_floors(world, node) for node in core):
+        helpers = [node for node in sound if has_all_below_floors(world, node)]
         if not helpers:
             return None
         core.append(helpers[0])
@@ -142,12 +141,12 @@ def _voters(world: World, sound: Collection[NodeId]) -> tuple[Collection[NodeId]
     """Acceptors of which the core is taken, none if they cannot become a quorum any more; and who of them must be in
     it: those from which new disks have to copy, where there is no quorum without these."""
     membership = world.config.membership
-    if not world.safety.electorate.newest.are_named:
+    if not world.ghost.safety.electorate.newest.are_named:
         return membership.acceptors, []
     knowing = [node for node in sound if votes(world, node)]
-    if not membership.quorum.can_prepare(knowing):
+    if not can_prepare(world, knowing):
         return [], []
-    if membership.quorum.can_accept(knowing):
+    if can_accept(world, knowing):
         return knowing, []
     return [node for node in sound if votes(world, node, disk_knows=False)], knowing
 
@@ -160,15 +159,9 @@ def _knows_voters(world: World, node: NodeId) -> bool:
     )
 
 
-def _enough(
-    core: Collection[NodeId],
-    wanted: Collection[NodeId],
-    acceptors: Collection[NodeId],
-    can_prepare: Callable[[Collection[NodeId]], bool],
-    can_accept: Callable[[Collection[NodeId]], bool],
-) -> bool:
+def _enough(world: World, core: Collection[NodeId], wanted: Collection[NodeId], acceptors: Collection[NodeId]) -> bool:
     if wanted == acceptors:
-        return can_prepare(core) and can_accept(core)
+        return can_prepare(world, core) and can_accept(world, core)
     return any(node in wanted for node in core)
 
 
@@ -236,19 +229,19 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
 
 def _stay(world: World, core: frozenset[NodeId]) -> None:
     t_e = world.plan.election_s
-    elected, sent, called = world.marks.hits["leader elected"], world.network.sent, _calls(world)
+    elected, sent, called = world.ghost.marks.hits["leader elected"], world.network.sent, _calls(world)
     world.run_until(world.now + STABLE_T_E * t_e)
     frames = (world.network.sent - sent) / STABLE_T_E / len(world.nodes)
     calls = (_calls(world) - called) / STABLE_T_E
     allowed = max(FRAMES_PER_NODE_AND_T_E_MAX, FRAMES_BY_ITSELF_MAX + FRAMES_PER_CALL_MAX * calls)
     ensure(frames <= allowed, "33 messages", f"{frames:.0f} frames per node and T_e for {calls:.0f} calls")
-    changes = world.marks.hits["leader elected"] - elected
+    changes = world.ghost.marks.hits["leader elected"] - elected
     ensure(changes == 0, "31 stability", f"{changes} changes of leadership in the core {sorted(core)} after it served")
     for client in world.clients.values():
         for operation in client.under_way:
             pending_s = world.now - operation.invoked_s
             ensure(pending_s <= PENDING_T_E * t_e, "32 pending", f"{client.name} waits for {pending_s:.1f} s")
-    rounds = len({ballot.round for ballot in world.safety.electorate.ballots})
+    rounds = len({ballot.round for ballot in world.ghost.safety.electorate.ballots})
     allowed = 20 + BALLOTS_PER_T_E_MAX * world.now / t_e
     ensure(rounds <= allowed, "33 ballots", f"{rounds} rounds were used in {world.now / t_e:.0f} T_e")
 

@@ -7,19 +7,35 @@ from collections.abc import Collection
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Seen
 from paxosd.core.types import DiskId, NodeId
+from paxosd.sim.plan import VOTING
 from paxosd.sim.world import World
 from paxosd.storage.memory import MemoryStore
+
+
+def can_prepare(world: World, nodes: Collection[NodeId]) -> bool:
+    """Whether these acceptors are enough for phase 1 by the plan: counted here, or a wrong count would hide itself."""
+    return _weight(world, nodes) >= world.plan.quorum[0]
+
+
+def can_accept(world: World, nodes: Collection[NodeId]) -> bool:
+    """The same for phase 2."""
+    return _weight(world, nodes) >= world.plan.quorum[1]
+
+
+def _weight(world: World, nodes: Collection[NodeId]) -> int:
+    plan = world.plan
+    return sum(plan.weights.get(node, 1) for node in {*nodes} if plan.roles[node] in VOTING)
 
 
 def votes(world: World, node: NodeId, disk_knows: bool = True) -> bool:
     """Whether this acceptor has the disk that the newest voters name; `disk_knows`: one that knows all it must."""
     known = world.nodes[node]
-    voter = world.safety.electorate.newest.voter(node)
+    voter = world.ghost.safety.electorate.newest.voter(node)
     if voter is None or known.lost or known.disk.damaged:
         return False
     found = next((record for record in known.disk.written.records() if isinstance(record, DiskRecord)), None)
-    is_named = found is not None and found.disk == voter.disk and not world.safety.is_condemned(voter.disk)
-    born_with = voter.since == world.safety.electorate.newest.birth
+    is_named = found is not None and found.disk == voter.disk and not world.ghost.safety.is_condemned(voter.disk)
+    born_with = voter.since == world.ghost.safety.electorate.newest.birth
     return is_named and (not disk_knows or born_with or (found is not None and found.copied))
 
 
@@ -30,7 +46,16 @@ def are_spare(world: World, nodes: Collection[NodeId]) -> bool:
         return False
     if not any(node in world.config.membership.learners for node in nodes):
         return True
-    return any(other not in nodes and world.has_all_below_floors(other) for other in world.nodes)
+    return any(other not in nodes and has_all_below_floors(world, other) for other in world.nodes)
+
+
+def has_all_below_floors(world: World, node: NodeId) -> bool:
+    """Whether this learner has on its disk what acceptors may have let go of: it can help every other one."""
+    known, membership = world.nodes[node], world.config.membership
+    if node not in membership.learners or known.lost or known.disk.damaged:
+        return False
+    floors = [world.nodes[acceptor].disk.written.floor() for acceptor in membership.acceptors]
+    return known.disk.written.learned_stop() >= max(floors)
 
 
 def _can_vote_without(world: World, nodes: Collection[NodeId]) -> bool:
@@ -39,23 +64,23 @@ def _can_vote_without(world: World, nodes: Collection[NodeId]) -> bool:
     lost = [node for node in nodes if node in membership.acceptors]
     if not lost:
         return True
-    if not world.safety.electorate.newest.named:  # some accept quorum may be all that knows of a birth
-        return not membership.quorum.can_accept({*lost, *world.wiped_unborn})
+    if not world.ghost.safety.electorate.newest.named:  # some accept quorum may be all that knows of a birth
+        return not can_accept(world, {*lost, *world.wiped_unborn})
     others = [other for other in membership.acceptors if other not in lost and votes(world, other)]
-    return membership.quorum.can_prepare(others) and membership.quorum.can_accept(others)
+    return can_prepare(world, others) and can_accept(world, others)
 
 
 def would_notice(world: World, node: NodeId, copy: MemoryStore) -> bool:
     """Whether whoever is asked about this disk will have seen more commits than this copy of it has."""
     membership = world.config.membership
-    disk, voter = copy.disk, world.safety.electorate.newest.voter(node)
+    disk, voter = copy.disk, world.ghost.safety.electorate.newest.voter(node)
     is_in_use = disk == world.nodes[node].disk.written.disk or (voter is not None and voter.disk == disk)
     if node not in membership.acceptors or not is_in_use:
         return True
     witnesses = [
         other for other in membership.acceptors if other != node and _has_seen(world, other, disk) > copy.commits
     ]
-    return not membership.quorum.can_accept([other for other in membership.acceptors if other not in witnesses])
+    return not can_accept(world, [other for other in membership.acceptors if other not in witnesses])
 
 
 def _has_seen(world: World, node: NodeId, disk: DiskId) -> int:
@@ -65,14 +90,14 @@ def _has_seen(world: World, node: NodeId, disk: DiskId) -> int:
 
 def note_rolled_back(world: World, node: NodeId, copy: MemoryStore) -> None:
     """The disk of this node goes back in time, to this copy, and must not vote any more if it told more than that."""
-    if node in world.config.membership.acceptors and world.safety.told_more_than(copy):
-        world.marks.hit("acceptor rolled back")
-        world.safety.condemn(copy.disk)
+    if node in world.config.membership.acceptors and world.ghost.safety.told_more_than(copy):
+        world.ghost.marks.hit("acceptor rolled back")
+        world.ghost.safety.condemn(copy.disk)
 
 
 def note_wiped(world: World, node: NodeId) -> None:
     """The disk of this node is lost."""
     if node in world.config.membership.acceptors:
-        world.marks.hit("acceptor wiped")
-        if not world.safety.electorate.newest.named:
+        world.ghost.marks.hit("acceptor wiped")
+        if not world.ghost.safety.electorate.newest.named:
             world.wiped_unborn.add(node)

@@ -42,7 +42,7 @@ def copy_and_run(world: World, node: SimNode, after_s: float, for_s: float, has_
 def _run(world: World, node: SimNode, copy: MemoryStore, count: int, for_s: float, has_address: bool) -> None:
     if world.healed or node.id in world.twins or not would_notice(world, node.id, copy):
         return
-    world.marks.hit("a copy ran beside its node")
+    world.ghost.marks.hit("a copy ran beside its node")
     twin = SimNode(world, node.id, Random(world.random.getrandbits(64)), LIVES_OF_A_TWIN * (world.faults.total() + 1))
     twin.disk.put_back(_CopiedStore(copy, copy.disk))
     twin.count = count

@@ -8,6 +8,7 @@ from paxosd.config import Config
 from paxosd.core.messages import Message
 from paxosd.core.types import NodeId, Revision
 from paxosd.machine.base import Changes, StateMachine
+from paxosd.machine.log import CHAIN_KEY
 from paxosd.sim.check.invariants import Order
 from paxosd.wire.frames import Codec
 
@@ -20,13 +21,15 @@ class WitnessedMachine:
 
     def __init__(self, node: NodeId, machine: StateMachine, order: Order) -> None:
         self.revision: Revision = 0
+        self.is_wrong = False  # a bit of its state is another one, and it may differ from the others
         self._node = node
         self._machine = machine
         self._order = order
 
     def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
         results = self._machine.apply(first_revision, commands, log_time_ms)
-        self._order.applied(self._node, first_revision, commands, self._machine.digest())
+        digest = None if self.is_wrong else self._machine.digest()
+        self._order.applied(self._node, first_revision, commands, digest)
         self.revision = first_revision + len(commands) - 1
         return results
 
@@ -43,6 +46,12 @@ class WitnessedMachine:
 
     def digest(self) -> bytes:
         return self._machine.digest()
+
+    def flip_a_bit(self) -> None:
+        """A bit in the memory of a log is another one from now on."""
+        chain = self._machine.digest()
+        self._machine.restore([(CHAIN_KEY, bytes([chain[0] ^ 1]) + chain[1:])])
+        self.is_wrong = True
 
     @property
     def changed_rows(self) -> int:

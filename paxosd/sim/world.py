@@ -20,15 +20,14 @@ from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Applied, LogPage, Message, Prepare
 from paxosd.core.records import Record, Round
-from paxosd.core.types import LOG, NodeId, Revision
+from paxosd.core.types import LOG, NO_HISTORY, HistoryId, NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.server.assembly import assemble
-from paxosd.sim.check.answers import Answers
-from paxosd.sim.check.invariants import Order, Safety, Violation
-from paxosd.sim.check.marks import Marks
+from paxosd.sim.check.ghost import Ghost
+from paxosd.sim.check.invariants import Violation
 from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import RESERVE_BYTES, SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
@@ -75,7 +74,9 @@ class SimNode:
         self.crash_with_power_loss = False
         self._stopping = False  # a signal came: it ends once it has nothing left to finish
         self.transport: SimTransport | None = None
-        self._machine: WitnessedMachine | None = None
+        self.machine: WitnessedMachine | None = None
+        self.ghost = world.ghost  # of the history that it belongs to
+        self._name = node_id + "'" * world.ghosts.index(self.ghost)  # a restored one is another one
         self._world = world
         self._random = random
         self._rate = 1.0 + random.uniform(-1.0, 1.0) * plan.drift
@@ -87,7 +88,7 @@ class SimNode:
     @property
     def revision(self) -> Revision:
         """What this life has applied."""
-        return 0 if self._machine is None else self._machine.revision
+        return 0 if self.machine is None else self.machine.revision
 
     # ---- lives ----
 
@@ -98,12 +99,12 @@ class SimNode:
         world, self.life, self.count = self._world, self.life + 1, self.count + 1
         self._moment = max(world.now, self._moment)
         if self.disk.node == self.id and not self.is_twin:
-            world.safety.recovered_from(self.id, self.disk.written)
-        world.note(self.id, "starts life %d", self.life)
-        world.marks.started(self.id, self.life)
+            self.ghost.safety.recovered_from(self.id, self.disk.written)
+        world.note(self._name, "starts life %d", self.life)
+        self.ghost.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
-        self._machine = WitnessedMachine(self.id, world.machine(), world.order)
-        chance = Random(f"chance-{world.plan.seed}-{self.id}-{self.life}").getrandbits(CHANCE_BITS)
+        self.machine = WitnessedMachine(self.id, world.machine(), self.ghost.order)
+        chance = Random(f"chance-{world.plan.seed}-{self._name}-{self.life}").getrandbits(CHANCE_BITS)
         self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(
             world.config,
@@ -113,7 +114,7 @@ class SimNode:
             self._clock,
             Random(self._random.getrandbits(64)),
             WatchedCodec(world.config, self.id, self.own_life.number, self._sent),
-            {LOG: self._machine},
+            {LOG: self.machine},
             self._on_event,
             self.own_life,
             Watch(self.disk.usage, Gauge(reserve=RESERVE_BYTES), lambda usage, space, is_new: None),
@@ -122,15 +123,15 @@ class SimNode:
         self._live(driver.recover)
 
     def _keep_count(self, count: int) -> None:
-        self._world.note(self.id, "counts its lives on to %d", count)
+        self._world.note(self._name, "counts its lives on to %d", count)
         self.count = count
 
     def end(self, power: bool, why: str) -> None:
         """The process is gone, and with `power` what was not synced too."""
         if self.driver is None:
             return
-        self._world.note(self.id, "ends: %s", why)
-        self._world.marks.ended(self.driver)
+        self._world.note(self._name, "ends: %s", why)
+        self.ghost.marks.ended(self.driver)
         self.driver, self.transport, self._turn_at = None, None, None
         self.crash_after, self._stopping = None, False
         if power:
@@ -151,7 +152,7 @@ class SimNode:
 
     def lose_power(self) -> None:
         """Whether it runs or not, the page cache is gone."""
-        self._world.marks.hit("power loss with unsynced tail") if self.disk.has_unsynced else None
+        self.ghost.marks.hit("power loss with unsynced tail") if self.disk.has_unsynced else None
         self.disk.lose_power()
 
     def _live(self, step: Callable[[], None]) -> None:
@@ -160,7 +161,7 @@ class SimNode:
         try:
             step()
         except Crashed:
-            world.marks.hit("crash in a turn")
+            self.ghost.marks.hit("crash in a turn")
             self.end(self.crash_with_power_loss, "crash in a turn")
             world.later(world.plan.election_s, self.start)
         except StorageError as error:
@@ -168,7 +169,7 @@ class SimNode:
             self.lost = "damaged" in str(error)
             is_foreign = self.disk.node != self.id
             mark = "ended by a failed commit" if not is_foreign else "storage id mismatch refused"
-            world.marks.hit("damaged directory refused" if self.lost else mark)
+            self.ghost.marks.hit("damaged directory refused" if self.lost else mark)
             if not self.lost and not is_foreign:
                 world.later(world.plan.election_s, self.start)
         except InvariantBroken as error:
@@ -234,30 +235,30 @@ class SimNode:
     def _committed(self, records: Sequence[Record]) -> None:
         if self.is_twin:  # its rounds are no later ones than those of the node itself
             records = [record for record in records if not isinstance(record, Round)]
-        self._world.marks.committed(self.id, records)
-        self._world.safety.committed(self.id, records, self.disk.synced)
+        self.ghost.marks.committed(self.id, records)
+        self.ghost.safety.committed(self.id, records, self.disk.synced)
         self._effect()
 
     def _sent(self, message: Message) -> None:
         world = self._world
-        world.safety.sent((self.id, self.life), message, self.disk.synced)
+        self.ghost.safety.sent((self.id, self.life), message, self.disk.synced)
         if isinstance(message, Applied | LogPage):
-            world.answers.told(message, world.now)
+            self.ghost.answers.told(message, world.now)
         if world.now < world.coups_until and isinstance(message, Prepare):
             world.on_prepare(self)
-        world.marks.sent(self.id, self.life, message)
+        self.ghost.marks.sent(self.id, self.life, message)
         if world.tracing:
-            world.show(self.id, "sends %.200s", message)
+            world.show(self._name, "sends %.200s", message)
 
     def _on_event(self, event: Event) -> None:
-        self._world.note(self.id, "%s %s", event.name, event.fields)
+        self._world.note(self._name, "%s %s", event.name, event.fields)
         if event.name == "leader.elected":
             self._world.leader = self._world.nodes[self.id]
-        if event.name == "state.differs":
+        if event.name == "state.differs" and not (self.machine is not None and self.machine.is_wrong):
             raise Violation("15 state digest", f"{self.id} finds that {event.fields['what']}")
         if event.name in ("disk.quorum_went_back", "log.differs"):  # no plan loses what a quorum told
             raise Violation("1 agreement", f"{self.id} finds that {event.fields['what']}")
-        self._world.marks.event(event, self._world.safety.watermark)
+        self.ghost.marks.event(event, self.ghost.safety.watermark)
 
 
 class World:
@@ -275,12 +276,7 @@ class World:
         self.trace: list[str] = []
         self.random = Random(f"world-{plan.seed}-{plan.profile}")
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
-        self.marks = Marks(plan.window_slots)
-        weights = {node: known.weight for node, known in self.config.nodes.items() if known.role.value in VOTING}
-        learners = self.config.membership.learners
-        self.safety = Safety(weights, plan.window_slots, plan.sessions, learners)
-        self.order = Order()
-        self.answers = Answers(self.order)
+        self.ghosts = [self.new_ghost()]
         self.wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
@@ -292,6 +288,21 @@ class World:
         self.clients = {f"c{number}": self._client(f"c{number}", number) for number in range(1, plan.clients + 1)}
         self._client_wakes: dict[str, float] = {}
 
+    @property
+    def ghost(self) -> Ghost:
+        """Of the newest history."""
+        return self.ghosts[-1]
+
+    def new_ghost(self) -> Ghost:
+        """Of a history of this cluster in which nothing has happened yet."""
+        plan, nodes = self.plan, self.config.nodes
+        weights = {node: known.weight for node, known in nodes.items() if known.role.value in VOTING}
+        return Ghost(weights, plan.window_slots, plan.sessions, self.config.membership.learners)
+
+    def ghosts_of(self, history: HistoryId) -> list[Ghost]:
+        """Of this history; all of them if it is not known which one."""
+        return [ghost for ghost in self.ghosts if history in (NO_HISTORY, ghost.history)]
+
     def _client(self, name: str, number: int) -> SimClient:
         return SimClient(
             name,
@@ -299,8 +310,7 @@ class World:
             self.plan,
             Random(self.random.getrandbits(64)),
             self.config.digest,
-            self.answers,
-            self.safety.submitted,
+            self.ghosts_of,
             lambda client, gateway, frame: self.network.send(client, gateway, frame, self.now, client=True),
             lambda at: self._wake_client(name, at),
         )
@@ -365,18 +375,10 @@ class World:
             del self._client_wakes[name]
             self.clients[name].step(self.now)
 
-    def has_all_below_floors(self, node: NodeId) -> bool:
-        """Whether this learner has on its disk what acceptors may have let go of: it can help every other one."""
-        known = self.nodes[node]
-        if node not in self.config.membership.learners or known.lost or known.disk.damaged:
-            return False
-        floors = [self.nodes[acceptor].disk.written.floor() for acceptor in self.config.membership.acceptors]
-        return known.disk.written.learned_stop() >= max(floors)
-
     def applied_to_the_end(self, node: NodeId) -> bool:
         """Whether this learner lives and has applied all that any learner has."""
         known = self.nodes[node]
-        return known.driver is not None and known.revision == len(self.order.log)
+        return known.driver is not None and known.revision == len(self.ghost.order.log)
 
     # ---- the trace ----
 

@@ -7,7 +7,7 @@ disks with their own arithmetic (`electorate.py`). The numbers are those of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from paxosd.core.decrees import is_decree
@@ -70,7 +70,7 @@ class Safety:
         self._learners = learners
         self._window_slots = window_slots
         self._sessions_max = sessions_max
-        self._opened = 0  # so many sessions, by the values that are chosen
+        self.opened = 0  # so many sessions, by the values that are chosen
         self._told_sessions: set[SessionId] = set()  # that clients were told are open
         self.chosen: dict[Slot, bytes] = {}
         self.watermark: Slot = FIRST_SLOT  # every slot below is chosen
@@ -175,7 +175,7 @@ class Safety:
         try:
             every = list(batches(value))
             held = [batch for batch in every if batch.body and not batch.opens and batch.session != DIGESTS]
-            self._opened += sum(batch.opens for batch in every)
+            self.opened += sum(batch.opens for batch in every)
             found = [command for batch in held for command in commands(batch.body, batch.count)]
         except MalformedValue as error:
             raise Violation("2 validity", f"a chosen value cannot be read: {error}") from error
@@ -213,13 +213,14 @@ class Safety:
                         raise Violation("1 agreement", f"{life[0]} passes on a wrong value of {slot}")
             case FetchedVotes():
                 self._check_watermark(life, max(message.watermark, message.floor))
+                self._check_page(life[0], message, message.first, disk.voted_slots())
             case Durable(slot):
                 if disk.learned_stop() < slot:
                     raise Violation("9 acknowledged before durable", f"{life[0]} says that it has {slot} synced")
             case SessionOpened(session):
                 self._told_sessions.add(session)
             case Refused(session, _, _, _, Reason.SESSION_UNKNOWN):
-                if session in self._told_sessions and self._opened <= self._sessions_max:
+                if session in self._told_sessions and self.opened <= self._sessions_max:
                     raise Violation("17 session unknown", f"{life[0]} does not know a session that is in the log")
 
     def _on_accepted(self, life: Life, message: Accepted, disk: MemoryStore) -> None:
@@ -284,10 +285,14 @@ class Safety:
         id_ = message.disk
         self._check_who_votes(life, message.ballot, id_, disk)
         self._told_promise[id_] = max(message.ballot, self._told_promise.get(id_, NO_BALLOT))
-        told = {vote.slot for vote in message.votes}
         known = self._reported.get(message.ballot, {}).get(id_, {})
-        first = max(message.from_slot, message.floor)
-        hidden = [slot for slot in known if first <= slot < message.stop and slot not in told]
+        self._check_page(node, message, message.from_slot, known)
+
+    @staticmethod
+    def _check_page(node: NodeId, page: Promise | FetchedVotes, first: Slot, known: Iterable[Slot]) -> None:
+        """12: it has all votes of the slots that it says it covers."""
+        told = {vote.slot for vote in page.votes}
+        hidden = [slot for slot in known if max(first, page.floor) <= slot < page.stop and slot not in told]
         if hidden:
             raise Violation("12 corruption honesty", f"{node} does not tell its votes in slots {hidden}")
 
@@ -361,21 +366,23 @@ class Safety:
 class Order:
     """The order of commands that the learners apply."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Sequence[bytes] = ()) -> None:
         self.log: list[bytes] = []
         self.digests: dict[Revision, bytes] = {}
         self._latest: dict[bytes, int] = {}  # of each client, the number of its command that is in the log last
+        for revision, command in enumerate(log, 1):
+            self._append("", revision, command)
 
-    def applied(self, node: NodeId, first: Revision, commands: Sequence[bytes], digest: bytes) -> None:
-        """13, 15, 16, 17: a learner applied these commands from revision `first` on, and has this digest after it."""
+    def applied(self, node: NodeId, first: Revision, commands: Sequence[bytes], digest: bytes | None) -> None:
+        """13, 15, 16, 17: a learner applied these commands from revision `first` on, and has this digest after it, if
+        it must not be any."""
         for revision, command in enumerate(commands, first):
             if revision > len(self.log):
                 self._append(node, revision, command)
             if self.log[revision - 1] != command:
                 raise Violation("13 applied prefix", f"{node} applies another revision {revision}")
         last = first + len(commands) - 1
-        known = self.digests.setdefault(last, digest)
-        if known != digest:
+        if digest is not None and self.digests.setdefault(last, digest) != digest:
             raise Violation("15 state digest", f"{node} differs after revision {last}")
 
     def restored(self, node: NodeId, revision: Revision, digest: bytes) -> None:

@@ -31,6 +31,7 @@ from paxosd.core.records import Floor, Learned, Record, Voted
 from paxosd.core.types import Ballot, NodeId, SessionId, Slot
 from paxosd.core.values import is_noop
 from paxosd.driver import Driver
+from paxosd.wire.frames import ANOTHER_HISTORY
 
 EXPECTED = (
     "leader elected",
@@ -92,9 +93,11 @@ _EVENTS = {
     "disk.replaced": "replaced disk came back",
     "disk.rolled_back": "disk that went back in time noticed",
     "space.commands_refused": "commands refused for want of room",
+    "state.differs": "digest mismatch found",
 }
 
 _DROPPED = {
+    ANOTHER_HISTORY: "frame of another history refused",
     "old incarnation": "frame of an earlier life discarded",
     "malformed frame": "garbage dropped",
     "malformed message": "garbage dropped",

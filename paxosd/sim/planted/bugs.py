@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paxosd.sim.planted.disks import DISKS
+from paxosd.sim.planted.histories import HISTORIES
 from paxosd.sim.planted.kept import KEPT
 from paxosd.sim.planted.leading import LEADING
 from paxosd.sim.planted.pages import PAGES
@@ -27,6 +28,7 @@ BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
     "kept": KEPT,
     "space": SPACE,
     "voters": VOTERS,
+    "histories": HISTORIES,
 }
 
 BUGS: tuple[Bug, ...] = tuple(bug for bugs in BY_TOPIC.values() for bug in bugs)

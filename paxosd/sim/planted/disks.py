@@ -28,9 +28,9 @@ DISKS: tuple[Bug, ...] = (
         "blank disk votes",
         Edit(
             "driver:Driver.recover",
-            ast.Expr,
-            "restore records",
-            "try:\n    _\nexcept Exception:\n    self.agent.restore([], self._clock())",
+            ast.Assign,
+            "records=",
+            "try:\n    _\nexcept Exception:\n    records = []",
         ),
     ),
     listed(

@@ -8,7 +8,20 @@ from functools import partial
 from typing import TypeAlias
 
 from paxosd.sim.check.invariants import Violation
-from paxosd.sim.scenarios import client, crash, disk, floor, greedy, links, lost, network, rogue, snapshots, space
+from paxosd.sim.scenarios import (
+    client,
+    crash,
+    disk,
+    floor,
+    greedy,
+    identity,
+    links,
+    lost,
+    network,
+    rogue,
+    snapshots,
+    space,
+)
 from paxosd.sim.scenarios.props import LAYOUTS, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script
 from paxosd.sim.world import World
@@ -57,8 +70,11 @@ SCENARIOS: Mapping[str, Scripted] = {
     "D16 leader": Scripted(disk.d16_slow_leader),
     "D18": Scripted(snapshots.d18_wrong_byte),
     "D21": Scripted(disk.d21_damaged_everywhere),
+    "D22": Scripted(identity.d22_wrong_bit, REPLICAS),  # of two learners nobody can say which one is wrong
     "I05": Scripted(lost.i05_one_blank_one_stale, ("3 replicas", "roles")),
     "I06": Scripted(lost.i06_rolled_back),
+    "I08": Scripted(identity.i08_copy),
+    "I09": Scripted(identity.i09_restored),
     "I10": Scripted(lost.i10_two_blank, ("5 replicas", "roles, 5 acceptors")),
     "K02": Scripted(network.k02_drift),
     "K05": Scripted(client.k05_session_expiry),

@@ -70,7 +70,7 @@ def l02_retry_after_restart(seed: int, layout: str) -> Report:
     again = [script.call(gateway, propose, Applied) for gateway in script.learners]
     expect(all((told.revision, told.slot) == (first.revision, first.slot) for told in again), "the results differ")
     script.finish()
-    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
+    expect(script.world.ghost.order.log.count(raw_value(1)) == 1, "the command did not happen once")
     return report(script, at, recovered)
 
 
@@ -81,7 +81,7 @@ def l04_sequence_gap(seed: int, layout: str) -> Report:
     at = script.now
     refused = refusal(script, gateway, raw_propose(script, session, 2))
     expect((refused.reason, refused.expected) == (Reason.GAP, 1), f"it was refused as {refused}")
-    expect(raw_value(2) not in script.world.order.log, "the second command happened first")
+    expect(raw_value(2) not in script.world.ghost.order.log, "the second command happened first")
     results = [script.call(gateway, raw_propose(script, session, seq), Applied) for seq in (1, 2)]
     expect(results[0].revision < results[1].revision, "the order is not that of the session")
     script.finish()
@@ -109,7 +109,7 @@ def refusal(script: Script, gateway: NodeId, propose: Propose) -> Refused:
 def raw_propose(script: Script, session: SessionId, seq: int, number: int | None = None) -> Propose:
     """Command `seq` of a session; its value has this number, or that of the command."""
     value = raw_value(seq if number is None else number)
-    script.world.safety.submitted.add(value)
+    script.world.ghost.safety.submitted.add(value)
     return Propose(session, seq, 1, seq, 1, encode_body([value]))
 
 
@@ -184,7 +184,7 @@ def l10_follow_the_log(seed: int, layout: str) -> Report:
             wait_ms = 0 if page.entries else FOLLOW_WAIT_MS
             page = _follow(script, follower, ReadLog(0, start, False, min(end, start), wait_ms), seen)
         script.start(leader)
-    expect(seen == script.world.order.log[: len(seen)], "what was followed is not the log")
+    expect(seen == script.world.ghost.order.log[: len(seen)], "what was followed is not the log")
     expect(len(seen) > end, "nothing new was seen")
     recovered = script.recover(script.now)
     script.start(*script.nodes)
@@ -253,12 +253,12 @@ def l14_stale_read(seed: int, layout: str) -> Report:
     script.run(1)
     had = script.nodes[behind].revision
     recovered = script.recover(at)
-    script.until(lambda: script.world.answers.seen > had, 5, "it is behind")
-    newest = script.world.answers.seen
+    script.until(lambda: script.world.ghost.answers.seen > had, 5, "it is behind")
+    newest = script.world.ghost.answers.seen
     stale = script.call(behind, ReadLog(1, 1, False, 0, 0), LogPage)
     expect(stale.last == had, f"it has {had} and says {stale.last}")
     values = [entry.value for entry in stale.entries]
-    expect(values == script.world.order.log[: len(values)] != [], "it shows another log")
+    expect(values == script.world.ghost.order.log[: len(values)] != [], "it shows another log")
     script.heard.clear()
     script.say(behind, ReadLog(2, 1, False, newest, 0))
     script.run(3)
@@ -304,7 +304,7 @@ def u19_one_acceptors_vote(seed: int, layout: str) -> Report:
     script.rest()
     script.run(2)
     odd, learner = script.pick(script.acceptors), script.pick(script.having("l"))
-    at, slot = script.now, script.world.safety.watermark
+    at, slot = script.now, script.world.ghost.safety.watermark
     script.hold(Accept, source=[leader], when=lambda caught: caught.target != odd)
     script.propose(script.clients[0])
     script.until(lambda: script.disks[odd].synced.vote(slot) is not None, 2, "one acceptor votes")
@@ -314,7 +314,7 @@ def u19_one_acceptors_vote(seed: int, layout: str) -> Report:
     votes = script.hold(FetchedVotes, target=[learner], when=lambda caught: caught.source != odd)
     recovered = script.recover(at - 1e-9)
     odd_vote = script.disks[odd].synced.vote(slot)
-    chosen = script.world.safety.chosen[slot]
+    chosen = script.world.ghost.safety.chosen[slot]
     expect(odd_vote is not None and odd_vote.value != chosen, "the odd vote is not odd")
     script.run(5)
     expect(_learned(script, learner, slot) is None, "a learner believed one acceptor")

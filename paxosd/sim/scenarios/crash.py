@@ -130,13 +130,13 @@ def c05_power_loss_of_all(seed: int, layout: str) -> Report:
             node.crash_after, node.crash_with_power_loss = script.random.randint(0, 6), True
     script.run(0.1)
     script.power_off(*script.nodes)
-    acknowledged = script.world.answers.seen
+    acknowledged = script.world.ghost.answers.seen
     expect(acknowledged > 0, "nothing was acknowledged before")
     at = script.now
     script.start(*script.nodes)
     recovered = script.recover(at, 10)
     script.finish()
-    expect(len(script.world.order.log) > acknowledged, "the log is shorter than what was acknowledged")
+    expect(len(script.world.ghost.order.log) > acknowledged, "the log is shorter than what was acknowledged")
     return report(script, at, recovered)
 
 
@@ -262,7 +262,7 @@ def c07_crash_after_some_accepts(seed: int, layout: str) -> Report:
     script.rest()
     script.run(2)
     keeper = script.pick(script.acceptors, [leader])
-    at, first = script.now, script.world.safety.watermark
+    at, first = script.now, script.world.ghost.safety.watermark
 
     def is_lost(caught: Caught) -> bool:
         return caught.target != keeper or _slot(caught) == first + 1
@@ -278,7 +278,7 @@ def c07_crash_after_some_accepts(seed: int, layout: str) -> Report:
     kept = [vote.value for slot in (first, first + 2) if (vote := disk.vote(slot)) is not None]
     script.kill(leader, *_spare_acceptors(script, [keeper], [leader]))
     script.until(lambda: all(operation.outcome == "acked" for operation in operations), 12, "all are acknowledged")
-    chosen = script.world.safety.chosen
+    chosen = script.world.ghost.safety.chosen
     expect([chosen[first], chosen[first + 2]] == kept, "a value that was voted for is not proposed again")
     expect(is_noop(chosen[first + 1]), "the hole is not filled with a no-op")
     script.start(*script.nodes)
@@ -296,12 +296,12 @@ def c08_crash_before_telling(seed: int, layout: str) -> Report:
     script, leader = begin(seed, layout)
     script.rest()
     script.run(2)
-    at, slot = script.now, script.world.safety.watermark
+    at, slot = script.now, script.world.ghost.safety.watermark
     everybody = [*script.nodes, *(client.name for client in script.clients)]
     script.watch(Accepted, target=[leader], then=lambda caught: script.cut([leader], everybody))
     operation = script.propose(script.clients[0])
-    script.until(lambda: slot in script.world.safety.chosen, 2, "a quorum votes")
-    value = script.world.safety.chosen[slot]
+    script.until(lambda: slot in script.world.ghost.safety.chosen, 2, "a quorum votes")
+    value = script.world.ghost.safety.chosen[slot]
     script.run(0.1)
     expect(operation.outcome == "", "somebody was told")
     script.kill(leader)

@@ -72,7 +72,7 @@ def d03_disk_full(seed: int, layout: str) -> Report:
     script.run(3)
     script.rest()
     script.run(1)
-    newest = script.world.safety.watermark - 1
+    newest = script.world.ghost.safety.watermark - 1
     expect(disk.synced.vote(newest) is not None, "it does not vote though there is room again")
     script.finish()
     return report(script, at, recovered, f"{leader} led")
@@ -96,7 +96,7 @@ def _restart_with_damage(seed: int, layout: str, from_the_end: int) -> Report:
     script.rest()
     script.run(1)
     victim = script.pick(script.acceptors)
-    disk, first = script.disks[victim], script.world.safety.watermark
+    disk, first = script.disks[victim], script.world.ghost.safety.watermark
     answers = script.hold(Accepted, target=[leader])  # so that more than one slot is not known to be chosen
     for slot in range(first, first + 4):
         script.propose(script.clients[0])
@@ -123,7 +123,9 @@ def d06_damaged_row_is_asked_for(seed: int, layout: str) -> Report:
     script.hold(Durable)  # so that no acceptor lets go of anything
     script.begin()
     script.work()
-    script.until(lambda: script.world.safety.watermark > 2 * VOTES_KEPT_BELOW_WATERMARK + 10, 500, "votes grow old")
+    script.until(
+        lambda: script.world.ghost.safety.watermark > 2 * VOTES_KEPT_BELOW_WATERMARK + 10, 500, "votes grow old"
+    )
     victim, late = script.pick(script.acceptors), script.pick(script.having("l"))
     on_disk_only = script.disks[victim].written.records_from() - 2 * VOTES_KEPT_BELOW_WATERMARK
     slot = script.random.choice([old for old in script.disks[victim].written.voted_slots() if old <= on_disk_only])
@@ -153,10 +155,10 @@ def d21_damaged_everywhere(seed: int, layout: str) -> Report:
     script.run(2)
     script.kill(*script.nodes)
     at = script.now
-    slot = script.world.safety.watermark - 1
+    slot = script.world.ghost.safety.watermark - 1
     for name in [*script.acceptors, *script.learners]:
         script.disks[name].damaged |= {(Voted, slot), (Learned, slot)}
-    before = dict(script.world.safety.chosen)
+    before = dict(script.world.ghost.safety.chosen)
     script.start(*script.nodes)
     script.work()
     script.run(10)
@@ -164,7 +166,7 @@ def d21_damaged_everywhere(seed: int, layout: str) -> Report:
     named = [line for line in script.world.trace if f"slot {slot} is damaged" in line]
     expect(refused == script.acceptors, f"only {refused} refused to start")
     expect(len(named) >= len(refused), "the slot is not named")
-    expect(script.world.safety.chosen == before, "something was chosen after that")
+    expect(script.world.ghost.safety.chosen == before, "something was chosen after that")
     expect(not list(script.acked(at)), "something was acknowledged after that")
     return report(script, at, 0.0)
 

@@ -11,6 +11,7 @@ from paxosd.core.messages import (
     Forward,
     LogPage,
     OpenSession,
+    ReadIndexReply,
     ReadLog,
     Refused,
     SessionOpened,
@@ -39,7 +40,7 @@ def forged_sessions(seed: int, layout: str) -> Report:
     script, _ = begin(seed, layout)
     script.rest()
     script.run(2)
-    at, watermark, gateway = script.now, script.world.safety.watermark, script.pick(script.learners)
+    at, watermark, gateway = script.now, script.world.ghost.safety.watermark, script.pick(script.learners)
     forwards = script.watch(Forward)
     for number in range(1, 30):
         script.say(gateway, raw_propose(script, forged(number), 1, number))
@@ -49,7 +50,7 @@ def forged_sessions(seed: int, layout: str) -> Report:
     told = refusal(script, gateway, raw_propose(script, forged(1), 1, 30))
     expect(told.reason is Reason.SESSION_UNKNOWN, f"a session that is in no log was refused as {told.reason.name}")
     expect(not forwards.found, "a gateway forwarded a command of a session that nobody opened")
-    expect(script.world.safety.watermark == watermark, "commands of sessions that nobody opened took slots")
+    expect(script.world.ghost.safety.watermark == watermark, "commands of sessions that nobody opened took slots")
     script.finish()
     return report(script, at, 0.0)
 
@@ -69,7 +70,7 @@ def late_opening(seed: int, layout: str) -> Report:
     refused = refusal(script, gateway, propose)
     expect(refused.reason is Reason.SESSION_UNKNOWN, f"it was refused as {refused.reason.name}")
     script.finish()
-    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
+    expect(script.world.ghost.order.log.count(raw_value(1)) == 1, "the command did not happen once")
     return report(script, at, 0.0)
 
 
@@ -81,11 +82,17 @@ def lagging_gateway(seed: int, layout: str) -> Report:
     script.run(2)
     at, behind = script.now, script.pick(script.learners, [leader])
     elsewhere = script.pick(script.learners, [behind])
+    forged = raw_propose(script, bytes(SESSION_BYTES - 1) + b"x", 1)
+    refused = refusal(script, behind, forged)  # now it has heard from a quorum once
+    expect(refused.reason is Reason.SESSION_UNKNOWN, f"a session of nobody was refused as {refused.reason.name}")
     kept = script.hold(Accept, Chosen, Fetched, FetchedVotes, target=[behind])
+    unconfirmed = script.hold(ReadIndexReply, target=[behind])
     session = open_session(script, elsewhere)
     propose = raw_propose(script, session, 1)
-    refused = script.call(behind, propose, Refused)
-    expect(refused.reason is Reason.BEHIND, f"it was refused as {refused.reason.name}")
+    for _ in range(2):
+        refused = script.call(behind, propose, Refused)
+        expect(refused.reason is Reason.BEHIND, f"it was refused as {refused.reason.name}")
+    script.forget(unconfirmed)
     first = script.call(elsewhere, propose, Applied)
     refused = script.call(behind, propose, Refused)
     expect(refused.reason is Reason.BEHIND, f"an opened session was refused as {refused.reason.name}")
@@ -93,7 +100,7 @@ def lagging_gateway(seed: int, layout: str) -> Report:
     again = script.call(behind, propose, Applied)
     expect((again.revision, again.slot) == (first.revision, first.slot), f"it was told {again} after {first}")
     script.finish()
-    expect(script.world.order.log.count(raw_value(1)) == 1, "the command did not happen once")
+    expect(script.world.ghost.order.log.count(raw_value(1)) == 1, "the command did not happen once")
     return report(script, at, 0.0)
 
 

@@ -84,7 +84,9 @@ def i06_rolled_back(seed: int, layout: str) -> Report:
     recovered = script.recover(at)
     _await_votes(script, [victim])
     expect(script.disks[victim].written.disk != old, "a disk that went back in time votes under its old id")
-    expect(script.world.marks.hits["disk that went back in time noticed"] > 0, "nobody was told that it went back")
+    expect(
+        script.world.ghost.marks.hits["disk that went back in time noticed"] > 0, "nobody was told that it went back"
+    )
     script.finish()
     return report(script, at, recovered)
 
@@ -122,7 +124,7 @@ def _wipe(script: Script, names: Collection[NodeId]) -> None:
         node.end(True, "its directory is wiped")
         node.disk.wipe()
         node.count = 0
-        script.world.safety.wiped(name)
+        script.world.ghost.safety.wiped(name)
         note_wiped(script.world, name)
 
 
@@ -132,7 +134,7 @@ def _put_back(script: Script, name: NodeId, copy: MemoryStore) -> None:
     node.end(True, "its directory is put back as it was")
     note_rolled_back(script.world, name, copy)
     node.disk.put_back(copy)
-    script.world.safety.wiped(name)
+    script.world.ghost.safety.wiped(name)
 
 
 def _await_votes(script: Script, names: Collection[NodeId]) -> None:

@@ -46,7 +46,7 @@ class Liar:
     @property
     def voters(self) -> Voters:
         """Those that everybody knows: whoever names others is not listened to."""
-        return self._script.world.safety.electorate.newest
+        return self._script.world.ghost.safety.electorate.newest
 
     def tell(self, targets: Iterable[NodeId], *messages: Message) -> None:
         for target in targets:
@@ -85,7 +85,7 @@ def w02_chosen_by_nobody(seed: int, layout: str) -> Report:
     liar = Liar(script, script.pick(script.proposers, [leader]))
     at = script.now
     for _ in range(40):
-        first = script.world.safety.watermark
+        first = script.world.ghost.safety.watermark
         liar.tell(script.learners, *(Chosen(slot, NOOP) for slot in range(first, first + 4)))
         script.run(0.25)
     came_to = report(script, at, script.recover(script.now))

@@ -52,7 +52,7 @@ class Script:
             Script.on_world(self.world)
         self.t_e = self.plan.election_s
         self.chronicle = Chronicle(self.world)
-        self.world.marks = self.chronicle
+        self.world.ghost.marks = self.chronicle
         self.disks = {
             name: ScriptedDisk(name, Random(self.random.getrandbits(64)), self.plan.sync_s) for name in self.nodes
         }
@@ -363,7 +363,7 @@ class Script:
             lambda: all(self.world.applied_to_the_end(name) for name in together), SETTLE_T_E, "all learners caught up"
         )
         operations = [operation for client in self.clients for operation in client.operations]
-        check_ends(operations, self.world.order, certain=self.plan.repeat == 0)
+        check_ends(operations, self.world.ghost.order, certain=self.plan.repeat == 0)
         books = self.world.network.check()
         ensure(books is None, "28 nothing lost silently", str(books))
 

@@ -160,12 +160,24 @@ def test_d10_a_wiped_disk_and_one_that_missed_it_do_not_choose_another_value() -
     holds("D10", 2)
 
 
+def test_d22_a_wrong_bit_in_the_state_of_one_replica_is_found_and_that_one_serves_nothing() -> None:
+    holds("D22", 1)
+
+
 def test_i05_a_blank_disk_and_an_old_one_serve_nobody_until_the_third_is_back() -> None:
     holds("I05", 2)
 
 
 def test_i06_a_disk_that_went_back_in_time_is_noticed_and_votes_as_a_new_one_only() -> None:
     holds("I06", 2)
+
+
+def test_i08_of_a_node_and_a_copy_of_it_one_is_heard_and_the_node_works_on() -> None:
+    holds("I08", 2)
+
+
+def test_i09_u11_a_restored_cluster_and_the_stragglers_of_the_old_one_are_two_histories() -> None:
+    holds("I09", 3)
 
 
 def test_i10_two_of_five_disks_are_replaced_while_writes_go_on() -> None:

@@ -1,0 +1,40 @@
+"""What is known of one history by who sees all of it: what is chosen, how it was applied, what was told.
+
+Where a cluster was restored there are two histories, and one of these for each (`sim/restored.py`). A node belongs to
+one of them for good, and a client's answers to the one that its client was told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from paxosd.core.types import HistoryId, NodeId, Revision, Slot
+from paxosd.sim.check.answers import Answers
+from paxosd.sim.check.invariants import Order, Safety
+from paxosd.sim.check.marks import Marks
+
+
+class Ghost:
+    """The ghost state of one history. `weights` maps each acceptor of the membership file to its weight."""
+
+    def __init__(
+        self, weights: Mapping[NodeId, int], window_slots: int, sessions_max: int, learners: Collection[NodeId]
+    ) -> None:
+        self.marks = Marks(window_slots)
+        self.safety = Safety(weights, window_slots, sessions_max, learners)
+        self.order = Order()
+        self.answers = Answers(self.order)
+
+    def begin_with(self, past: Ghost, watermark: Slot, revision: Revision) -> None:
+        """The history of a cluster that was restored: this is how far it is that of another one."""
+        safety = self.safety
+        safety.chosen = {slot: value for slot, value in past.safety.chosen.items() if slot < watermark}
+        safety.watermark, safety.opened = watermark, past.safety.opened
+        self.order = Order(past.order.log[:revision])
+        self.answers = Answers(self.order)
+        self.answers.seen = revision
+
+    @property
+    def history(self) -> HistoryId:
+        """Its id; none before its birth is chosen."""
+        return self.safety.electorate.newest.history
