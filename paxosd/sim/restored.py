@@ -18,8 +18,8 @@ from random import Random
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.backup.restoring import fill
 from paxosd.core.plausible import SLOT_MAX
-from paxosd.core.types import NodeId
-from paxosd.machine.ledger import LEDGER, MACHINE
+from paxosd.core.types import LOG, NodeId
+from paxosd.machine.ledger import LEDGER
 from paxosd.sim.check.ghost import Ghost
 from paxosd.sim.check.invariants import ensure
 from paxosd.sim.disk import ENDLESS
@@ -34,7 +34,7 @@ class KeptSource:
     def __init__(self, world: World, learner: NodeId) -> None:
         self._store: MemoryStore = world.nodes[learner].disk.written.copy()
         self.watermark = self._store.kept_slot()
-        self.revision = int(dict(self._store.kept_rows(MACHINE))[WITNESSED_KEY])
+        self.revision = int(dict(self._store.kept_rows(LOG))[WITNESSED_KEY])
         history, first = world.ghost.history.hex(), self._store.learned_start()
         self.header = Header(world.config.cluster, history, first=first, kept=self.watermark)
         self.position = Position(self.watermark, self.revision, 0, "")
@@ -45,7 +45,7 @@ class KeptSource:
 
     def rows(self) -> Iterator[Rows]:
         """All of it, in the order of a backup."""
-        yield KeptRows([(owner, *row) for owner in (LEDGER, MACHINE) for row in self._store.kept_rows(owner)])
+        yield KeptRows([(owner, *row) for owner in (LEDGER, LOG) for row in self._store.kept_rows(owner)])
         first = next(revision for revision in range(1, self.revision + 1) if self._store.revisions(revision, 1))
         yield RevisionRows(list(self._store.revisions(first, SLOT_MAX)))
         yield Values(self.header.first, self._values)

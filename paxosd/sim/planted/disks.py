@@ -6,6 +6,7 @@ import ast
 
 from paxosd.core.records import Promised, Voted
 from paxosd.sim.planted.editing import Edit, Patch
+from paxosd.sim.planted.places import Scenarios, Seeds
 from paxosd.sim.planted.planting import Bug, listed
 
 DISKS: tuple[Bug, ...] = (
@@ -23,6 +24,7 @@ DISKS: tuple[Bug, ...] = (
             "_store commit",
             "try:\n    _\nexcept Exception:\n    self._store.commit([])",
         ),
+        shows_in=Seeds(6, 10),
     ),
     listed(
         "blank disk votes",
@@ -32,6 +34,7 @@ DISKS: tuple[Bug, ...] = (
             "records=",
             "try:\n    _\nexcept Exception:\n    records = []",
         ),
+        shows_in=Scenarios(("D06",), layout="3 replicas"),
     ),
     listed(
         "truncate at first bad CRC",
@@ -43,10 +46,11 @@ DISKS: tuple[Bug, ...] = (
             "bad = [at for at, row in enumerate(found) if (type(row), getattr(row, 'slot', 0)) in damaged]\n"
             "found = found[: bad[0]] if bad else found",
         ),
+        shows_in=Scenarios(("D06",), layout="3 replicas"),
     ),
-    listed("no fsync at end of recovery", Edit("sim.disk:SimStore.records", ast.Expr, "settle", "pass")),
     listed(
-        "a log is cut off before what replaces it is durable",
-        Edit("core.acceptor:Acceptor.tick", ast.Call, "Told watermark", "Told(self._votes.stop)"),
+        "no fsync at end of recovery",
+        Edit("sim.disk:SimStore.records", ast.Expr, "settle", "pass"),
+        shows_in=Scenarios(("D02",), layout="3 replicas"),
     ),
 )

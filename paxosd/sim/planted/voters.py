@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from paxosd.sim.planted.editing import Edit, Patch
+from paxosd.sim.planted.places import Seeds
 from paxosd.sim.planted.planting import Bug, other
 
 
@@ -30,16 +31,24 @@ VOTERS: tuple[Bug, ...] = (
         "a lost disk votes as a blank one",
         Patch("core.standing:Standing.votes", _always(True)),
         Patch("core.voters:Count.counts", _any_disk_counts),
+        shows_in=Seeds(0, 8, "disks"),
     ),
     other(
         "a replaced disk goes on voting",
         Patch("core.standing:Standing.is_outlived", _always(False)),
         Patch("core.standing:Standing.is_named", _always(True)),
         Patch("core.voters:Count.counts", _any_disk_counts),
+        shows_in=Seeds(0, 8, "disks"),
     ),
-    other("a new disk votes before it has copied", Patch("core.standing:Standing._is_new", _always(False))),
     other(
-        "a ballot goes on above its decree", Edit("core.proposer:Proposer._next_value", ast.IsNot, "_decree", "False")
+        "a new disk votes before it has copied",
+        Patch("core.standing:Standing._is_new", _always(False)),
+        shows_in=Seeds(0, 8, "disks"),
+    ),
+    other(
+        "a ballot goes on above its decree",
+        Edit("core.proposer:Proposer._next_value", ast.IsNot, "_decree", "False"),
+        shows_in=Seeds(0, 8, "disks"),
     ),
     other(
         "a quorum begins a history",
@@ -52,14 +61,17 @@ VOTERS: tuple[Bug, ...] = (
             "issuperset",
             "self._file_quorum.can_prepare(self._supporters)",
         ),
+        shows_in=Seeds(0, 8, "disks"),
     ),
     other(
         "an acceptor takes part with whatever voters",
         Patch("core.participant:Participant._takes_part", _whatever_the_voters),
         Patch("core.participant:Participant._votes_with", lambda _: lambda self, *_: self.may_vote),
+        shows_in=Seeds(0, 8, "disks"),
     ),
     other(
         "a disk that went back in time votes",
         Edit("core.participant:Participant._on_recalled", ast.Gt, "commits has", "False"),
+        shows_in=Seeds(0, 8, "disks"),
     ),
 )

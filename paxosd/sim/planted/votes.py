@@ -9,6 +9,7 @@ from typing import Any
 
 from paxosd.core.types import Ballot
 from paxosd.sim.planted.editing import Edit, Patch
+from paxosd.sim.planted.places import Interleavings, Scenarios, Seeds
 from paxosd.sim.planted.planting import Bug, listed, other
 
 
@@ -26,6 +27,8 @@ def _count_a_vote_told_twice_as_two(vote: Callable[..., bytes | None]) -> Callab
     return count
 
 
+_EARLIER_ROUND = "{}.ballot.round < self.promised.round"
+
 VOTES: tuple[Bug, ...] = (
     listed(
         "accept without raising promise",
@@ -37,19 +40,21 @@ VOTES: tuple[Bug, ...] = (
     ),
     listed(
         "`>=` for `>` in prepare: one round promised to two owners",
-        Edit(
-            "core.acceptor:Acceptor._on_prepare",
-            ast.Lt,
-            "ballot promised",
-            "message.ballot.round < self.promised.round",
-        ),
+        Edit("core.acceptor:Acceptor._on_prepare", ast.Lt, "ballot promised", _EARLIER_ROUND.format("message")),
+        Edit("core.acceptor:Acceptor._tell_promise", ast.Lt, "ballot promised", _EARLIER_ROUND.format("asked")),
+        shows_in=Interleavings("two slots", 50_000),
     ),
     listed(
         "count p2b of older ballot",
         Edit("core.proposer:Proposer._on_accepted", ast.NotEq, "ballot self", "False"),
+        shows_in=Scenarios(("N09 votes",), layout="roles"),
     ),
     listed("count duplicate acks", Patch("core.phase2:PhaseTwo.vote", _count_a_vote_told_twice_as_two)),
-    listed("pick first accepted seen", Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False")),
+    listed(
+        "pick first accepted seen",
+        Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False"),
+        shows_in=Scenarios(("C07 two ballots",), layout="roles"),
+    ),
     listed(
         "no-op over reported value",
         Edit("core.bound:Bound._bound_value", ast.Assign, "bound= _phase1", "bound = None"),
@@ -61,10 +66,19 @@ VOTES: tuple[Bug, ...] = (
             for name in ("eq", "ne", "lt", "le", "gt", "ge")
         ),
         Patch("core.types:Ballot.__hash__", lambda _: lambda ballot: hash(ballot[0])),
+        shows_in=Scenarios(("O07",), layout="5 replicas"),
     ),
-    listed("accepted not restored", Edit("core.acceptor:Acceptor.restore", ast.Expr, "_votes Vote", "pass")),
+    listed(
+        "accepted not restored",
+        Edit("core.acceptor:Acceptor.restore", ast.Expr, "_votes Vote", "pass"),
+        shows_in=Seeds(4, 10),
+    ),
     other("promise not restored", Edit("core.acceptor:Acceptor.restore", ast.Assign, "promised=", "pass")),
-    other("round not restored", Edit("core.candidate:Candidate.restore", ast.Assign, "_round=", "pass")),
+    other(
+        "round not restored",
+        Edit("core.candidate:Candidate.restore", ast.Assign, "_round=", "pass"),
+        shows_in=Scenarios(("C10",), layout="roles"),
+    ),
     other(
         "a vote of another ballot is taken as chosen",
         Edit("core.acceptor:Acceptor._note_watermark", ast.Eq, "vote ballot", "True"),
@@ -81,6 +95,7 @@ VOTES: tuple[Bug, ...] = (
             "watermark _chosen_above",
             "self.watermark = max(self.watermark, slot)\n_",
         ),
+        shows_in=Seeds(2, 10),
     ),
     other("window not kept", Edit("core.phase2:PhaseTwo.has_room", ast.Lt, "next_slot watermark", "<=")),
 )
