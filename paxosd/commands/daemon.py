@@ -5,11 +5,10 @@ What is slow to import is imported when the arguments are known to be right.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from paxosd.commands.flags import add_version, data_dir, fail
+from paxosd.commands.flags import Parser, add_version, data_dir, fail
 from paxosd.process.exits import Exit
 
 if TYPE_CHECKING:
@@ -73,13 +72,12 @@ def main(arguments: Sequence[str], stop: Stop) -> int:
     return Exit.OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="paxosd",
         usage="paxosd --role ROLE --id ID --config FILE [--data-dir DIR]\n"
         "       paxosd check-config | local | sim | health | upgrade | restore | rescue",
         description=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_version(parser)
     roles = ["proposer", "acceptor", "learner", "replica"]

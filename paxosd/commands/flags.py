@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any, NoReturn
 
 from paxosd import __version__
+from paxosd.excerpts import escaped
 from paxosd.process.exits import Exit
 from paxosd.process.streams import tell
 
 
-def add_version(parser: argparse.ArgumentParser) -> None:
+class Parser(argparse.ArgumentParser):
+    """Reads every command line of ours. What it quotes of one in a complaint cannot steer a terminal."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
+
+
+def add_version(parser: Parser) -> None:
     """`--version`: print the version, and nothing else."""
     parser.add_argument(
         "--version", action="version", version=f"{parser.prog} {__version__}", help="print the version and exit"
     )
 
 
-def add_write_out(parser: argparse.ArgumentParser, default: str) -> None:
+def add_write_out(parser: Parser, default: str) -> None:
     """`-w`: for people or for programs."""
     parser.add_argument(
         "-w",
@@ -38,11 +50,9 @@ def data_dir(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r} is relative to a working directory that is gone") from None
 
 
-def command_parser(command: str, told: str) -> argparse.ArgumentParser:
+def command_parser(command: str, told: str) -> Parser:
     """A parser of the command line of `paxosd COMMAND`."""
-    return argparse.ArgumentParser(
-        prog=f"paxosd {command}", description=told, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return Parser(prog=f"paxosd {command}", description=told)
 
 
 def fail(code: Exit, reason: object) -> int:

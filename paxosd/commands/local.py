@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from paxosd.client.errors import ClientClosed, PaxosError
-from paxosd.commands.flags import add_write_out, data_dir
+from paxosd.commands.flags import Parser, add_write_out, command_parser, data_dir
 from paxosd.commands.interruptible import Ending
 from paxosd.commands.tables import print_table
 from paxosd.config import Config, ConfigError, load
@@ -90,10 +90,8 @@ def _fail(code: Exit, reason: object) -> int:
 # ---- what is asked ---------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="paxosd local", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser() -> Parser:
+    parser = command_parser("local", HELP)
     add = parser.add_argument
     for role, usual in (("proposers", "2"), ("acceptors", "3"), ("learners", "2")):
         add(f"--{role}", metavar="N", type=_whole(0), help=f"how many {role} (default: {usual}; 0 beside replicas)")
@@ -130,7 +128,7 @@ def _probability(text: str) -> float:
     return float(text)
 
 
-def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Config:
+def _config(options: argparse.Namespace, parser: Parser) -> Config:
     """The cluster that is asked for; ends with a usage error if it cannot do what is asked."""
     counts = (options.proposers, options.acceptors, options.learners, options.replicas)
     if options.config is not None and any(count is not None for count in counts):

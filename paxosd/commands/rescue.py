@@ -14,7 +14,7 @@ from paxosd.backup.errors import BackupError
 from paxosd.backup.rescue import RescuedLog, RescuePlan, plan
 from paxosd.backup.restoring import restore
 from paxosd.backup.until import Ended
-from paxosd.commands.flags import add_write_out, command_parser, data_dir, fail
+from paxosd.commands.flags import Parser, add_write_out, command_parser, data_dir, fail
 from paxosd.commands.progress import bar
 from paxosd.commands.restore import print_targets, targets_of
 from paxosd.commands.tables import Cell, print_table
@@ -155,7 +155,7 @@ def _advice(found: RescuePlan) -> list[str]:
     ]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = command_parser("rescue", HELP)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--plan", action="store_true", help="say what is there and what to do; change nothing")

@@ -14,7 +14,7 @@ from paxosd.backup.archive import Archive
 from paxosd.backup.errors import BackupError
 from paxosd.backup.restoring import BackupSource, Source, Target, restore
 from paxosd.backup.until import Ended
-from paxosd.commands.flags import add_write_out, command_parser, data_dir, fail
+from paxosd.commands.flags import Parser, add_write_out, command_parser, data_dir, fail
 from paxosd.commands.progress import bar
 from paxosd.commands.tables import print_table
 from paxosd.config import Config, ConfigError, load
@@ -95,7 +95,7 @@ def print_targets(config: Config, source: Source, targets: Sequence[Target], as_
     print(f"revision {position.revision}, every slot below {position.watermark}; start the nodes when all are restored")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = command_parser("restore", HELP)
     parser.add_argument("file", metavar="FILE", help="the backup")
     parser.add_argument("--config", required=True, metavar="FILE", help="the membership file of the new cluster")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from paxosd.client.arguments import SECONDS_MAX, revision, seconds
-from paxosd.commands.flags import add_version, add_write_out
+from paxosd.commands.flags import Parser, add_version, add_write_out
 
 DEFAULT_CONFIG = "config/cluster.yaml"
 DEFAULT_TIMEOUT_S = 5.0
@@ -106,22 +106,16 @@ def options_of(arguments: Sequence[str]) -> Options:
     return options
 
 
-def _parser() -> argparse.ArgumentParser:
-    flags = _flags(argparse.ArgumentParser(add_help=False), default=None)
+def _parser() -> Parser:
+    flags = _flags(Parser(add_help=False), default=None)
     # Without defaults of its own, a command does not overwrite what stood before it.
-    same_flags = _flags(argparse.ArgumentParser(add_help=False), default=argparse.SUPPRESS)
-    parser = argparse.ArgumentParser(
-        prog="paxosctl",
-        description=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[flags],
-    )
+    same_flags = _flags(Parser(add_help=False), default=argparse.SUPPRESS)
+    parser = Parser(prog="paxosctl", description=HELP, parents=[flags])
     add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status | backup | archive")
 
-    def add(command: str, short: str, told: str) -> argparse.ArgumentParser:
-        raw = argparse.RawDescriptionHelpFormatter
-        return commands.add_parser(command, parents=[same_flags], help=short, description=told, formatter_class=raw)
+    def add(command: str, short: str, told: str) -> Parser:
+        return commands.add_parser(command, parents=[same_flags], help=short, description=told)
 
     propose = add("propose", "put a value into the log", PROPOSE_HELP)
     propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
@@ -143,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _take_file(options: Options, parser: argparse.ArgumentParser) -> None:
+def _take_file(options: Options, parser: Parser) -> None:
     """Which file is meant, and whether it is only to be read."""
     match options.words:
         case ["status"]:
@@ -156,7 +150,7 @@ def _take_file(options: Options, parser: argparse.ArgumentParser) -> None:
             parser.error(f"one file at a time: {' '.join(options.words)!r} is neither FILE nor status FILE")
 
 
-def _flags(parser: argparse.ArgumentParser, default: str | None) -> argparse.ArgumentParser:
+def _flags(parser: Parser, default: str | None) -> Parser:
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -188,7 +182,7 @@ def _revision(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a revision: they count 1, 2, 3 ...") from None
 
 
-def _take_cluster_from_environment(options: Options, parser: argparse.ArgumentParser) -> None:
+def _take_cluster_from_environment(options: Options, parser: Parser) -> None:
     options.config = os.environ.get("PAXOSCTL_CONFIG")
     options.endpoints = os.environ.get("PAXOSCTL_ENDPOINTS")
     if options.config and options.endpoints:
@@ -203,7 +197,7 @@ def _take_cluster_from_environment(options: Options, parser: argparse.ArgumentPa
     options.config = DEFAULT_CONFIG
 
 
-def _timeout_from_environment(parser: argparse.ArgumentParser) -> float:
+def _timeout_from_environment(parser: Parser) -> float:
     text = os.environ.get("PAXOSCTL_TIMEOUT")
     if not text:
         return DEFAULT_TIMEOUT_S

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from paxosd.commands.flags import add_write_out
+from paxosd.commands.flags import Parser, add_write_out, command_parser
 from paxosd.commands.sim.explore import STATES
 from paxosd.commands.sim.explore import main as explore_main
 from paxosd.commands.sim.gate import main as gate_main
@@ -77,10 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     return _run_all(options, machine)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="paxosd sim", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser() -> Parser:
+    parser = command_parser("sim", HELP)
     parser.add_argument("--seeds", type=_count, metavar="N", help="how many seeds (default: 100, or as --minutes says)")
     parser.add_argument("--start", type=int, default=0, metavar="SEED", help="the first seed (default: 0)")
     parser.add_argument("--fresh", type=_count, default=0, metavar="N", help="and so many seeds drawn at random")
