@@ -6,7 +6,7 @@ dropped or not, at will. Dropping what is already on its way only keeps impatien
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TypeAlias
 
 from paxosd.core.messages import Forward
@@ -32,13 +32,15 @@ def _batch(forward: Forward) -> Batch:
 
 
 class Intake:
-    """A bounded queue of forwarded batches, and the names of those in flight. One batch always has room."""
+    """A bounded queue of forwarded batches, of which each gateway has its share, and the names of those in flight. One
+    batch always has room."""
 
     def __init__(self, pending_bytes_max: int, value_bytes_max: int) -> None:
         self._room = Room(min(PENDING_LEAST_BYTES, pending_bytes_max), pending_bytes_max)
         self._value_bytes_max = value_bytes_max
         self._pending: deque[tuple[NodeId, Forward]] = deque()
         self._pending_bytes = 0
+        self._bytes_of: Counter[NodeId] = Counter()  # how many of these each gateway forwarded
         self._on_their_way: set[_Name] = set()
         self._in_slot: dict[Slot, list[_Name]] = {}
 
@@ -52,10 +54,11 @@ class Intake:
         if name in self._on_their_way and not withdraws:
             return None
         size = len(forward.body) + HELD_BYTES
-        if not self._room.admits(self._pending_bytes, size, now):
+        if not self._room.admits(gateway, self._bytes_of[gateway], self._pending_bytes, size, now):
             return Reason.OVERLOADED
         self._pending.append((gateway, forward))
         self._pending_bytes += size
+        self._bytes_of[gateway] += size
         self._on_their_way.add(name)
         return None
 
@@ -66,12 +69,13 @@ class Intake:
         size = 0
         waited_bytes = self._pending_bytes
         while self._pending:
-            forward = self._pending[0][1]
+            gateway, forward = self._pending[0]
             size += len(forward.body) + BATCH_BYTES
             if batches and size > self._value_bytes_max:
                 break
             self._pending.popleft()
             self._pending_bytes -= len(forward.body) + HELD_BYTES
+            self._bytes_of[gateway] -= len(forward.body) + HELD_BYTES
             names.append(_name(forward))
             batches.append(_batch(forward))
         self._in_slot[slot] = names
@@ -84,17 +88,20 @@ class Intake:
 
     def drop_waiting(self) -> list[tuple[NodeId, Forward]]:
         """Empty the queue, and go on with what is in flight: what was never proposed, with the gateway of each."""
-        dropped = list(self._pending)
-        self._pending.clear()
-        self._pending_bytes = 0
+        dropped = self._empty()
         self._on_their_way.difference_update(_name(forward) for _, forward in dropped)
         return dropped
 
     def drop_all(self) -> list[tuple[NodeId, Forward]]:
         """Empty the queue: what was never proposed, with the gateway that forwarded it."""
+        dropped = self._empty()
+        self._on_their_way.clear()
+        self._in_slot.clear()
+        return dropped
+
+    def _empty(self) -> list[tuple[NodeId, Forward]]:
         dropped = list(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
-        self._on_their_way.clear()
-        self._in_slot.clear()
+        self._bytes_of.clear()
         return dropped

@@ -86,6 +86,19 @@ def test_o01_tiny_batches_count_for_what_they_cost() -> None:
     assert held <= 1.5 * (1 << 20)
 
 
+def test_a_gateway_that_forwards_without_end_does_not_take_the_room_of_others() -> None:
+    intake = Intake(100_000, 1000)
+    seq = 1
+    while intake.add("greedy", forward(seq, 600), NOW) is None:
+        seq += 1
+    for turn in range(100):
+        assert intake.add("quiet", forward(turn + 1, 600, session=2), NOW) is None
+        for _ in range(2):
+            intake.take(turn, NOW)
+            intake.add("greedy", forward(seq, 600), NOW)
+            seq += 1
+
+
 def test_room_comes_back_when_everything_is_dropped() -> None:
     intake = Intake(100 + HELD_BYTES, 1000)
     intake.add("l1", forward(1, 60), NOW)
