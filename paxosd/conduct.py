@@ -28,6 +28,8 @@ CLIENT_WORK_PER_TURN_MAX = 128
 client that has a thousand values under way sends dozens of frames during one commit, and all should share the next."""
 WORK_PER_TURN_MAX = 1024
 """How many units a turn does for all clients: about 15 ms, so that peers and timers do not wait longer."""
+BYTES_PER_TURN_MAX = 2 * 1024 * 1024
+"""How many bytes of clients a turn reads; at least one frame."""
 BYTES_PER_UNIT = 8 * 1024
 """A frame is one unit of work, and so is each message after its first, and so are so many of its bytes."""
 PEER_WORK_PER_TURN_MAX = 4096
@@ -73,19 +75,25 @@ class ClientShares:
 
     def __init__(self) -> None:
         self._had: dict[ClientAddress, int] = {}
-        self._left = WORK_PER_TURN_MAX
+        self.begin_turn()
 
     def begin_turn(self) -> None:
         self._had.clear()
         self._left = WORK_PER_TURN_MAX
+        self._bytes_left = BYTES_PER_TURN_MAX
 
     def has_more(self, client: ClientAddress) -> bool:
         """Whether this turn does more for this client."""
-        return self._left > 0 and self._had.get(client, 0) < CLIENT_WORK_PER_TURN_MAX
+        return self._left > 0 < self._bytes_left and self._had.get(client, 0) < CLIENT_WORK_PER_TURN_MAX
 
     def take_frame(self, client: ClientAddress, size: int) -> None:
-        """A frame of so many bytes is taken in, whatever it is."""
+        """A frame of so many bytes is read, whatever it is."""
+        self._bytes_left -= size
         self._take(client, 1 + size // BYTES_PER_UNIT)
+
+    def take_head(self, client: ClientAddress) -> None:
+        """A frame is taken in, of which nobody reads more than its head."""
+        self._take(client, 1)
 
     def take_messages(self, client: ClientAddress, count: int) -> None:
         """So many messages were in it."""

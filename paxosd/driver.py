@@ -10,7 +10,9 @@ Laws:
 4. A storage error or a broken invariant does: nothing is sent after it.
 5. What the log made is kept now and then, in commits of its own that may be lost (see `keeping.py`).
 6. Everything outside comes in as an argument, so that a simulator can call the same `turn`.
-7. Nothing of another history gets to the agent. A history that it takes up in a turn counts at once for what comes in,
+7. While a full cluster refuses all commands, nobody reads them: they are refused by their heads as soon as a turn has
+   taken in what came.
+8. Nothing of another history gets to the agent. A history that it takes up in a turn counts at once for what comes in,
    and for what goes out once its record is durable.
 """
 
@@ -28,7 +30,7 @@ from paxosd.core.messages import (
     Message,
     Outlived,
 )
-from paxosd.core.types import NO_HISTORY, Instant, NodeId, Source
+from paxosd.core.types import NO_HISTORY, ClientAddress, Instant, NodeId, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping
 from paxosd.lives import Lives, OwnLife
@@ -105,6 +107,7 @@ class Driver:
         self._shares = ClientShares()
         self._peer_shares = PeerShares()
         self._warnings = Warnings()
+        self._refusals: list[tuple[Source, Message]] = []  # of what was not read, in this turn
         self._held_over: list[Inbound] = []  # one frame of a client that had its share of the last turn, or none
 
     # ---- a life ----
@@ -166,6 +169,11 @@ class Driver:
             self.agent.receive(self.agent.node_id, self._loopback.popleft(), now)
         self._shares.begin_turn()
         self._peer_shares.begin_turn()
+        self._take_in_frames(now)
+        refusals, self._refusals = self._refusals, []
+        self._send(refusals)
+
+    def _take_in_frames(self, now: Instant) -> None:
         for inbound in self._arrived():
             if inbound.client is not None and not self._shares.has_more(inbound.client):
                 self._held_over.append(inbound)
@@ -193,11 +201,8 @@ class Driver:
                     self._peer_shares.take(connection, envelope.messages, envelope.unknown)
                 valid = self._receive_peer(envelope, now)
             else:
-                self._shares.take_frame(client, len(frame))
-                envelope = self._codec.from_client(frame)
-                self._shares.take_messages(client, len(envelope.messages) + envelope.unknown)
-                self._require_our_history(envelope)
-                self._receive(client, envelope, now)
+                if not self._shed(client, frame, now):
+                    self._read_client(client, frame, now)
                 valid = True
         except ForeignFrame as foreign:
             self._drop_foreign(foreign, client, now)
@@ -207,6 +212,23 @@ class Driver:
             valid = False
         if connection is not None:
             self._judge(connection, valid, now)
+
+    def _read_client(self, client: ClientAddress, frame: bytes, now: Instant) -> None:
+        self._shares.take_frame(client, len(frame))
+        envelope = self._codec.from_client(frame)
+        self._shares.take_messages(client, len(envelope.messages) + envelope.unknown)
+        self._require_our_history(envelope)
+        self._receive(client, envelope, now)
+
+    def _shed(self, client: ClientAddress, frame: bytes, now: Instant) -> bool:
+        """Whether this is refused by its head alone."""
+        sending = self._codec.sending(frame) if self.agent.sheds(now) else None
+        refusal = None if sending is None else self.agent.shed(client, sending, now)
+        if refusal is None:
+            return False
+        self._shares.take_head(client)
+        self._refusals.append((client, refusal))
+        return True
 
     def _judge(self, connection: Connection, valid: bool, now: Instant) -> None:
         if valid:

@@ -20,9 +20,21 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import ClassVar
 
-from paxosd.core.messages import Message
+from paxosd.core.messages import Message, Refused
 from paxosd.core.records import Record
-from paxosd.core.types import NO_LAG, HistoryId, Instant, Lag, NodeId, Outcome, Revision, Slot, Source
+from paxosd.core.types import (
+    NO_LAG,
+    ClientAddress,
+    HistoryId,
+    Instant,
+    Lag,
+    NodeId,
+    Outcome,
+    Revision,
+    Sending,
+    Slot,
+    Source,
+)
 from paxosd.core.voters import Known, Voters
 
 
@@ -158,6 +170,14 @@ class Agent(ABC):
 
     def applied(self, slot: Slot, outcomes: list[Outcome], now: Instant) -> None:  # noqa: B027 (most roles apply nothing)
         """The driver applied a chosen value of an earlier output; gateways answer their clients here."""
+
+    def sheds(self, now: Instant) -> bool:
+        """Whether commands of clients are refused at the moment, whatever they are, so that nobody need read them."""
+        return False
+
+    def shed(self, client: ClientAddress, sending: Sending, now: Instant) -> Refused | None:
+        """The refusal of this sending, of which nobody has read the commands; None: it has to be received as usual."""
+        return None
 
     def drain(self, now: Instant) -> None:  # noqa: B027 (most roles have nothing to finish)
         """Take no new work and finish what was taken: the node is about to stop."""

@@ -27,6 +27,7 @@ from paxosd.core.messages import (
     PreVoteReply,
     Recall,
     Recalled,
+    Refused,
     SnapshotPart,
 )
 from paxosd.core.options import Limits
@@ -41,11 +42,13 @@ from paxosd.core.types import (
     NO_LAG,
     SENTENCE_CHARS_MAX,
     Ballot,
+    ClientAddress,
     Instant,
     Lag,
     NodeId,
     Outcome,
     Revision,
+    Sending,
     Slot,
     Source,
 )
@@ -83,7 +86,7 @@ class Node(Agent):
     ) -> None:
         super().__init__(node_id)
         self._admission = Admission(membership, limits)
-        self._proposer, self._acceptor, self._learner = proposer, acceptor, learner
+        self._proposer, self._acceptor, self._learner, self._gateway = proposer, acceptor, learner, gateway
         # A turn goes down this list: what a gateway forwards early is proposed, and what a proposer proposes
         # early is voted for, in the same turn.
         parts: list[Agent | None] = [gateway, proposer, acceptor, learner]
@@ -170,6 +173,12 @@ class Node(Agent):
                 if (answer := hear(self.known, told)) is not None:
                     self.send_early(*answer)
         return False
+
+    def sheds(self, now: Instant) -> bool:
+        return self._gateway is not None and self._gateway.sheds(now)
+
+    def shed(self, client: ClientAddress, sending: Sending, now: Instant) -> Refused | None:
+        return None if self._gateway is None else self._gateway.shed(client, sending, now)
 
     def tick(self, now: Instant) -> None:
         self._now = now

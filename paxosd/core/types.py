@@ -143,6 +143,17 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """What a client's `Propose` says, but for its commands."""
+
+    session: SessionId
+    attempt: int
+    acknowledged: int
+    first_seq: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What applying one batch of a value did: a run of `count` commands with consecutive numbers.
 

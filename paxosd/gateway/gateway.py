@@ -58,6 +58,7 @@ from paxosd.core.types import (
     Lag,
     NodeId,
     Outcome,
+    Sending,
     Sentence,
     SessionId,
     Slot,
@@ -234,6 +235,22 @@ class Gateway(Announcing):
                 return self._refuse(client, message, Reason.GAP, now, missing)
             self._gaps.forwarded(session, first_seq, message.count)
         return self._forward(client, _forward_of(message), now)
+
+    def sheds(self, now: Instant) -> bool:
+        return self._refusing.refuses_everything(now) and not (self.known.difference or self._progress.lag)
+
+    def shed(self, client: ClientAddress, sending: Sending, now: Instant) -> Refused | None:
+        """Whatever `_on_propose` would say but that the leader is full is left to it."""
+        session, first_seq = sending.session, sending.first_seq
+        next_seq = self._replicated.next_seq(session)
+        if not 0 < next_seq <= first_seq or is_impossible(sending):
+            return None
+        if not self._refusing.refuses(session, sending.acknowledged, first_seq, now):
+            return None
+        if self._clients.of(session) != client:
+            self._clients.note(session, client)
+        about = session, sending.attempt, first_seq, sending.count
+        return Refused(*about, Reason.OVERLOADED, 0, self._leadership.hint(now))
 
     def _serves(self, now: Instant) -> bool:
         """Whether what clients ask goes on to a leader."""

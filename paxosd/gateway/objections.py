@@ -5,10 +5,11 @@ from __future__ import annotations
 from paxosd.core.messages import Propose
 from paxosd.core.options import Limits
 from paxosd.core.reasons import Reason
+from paxosd.core.types import Sending
 from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands
 
 
-def is_impossible(message: Propose) -> bool:
+def is_impossible(message: Propose | Sending) -> bool:
     """Whether a client that numbers its commands 1, 2, 3 … within a session cannot have sent this."""
     numbered = message.first_seq > 0 and 0 < message.count <= COMMANDS_MAX
     return not numbered or message.acknowledged > message.first_seq

@@ -34,9 +34,13 @@ class Refusing:
             self._everything_until = now + REFUSES_S
             self._note(session, first_seq, now)
 
+    def refuses_everything(self, now: Instant) -> bool:
+        """Whether each command is refused, whatever it is."""
+        return now < self._everything_until
+
     def refuses(self, session: SessionId, acknowledged: int, first_seq: int, now: Instant) -> bool:
         """Whether this batch is to be refused without asking the leader."""
-        if now < self._everything_until:
+        if self.refuses_everything(now):
             self._note(session, first_seq, now)
             return True
         first_refused, at = self._refused.get(session, (first_seq, now))

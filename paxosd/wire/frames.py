@@ -26,14 +26,17 @@ from typing import Any
 import msgpack
 
 import paxosd.core.messages as m
-from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
+from paxosd.core.types import NO_HISTORY, HistoryId, NodeId, Sending
 from paxosd.excerpts import excerpt
-from paxosd.wire.fields import checks_of, node, number
+from paxosd.wire.fields import Check, checks_of, node, number
 from paxosd.wire.fields import history as history_id
+from paxosd.wire.heads import head
 from paxosd.wire.numbers import FROM_CLIENT, FROM_PEER, NUMBER_OF, NUMBERS, TO_CLIENT
 from paxosd.wire.shape import require_shallow, require_whole
 
 VERSION = 2
+_HEADER_ITEMS = 5
+"""What stands in a frame in front of its messages."""
 ANOTHER_HISTORY = "another history"
 """Why a frame of another history of this cluster is refused."""
 ARRAY_ITEMS_MAX = 16384
@@ -81,6 +84,7 @@ class Envelope:
 
 
 _CHECKS_BY_NUMBER = {number: checks_of(message_type) for number, message_type in NUMBERS.items()}
+_PROPOSE_CHECKS = _CHECKS_BY_NUMBER[NUMBER_OF[m.Propose]]
 _NAMES = {message_type: tuple(field.name for field in fields(message_type)) for message_type in NUMBERS.values()}
 
 
@@ -129,7 +133,12 @@ class Codec:
 
     def _make_header(self) -> None:
         items = VERSION, self._digest, self.history, self._sender, self._incarnation
-        self._header = b"".join((_array_header(len(items) + 1), *map(_pack, items)))
+        self._header = b"".join((_array_header(_HEADER_ITEMS + 1), *map(_pack, items)))
+        self._beginnings = tuple(
+            b"".join((_array_header(_HEADER_ITEMS + 1), *map(_pack, (VERSION, digest, history))))
+            for digest in {self._digest, NO_DIGEST}
+            for history in {self.history, NO_HISTORY}
+        )
 
     # ---- out ----
 
@@ -179,6 +188,17 @@ class Codec:
         _require_small(frame, self.frame_bytes_max)
         return self._decode(frame, FROM_PEER, (self._digest,), PEER_MESSAGES_MAX)
 
+    def sending(self, frame: bytes) -> Sending | None:
+        """What a client's frame of a single `Propose` says besides its commands, which are not read; None if it is any
+        other one, or not of our cluster and our history: `from_client` says what it is."""
+        if len(frame) > self._client_frame_bytes_max or not frame.startswith(self._beginnings):
+            return None
+        try:
+            fields = head(frame, _HEADER_ITEMS, NUMBER_OF[m.Propose], len(_PROPOSE_CHECKS))
+            return None if fields is None else Sending(*map(_checked, _PROPOSE_CHECKS, fields))
+        except _WHATEVER:
+            return None
+
     def from_client(self, frame: bytes) -> Envelope:
         """What a client sent; a client without a membership file is welcome."""
         _require_small(frame, self._client_frame_bytes_max)
@@ -220,6 +240,10 @@ class Codec:
 
 _SENDER_AT = {1: 2, VERSION: 3}
 """Where in a frame of each version its sender stands; in those of later ones at the same place, as far as we know."""
+
+
+def _checked(check: Check, field: Any) -> Any:
+    return check(field)
 
 
 def _items(frame: bytes) -> tuple[Any, ...]:

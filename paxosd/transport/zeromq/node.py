@@ -36,7 +36,7 @@ from paxosd.transport.zeromq.descriptors import limit, shares
 from paxosd.transport.zeromq.guard import Guard
 from paxosd.transport.zeromq.large import CLIENT_LARGE_BYTES_MAX, LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.zeromq.names import AGAIN_AFTER_S, Names
-from paxosd.transport.zeromq.receiver import Receiver
+from paxosd.transport.zeromq.receiver import CLIENT_DRAINED_BYTES_MAX, DRAINED_BYTES_MAX, Receiver
 from paxosd.transport.zeromq.tuning import tune
 
 log = logging.getLogger("paxosd")
@@ -51,6 +51,7 @@ PEER_HELD_BYTES_MAX = 128 * 1024 * 1024
 """What all connections of the peers' port may make us hold."""
 CLIENT_HELD_BYTES_MAX = 64 * 1024 * 1024
 """What all connections of the clients' port may make us hold, unread or unsent."""
+MORE_AT_ONCE = zmq.DONTWAIT | zmq.SNDMORE
 BACKLOG = 1024
 """How many connections may wait in the kernel until they are accepted."""
 
@@ -91,7 +92,8 @@ class ZeroMQTransport:
         try:
             self._peers = self._bind(listen, frame_bytes_max, of_peers, PEER_HELD_BYTES_MAX)
             if client_listen is not None:
-                self._clients = self._bind(client_listen, client_frame_bytes_max, of_clients, CLIENT_HELD_BYTES_MAX)
+                of = client_frame_bytes_max, of_clients, CLIENT_HELD_BYTES_MAX, CLIENT_DRAINED_BYTES_MAX
+                self._clients = self._bind(client_listen, *of)
                 self._clients.socket.set(zmq.ROUTER_MANDATORY, 1)
         except TransportError:
             self.close()
@@ -101,7 +103,14 @@ class ZeroMQTransport:
         for peer, url in peers.items():
             self.connect(peer, url)
 
-    def _bind(self, url: str, frame_bytes_max: int, connections_max: int, held_bytes_max: int) -> Receiver:
+    def _bind(
+        self,
+        url: str,
+        frame_bytes_max: int,
+        connections_max: int,
+        held_bytes_max: int,
+        drained_bytes_max: int = DRAINED_BYTES_MAX,
+    ) -> Receiver:
         router = self._context.socket(zmq.ROUTER)
         router.set(zmq.RCVHWM, UNREAD_MESSAGES_MAX)
         router.set(zmq.SNDHWM, CLIENT_FRAMES_MAX)
@@ -116,10 +125,10 @@ class ZeroMQTransport:
         self._poller.register(router, zmq.POLLIN)
         scheme, _, port = router.get_string(zmq.LAST_ENDPOINT).rpartition(":")
         if not scheme.startswith("tcp:"):
-            return Receiver(router, None)
+            return Receiver(router, None, drained_bytes_max)
         plane = Plane(int(port), connections_max, held_bytes_max)
         self._planes.append(plane)
-        return Receiver(router, plane)
+        return Receiver(router, plane, drained_bytes_max)
 
     def connect(self, peer: NodeId, url: str) -> None:
         """Reach this peer at this address from now on."""
@@ -164,7 +173,8 @@ class ZeroMQTransport:
             return
         try:
             if len(frame) < LARGE_FROM_BYTES:
-                self._clients.socket.send_multipart((client, frame), zmq.DONTWAIT)
+                self._clients.socket.send(client, MORE_AT_ONCE)
+                self._clients.socket.send(frame, zmq.DONTWAIT)
             elif not self._large_replies_to(client).send(self._clients.socket, (client, frame)):
                 self.dropped["client slow"] += 1
                 return

@@ -11,17 +11,23 @@ from paxosd.transport.zeromq.connections import Connection, Plane, wire_bytes
 PARTS_MAX = 2
 """No message of ours has more, besides the routing id: the name of a node, and a frame."""
 DRAINED_BYTES_MAX = 2 * 1024 * 1024
-"""What one turn takes in of a plane before it leaves the rest to the next one; at least one frame."""
+"""What one turn takes in of the peers' plane before it leaves the rest to the next one; at least one frame."""
+CLIENT_DRAINED_BYTES_MAX = 16 * 1024 * 1024
+"""The same of the clients' plane. Of what has to be read the driver takes much less; what is refused by its head costs
+nearly nothing, and the sooner the less of it waits."""
 
 
 class Receiver:
-    """A bound ROUTER; `plane` is None where nobody connects by TCP.
+    """A bound ROUTER; `plane` is None where nobody connects by TCP. A turn takes in `drained_bytes_max`.
 
     A ROUTER hands out one message of each connection that has some, then the next ones.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], plane: Plane | None) -> None:
+    def __init__(
+        self, socket: zmq.Socket[bytes], plane: Plane | None, drained_bytes_max: int = DRAINED_BYTES_MAX
+    ) -> None:
         self.socket = socket
+        self._drained_bytes_max = drained_bytes_max
         self.plane = plane
 
     def messages(self, messages_max: int) -> Iterator[tuple[bytes, list[bytes]]]:
@@ -43,7 +49,7 @@ class Receiver:
             parts = self._parts(name)
             size += len(parts[-1]) if parts else 0
             yield name, parts
-            if size >= DRAINED_BYTES_MAX:
+            if size >= self._drained_bytes_max:
                 return
 
     def _parts(self, name: bytes) -> list[bytes]:
