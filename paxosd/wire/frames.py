@@ -84,8 +84,9 @@ class Envelope:
 
 
 _CHECKS_BY_NUMBER = {number: checks_of(message_type) for number, message_type in NUMBERS.items()}
-_PROPOSE_CHECKS = _CHECKS_BY_NUMBER[NUMBER_OF[m.Propose]]
 _NAMES = {message_type: tuple(field.name for field in fields(message_type)) for message_type in NUMBERS.values()}
+_BODY_AT = _NAMES[m.Propose].index("body")
+_HEAD_CHECKS = tuple(c for i, c in enumerate(_CHECKS_BY_NUMBER[NUMBER_OF[m.Propose]]) if i != _BODY_AT)
 
 
 _pack = msgpack.Packer(use_bin_type=True).pack
@@ -194,8 +195,8 @@ class Codec:
         if len(frame) > self._client_frame_bytes_max or not frame.startswith(self._beginnings):
             return None
         try:
-            fields = head(frame, _HEADER_ITEMS, NUMBER_OF[m.Propose], len(_PROPOSE_CHECKS))
-            return None if fields is None else Sending(*map(_checked, _PROPOSE_CHECKS, fields))
+            fields = head(frame, _HEADER_ITEMS, NUMBER_OF[m.Propose], _BODY_AT, len(_HEAD_CHECKS) - _BODY_AT)
+            return None if fields is None else Sending(*list(map(_checked, _HEAD_CHECKS, fields))[:_BODY_AT])
         except _WHATEVER:
             return None
 
