@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from paxosd.client.calls import Command
 from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.types import MachineName
 from paxosd.core.values import encode_body
 
 BATCH_COMMANDS_MAX = 4096
@@ -18,15 +19,19 @@ def body_of(batch: list[Command]) -> bytes:
     return encode_body(values) if values else b""
 
 
+def machine_of(command: Command) -> MachineName | None:
+    """The machine that a command is sent to; None: it is withdrawn."""
+    return None if command.value is None else command.machine
+
+
 def batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
-    """Runs of these that fit one sending each; what is withdrawn is sent apart from what is not."""
+    """Runs of these that fit one sending each, for one machine; what is withdrawn is sent apart from what is not."""
     batch: list[Command] = []
     size = 0
     for command in commands:
-        withdrawn = command.value is None
         grown = size + len(command.value or b"")
         full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
-        if batch and (full or withdrawn != (batch[0].value is None)):
+        if batch and (full or machine_of(command) != machine_of(batch[0])):
             yield batch
             batch, grown = [], len(command.value or b"")
         size = grown

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from paxosd.client.errors import PaxosError
 from paxosd.core.messages import (
+    Answer,
     GetStatus,
     LogPage,
+    Query,
     ReadLog,
     ReadSlots,
     ReadSnapshot,
@@ -17,17 +19,18 @@ from paxosd.core.messages import (
     SnapshotPage,
     StatusReport,
 )
-from paxosd.core.types import Instant, Revision, Slot
+from paxosd.core.types import LOG, Instant, MachineName, Revision, Slot
 
 if TYPE_CHECKING:
     from _thread import LockType
 
 
 class Receipt(NamedTuple):
-    """Where a command stands in the log."""
+    """Where a command stands in the log, and what its machine said; the machine `log` says nothing."""
 
     revision: Revision
     slot: Slot
+    result: bytes = b""
 
 
 class Call:
@@ -73,10 +76,22 @@ def open_turnstile(turnstile: LockType) -> None:
 class Command(Call):
     """One proposed value on its way. `error` or `receipt` is set once it is done, or it is `taken_back`."""
 
-    __slots__ = ("_decision", "offset", "receipt", "sent_at", "seq", "settled", "size", "unaccounted", "value")
+    __slots__ = (
+        "_decision",
+        "machine",
+        "offset",
+        "receipt",
+        "sent_at",
+        "seq",
+        "settled",
+        "size",
+        "unaccounted",
+        "value",
+    )
 
-    def __init__(self, value: bytes, deadline: Instant) -> None:
+    def __init__(self, value: bytes, deadline: Instant, machine: MachineName = LOG) -> None:
         super().__init__(deadline)
+        self.machine = machine
         self.value: bytes | None = value  # None: withdrawn
         self.size = len(value)
         self.seq = 0
@@ -123,22 +138,26 @@ class Command(Call):
             self.tell()
 
 
+Asked: TypeAlias = ReadLog | Query | ReadSlots | ReadSnapshot | GetStatus
+Told: TypeAlias = LogPage | Answer | SlotPage | SnapshotPage | StatusReport
+
+
 class Question(Call):
-    """A read or a status request on its way; repeated until it is answered."""
+    """A read, a question to a machine or a status request on its way; repeated until it is answered."""
 
     __slots__ = ("answer", "message", "not_before")
 
-    def __init__(self, message: ReadLog | ReadSlots | ReadSnapshot | GetStatus, deadline: Instant) -> None:
+    def __init__(self, message: Asked, deadline: Instant) -> None:
         super().__init__(deadline)
         self.message = message
         self.not_before: Instant = 0.0
-        self.answer: LogPage | SlotPage | SnapshotPage | StatusReport | None = None
+        self.answer: Told | None = None
 
     @property
     def done(self) -> bool:
         return self.answer is not None or self.error is not None
 
-    def succeed(self, answer: LogPage | SlotPage | SnapshotPage | StatusReport) -> None:
+    def succeed(self, answer: Told) -> None:
         """A gateway answered; if it is not done already."""
         if not self.done:
             self.answer = answer

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from paxosd.client import arguments, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question, Receipt, Told
 from paxosd.client.errors import ConfigurationError, OutOfResources
 from paxosd.client.future import Future
 from paxosd.client.session import Session
@@ -197,10 +197,11 @@ class Client:
             raise verdicts.beyond_end(start, end)
         while True:
             yield from (entry for entry in page.entries if follow or entry.revision <= end)
-            start = page.entries[-1].revision + 1 if page.entries else start
+            is_at_end = not page.entries and page.next > page.last
+            start = max(start, page.next, page.entries[-1].revision + 1 if page.entries else 0)
             if not follow and start > end:
                 return
-            wait_ms = POLL_WAIT_MS if follow and not page.entries else 0
+            wait_ms = POLL_WAIT_MS if follow and is_at_end else 0
             page = self._page(start, False, min(end, start), timeout + wait_ms / 1000, wait_ms)
 
     def _page(self, start: Revision, linearizable: bool, seen: Revision, timeout: float, wait_ms: int) -> LogPage:
@@ -241,7 +242,7 @@ class Client:
     def _seconds(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else seconds(timeout)
 
-    def _ask(self, question: Question) -> LogPage | SlotPage | SnapshotPage | StatusReport:
+    def _ask(self, question: Question) -> Told:
         self._worker.require_usable()
         self._worker.submit(question)
         self._worker.wait(question, None)

@@ -9,14 +9,15 @@ from typing import Literal
 
 from paxosd.core.types import Revision
 
-Outcome = Literal["not_applied", "unknown"]
+Outcome = Literal["not_applied", "unknown", "applied"]
 
 
 class PaxosError(Exception):
     """The root of all errors of the library.
 
     `outcome`: "not_applied", it is certain that nothing happened and nothing will; "unknown", the command may have
-    been applied, or may have been on its way when it was withdrawn. `retryable`: the same call may work later, and
+    been applied, or may have been on its way when it was withdrawn; "applied", it is applied, and only its result is
+    lost. `retryable`: the same call may work later, and
     cannot make a command happen twice.
     """
 
@@ -97,6 +98,20 @@ class BeyondEnd(PaxosError):
 
 class TooLarge(PaxosError):
     """Not applied: the value is over the limit of the cluster (`limits.command_bytes`). Propose a smaller one."""
+
+
+class ResultDropped(PaxosError):
+    """Applied, at `revision`; what the machine said of it was too much to be kept. Ask for less at once."""
+
+    outcome: Outcome = "applied"
+
+    def __init__(self, text: str, revision: Revision = 0) -> None:
+        super().__init__(text)
+        self.revision = revision
+
+
+class QuestionRefused(PaxosError):
+    """The machine does not answer this question; the text says why. Nothing was changed by it."""
 
 
 class SessionExpired(PaxosError):

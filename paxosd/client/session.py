@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from paxosd.client import verdicts
+from paxosd.client import settling, verdicts
 from paxosd.client.asking import Asking
-from paxosd.client.batching import batches, body_of
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.batching import batches, body_of, machine_of
+from paxosd.client.calls import Command, Question, Receipt, Told
 from paxosd.client.deadlines import Deadlines
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
 from paxosd.client.gateways import Gateways
@@ -33,6 +33,7 @@ from paxosd.client.pacing import Pacing
 from paxosd.client.seeking import Seeking
 from paxosd.client.sendings import Sendings
 from paxosd.core.messages import (
+    Answer,
     Applied,
     FromClient,
     LogPage,
@@ -46,7 +47,7 @@ from paxosd.core.messages import (
     ToClient,
 )
 from paxosd.core.reasons import Reason
-from paxosd.core.types import NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Slot, Wish
+from paxosd.core.types import LOG, NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Wish
 
 RESEND_FIRST_S = 0.5
 RESEND_MAX_S = 2.0
@@ -68,6 +69,7 @@ class Session:
         draw: Callable[[], Wish] | None = None,
     ) -> None:
         self.gateways = Gateways(endpoints, troubles)
+        self.seen: Revision = 0  # the latest revision that this client knows to be applied
         self._draw = draw or (lambda: random.randbytes(SESSION_BYTES))
         self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
@@ -161,7 +163,8 @@ class Session:
         for command in batch:
             command.sent_at = now
             command.unaccounted += 1
-        return Propose(self._session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch))
+        sending = self._session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch)
+        return Propose(*sending, machine_of(batch[0]) or LOG)
 
     # ---- in: what the gateway answers ----
 
@@ -184,14 +187,19 @@ class Session:
                 self._follow_hint(hint, now)
             case LogPage():
                 self._on_page(message, now)
+            case Answer():
+                self.seen = max(self.seen, message.revision)
+                self._answer(message.request, message, now)
+                self._follow_hint(message.hint, now)
             case SlotPage(request) | SnapshotPage(request) | StatusReport(request):
                 self._answer(request, message, now)
 
     def _on_applied(self, message: Applied, now: Instant) -> None:
-        if message.session != self._session or not self._outbox.has_numbers:
+        results = settling.results_of(message)
+        if message.session != self._session or not self._outbox.has_numbers or results is None:
             return
         for place, command in self._outbox.numbered(message.first_seq, message.count):
-            self._settle(command, message.revision and message.revision + place, message.slot)
+            self._settle(command, settling.receipt(message, results, place))
         self._outbox.take_settled(now)
         self._sendings.forget_settled()
         self._refusals = 0
@@ -199,15 +207,13 @@ class Session:
         self._seeking.end()
         self._progress(now)
 
-    def _settle(self, command: Command, revision: Revision, slot: Slot) -> None:
-        """The log has its number: applied, or withdrawn (0), which nobody can have done but we."""
+    def _settle(self, command: Command, receipt: Receipt) -> None:
+        """The log has its number: applied, or withdrawn (revision 0), which nobody can have done but we."""
         command.settled = True
-        if command.done:
-            return
-        if revision:
-            command.succeed(Receipt(revision, slot))
-        else:
-            self._outbox.fail(command, verdicts.withdrawn_by_others())
+        self.seen = max(self.seen, receipt.revision)
+        if not command.done and (error := settling.of_result(command, receipt)) is not None:
+            self._outbox.fail(command, error)
+        command.succeed(receipt)
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = min(max(RESEND_FIRST_S, 3 * self._pacing.quickest_s), RESEND_MAX_S)
@@ -238,7 +244,7 @@ class Session:
             self._opening = False
         elif not self._account(message):
             return
-        if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED):
+        if message.reason not in (Reason.TOO_LARGE, Reason.MALFORMED, Reason.UNKNOWN_MACHINE):
             self._note_refusal(message.reason, message)
         self._pacing.refused(message.reason, now)
         if not self._sendings and not self._questions.awaited:
@@ -271,14 +277,9 @@ class Session:
         for command in batch:
             command.unaccounted -= 1
         self._outbox.send_from(batch[0].seq)
-        if message.reason is Reason.TOO_LARGE:
-            for command in batch:
-                if command.size > message.expected:  # which no gateway takes, so no earlier sending was taken either
-                    self._outbox.fail(command, verdicts.too_large(command.size, message.expected))
-        elif message.reason is Reason.MALFORMED:
-            for command in batch:
-                if not command.unaccounted:
-                    self._outbox.fail(command, verdicts.unreadable())
+        for command in batch:
+            if (error := settling.of_refusal(command, message)) is not None:
+                self._outbox.fail(command, error)
         return True
 
     def _count_refusal(self, now: Instant, at_once: bool = False) -> None:
@@ -303,7 +304,7 @@ class Session:
             if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
                 self._count_refusal(now)
 
-    def _answer(self, request: int, answer: LogPage | SlotPage | SnapshotPage | StatusReport, now: Instant) -> None:
+    def _answer(self, request: int, answer: Told, now: Instant) -> None:
         question = self._questions.take(request)
         if not isinstance(answer, StatusReport):
             self._seeking.end()

@@ -15,14 +15,17 @@ from paxosd.client.errors import (
     Overloaded,
     PaxosError,
     ProposeTimeout,
+    QuestionRefused,
     ReadTimeout,
+    ResultDropped,
     SessionExpired,
     TooLarge,
     Unavailable,
 )
 from paxosd.client.gateways import Gateways
+from paxosd.core.messages import Answer
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Revision
+from paxosd.core.types import MachineName, Revision
 from paxosd.transport.shortage import thread_shortage
 
 _NOBODY_LEADS = (
@@ -137,6 +140,33 @@ def too_large(size: int, limit: int, or_more: bool = False) -> PaxosError:
         f"not applied: the value has {has}, and the cluster takes {limit} (limits.command_bytes); propose a "
         "smaller one, or raise the limit in the membership file of all nodes"
     )
+
+
+def unknown_machine(machine: MachineName) -> PaxosError:
+    """No gateway takes commands for it."""
+    return ConfigurationError(
+        f"not applied: the cluster has no machine {machine!r}; `machines` in the membership file of all nodes says "
+        "which there are"
+    )
+
+
+def result_dropped(revision: Revision) -> PaxosError:
+    """Of a command that is applied."""
+    return ResultDropped(
+        f"applied at revision {revision}, and what the machine said of it was too much to be kept: ask for less at "
+        "once, or wait for some results before more is asked for",
+        revision,
+    )
+
+
+def query_refused(machine: MachineName, answer: Answer) -> PaxosError:
+    """A machine does not answer a question, or there is no such machine."""
+    if answer.refused == Reason.UNKNOWN_MACHINE:
+        return ConfigurationError(
+            f"not answered: the cluster has no machine {machine!r}; `machines` in the membership file of all nodes "
+            "says which there are"
+        )
+    return QuestionRefused(f"not answered: {answer.why}")
 
 
 def unreadable() -> PaxosError:

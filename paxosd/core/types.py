@@ -50,6 +50,9 @@ ClientAddress: TypeAlias = bytes
 Source: TypeAlias = NodeId | ClientAddress
 """Who sent a message, or who shall have one: `str` is a node of the cluster, `bytes` a client."""
 
+Age: TypeAlias = int
+"""Milliseconds; -1: any, or unknown."""
+
 FIRST_SLOT: Slot = 1
 
 HISTORY_BYTES = 16

@@ -44,6 +44,14 @@ OLD_OPENING: SessionId = _OLD_ID.pack(0)
 """What stands for the session of a batch of kind 0 that opens one."""
 
 
+OF_THE_LEDGER = b"\xc1"
+"""How results begin that no machine said: no MessagePack begins so, and no machine should say it."""
+UNKNOWN_MACHINE = OF_THE_LEDGER + b"no such machine"
+"""The result of a command for a machine that is not mounted."""
+RESULT_DROPPED = OF_THE_LEDGER + b"too much was said"
+"""Stands for a result that there was no room for. Its command is applied."""
+
+
 class Kind(IntEnum):
     """What a value holds, as its first byte tells."""
 

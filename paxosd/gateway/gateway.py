@@ -35,6 +35,7 @@ from paxosd.core.messages import (
     Ping,
     Pong,
     Propose,
+    Query,
     ReadIndexReply,
     ReadLog,
     ReadSlots,
@@ -135,7 +136,7 @@ class Gateway(Announcing):
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
         match message:
-            case ReadLog() | ReadSlots() | ReadSnapshot() if self.known.difference:
+            case ReadLog() | Query() | ReadSlots() | ReadSnapshot() if self.known.difference:
                 self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)
@@ -145,6 +146,8 @@ class Gateway(Announcing):
                 self._refuse_reads([(client, message.request)], Reason.BEHIND)
             case ReadLog() | ReadSlots():
                 self._add_read(client, message, now)
+            case Query():
+                self._add_query(client, message, now)
             case ReadSnapshot():
                 self._add_backup(client, message)
             case WatchKeys() | Unwatch() | WatchTaken():
@@ -282,7 +285,7 @@ class Gateway(Announcing):
         """Why this does not enter the log, now or ever: it is the last chance to say so to the one who sent it."""
         if self._refusing.refuses(message.session, message.acknowledged, message.first_seq, now):
             return Reason.OVERLOADED  # before it is looked into: refusing must cost less than serving
-        if self._replicated.machine(message.machine) is None:
+        if message.body and self._replicated.machine(message.machine) is None:
             return Reason.UNKNOWN_MACHINE
         return objection(message, self._limits)
 

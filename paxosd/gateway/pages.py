@@ -8,6 +8,8 @@ from paxosd.core.types import Page, Revision, Slot
 
 ANSWERED_PER_TURN_MAX = 64
 """How many reads one turn answers."""
+QUESTIONS_PER_ANSWER = 8
+"""So many answers of machines count as one read of the log."""
 BYTES_PER_TURN_MAX = 256 * 1024
 """How much one turn reads of its history for clients and sends to them, and one page more."""
 SLOT_BYTES = 1024
@@ -51,7 +53,7 @@ class Pages:
         self._bytes_max = bytes_max
         self._revision: Revision = 0
         self._read: dict[Revision, Page] = {}  # by where they start, at this revision
-        self._answers_left = ANSWERED_PER_TURN_MAX
+        self._answers_left: float = ANSWERED_PER_TURN_MAX
         self._bytes_left = BYTES_PER_TURN_MAX
 
     def begin_turn(self) -> None:
@@ -78,6 +80,11 @@ class Pages:
         self._answers_left -= 1
         self._bytes_left -= sum(len(entry.value) + ENTRY_BYTES for entry in page.entries)
         return page
+
+    def count_answer(self, size: int) -> None:
+        """A machine answered somebody with so many bytes."""
+        self._answers_left -= 1 / QUESTIONS_PER_ANSWER
+        self._bytes_left -= size + ENTRY_BYTES
 
     def answer_slots(self, first: Slot) -> tuple[bytes, ...]:
         """The values of the slots from this one on; counts the same."""

@@ -19,6 +19,7 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from paxosd.core.messages import (
+    Query,
     ReadLog,
     ReadSlots,
 )
@@ -31,6 +32,10 @@ READERS_PER_CLIENT_MAX = 1024
 """How many of them may be one client's."""
 MOVED_PER_TURN_MAX = 4096
 """How many reads one turn moves on from what they waited for; the others go on in the next one."""
+QUESTIONS_BYTES_MAX = 32 * 1024 * 1024
+"""How many bytes of questions to machines may wait."""
+QUESTIONS_PER_CLIENT_BYTES_MAX = 2 * 1024 * 1024
+"""How many of them may be one client's; one question always may wait."""
 HELD_S_MAX = 10.0
 """How long a read may wait for a next entry, whatever its client wishes."""
 REFUSED_AFTER_S = 70.0
@@ -39,7 +44,7 @@ REFUSED_AFTER_S = 70.0
 SPARE = 64
 """So many that wait no more are never worth clearing away."""
 
-Read: TypeAlias = ReadLog | ReadSlots
+Read: TypeAlias = ReadLog | Query | ReadSlots
 
 Asked: TypeAlias = tuple[ClientAddress, int]
 """Who asked, and the number of the request."""
@@ -93,6 +98,8 @@ class Readers:
     def __init__(self) -> None:
         self._waiting: OrderedDict[Asked, _Reader] = OrderedDict()  # all, as they came
         self._shares: Shares[ClientAddress, Asked] = Shares()
+        self._question_bytes: dict[ClientAddress, int] = {}
+        self._questions_bytes = 0
         self._unconfirmed: deque[_Reader] = deque()  # that came after the last round began
         self._in_round: deque[_Reader] = deque()
         self._round = 0
@@ -122,13 +129,26 @@ class Readers:
         asked = client, read.request
         if asked in self._waiting:
             return []
-        if self._shares.of(client) >= READERS_PER_CLIENT_MAX:
+        held = self._question_bytes.get(client, 0)
+        is_large = bool(held) and held + _question_bytes(read) > QUESTIONS_PER_CLIENT_BYTES_MAX
+        if is_large or self._shares.of(client) >= READERS_PER_CLIENT_MAX:
             return [asked]
         reader = _Reader(client, read, now, now + _held_s(read))
         self._waiting[asked] = reader
         self._shares.use(client, asked)
+        self._count_question(reader, 1)
         (self._unconfirmed if read.linearizable else self._caught_up).append(reader)
-        return [self._make_room()] if len(self._waiting) > READERS_MAX else []
+        refused = []
+        while len(self._waiting) > READERS_MAX or self._questions_bytes > QUESTIONS_BYTES_MAX:
+            refused.append(self._make_room())
+        return refused
+
+    def _count_question(self, reader: _Reader, sign: int) -> None:
+        if size := sign * _question_bytes(reader.read):
+            self._questions_bytes += size
+            self._question_bytes[reader.client] = self._question_bytes.get(reader.client, 0) + size
+            if not self._question_bytes[reader.client]:
+                del self._question_bytes[reader.client]
 
     def _make_room(self) -> Asked:
         _, asked = self._shares.next_to_go
@@ -138,6 +158,7 @@ class Readers:
     def _remove(self, reader: _Reader) -> None:
         reader.waits = False
         del self._waiting[reader.asked]
+        self._count_question(reader, -1)
         self._shares.drop(reader.client, reader.asked)
 
     # ---- rounds of the leader ----
@@ -273,4 +294,9 @@ def _awaited(read: Read, late: bool) -> tuple[Revision, Revision]:
     any more."""
     if isinstance(read, ReadSlots):
         return 0, 0
-    return read.seen, 0 if late else read.start
+    return read.seen, 0 if late or isinstance(read, Query) else read.start
+
+
+def _question_bytes(read: Read) -> int:
+    """How many bytes it holds besides its numbers."""
+    return len(read.question) if isinstance(read, Query) else 0

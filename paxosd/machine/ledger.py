@@ -40,10 +40,10 @@ from paxosd.core.types import (
     Slot,
     Wish,
 )
-from paxosd.core.values import DIGESTS, OLD_OPENING, Batch, old_session, readable_stamp_ms
+from paxosd.core.values import DIGESTS, OLD_OPENING, RESULT_DROPPED, Batch, old_session, readable_stamp_ms
 from paxosd.machine.base import StateMachine
 from paxosd.machine.entries import batches_of, commands_of, page
-from paxosd.machine.mounts import COMMANDS_AT_ONCE, RESULT_DROPPED, MachineMissing, Mounts
+from paxosd.machine.mounts import COMMANDS_AT_ONCE, MachineMissing, Mounts
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
 from paxosd.machine.sessions import (

@@ -16,14 +16,10 @@ from hashlib import blake2b
 
 from paxosd.core.agent import require
 from paxosd.core.types import MachineName, Revision
+from paxosd.core.values import UNKNOWN_MACHINE
 from paxosd.machine.base import Changes, QueryRefused, StateMachine
 
 COMMANDS_AT_ONCE = 256
-OF_THE_LEDGER = b"\xc1"
-"""How results begin that no machine said: no MessagePack begins so, and no machine should say it."""
-UNKNOWN_MACHINE = OF_THE_LEDGER + b"no such machine"
-RESULT_DROPPED = OF_THE_LEDGER + b"too much was said"
-"""Stands for a result that there was no room for. Its command is applied."""
 DIGEST_BYTES = 16
 WRONG = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
 """What a program that is wrong raises."""

@@ -180,6 +180,7 @@ _CHECKS: dict[str, Check] = {
     "Sentence": _sentence,
     "NodeId": node,
     "MachineName": _machine,
+    "Age": _number_or_never,
     "Ballot": _ballot,
     "Reason": _reason,
     "Lag": _lag,

@@ -52,6 +52,8 @@ NUMBERS: dict[int, type[m.Message]] = {
     70: m.LogPage,
     71: m.GetStatus,
     72: m.StatusReport,
+    73: m.Query,
+    74: m.Answer,
     80: m.WatchKeys,
     81: m.Unwatch,
     82: m.WatchTaken,

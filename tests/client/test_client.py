@@ -89,8 +89,8 @@ def test_a_value_gets_the_next_revision_and_is_read_back_under_it(client: Client
     assert second.revision == first.revision + 1
     assert second.slot > first.slot
     assert [(entry.revision, entry.slot, entry.value) for entry in client.log(start=first.revision)] == [
-        (*first, b"first"),
-        (*second, b""),
+        (first.revision, first.slot, b"first"),
+        (second.revision, second.slot, b""),
     ]
 
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from paxosd import Client, WrongHistory
-from paxosd.client.calls import Command, Question
+from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.reception import receive
 from paxosd.client.seeking import SEEKS_S
 from paxosd.client.session import Session
@@ -177,7 +177,7 @@ def test_a_gateway_of_another_history_is_left_while_one_of_ours_serves() -> None
         assert isinstance(sending, Propose)
         bench.hear(OURS, Applied(session_id(7), sending.first_seq, 1, 2, 2, ""))
 
-    assert command.receipt == (2, 2)
+    assert command.receipt == Receipt(2, 2)
     assert bench.session.gateway == B
 
 
@@ -226,7 +226,7 @@ def test_a_client_that_waits_for_nothing_when_it_hears_of_another_history_asks_a
     assert isinstance(sending, Propose)
     bench.hear(OURS, Applied(session_id(7), sending.first_seq, 1, 2, 2, ""))
 
-    assert command.receipt == (2, 2)
+    assert command.receipt == Receipt(2, 2)
 
 
 def test_a_command_that_was_withdrawn_by_others_has_no_receipt() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.client.calls import Command, Question
+from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.errors import (
     ClientClosed,
     ConfigurationError,
@@ -97,7 +97,7 @@ def opened() -> Bench:
     bench.open()
     (sending,) = bench.proposals()
     bench.hear(Applied(bench.id, sending.first_seq, 1, 1, 1, ""))
-    assert first.receipt == (1, 1)
+    assert first.receipt == Receipt(1, 1)
     return bench
 
 
@@ -109,7 +109,7 @@ def test_a_session_is_opened_once_and_everything_that_waits_goes_out_in_one_batc
     bench.hear(Applied(bench.id, 1, 5, 10, 3, ""))
 
     assert (sending.first_seq, sending.count, sending.session) == (1, 5, bench.id)
-    assert [command.receipt for command in commands] == [(10 + number, 3) for number in range(5)]
+    assert [command.receipt for command in commands] == [Receipt(10 + number, 3) for number in range(5)]
 
 
 def test_what_was_not_answered_is_sent_again_from_the_first_one_on() -> None:
@@ -224,7 +224,7 @@ def test_o05_of_a_batch_only_what_is_too_large_fails_whatever_became_of_the_othe
     assert all(isinstance(command.error, TooLarge) for command in large)
     assert small.error is None
     bench.hear(Applied(bench.id, 2, 1, 2, 2, ""))
-    assert small.receipt == (2, 2)
+    assert small.receipt == Receipt(2, 2)
 
 
 def test_o05_a_value_that_was_given_up_does_not_make_a_smaller_one_too_large() -> None:
@@ -456,7 +456,7 @@ def test_u07_a_gateway_of_another_cluster_is_left_for_one_of_ours() -> None:
     bench.hear(Applied(bench.id, sending.first_seq, 1, 1, 1, "l1:7100"))
 
     assert bench.session.gateway == GATEWAYS[1]
-    assert command.receipt == (1, 1)
+    assert command.receipt == Receipt(1, 1)
 
 
 def test_u07_when_no_gateway_is_of_our_cluster_all_of_them_are_named_with_the_reason() -> None:
@@ -541,7 +541,7 @@ def test_a_session_that_was_forgotten_while_idle_is_replaced_and_the_next_comman
 
     assert before != after
     assert (again.session, again.first_seq) == (after, 1)
-    assert command.receipt == (2, 9)
+    assert command.receipt == Receipt(2, 9)
 
 
 def test_l01_a_command_whose_answer_may_be_lost_is_not_sent_again_in_a_new_session() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.client.calls import Question
+from paxosd.client.calls import Question, Receipt
 from paxosd.client.errors import NoQuorum, NoSpace, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
 from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Refused
 from paxosd.core.reasons import Reason
@@ -29,7 +29,7 @@ def test_a_command_that_a_gateway_refuses_because_it_is_behind_is_sent_again_and
 
     assert refused == 3
     assert sending.session == bench.id
-    assert command.receipt == (2, 5)
+    assert command.receipt == Receipt(2, 5)
 
 
 def test_a_command_that_only_gateways_refused_that_are_behind_is_not_applied_and_that_is_said() -> None:
@@ -72,7 +72,7 @@ def test_a_command_that_is_taken_again_when_there_is_room_is_applied_as_if_nothi
     (sending,) = bench.proposals()
     bench.hear(Applied(bench.id, sending.first_seq, 1, 2, 5, ""))
 
-    assert command.receipt == (2, 5)
+    assert command.receipt == Receipt(2, 5)
 
 
 def test_a_command_that_was_sent_before_a_gateway_was_behind_stays_unknown() -> None:
@@ -101,7 +101,7 @@ def test_u07_a_session_of_an_older_cluster_is_replaced_as_soon_as_a_gateway_is_s
     (again,) = bench.proposals()
     bench.hear(Applied(bench.id, again.first_seq, 1, 1, 2, ""))
 
-    assert command.receipt == (1, 2)
+    assert command.receipt == Receipt(1, 2)
 
 
 def test_a_wish_for_a_session_that_is_refused_is_repeated_and_named_if_it_stays_so() -> None:

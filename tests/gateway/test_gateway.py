@@ -63,6 +63,7 @@ class State:
     chosen: list[bytes] = field(default_factory=list)
     next_seqs: dict[SessionId, int] = field(default_factory=dict)
     due_ms: int | None = None
+    complaint: str = "the bank does not know"
     machines: dict[str, object] = field(default_factory=lambda: {"log": "the log", "bank": "a bank"})
 
     def machine(self, name: str) -> object | None:
@@ -101,7 +102,7 @@ class State:
 
     def query(self, machine: MachineName, question: bytes) -> tuple[bytes, str]:
         if question == b"nonsense":
-            return b"", "the bank does not know"
+            return b"", self.complaint
         return b"%b: %b at %d" % (machine.encode(), question, self.revision), ""
 
 
@@ -118,6 +119,9 @@ class Desk(Stage[Gateway]):
         self.set_aside()  # the pings of the start
         if hears is not None:
             self.deliver(hears.proposer, heartbeat(hears))
+
+    def hear_leader(self) -> None:
+        self.deliver(B3.proposer, heartbeat(B3))
 
     def apply(self, slot: Slot, *outcomes: Outcome) -> None:
         """The driver applied a slot, and the answers leave."""

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from paxosd.core.records import Learned
 from paxosd.core.types import Entry, Outcome, SessionId
-from paxosd.core.values import Batch, commands, encode_body, encode_value
+from paxosd.core.values import RESULT_DROPPED, UNKNOWN_MACHINE, Batch, commands, encode_body, encode_value
 from paxosd.machine import ledger as module
 from paxosd.machine.base import StateMachine
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
-from paxosd.machine.mounts import RESULT_DROPPED, UNKNOWN_MACHINE, MachineMissing
+from paxosd.machine.mounts import MachineMissing
 from paxosd.machine.sessions import INLINE_BYTES_MAX, RESULTS_PER_SESSION_MAX, SAID_PER_RUN_MAX, SAID_PER_SESSION_MAX
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import session_id

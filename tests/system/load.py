@@ -37,7 +37,7 @@ class Attempt(NamedTuple):
     value: bytes
     started_s: float
     ended_s: float
-    outcome: Literal["acked", "not_applied", "unknown"]
+    outcome: Literal["acked", "not_applied", "unknown", "applied"]
     revision: int = 0
     slot: int = 0
     error: str = ""

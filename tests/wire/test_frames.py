@@ -190,6 +190,14 @@ GOLDEN: list[tuple[m.Message, str]] = [
         m.LogPage(request=1, entries=(Entry(revision=1, slot=2, value=b"x"),), last=1, refused=0, hint=""),
         "9a460191930102c401780100a00193000000a000",
     ),
+    (
+        m.Query(request=1, machine="kv", question=b"q", linearizable=True, seen=0),
+        "974901a26b76c40171c300ff",
+    ),
+    (
+        m.Answer(request=1, answer=b"a", revision=9, age_ms=-1, refused=0, why="", hint="l2:7100"),
+        "984a01c4016109ff00a0a76c323a37313030",
+    ),
     (m.ReadSlots(request=1, first=5, linearizable=True), "94240105c3"),
     (
         m.SlotPage(
@@ -311,6 +319,7 @@ def test_u05_a_frame_of_a_history_has_the_bytes_it_always_had() -> None:
 NUMBER = st.integers(0, 2**63 - 1)
 ID = st.binary(min_size=16, max_size=16)
 NODE = st.from_regex(NODE_ID, fullmatch=True)
+AGE = st.integers(-1, 2**63 - 1)
 MACHINE = st.from_regex(MACHINE_NAME, fullmatch=True)
 TEXT = st.text(max_size=50).filter(str.isprintable)
 SENTENCE = st.text(max_size=50).filter(str.isprintable)
@@ -336,7 +345,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "tuple[SeenCommits, ...]": st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple),
     "int": NUMBER, "Slot": NUMBER, "Revision": NUMBER, "SessionId": ID, "Wish": ID, "bool": st.booleans(),
     "bytes": st.binary(max_size=100), "str": TEXT, "Sentence": SENTENCE, "NodeId": NODE, "Ballot": BALLOT,
-    "MachineName": MACHINE, "Reason": st.sampled_from(Reason),
+    "MachineName": MACHINE, "Age": AGE, "Reason": st.sampled_from(Reason),
     "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=5).map(tuple),
     "tuple[int, ...]": st.lists(NUMBER, max_size=5).map(tuple),
     "Lag": st.builds(Lag, NUMBER, NUMBER, NUMBER),

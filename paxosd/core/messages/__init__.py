@@ -28,6 +28,8 @@
       |               |                 |-------Trim------->|               |   votes below may go
       |---ReadLog---->|----ReadIndex--->|                   |               |   reads: the leader confirms that it leads
       |<---LogPage----|<-ReadIndexReply-|                   |               |   by a Heartbeat round of its own
+      |-----Query---->|                 |                   |               |   and questions to machines
+      |<---Answer-----|                 |                   |               |
       |---ReadSlots-->|                 |                   |               |   for a backup: values of slots
       |<---SlotPage---|                 |                   |               |   ... and, where the log is trimmed,
       |-ReadSnapshot->|                 |                   |               |   the state
@@ -80,6 +82,7 @@ from paxosd.core.messages.election import (
 from paxosd.core.messages.kept import Durable, Trim
 from paxosd.core.messages.nodes import Outlived, Ping, Pong
 from paxosd.core.messages.phase2 import Accept, Accepted, Chosen, Watermark
+from paxosd.core.messages.queries import Answer, Query
 from paxosd.core.messages.service import Forward, ForwardRefused, ReadIndex, ReadIndexReply
 from paxosd.core.messages.snapshots import FetchSnapshot, SnapshotPart
 from paxosd.core.messages.space import DiskSpace
@@ -98,6 +101,7 @@ __all__ = [
     "Accept",
     "Accepted",
     "AcceptorInbound",
+    "Answer",
     "Applied",
     "Chosen",
     "DiskSpace",
@@ -132,6 +136,7 @@ __all__ = [
     "Promise",
     "Propose",
     "ProposerInbound",
+    "Query",
     "ReadIndex",
     "ReadIndexReply",
     "ReadLog",
@@ -169,7 +174,8 @@ ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIn
 _CatchingUp: TypeAlias = Fetch | Fetched | FetchedVotes | FetchSnapshot | SnapshotPart
 LearnerInbound: TypeAlias = PreVote | Chosen | Watermark | Heartbeat | _CatchingUp | DiskSpace
 _OfWatches: TypeAlias = WatchKeys | Unwatch | WatchTaken
-FromClient: TypeAlias = OpenSession | Propose | ReadLog | ReadSlots | ReadSnapshot | GetStatus | _OfWatches
+_Reads: TypeAlias = ReadLog | Query | ReadSlots | ReadSnapshot
+FromClient: TypeAlias = OpenSession | Propose | _Reads | GetStatus | _OfWatches
 _ForGateway: TypeAlias = ForwardRefused | ReadIndexReply | Heartbeat | Resign | Pong | DiskSpace | SnapshotPart
 GatewayInbound: TypeAlias = FromClient | _ForGateway
 NodeInbound: TypeAlias = Ping
@@ -186,5 +192,6 @@ _Service: TypeAlias = Forward | ForwardRefused | ReadIndex | ReadIndexReply | Wa
 
 FromPeer: TypeAlias = _Election | _Phase2 | _CatchUp | _Service
 _Told: TypeAlias = Watching | WatchEvents | WatchMark
-ToClient: TypeAlias = SessionOpened | Applied | Refused | LogPage | SlotPage | SnapshotPage | StatusReport | _Told
+_Read: TypeAlias = LogPage | Answer | SlotPage | SnapshotPage
+ToClient: TypeAlias = SessionOpened | Applied | Refused | _Read | StatusReport | _Told
 Message: TypeAlias = FromPeer | FromClient | ToClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.client.calls import Command, Question
+from paxosd.client.calls import Command, Question, Receipt
 from paxosd.core.messages import (
     Accept,
     Applied,
@@ -50,7 +50,7 @@ def l01_lost_reply(seed: int, layout: str) -> Report:
     assert isinstance(lost, Applied)
     assert isinstance(operation.pending, Command)
     expect(any(caught.source != asked for caught in replies.found), "the client never asked another gateway")
-    expect(operation.pending.receipt == (lost.revision, lost.slot), f"it was told another result than {lost}")
+    expect(operation.pending.receipt == Receipt(lost.revision, lost.slot), f"it was told another result than {lost}")
     script.finish()
     return report(script, at, (operation.ended_s - at) / script.t_e)
 

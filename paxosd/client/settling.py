@@ -1,0 +1,46 @@
+"""What became of a command, by what a gateway says: the error that its caller is told, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paxosd.client import verdicts
+from paxosd.client.calls import Command, Receipt
+from paxosd.client.errors import PaxosError
+from paxosd.core.messages import Applied, Refused
+from paxosd.core.reasons import Reason
+from paxosd.core.values import RESULT_DROPPED, UNKNOWN_MACHINE, MalformedValue, commands
+
+
+def results_of(message: Applied) -> Sequence[bytes] | None:
+    """What the machine said to each command; empty: it said nothing; None: nobody can read what it said."""
+    try:
+        return commands(message.said, message.count) if message.said else ()
+    except MalformedValue:
+        return None
+
+
+def receipt(message: Applied, results: Sequence[bytes], place: int) -> Receipt:
+    """That of the command in this place among those of the message."""
+    revision = message.revision and message.revision + place
+    return Receipt(revision, message.slot, results[place] if results else b"")
+
+
+def of_result(command: Command, receipt: Receipt) -> PaxosError | None:
+    """The log has the number of this command: what is wrong. Revision 0: it was withdrawn, and not by its client."""
+    if not receipt.revision:
+        return verdicts.withdrawn_by_others()
+    if receipt.result == UNKNOWN_MACHINE:
+        return verdicts.unknown_machine(command.machine)
+    return verdicts.result_dropped(receipt.revision) if receipt.result == RESULT_DROPPED else None
+
+
+def of_refusal(command: Command, message: Refused) -> PaxosError | None:
+    """A sending with this command was refused: why it never can be applied; None: it may be sent again."""
+    if message.reason is Reason.TOO_LARGE and command.size > message.expected:
+        return verdicts.too_large(command.size, message.expected)  # no gateway takes it, so no earlier one did
+    if message.reason is Reason.UNKNOWN_MACHINE:
+        return verdicts.unknown_machine(command.machine)  # the same
+    if message.reason is Reason.MALFORMED and not command.unaccounted:
+        return verdicts.unreadable()
+    return None
