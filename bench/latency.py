@@ -11,7 +11,7 @@ from bench.cluster import LAYOUTS, show, summary_ms
 from tests.system.daemons import DaemonCluster
 
 WARM_UP = 2500
-"""Values before the first that counts: a journal grows until it is 16 MiB long, and what grows is slower to sync."""
+"""Values before the first that counts: a journal grows until it is some MiB long, and what grows is slower to sync."""
 
 
 def measure(layout: str, values: int, value_bytes: int) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def snapshot(place: Path, keep: int, slots: int) -> tuple[bytes, Slot]:
         put = (KeptRow("ledger", b"", b"totals"), KeptRow("log", b"chain", b"\xff"))
         store.commit([Kept(slots + 1, put, (), (RevisionRow(1, first, b"about"),), first)])
         store.commit([Round(1)])
-        copied = Copied(place / "records.sqlite3", place / "copy")
+        copied = Copied(place / "records.sqlite3", place / "copy", threading.Lock())
         copied._thread.join()
     return (place / "copy").read_bytes(), slots + 1
 

@@ -27,6 +27,8 @@ from paxosd.storage.sqlite.rows import SCHEMA, Commits, Damaged, FileOwner, read
 
 FORMAT = 2
 EARLIER_FORMATS = (1,)
+JOURNAL_BYTES = 16 * 1024 * 1024
+"""How long the journal stays once it is moved: while a snapshot is copied it cannot be, and gets longer."""
 CHECKED = ("sqlite_schema", "state", "votes", "revisions", "kept")
 
 
@@ -59,6 +61,7 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
         set_pragma(db, "synchronous", "FULL", 2)
         set_pragma(db, "secure_delete", "OFF", 0)  # law 5
         set_pragma(db, "wal_autocheckpoint", "0", 0)  # it would keep an error of the disk to itself
+        set_pragma(db, "journal_size_limit", str(JOURNAL_BYTES), JOURNAL_BYTES)
         checkpoint(db, "TRUNCATE")
     except (sqlite3.Error, StorageError):
         db.close()

@@ -6,6 +6,9 @@ Rubbish are the rows of the kept state that count no more, or never came to coun
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from paxosd.core.plausible import SLOT_MAX
@@ -20,11 +23,13 @@ from paxosd.storage.sqlite.snapshot import Copied
 
 
 class SQLiteShelf:
-    """Beside the store at `path`, which is open as `db`. All methods raise `OSError` or `sqlite3.Error`."""
+    """Beside the store at `path`, which is open as `db`. All methods raise `OSError`, `StorageError` or
+    `sqlite3.Error`."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, at: KeptAt) -> None:
         self._path = path
         self._db = db
+        self._journal = threading.Lock()  # of who moves it
         self._made = 0
         self._pinned: Slot = SLOT_MAX  # what was learned from here on is needed by those who are told
         self._pinned_bytes = 0  # about how much was written since
@@ -70,7 +75,22 @@ class SQLiteShelf:
             self._made += 1
             if self._told is None:
                 self._pin(slot)
-            self._making = Copied(self._path, self._path.with_name(f"{self._path.name}-snapshot-{self._made}"))
+            copy = self._path.with_name(f"{self._path.name}-snapshot-{self._made}")
+            self._making = Copied(self._path, copy, self._journal)
+
+    @contextmanager
+    def journal_is_free(self) -> Iterator[bool]:
+        """Whether nobody moves the journal now, and nobody does until the block ends. Raises what went wrong where
+        somebody tried to."""
+        for copied in (self._told, self._making):
+            if copied is not None and copied.journal_failure is not None:
+                raise copied.journal_failure
+        is_free = self._journal.acquire(blocking=False)
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._journal.release()
 
     def part(self, offset: int, bytes_max: int) -> bytes:
         if self._told is None:

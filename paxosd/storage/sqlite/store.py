@@ -44,8 +44,9 @@ from paxosd.storage.sqlite.shelf import SQLiteShelf
 from paxosd.storage.sqlite.trim import Trimmer
 from paxosd.storage.sqlite.values import StoredValues
 
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-"""After about how many bytes the journal is moved into the main file."""
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+"""After about how many bytes the journal is moved into the main file: the loop waits for that. With 16 MiB a replica
+writes 2 % less, and the longest commit takes twice as long."""
 
 CHECKPOINT_SHORT_BYTES = 1024 * 1024
 """The same while there is little room on the disk."""
@@ -249,8 +250,10 @@ class SQLiteStore:
         self._shelf.note_written(values)
         self._written_bytes += values + COMMIT_BYTES
         if self._written_bytes >= (CHECKPOINT_SHORT_BYTES if self._saves_room else CHECKPOINT_BYTES):
-            self._written_bytes = 0
-            checkpoint(self._db, "PASSIVE")
+            with self._shelf.journal_is_free() as is_free:
+                if is_free:
+                    self._written_bytes = 0
+                    checkpoint(self._db, "PASSIVE")
 
     def _note_kept(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import pytest
 from paxosd.core.records import Kept, KeptRow, Learned, Promised, SnapshotBytes, SnapshotInstalled, SnapshotStep, Voted
 from paxosd.core.snapshots import Stage
 from paxosd.core.types import Ballot
-from paxosd.storage.base import Store
+from paxosd.storage.base import StorageError, Store
 from paxosd.storage.sqlite import incoming as incoming_module
 from paxosd.storage.sqlite import kept, shelf, snapshot
+from paxosd.storage.sqlite.rows import KeptAt
 from paxosd.storage.sqlite.store import SQLiteStore
 from tests.storage.shelf_contract import END, ShelfContract, seen, state
 
@@ -97,6 +100,44 @@ class TestSQLiteShelf(ShelfContract):
         monkeypatch.undo()
 
         assert self.made(teller).slot == END
+
+    def test_the_journal_that_has_become_long_meanwhile_is_moved_beside_the_loop(
+        self, teller: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert isinstance(teller, SQLiteStore)
+        copied, goes_on = threading.Event(), threading.Event()
+        statements = snapshot._statements
+
+        def slowly(at: KeptAt) -> list[tuple[str, tuple[object, ...]]]:
+            copied.set()
+            goes_on.wait(WAITS_S)
+            return statements(at)
+
+        monkeypatch.setattr(snapshot, "_statements", slowly)
+        teller.offer()
+        assert copied.wait(WAITS_S)
+        for slot in range(END, END + 9):  # more than is moved at once
+            teller.commit([Learned(slot, bytes(1024 * 1024))])
+        before = teller._path.stat().st_size
+        goes_on.set()
+        self.settle(teller)
+
+        assert before < 1024 * 1024 < 9 * 1024 * 1024 < teller._path.stat().st_size
+
+    def test_a_journal_that_cannot_be_moved_beside_the_loop_ends_the_store(
+        self, teller: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert isinstance(teller, SQLiteStore)
+
+        def fails(*_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(snapshot, "set_pragma", fails)
+        teller.offer()
+        self.settle(teller)
+        with pytest.raises(StorageError, match="disk I/O error"):
+            for slot in range(END, END + 9):
+                teller.commit([Learned(slot, bytes(1024 * 1024))])
 
     def test_a_store_is_closed_while_one_is_being_made(self, teller: Store) -> None:
         teller.offer()

@@ -19,7 +19,7 @@ import pytest
 from paxosd.core.records import Kept, Learned, Promised, Record, Round, Told, Voted
 from paxosd.storage.base import Corrupt, ForeignDirectory, InUse, StorageError
 from paxosd.storage.sqlite import store as sqlite
-from paxosd.storage.sqlite.file import set_pragma
+from paxosd.storage.sqlite.file import JOURNAL_BYTES, set_pragma
 from paxosd.storage.sqlite.store import SQLiteStore
 from tests.storage.contract import LOW, MANY, StoreContract
 
@@ -422,7 +422,10 @@ def test_a_store_that_is_closed_leaves_its_file_and_its_count(tmp_path: Path) ->
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.sqlite3", "x.sqlite3-acknowledged"]
 
 
-def test_sqlite_moves_no_journal_by_itself_because_it_would_not_tell_of_an_error(tmp_path: Path) -> None:
+def test_sqlite_moves_no_journal_by_itself_because_it_would_not_tell_of_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", 1 << 30)
     path = tmp_path / "x.sqlite3"
     with closing(SQLiteStore(path)) as store:
         before = path.stat().st_size
@@ -464,3 +467,19 @@ def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path, monke
 
     assert max(sizes) < 2 * 2500 * 500
     assert sizes[-1] <= 1.1 * sizes[len(sizes) // 2]
+
+
+def test_a_journal_that_became_long_while_somebody_read_is_cut_when_it_was_moved(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    journal = path.with_name(path.name + "-wal")
+    with closing(SQLiteStore(path)) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM votes").fetchall()
+            for slot in range(1, 25):
+                store.commit([Learned(slot, bytes(1 << 20))])
+            long = journal.stat().st_size
+        for slot in range(25, 32):
+            store.commit([Learned(slot, bytes(1 << 20))])
+
+        assert journal.stat().st_size <= JOURNAL_BYTES < long
