@@ -22,7 +22,7 @@ from paxosd.backup.disks import ReadDisk, ReadDisks
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import FIRST_SLOT, LOG, NO_HISTORY, HistoryId, NodeId, Revision, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, MachineName, NodeId, Revision, Slot, Vote
 from paxosd.core.values import encode_value, readable_stamp_ms
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.machine.ledger import LEDGER
@@ -176,10 +176,11 @@ class RescuedLog:
     """The most advanced state that is left, as a `Source`: the longest log, and above it the highest votes.
 
     A slot without a vote below one that has some becomes the no-op, as a new leader would have it, unless it is chosen:
-    then this ends there.
+    then this ends there. `machines`: the names of those that the cluster has.
     """
 
-    def __init__(self, found: RescuePlan) -> None:
+    def __init__(self, found: RescuePlan, machines: Sequence[MachineName]) -> None:
+        self._machines = machines
         self._plan = found
         store = found.log.store if found.log else None
         weights = {voter.node: voter.weight for voter in found.voters.named}
@@ -194,7 +195,7 @@ class RescuedLog:
         """All of it, in the order of a backup."""
         log = self._plan.log
         if log is not None and self.header.kept > FIRST_SLOT:
-            for owner in (LEDGER, LOG):
+            for owner in (LEDGER, *self._machines):
                 for key, content in log.store.kept_rows(owner):
                     yield KeptRows([(owner, key, content)])
             yield from self._revisions(log)

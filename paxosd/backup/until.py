@@ -9,7 +9,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from paxosd.backup.archive import Archive, Followed
@@ -17,10 +17,10 @@ from paxosd.backup.errors import BackupError, DamagedBackup
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.backup.restoring import Source
 from paxosd.core.records import Kept, KeptRow
-from paxosd.core.types import FIRST_SLOT, LOG, Revision, RevisionRow, Slot
+from paxosd.core.types import FIRST_SLOT, MachineName, Revision, RevisionRow, Slot
 from paxosd.core.values import Batch, batches, commands, encode_body, encode_value, stamp_ms
+from paxosd.machine.base import StateMachine
 from paxosd.machine.ledger import Ledger
-from paxosd.machine.log import Log
 from paxosd.machine.revisions import About
 from paxosd.storage.memory import MemoryStore
 
@@ -35,22 +35,30 @@ class Ended:
     """A `Source` that ends where it was asked to. Making this applies all of it; raises `BackupError`.
 
     `revision`: the last one; None: all. `time_ms`: what was archived later is left out, milliseconds since 1970.
+    `machines` makes those that the cluster has: what runs out in them counts as revisions, too.
     """
 
     def __init__(
-        self, source: Source, archive: Archive | None, revision: Revision | None, time_ms: int | None, sessions_max: int
+        self,
+        source: Source,
+        archive: Archive | None,
+        revision: Revision | None,
+        time_ms: int | None,
+        sessions_max: int,
+        machines: Callable[[], Mapping[MachineName, StateMachine]],
     ) -> None:
         self.header: Header = source.header
         self._source = source
         self._archive = archive
         self._time_ms = time_ms
+        self._machines = machines
         self._stop: Slot | None = None
         self._cut: bytes | None = None
         self._cut_at: Revision = 0  # the last revision of the slot that is cut
         self.last_value, self.largest_value = b"", 0
         if time_ms is not None and time_ms < source.position.made_at * 1000:
             raise BackupError("the backup was made later than that: use one that was made before")
-        self._ledger = Ledger(MemoryStore(), {LOG: Log()}, sessions_max, PAGE_BYTES)
+        self._ledger = Ledger(MemoryStore(), machines(), sessions_max, PAGE_BYTES)
         self._begin(sessions_max)
         if revision is not None and revision < self._ledger.revision:
             raise BackupError(
@@ -73,7 +81,7 @@ class Ended:
                     store.commit([Kept(self.header.kept, (), (), tuple(RevisionRow(*row) for row in index[-1:]))])
                 case Values():
                     break
-        self._ledger = Ledger(store, {LOG: Log()}, sessions_max, PAGE_BYTES)
+        self._ledger = Ledger(store, self._machines(), sessions_max, PAGE_BYTES)
         self._ledger.restore()
 
     def _apply(self, revision: Revision | None) -> None:

@@ -9,6 +9,7 @@ from paxosd.commands.flags import command_parser
 from paxosd.config import ConfigError, load
 from paxosd.process.exits import Exit
 from paxosd.process.streams import complain
+from paxosd.server.machines import machines_of
 
 HELP = """\
 Find all errors of a membership file at once.
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", help="the membership file")
     try:
         config = load(parser.parse_args(arguments).file, os.environ)
+        machines_of(config)
     except ConfigError as error:  # each with its place first, as editors look for it
         complain("\n".join([*error.problems, f"{error.count}."]))
         return Exit.CONFIGURATION

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from paxosd.backup.disks import ReadDisk, ReadDisks, open_disks
@@ -20,6 +21,7 @@ from paxosd.commands.restore import print_targets, targets_of
 from paxosd.commands.tables import Cell, print_table
 from paxosd.config import Config, ConfigError, load
 from paxosd.process.exits import Exit
+from paxosd.server.machines import machines_of
 from paxosd.storage.base import StorageError
 
 HELP = """\
@@ -64,7 +66,8 @@ def _make(config: Config, found: RescuePlan, chosen: argparse.Namespace) -> int:
             f"nothing was made: --make-history needs the first {CONFIRMED_DIGITS} digits of the history that shall "
             f"end, which is {digits}; look at the plan first",
         )
-    source = Ended(RescuedLog(found), None, None, None, config.limits.sessions_max)
+    log, machines = RescuedLog(found, tuple(config.machines)), partial(machines_of, config)
+    source = Ended(log, None, None, None, config.limits.sessions_max, machines)
     targets = targets_of(config, None, chosen.data_dir)
     with bar("slots") as progress:
         restore(source, config, targets, progress)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from paxosd.backup.archive import Archive
@@ -20,6 +21,7 @@ from paxosd.commands.tables import print_table
 from paxosd.config import Config, ConfigError, load
 from paxosd.process.exits import Exit
 from paxosd.server.daemon import data_directory
+from paxosd.server.machines import machines_of
 from paxosd.storage.base import StorageError
 
 HELP = """\
@@ -66,7 +68,8 @@ def _source(config: Config, chosen: argparse.Namespace) -> Source:
     if chosen.archive is None and chosen.to_revision is None:
         return source
     archive = None if chosen.archive is None else Archive(Path(chosen.archive))
-    return Ended(source, archive, chosen.to_revision, chosen.to_time, config.limits.sessions_max)
+    sessions_max, machines = config.limits.sessions_max, partial(machines_of, config)
+    return Ended(source, archive, chosen.to_revision, chosen.to_time, sessions_max, machines)
 
 
 def targets_of(config: Config, node: str | None, place: Path | None) -> list[Target]:

@@ -16,7 +16,7 @@ from paxosd.config.values import meant
 
 PREFIX = "PAXOSD_"
 READ_ELSEWHERE = ("PAXOSD_LOG_LEVEL",)
-SHARED = ("cluster", "transport", "nodes", "quorum", "limits")
+SHARED = ("cluster", "transport", "nodes", "quorum", "limits", "machines")
 """The parts of the file that are the same on every node, so that no node's environment may change them."""
 
 SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|ENV_\w+)")

@@ -19,13 +19,14 @@ from pathlib import Path
 import paxosd.config.environment as environment
 import paxosd.config.values as values
 from paxosd.config.document import DOCUMENT_BYTES_MAX, Table, YamlError, read
+from paxosd.config.machines import DEFAULT_MACHINES, MachineConfig, machines_of
 from paxosd.config.section import Findings, Section
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Membership, Role
 from paxosd.core.options import CLIENT_FRAME_BYTES, Limits, Retention, Timing
 from paxosd.core.plausible import VOTES_ABOVE_WATERMARK_MAX
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import NodeId
+from paxosd.core.types import MachineName, NodeId
 from paxosd.transport import addresses
 from paxosd.transport.addresses import Endpoint
 
@@ -84,6 +85,7 @@ class Config:
     limits: Limits
     storage: StorageConfig
     retention: Retention
+    machines: Mapping[MachineName, MachineConfig]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -98,6 +100,9 @@ class Config:
         agreed = [self.cluster, self.transport, nodes, quorum.prepare, quorum.accept, limits]
         if not self.retention.is_for_ever:
             agreed.append({field.name: getattr(self.retention, field.name) for field in fields(self.retention)})
+        kinds = {machine.name: machine.kind for machine in self.machines.values()}
+        if kinds != DEFAULT_MACHINES:
+            agreed.append({"machines": kinds})
         return json.dumps(agreed, sort_keys=True)
 
     @property
@@ -154,19 +159,19 @@ def queue_cluster(proposers: int, acceptors: int, learners: int, replicas: int =
 
 
 def _config(root: Section, name: str, findings: Findings, env: Mapping[str, str]) -> Config | None:
-    root.only("cluster", "transport", "nodes", "quorum", "timing", "limits", "log", "storage")
+    root.only("cluster", "transport", "nodes", "quorum", "timing", "limits", "log", "machines", "storage")
     cluster = root.required("cluster", values.name)
     transport = root.value("transport", values.choice("zeromq", "queue"), "zeromq")
     nodes = _nodes(root, transport)
     quorum = _quorum(root, nodes, findings)
     timing, limits, storage = _timing(root, env), _limits(root), _storage(root, env)
-    retention = _retention(root)
+    retention, machines = _retention(root), machines_of(root)
     environment.check(env, {"timing": TIMING_KEYS, "storage": STORAGE_KEYS}, findings)
     if cluster is None or nodes is None or quorum is None:
         return None
     membership = Membership({node.id: node.role for node in nodes.values()}, quorum)
     warnings = tuple(findings.warnings)
-    return Config(name, cluster, transport, nodes, membership, timing, limits, storage, retention, warnings)
+    return Config(name, cluster, transport, nodes, membership, timing, limits, storage, retention, machines, warnings)
 
 
 # ---- nodes -----------------------------------------------------------------------------------

@@ -37,15 +37,16 @@ class Findings:
     def wrong(self, line: int, what: str) -> None:
         self._problems.append((line, _cut(what)))
 
+    def place(self, line: int) -> str:
+        """As messages show it."""
+        return self._name if line == NO_LINE else f"{self._name}:{line}"
+
     def odd(self, what: str) -> None:
         self.warnings.append(f"{self._name}: {what}")
 
     def told(self) -> tuple[str, ...]:
         """The problems in the order of their lines, each as "file:line: what"."""
-        return tuple(
-            f"{self._name}: {what}" if line == NO_LINE else f"{self._name}:{line}: {what}"
-            for line, what in sorted(self._problems)
-        )
+        return tuple(f"{self.place(line)}: {what}" for line, what in sorted(self._problems))
 
 
 class Section:
@@ -79,6 +80,10 @@ class Section:
 
     def _path(self, key: str) -> str:
         return f"{self._where}.{key}".strip(".")
+
+    def place(self, key: str) -> str:
+        """Where that stands, as "file:line"."""
+        return self._findings.place(self._table.lines.get(key, self._line))
 
     # ---- what stands here ----
 

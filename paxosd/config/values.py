@@ -12,7 +12,12 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 
+from paxosd.core.types import MACHINE_NAME, MACHINE_NAME_BYTES_MAX
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+MACHINES = ("log", "kv")
+"""The machines that come with it."""
+CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 WORDS_OF_YAML = ("no", "yes", "on", "off", "true", "false", "null")
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)", re.ASCII)
 AGE = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
@@ -57,6 +62,26 @@ def choice(*known: str) -> Callable[[str], str]:
         raise ValueError(f"{text!r} is none of {', '.join(known)}" + (f"; did you mean {near!r}?" if near else ""))
 
     return check
+
+
+def machine(text: str) -> str:
+    """What is mounted: a built-in machine, or a class of a user."""
+    if text in MACHINES or CLASS.fullmatch(text):
+        return text
+    near = meant(text, MACHINES)
+    more = f"; did you mean {near!r}?" if near else ""
+    raise ValueError(f"{text!r} is neither {' nor '.join(MACHINES)} nor a class such as mypackage.bank:Bank{more}")
+
+
+def machine_name(text: str) -> str:
+    """The name under which a machine is mounted."""
+    if not re.fullmatch(MACHINE_NAME, text):
+        raise ValueError(
+            f"{text!r} is no name of a machine: use a-z, 0-9, - and _, a letter first, at most {MACHINE_NAME_BYTES_MAX}"
+        )
+    if text in (*WORDS_OF_YAML, "ledger"):
+        raise ValueError(f"{text!r} means something else; use another name")
+    return text
 
 
 def count(text: str) -> int:

@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paxosd.config import Config
-from paxosd.core.options import Limits
-from paxosd.core.types import FIRST_SLOT, LOG, Entry, NodeId, Revision
+from paxosd.core.types import FIRST_SLOT, Entry, NodeId, Revision
 from paxosd.core.values import is_noop
 from paxosd.machine.ledger import Ledger
-from paxosd.machine.log import Log
+from paxosd.server.machines import machines_of
 from paxosd.storage.base import Store
 from paxosd.storage.directory import STORE_NAME
 from paxosd.storage.sqlite.store import SQLiteStore
@@ -62,21 +61,27 @@ def audit(
     found = []
     for learner in config.membership.learners:
         with closing(SQLiteStore(data_dir / learner / STORE_NAME)) as store:
-            found.append(_learned(learner, store, config.limits, proposed, acknowledged))
+            limits = config.limits
+            ledger = Ledger(store, machines_of(config), limits.sessions_max, limits.page_bytes_max)
+            found.append(_learned(learner, store, ledger, limits.page_bytes_max, proposed, acknowledged))
     longest = max(found, key=lambda learned: learned.values)
     return [replace(learned, agrees=learned.digest == longest.digest) for learned in found]
 
 
 def _learned(
-    learner: NodeId, store: Store, limits: Limits, proposed: Collection[bytes], acknowledged: Mapping[bytes, Revision]
+    learner: NodeId,
+    store: Store,
+    ledger: Ledger,
+    page_bytes_max: int,
+    proposed: Collection[bytes],
+    acknowledged: Mapping[bytes, Revision],
 ) -> LearnerAudit:
-    ledger = Ledger(store, {LOG: Log()}, limits.sessions_max, limits.page_bytes_max)
     if store.learned_start() > FIRST_SLOT:  # the log is not kept from there on
         ledger.restore()
-    noops = _replay(store, ledger, limits.page_bytes_max)
+    noops = _replay(store, ledger, page_bytes_max)
     kept = 0
     times: Counter[bytes] = Counter()
-    for entry in _entries(ledger, limits.page_bytes_max):
+    for entry in _entries(ledger, page_bytes_max):
         kept += acknowledged.get(entry.value) == entry.revision
         times[entry.value] += entry.value in proposed
     doubled = sum(count > 1 for count in times.values())

@@ -12,13 +12,13 @@ from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.node import Node, Replica
 from paxosd.core.proposer import Proposer
-from paxosd.core.types import LOG, Instant, MachineName, NodeId
+from paxosd.core.types import Instant, MachineName, NodeId
 from paxosd.driver import DiskWatch, Driver
 from paxosd.gateway.gateway import Gateway
 from paxosd.lives import OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.ledger import Ledger
-from paxosd.machine.log import Log
+from paxosd.server.machines import machines_of
 from paxosd.storage.base import Store
 from paxosd.transport.base import Transport
 from paxosd.wire.frames import Codec
@@ -42,13 +42,16 @@ def assemble(
 
     `life` is the number by which `codec` speaks, where it may have to rise (see `lives.py`).
     `without`: acceptors that need not be heard for the cluster to be born.
-    `random` is the only source of chance: it draws every election timeout. `machines` are what a learner
-    applies commands to, by their names; the log alone by default. `disk` says how much room there is, where somebody
-    looks.
+    `random` is the only source of chance: it draws every election timeout. `machines` are what a learner applies
+    commands to, by their names; those of the file by default: `ConfigError` is raised if one cannot be made. `disk`
+    says how much room there is, where somebody looks.
     """
     limits = config.limits
-    ledger = Ledger(store, machines or {LOG: Log()}, limits.sessions_max, limits.page_bytes_max, config.retention)
     role = config.nodes[node_id].role
+    applies = role in (Role.LEARNER, Role.REPLICA)
+    if machines is None:
+        machines = machines_of(config) if applies else {}
+    ledger = Ledger(store, machines, limits.sessions_max, limits.page_bytes_max, config.retention)
     return Driver(
         _agent(config, node_id, role, store, ledger, random, without),
         codec,
@@ -56,7 +59,7 @@ def assemble(
         transport,
         clock,
         config.membership.nodes,
-        ledger if role in (Role.LEARNER, Role.REPLICA) else None,
+        ledger if applies else None,
         on_event,
         life,
         disk,

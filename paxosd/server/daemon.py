@@ -26,6 +26,7 @@ from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NodeId
 from paxosd.driver import DiskWatch, Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
+from paxosd.machine.mounts import MachineMissing
 from paxosd.process import streams
 from paxosd.process.outlet import Outlet
 from paxosd.process.signals import Stop
@@ -187,7 +188,11 @@ def run_node(
         disk=disk,
         without=without,
     )
-    driver.recover()
+    try:
+        driver.recover()
+    except MachineMissing as error:
+        advice = "what was mounted stays mounted: name it again"
+        raise ConfigError((f"{config.path}: machines: {error}, and the file does not name it; {advice}",)) from error
     _require_same_voters(config, driver.agent)
     _collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)

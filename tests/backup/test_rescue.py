@@ -65,7 +65,7 @@ def found(*paths: Path) -> RescuePlan:
 
 def rescued(*paths: Path) -> list[tuple[Slot, bytes]]:
     with open_disks(paths) as disks:
-        rows = [rows for rows in RescuedLog(plan(disks)).rows() if isinstance(rows, Values)]
+        rows = [rows for rows in RescuedLog(plan(disks), ("log",)).rows() if isinstance(rows, Values)]
     return [(slot, held) for part in rows for slot, held in enumerate(part.values, part.first)]
 
 

@@ -93,6 +93,14 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "an age without a unit": (GOOD + "log: {keep_age: 7}\n", 12, "write the unit, such as 90s"),
     "an age that is no time": (GOOD + "log: {keep_age: 0s}\n", 12, "is not between 1s and 3660d"),
     "a log that is kept for no entry": (GOOD + "log: {keep_entries: 0}\n", 12, "too small"),
+    "a machine that nobody knows": (GOOD + "machines: {cfg: k}\n", 12, "machines.cfg: 'k' is neither log nor kv nor a"),
+    "a machine that is a path": (GOOD + "machines:\n  log: log\n  bank: bank.py\n", 14, "such as mypackage.bank:Bank"),
+    "a machine with a wrong name": (GOOD + "machines: {Bank: kv}\n", 12, "'Bank' is no name of a machine"),
+    "a machine with the name of the ledger": (GOOD + "machines: {ledger: kv}\n", 12, "means something else"),
+    "a log that is another machine": (GOOD + "machines: {log: kv}\n", 12, "the log has the name log"),
+    "a second log": (GOOD + "machines: {more: log}\n", 12, "the log has the name log"),
+    "a machine without a kind": (GOOD + "machines: {bank: }\n", 12, "machines.bank"),
+    "too many machines": (GOOD + f"machines: {{{', '.join(f'm{n}: kv' for n in range(16))}}}\n", 12, "at most 16"),
     "an unknown bound of the log": (GOOD + "log: {keep_days: 7}\n", 12, "keep_days"),
     "an unknown engine": (changed("engine: sqlite", "engine: sqlight"), 11, "did you mean 'sqlite'"),
     "an unknown transport": (GOOD + "transport: carrier-pigeon\n", 12, "none of zeromq, queue"),
@@ -340,6 +348,20 @@ def test_the_log_is_kept_for_ever_unless_the_file_says_otherwise() -> None:
     assert good().retention == Retention()
     assert good(text).retention == Retention(entries=100, bytes=2048, age_ms=12 * 3600 * 1000)
     assert good(text).digest != good().digest
+
+
+def test_machines_are_log_and_kv_unless_the_file_says_otherwise() -> None:
+    text = GOOD + "machines:\n  bank: mypackage.bank:Bank\n"
+    config = good(text)
+
+    assert {name: machine.kind for name, machine in good().machines.items()} == {"log": "log", "kv": "kv"}
+    assert {name: machine.kind for name, machine in config.machines.items()} == {
+        "log": "log",
+        "bank": "mypackage.bank:Bank",
+    }
+    assert config.machines["bank"].place == "f.yaml:13"
+    assert good(GOOD + "machines: {kv: kv, log: log}\n").digest == good().digest
+    assert len({good().digest, config.digest, good(text + "  kv: kv\n").digest}) == 3
 
 
 def test_u07_files_that_mean_the_same_have_one_digest() -> None:
