@@ -1,4 +1,4 @@
-"""Which machines the membership file mounts. Nothing is imported here: clients read the file, too, and need no machine."""
+"""Which machines the membership file mounts. Nothing is imported for it: clients read the file, and need no machine."""
 
 from __future__ import annotations
 
