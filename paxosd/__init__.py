@@ -12,12 +12,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in `typing`, whose import would take longer than all else before a signal is handled
 if TYPE_CHECKING:
-    from paxosd.client import Client, Future, Receipt
+    from paxosd.client import AsyncClient, Client, Future, Receipt
     from paxosd.client.errors import (
         BeyondEnd,
         ClientClosed,
         Compacted,
         ConfigurationError,
+        Conflict,
+        HoldLost,
+        KeysRefused,
         NoQuorum,
         NoSpace,
         OutOfResources,
@@ -30,20 +33,29 @@ if TYPE_CHECKING:
         SessionExpired,
         TooLarge,
         Unavailable,
+        WaitTimeout,
         WrongCluster,
         WrongHistory,
     )
+    from paxosd.client.upkeep import ConnectionState
     from paxosd.core.messages import NodeStatus, StatusReport
     from paxosd.core.types import Entry
+    from paxosd.machine.kv.records import KeyValue
 
 __all__ = [
+    "AsyncClient",
     "BeyondEnd",
     "Client",
     "ClientClosed",
     "Compacted",
     "ConfigurationError",
+    "Conflict",
+    "ConnectionState",
     "Entry",
     "Future",
+    "HoldLost",
+    "KeyValue",
+    "KeysRefused",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -59,6 +71,7 @@ __all__ = [
     "StatusReport",
     "TooLarge",
     "Unavailable",
+    "WaitTimeout",
     "WrongCluster",
     "WrongHistory",
     "__version__",

@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "machine": {"machine", "core.agent", "core.history", "core.options", "core.records", "core.shares", "core.types",
                 "core.values"},
     "testing": {"testing", "core.types", "machine.base"},
+    "testing.plugin": {"client", "local.cluster"},
+    "kv": {"machine.kv"},
     "excerpts": set(),
     "wire": {"wire", "core.messages", "core.reasons", "core.types", "core.voters", "excerpts"},
     "lives": {"core.types"},
@@ -48,7 +50,7 @@ MAY_IMPORT = {
                "machine.ledger", "machine.revisions", "storage"},
     "recipes": {"recipes", "core.types", "machine.kv"},
     "client": {"client", "core.messages", "core.options", "core.reasons", "core.types", "core.values", "wire",
-               "config", "machine.kv", "transport.addresses", "transport.base", "transport.shortage",
+               "config", "machine.kv", "recipes", "transport.addresses", "transport.base", "transport.shortage",
                "transport.zeromq.link", "process.native", "local.cluster"},
     "server": {"server", "driver", "lives", "core", "gateway", "machine", "wire", "config", "storage", "transport",
                "process"},
@@ -60,7 +62,7 @@ MAY_IMPORT = {
     "sim.check": {"sim.check", "core", "driver", "storage.memory", "wire.frames"},
     "commands": {"commands", "backup", "local", "server", "sim", "client", "core", "machine", "config", "storage.base",
                  "storage.upgrade", "transport.base", "process", "excerpts"},
-    "__init__": {"client", "core.messages", "core.types"},
+    "__init__": {"client", "core.messages", "core.types", "machine.kv.records"},
     "__main__": {"commands.paxosd"},
 }  # fmt: skip
 """What a folder or a module may import of the package; the rule with the longest name holds."""

@@ -16,6 +16,9 @@ OUTCOMES = {
     "ClientClosed": "not_applied",
     "Compacted": "not_applied",
     "ConfigurationError": "not_applied",
+    "Conflict": "not_applied",
+    "HoldLost": "unknown",
+    "KeysRefused": "not_applied",
     "NoQuorum": "not_applied",
     "NoSpace": "not_applied",
     "OutOfResources": "not_applied",
@@ -28,6 +31,7 @@ OUTCOMES = {
     "SessionExpired": "unknown",
     "TooLarge": "not_applied",
     "Unavailable": "not_applied",
+    "WaitTimeout": "not_applied",
     "WrongCluster": "not_applied",
     "WrongHistory": "not_applied",
 }

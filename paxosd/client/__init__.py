@@ -1,5 +1,6 @@
-"""The client library: a pure `session.py`, one thread around it in `worker.py`, and a thin shell, `client.py`."""
+"""The client library: a pure `session.py`, with one thread around it (`worker.py`) or the loop of asyncio (`aio/`)."""
 
+from paxosd.client.aio.client import AsyncClient
 from paxosd.client.calls import Receipt
 from paxosd.client.client import Client
 from paxosd.client.errors import (
@@ -7,6 +8,9 @@ from paxosd.client.errors import (
     ClientClosed,
     Compacted,
     ConfigurationError,
+    Conflict,
+    HoldLost,
+    KeysRefused,
     NoQuorum,
     NoSpace,
     OutOfResources,
@@ -19,21 +23,30 @@ from paxosd.client.errors import (
     SessionExpired,
     TooLarge,
     Unavailable,
+    WaitTimeout,
     WrongCluster,
     WrongHistory,
 )
 from paxosd.client.future import Future
+from paxosd.client.upkeep import ConnectionState
 from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.types import Entry
+from paxosd.machine.kv.records import KeyValue
 
 __all__ = [
+    "AsyncClient",
     "BeyondEnd",
     "Client",
     "ClientClosed",
     "Compacted",
     "ConfigurationError",
+    "Conflict",
+    "ConnectionState",
     "Entry",
     "Future",
+    "HoldLost",
+    "KeyValue",
+    "KeysRefused",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -49,6 +62,7 @@ __all__ = [
     "StatusReport",
     "TooLarge",
     "Unavailable",
+    "WaitTimeout",
     "WrongCluster",
     "WrongHistory",
 ]

@@ -8,8 +8,10 @@ from pathlib import Path
 from paxosd.client import verdicts
 from paxosd.client.errors import ConfigurationError
 from paxosd.core.types import Revision
+from paxosd.machine.kv.ranges import prefix_range
 from paxosd.transport.addresses import dialled
 
+VALUE_BYTES_MAX = 1 << 30
 SECONDS_MAX = 1e6
 """Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""
 
@@ -84,3 +86,51 @@ def folder(data_dir: str | Path | None) -> Path | None:
     if data_dir == "":
         raise ValueError("data_dir is the path of a directory, not ''; None: nothing is kept")
     return None if data_dir is None else Path(data_dir)
+
+
+def waiting_time(timeout: float | None) -> tuple[bool, float | None]:
+    """Whether to wait at all, and how many seconds; None: for ever. Raises `TypeError` or `ValueError`."""
+    if timeout is None:
+        return True, None
+    given = seconds(timeout, least=0.0)
+    return bool(given), given or None
+
+
+def value_bytes(given: bytes | bytearray | memoryview) -> bytes:
+    """A value for a key, as the bytes that it has now; raises `TypeError`. The cluster says how large it may be."""
+    return value(given, VALUE_BYTES_MAX)
+
+
+def text_or_bytes(given: str | bytes | bytearray | memoryview) -> bytes:
+    """A key, or what people shall read; text is encoded as UTF-8. Raises `TypeError`."""
+    if isinstance(given, str):
+        return given.encode()
+    if isinstance(given, bytes | bytearray | memoryview):
+        return bytes(given)
+    raise TypeError(f"a key is bytes or text, such as b'jobs/1', not {given!r}")
+
+
+def key(given: str | bytes | bytearray | memoryview) -> bytes:
+    """A key; raises `TypeError` or `ValueError`."""
+    found = text_or_bytes(given)
+    if not found:
+        raise ValueError("a key is not empty; get_range(prefix=b'') reads all keys")
+    return found
+
+
+def whole_number(what: str, given: int, most: int) -> int:
+    """From 0 to `most`; raises `TypeError` or `ValueError`."""
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(f"{what} is a whole number, not {given!r}")
+    if not 0 <= given <= most:
+        raise ValueError(f"{what} is a whole number from 0 to {most}, not {given}")
+    return given
+
+
+def range_of(first: str | bytes, end: str | bytes, prefix: str | bytes | None) -> tuple[bytes, bytes]:
+    """The key and the end of a range; raises `TypeError` or `ValueError`."""
+    if prefix is None:
+        return key(first), text_or_bytes(end)
+    if first or end:
+        raise ValueError("a range is named by key and end, or by prefix, not by both")
+    return prefix_range(text_or_bytes(prefix))

@@ -14,7 +14,6 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -24,11 +23,15 @@ from typing import Any, NoReturn
 from paxosd.client import arguments, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt, Told
-from paxosd.client.errors import ConfigurationError, OutOfResources
+from paxosd.client.errors import ConfigurationError
 from paxosd.client.future import Future
-from paxosd.client.session import Session
+from paxosd.client.opening import FRAME_BYTES_MAX, draw_wish, from_file, open_link
+from paxosd.client.threads.driver import RecipeDriver
+from paxosd.client.threads.keys import Keys
+from paxosd.client.upkeep import ConnectionState
+from paxosd.client.watching import WatchingSession
 from paxosd.client.worker import Worker
-from paxosd.config import Config, ConfigError, load
+from paxosd.config import Config, ConfigError
 from paxosd.core.messages import (
     GetStatus,
     LogPage,
@@ -40,19 +43,18 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.options import COMMAND_BYTES_MAX
-from paxosd.core.types import SESSION_BYTES, Entry, Revision, Slot, Wish
+from paxosd.core.types import Entry, Revision, Slot
 from paxosd.process import native
 from paxosd.transport.base import ClientLink
-from paxosd.transport.shortage import Shortage
-from paxosd.transport.zeromq.link import ZeroMQLink
 from paxosd.wire.frames import Codec
 
-FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_WAIT_MS = 1000
 """How long a gateway holds a follower's question when there is nothing new."""
+REVOKED_WITHIN_S = 1.0
+"""How long the end of a client waits until its leases are revoked."""
 
 
-class Client:
+class Client(Keys):
     """Proposes values to a cluster and reads its log; for any number of threads.
 
     `endpoints` are client addresses of gateways, "tcp://host:port" or "host:port"; all are tried in turn. `timeout`
@@ -82,8 +84,9 @@ class Client:
         random = Random(secrets.randbits(64))
         name = f"client-{random.getrandbits(48):012x}"
         codec = Codec(digest, name, random.getrandbits(63), frame_bytes_max)
-        link = _open_link(frame_bytes_max) if link is None else link
-        self._worker = Worker(Session(urls, random, link.troubles, _draw_wish), codec, link, name)
+        link = open_link(frame_bytes_max) if link is None else link
+        self._worker = Worker(WatchingSession(urls, random, link.troubles, draw_wish), codec, link, name)
+        self._driver = RecipeDriver(self._worker, self._timeout, self._requests)
         weakref.finalize(self, self._worker.stop).atexit = False  # at the exit they are ended together, and waited for
         self._worker.start()
 
@@ -93,23 +96,8 @@ class Client:
 
         Raises `ConfigurationError`, with all errors of the file at once, or `TypeError` for what is no path.
         """
-        if isinstance(config, (str, Path)):
-            try:
-                config = load(config)
-            except ConfigError as error:
-                raise ConfigurationError(str(error)) from error
-        if not isinstance(config, Config):
-            raise TypeError(f"config is the path of a membership file, such as 'config/cluster.yaml', not {config!r}")
-        gateways = [node.client.url for node in config.nodes.values() if node.client is not None]
-        if not gateways:
-            advice = "give a learner or replica one"
-            if config.transport == "queue":
-                advice = "use Client.local(), or the addresses that `paxosd local --serve` prints"
-            raise ConfigurationError(f"{config.path}: no node has a client address; {advice}")
-        options.setdefault("digest", config.digest)
-        options.setdefault("command_bytes_max", config.limits.command_bytes_max)
-        options.setdefault("frame_bytes_max", config.limits.frame_bytes_max)
-        return cls(gateways, **options)
+        gateways, usual = from_file(config)
+        return cls(gateways, **{**usual, **options})
 
     @classmethod
     def local(
@@ -245,19 +233,29 @@ class Client:
     def _ask(self, question: Question) -> Told:
         self._worker.require_usable()
         self._worker.submit(question)
-        self._worker.wait(question, None)
-        if question.error is not None:
-            raise copy(question.error)
-        if question.answer is None:
-            raise verdicts.thread_is_stuck(of_question=True)
+        self._worker.finish(question)
+        assert question.answer is not None
         return question.answer
+
+    # ---- how its leases stand ----
+
+    @property
+    def connection(self) -> ConnectionState:
+        """How the leases of this client stand."""
+        return self._worker.upkeep.connection
+
+    def listen(self, listener: Callable[[ConnectionState], None]) -> None:
+        """Call it, in the client's own thread, whenever that changes; it must not wait, nor call the client."""
+        self._driver.listen(listener)
 
     # ---- the end ----
 
     def close(self) -> None:
-        """End the thread and release everything; what is under way fails with `ClientClosed`. Safe to call twice."""
+        """Revoke the leases, for a second at most, end the thread and release everything; what is under way fails with
+        `ClientClosed`. Safe to call twice."""
         if self._worker.is_foreign:
             return  # the thread, the sockets and the cluster are the parent's
+        self._driver.revoke_all(REVOKED_WITHIN_S)
         self._worker.stop()
         self._worker.join()
         hooks, self._on_close = self._on_close, ()
@@ -277,14 +275,3 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _draw_wish() -> Wish:
-    return secrets.token_bytes(SESSION_BYTES)
-
-
-def _open_link(frame_bytes_max: int) -> ZeroMQLink:
-    try:
-        return ZeroMQLink(frame_bytes_max)
-    except Shortage as error:
-        raise OutOfResources(f"no client can be made: {error}") from error

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from paxosd.core.types import Revision
+from paxosd.machine.kv.records import KeyValue
+from paxosd.machine.kv.requests import Failure
 
 Outcome = Literal["not_applied", "unknown", "applied"]
 
@@ -94,6 +96,43 @@ class BeyondEnd(PaxosError):
     def __init__(self, text: str, last: Revision = 0) -> None:
         super().__init__(text)
         self.last = last
+
+
+class Conflict(PaxosError):
+    """Not applied: a condition of the call did not hold. `current` is the key as it was then; None: it was missing.
+
+    Look at what is there, and decide anew.
+    """
+
+    def __init__(self, text: str, current: KeyValue | None = None) -> None:
+        super().__init__(text)
+        self.current = current
+
+
+class KeysRefused(PaxosError):
+    """Not applied, or not answered: the keys refuse the request, for the reason in `failure`. Mend the call."""
+
+    def __init__(self, text: str, failure: Failure = Failure.INVALID) -> None:
+        super().__init__(text)
+        self.failure = failure
+
+
+class WaitTimeout(PaxosError, TimeoutError):
+    """What was waited for did not come in time: a turn, an entry, an open barrier. Nothing of the call is left behind.
+
+    Call again, or do something else.
+    """
+
+    retryable = True
+
+
+class HoldLost(PaxosError):
+    """What was held, or waited for, is lost: its lease ran out, or its key was removed. Others may have it.
+
+    Stop what depends on it. What was done under it meanwhile is refused where its fence is looked at.
+    """
+
+    outcome: Outcome = "unknown"
 
 
 class TooLarge(PaxosError):

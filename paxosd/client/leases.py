@@ -20,6 +20,8 @@ SHARE = 0.9
 """How much of its time a holder counts on: clocks of two machines run apart, by far less than the rest."""
 KEEPS_AFTER = 1 / 3
 """After which part of its time a lease is kept."""
+LATE_AFTER = 1 / 6
+"""After which part of it more an answer to that is late."""
 
 
 class HeldLease:
@@ -35,6 +37,11 @@ class HeldLease:
         """It was lost, or revoked because nobody needs it any more."""
         self.watchers: list[Callable[[], None]] = []
         """Called once it is over, in whatever thread finds out; they must not wait."""
+
+    @property
+    def missed_at(self) -> Instant:
+        """When an answer is late to the wish to keep it."""
+        return self.keep_at + self.ttl_s * LATE_AFTER
 
     def is_lost(self, now: Instant) -> bool:
         """Whether others may have what hung on it."""

@@ -78,8 +78,9 @@ class Upkeep:
     # ---- what the client is left with ----
 
     def add(self, lease: HeldLease) -> None:
-        """Keep this lease from now on."""
+        """Keep this lease, which the cluster just gave, from now on."""
         self._leases[lease.id] = lease
+        self._become(ConnectionState.CONNECTED)
 
     def give_up(self, lease: HeldLease) -> None:
         """Nobody needs it any more: revoke it."""
@@ -98,6 +99,13 @@ class Upkeep:
         """The leases that are not over."""
         return [lease for lease in self._leases.values() if not lease.is_over]
 
+    def close(self, why: str) -> None:
+        """The client is over, and keeps nothing any more."""
+        for lease in self.holds:
+            lease.lose(f"the client is over: {why}")
+        self._leases.clear()
+        self._left.clear()
+
     # ---- what is to be done ----
 
     def due(self, now: Instant) -> list[Duty]:
@@ -105,6 +113,8 @@ class Upkeep:
         self._end_leases(now)
         duties = [self._attempt(left, now) for left in self._take_left(now)]
         kept = [lease for lease in self.holds if lease.keep_at <= now]
+        if any(lease.missed_at <= now for lease in kept):
+            self._suspend()
         if kept and not self._is_keeping and now >= self._keep_not_before:
             duties.append(self._keep(self.holds, now))
         return duties
@@ -113,6 +123,8 @@ class Upkeep:
         """When `due` has something to say or to do, if nothing comes before."""
         holds = self.holds
         times = [lease.valid_until for lease in holds]
+        if self.connection is ConnectionState.CONNECTED:
+            times += [lease.missed_at for lease in holds]
         if not self._is_keeping:
             times += [max(self._keep_not_before, lease.keep_at) for lease in holds]
         times += [left.not_before for left in self._left]
@@ -159,7 +171,11 @@ class Upkeep:
     def _not_kept(self, now: Instant) -> None:
         self._is_keeping = False
         self._keep_not_before = now + PAUSE_S
-        self._become(ConnectionState.SUSPENDED)
+        self._suspend()
+
+    def _suspend(self) -> None:
+        if self.connection is ConnectionState.CONNECTED:
+            self._become(ConnectionState.SUSPENDED)
 
     def _become(self, connection: ConnectionState) -> None:
         if connection is not self.connection:

@@ -1,4 +1,4 @@
-"""The thread of a client: a `Session` and a link that it alone moves, and where callers of other threads wait for it.
+"""The thread of a client: an `Engine` that it alone moves, and where callers of other threads wait for it.
 
 Laws:
 1. It knows calls, and not the `Client`: a client that everybody forgot can go, and takes the thread with it. So callers
@@ -17,12 +17,15 @@ import atexit
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from typing import TYPE_CHECKING
 
 from paxosd.client import verdicts
 from paxosd.client.calls import Command, Question, open_turnstile
+from paxosd.client.driving import ChangeCall
+from paxosd.client.engine import Engine
 from paxosd.client.errors import (
     ClientClosed,
     ConfigurationError,
@@ -33,12 +36,11 @@ from paxosd.client.errors import (
     WrongCluster,
     WrongHistory,
 )
-from paxosd.client.reception import receive
-from paxosd.client.session import Session
-from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.client.upkeep import ConnectionState, Upkeep
+from paxosd.client.watching import WatchingSession
 from paxosd.process import native
 from paxosd.transport.base import ClientLink, TransportError
-from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
+from paxosd.wire.frames import Codec
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -59,14 +61,15 @@ CLOSED = "the client was closed; make a new one"
 class Worker:
     """Moves the calls of one client. `start` begins; whoever makes it must end it with `stop`, or never start it."""
 
-    def __init__(self, session: Session, codec: Codec, link: ClientLink, name: str) -> None:
+    def __init__(self, session: WatchingSession, codec: Codec, link: ClientLink, name: str) -> None:
         self.session = session
-        self._codec = codec
+        self.listeners: list[Callable[[ConnectionState], None]] = []
+        """Called in the thread of the client whenever its leases stand otherwise."""
+        self._engine = Engine(session, codec, link, self._tell)
         self._link = link
         self._name = name
-        self._dialed = session.gateway
-        self._ways = 0
-        self._submitted: deque[Command | Question] = deque()
+        self._submitted: deque[Command | Question | ChangeCall] = deque()
+        self._errands: deque[Callable[[], None]] = deque()
         self._submitted_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
         self._seeking_room: list[LockType] = []
         self._stopping = False
@@ -125,7 +128,7 @@ class Worker:
                 became,
             )
 
-    def submit(self, pending: Command | Question) -> None:
+    def submit(self, pending: Command | Question | ChangeCall) -> None:
         """Hand a call to the thread."""
         if isinstance(pending, Command):
             self._submitted_bytes += pending.size
@@ -134,7 +137,29 @@ class Worker:
             self._fail_submitted(self._ended)
         self._link.wake()
 
-    def wait(self, pending: Command | Question, timeout_s: float | None) -> None:
+    def do_soon(self, errand: Callable[[], None]) -> None:
+        """Let the thread do something with what it moves."""
+        self._errands.append(errand)
+        self._link.wake()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What is done without being asked; for the thread alone."""
+        return self._engine.upkeep
+
+    def stop_watching(self, pending: ChangeCall) -> None:
+        """Nobody waits for this change any more; for the thread alone."""
+        self._engine.stop_watching(pending)
+
+    def finish(self, pending: Command | Question) -> None:
+        """Wait for the end of a call; raises its error."""
+        self.wait(pending, None)
+        if pending.error is not None:
+            raise copy(pending.error)
+        if not pending.done:
+            raise verdicts.thread_is_stuck(of_question=isinstance(pending, Question))
+
+    def wait(self, pending: Command | Question | ChangeCall, timeout_s: float | None) -> None:
         """Wait until the call is done, so long at most, and at the longest until the caller must give it up."""
         if pending.done:
             return
@@ -191,51 +216,39 @@ class Worker:
             try:
                 self._link.close()
             finally:
-                self.session.close(type(end), str(end))
+                self._engine.close(end)
                 self._fail_submitted(end)
                 _living.discard(self)
 
     def _turn(self) -> None:
         self._take_submitted()
-        messages = self.session.poll(time.monotonic())
-        gateway = self.session.gateway
-        deadline = self.session.next_deadline()
+        self._engine.prepare()
         self._let_in()
-        if messages:
-            self._dialed = gateway
         try:
-            if self._ways != self.session.gateways.ways:
-                self._ways = self.session.gateways.ways
-                self._link.leave(gateway)
-            if messages:
-                packed = [self._codec.pack(message) for message in messages]
-                for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX):
-                    self._link.send(gateway, frame)
+            deadline = self._engine.send()
             frames = self._link.receive(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except MemoryError:  # frames are lost, as they may be; the session asks again
             _nobodys.acquire(timeout=SHORTAGE_PAUSE_S)
             return
         if frames:
-            self._receive(frames)
+            self._engine.receive(frames)
+            self._let_in()
+
+    def _tell(self, connection: ConnectionState) -> None:
+        for listener in list(self.listeners):
+            listener(connection)
 
     def _take_submitted(self) -> None:
         self._submitted_bytes = 0
+        while self._errands:
+            self._errands.popleft()()
         while self._submitted:
             pending = self._submitted.popleft()
             try:
-                if isinstance(pending, Command):
-                    self.session.propose(pending)
-                else:
-                    self.session.ask(pending)
+                self._engine.take(pending)
             except MemoryError:
                 pending.fail(OutOfResources("not applied: this client's thread found no memory"))
                 raise
-
-    def _receive(self, frames: Sequence[bytes]) -> None:
-        now = time.monotonic()
-        for frame in frames:
-            receive(frame, self._dialed, self._codec, self.session, now)
-        self._let_in()
 
     def _let_in(self) -> None:
         """Those that wait for room try again."""

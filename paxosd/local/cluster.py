@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import TypeVar
 from weakref import WeakSet, finalize
 
-from paxosd.client import Client
+from paxosd.client import AsyncClient, Client
 from paxosd.client.errors import ClientClosed, ConfigurationError, PaxosError, Unavailable
 from paxosd.config import Config, ConfigError, queue_cluster
 from paxosd.core.messages import StatusReport
@@ -127,6 +127,19 @@ class LocalCluster:
         )
         self._clients.add(client)
         return client
+
+    def async_client(self, gateway: NodeId | None = None, timeout: float = 5.0) -> AsyncClient:
+        """The same for the loop that runs; who makes it closes it."""
+        asked = self.gateways if gateway is None else (gateway,)
+        self._require_open()
+        return AsyncClient(
+            [f"{URL_SCHEME}{node}" for node in asked],
+            timeout=timeout,
+            digest=self.config.digest,
+            command_bytes_max=self.config.limits.command_bytes_max,
+            frame_bytes_max=self.config.limits.frame_bytes_max,
+            link=self.switchboard.link(),
+        )
 
     def leader(self, other_than: NodeId = "") -> NodeId:
         """Wait until a node leads, by its own word; raises `Unavailable` if none does in time, or a node died."""

@@ -122,6 +122,17 @@ def _until_it_may_be_ours(line: WaitingLine, entry: OwnKey, ahead: int, nearest:
     return AwaitChange((Span(nearest.key), own), at, gone=False)
 
 
+ROOM_MAX = 4096
+"""How many may have their turn at once, at most."""
+
+
+def room_is(room: int) -> int:
+    """The number, if it is one; raises `ValueError`."""
+    if isinstance(room, bool) or not isinstance(room, int) or not 0 < room <= ROOM_MAX:
+        raise ValueError(f"so many at once is a whole number from 1 to {ROOM_MAX}, not {room!r}")
+    return room
+
+
 def with_room(room: int, value: bytes) -> bytes:
     """What stands in the key of a line where several have their turn: how many, and the caller's own value."""
     return b"%d %s" % (room, value)

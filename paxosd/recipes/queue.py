@@ -65,6 +65,13 @@ class EntryTaker(NamedTuple):
     token: bytes = b""
 
 
+class QueueEntry(NamedTuple):
+    """What was put, and the revision that put it, which only grows from one entry of a priority to the next."""
+
+    value: bytes
+    revision: Revision
+
+
 class Taken(NamedTuple):
     """An entry, and its lock; without a lock the entry is gone."""
 

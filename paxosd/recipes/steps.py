@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from paxosd.core.types import Revision
+from paxosd.core.types import Revision, Slot
 from paxosd.machine.kv.ranges import prefix_end
-from paxosd.machine.kv.requests import Compare, CompareOp, CompareTarget, Delete, Put, Range, Txn
+from paxosd.machine.kv.records import KeyValue
+from paxosd.machine.kv.requests import Compact, Compare, CompareOp, CompareTarget, Delete, Put, Range, Txn
 from paxosd.machine.kv.results import RangeFound, TxnDone
 
-Change: TypeAlias = Put | Delete | Txn
+Change: TypeAlias = Put | Delete | Txn | Compact
 
 
 class Span(NamedTuple):
@@ -47,6 +48,7 @@ class Done(NamedTuple):
 
     revision: Revision
     result: Any
+    slot: Slot = 0
 
 
 class Look(NamedTuple):
@@ -82,6 +84,14 @@ Steps: TypeAlias = Generator[Step, Any, T]
 
 class KeyGone(Exception):
     """The key that a recipe made for itself is gone: its lease ran out, or somebody removed it."""
+
+
+class NotSo(Exception):
+    """A condition of the caller's does not hold; `current` is the key as it is."""
+
+    def __init__(self, current: KeyValue | None) -> None:
+        super().__init__()
+        self.current = current
 
 
 def do(change: Change) -> Steps[Done]:

@@ -117,3 +117,15 @@ class ClientLink(Protocol):
     def close(self) -> None:
         """Release everything; safe to call twice."""
         ...
+
+
+class PollableLink(ClientLink, Protocol):
+    """One that a loop of events can wait for, in the place of `receive`."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `receive` would not wait, once it was called until it gave nothing."""
+        ...
+
+    def wait_s(self, timeout_s: float | None) -> float | None:
+        """How long whoever would wait so long may wait before `receive` has something to do by itself."""
+        ...

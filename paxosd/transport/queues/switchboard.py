@@ -266,6 +266,7 @@ class QueueLink:
         """Entered as it is, not through `_changed`: that is Python, in which a Ctrl-C can raise with the lock taken."""
         self._changed = threading.Condition(self._lock)
         self._awake = False
+        self._waker: Waker | None = None  # of who waits for a descriptor, and not in `receive`
 
     def send(self, gateway: str, frame: bytes) -> None:
         self._switchboard.from_client(self._plane, b"", gateway.removeprefix(URL_SCHEME), frame)
@@ -281,9 +282,21 @@ class QueueLink:
                 return False
             self._frames.append(frame)
             self._changed.notify()
+        if self._waker is not None:
+            self._waker.wake()
         return True
 
+    def fileno(self) -> int:
+        if self._waker is None:
+            self._waker = Waker()
+        return self._waker.fileno()
+
+    def wait_s(self, timeout_s: float | None) -> float | None:
+        return timeout_s
+
     def receive(self, timeout_s: float | None) -> Sequence[bytes]:
+        if self._waker is not None:
+            self._waker.clear()
         with self._lock:
             self._changed.wait_for(lambda: self._frames or self._awake, timeout_s)
             self._awake = False
@@ -295,9 +308,13 @@ class QueueLink:
         with self._lock:
             self._awake = True
             self._changed.notify()
+        if self._waker is not None:
+            self._waker.wake()
 
     def close(self) -> None:
         self._switchboard.detach(self._plane)
+        if self._waker is not None:
+            self._waker.close()
 
 
 class _Line:

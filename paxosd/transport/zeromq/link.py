@@ -21,6 +21,7 @@ from paxosd.transport.zeromq.dealer import Dealer
 from paxosd.transport.zeromq.names import Names
 from paxosd.transport.zeromq.route import Route
 from paxosd.transport.zeromq.tuning import tune
+from paxosd.transport.zeromq.waitable import WaitablePoller
 
 FRAMES_MAX = 1000
 """Frames that libzmq may hold for a gateway."""
@@ -42,7 +43,7 @@ class ZeroMQLink:
         except TransportError:
             self._waker.close()
             raise
-        self._poller = zmq.Poller()
+        self._poller = WaitablePoller()
         self._poller.register(self._waker.fileno(), zmq.POLLIN)
         self._names = Names(self._waker.wake)
         self._routes: dict[str, Route] = {}
@@ -138,6 +139,12 @@ class ZeroMQLink:
         else:
             self.troubles.pop(url, None)
 
+    def fileno(self) -> int:
+        return self._poller.fileno()
+
+    def wait_s(self, timeout_s: float | None) -> float | None:
+        return self._names.wait_s(timeout_s)
+
     def wake(self) -> None:
         self._waker.wake()
 
@@ -145,4 +152,5 @@ class ZeroMQLink:
         if not self._context.closed:
             self._names.close()
             self._context.destroy(linger=0)
+            self._poller.close()
             self._waker.close()

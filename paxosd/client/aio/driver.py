@@ -1,0 +1,268 @@
+"""Drives recipes for callers that are tasks of one loop.
+
+Laws:
+1. Whatever ends a recipe without a result, a cancellation as well, its course is given up: what removes what it made is
+   left to the client, and waits for nothing. So a task is cancelled at once, and leaves no waiter behind.
+2. A lease is shared by all that a client holds for the same time to live. Who finds it over takes a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from functools import partial
+from itertools import count
+from typing import TypeVar
+
+from paxosd.client import driving, verdicts
+from paxosd.client.aio.pump import Pump
+from paxosd.client.aio.watcher import AsyncWatcher
+from paxosd.client.calls import Call, Command, Question, Receipt
+from paxosd.client.clock import lease_now
+from paxosd.client.driving import ChangeCall
+from paxosd.client.errors import PaxosError
+from paxosd.client.leases import HeldLease
+from paxosd.client.reads import LINEARIZABLE, Read, query
+from paxosd.client.upkeep import ConnectionState
+from paxosd.client.watched import WatchCall
+from paxosd.core.messages import Answer
+from paxosd.core.types import Instant, MachineName, Revision
+from paxosd.machine.kv.requests import Grant, Revoke
+from paxosd.machine.kv.results import Granted
+from paxosd.recipes.course import Course
+from paxosd.recipes.steps import AwaitChange, Change, Do, KeyGone, Look, NotSo, Steps
+
+T = TypeVar("T")
+TTL_S = 10.0
+"""The time to live of a lease, where nobody says another one."""
+FOR_EVER_S = 1e6
+
+__all__ = ["AsyncLost", "AsyncRecipeDriver", "AsyncWatcher", "current_owner"]
+
+
+def current_owner() -> object:
+    """Who calls: its task."""
+    return asyncio.current_task()
+
+
+class AsyncRecipeDriver:
+    """Of one client, for any number of tasks. `timeout` is that of each step, in seconds."""
+
+    def __init__(self, pump: Pump, timeout: float, requests: count[int]) -> None:
+        self._pump = pump
+        self._timeout = timeout
+        self._requests = requests
+        self._leases: dict[float, HeldLease] = {}
+        self._granting = asyncio.Lock()
+
+    # ---- recipes ----
+
+    async def drive(
+        self,
+        steps: Steps[T],
+        timeout: float | None = None,
+        lease: HeldLease | None = None,
+        waits: bool = False,
+        hurried: bool = False,
+        read: Read = LINEARIZABLE,
+    ) -> T:
+        """Go through a recipe. `timeout` of all of it, in seconds; `lease`: what hangs on it is lost with it; `waits`:
+        None is for ever, otherwise it is the usual time; `hurried`: also with a lease that is over; `read`: how new
+        must be what it looks at."""
+        self._pump.require_usable()
+        until = None if timeout is None else time.monotonic() + timeout
+        course = Course(steps, partial(self.later, lease))
+        bound = None if hurried else lease
+        try:
+            course.begin()
+            while not course.is_over:
+                try:
+                    driving.require_valid(bound)
+                    answer = await self._perform(course.step, until, bound, waits, read)
+                except PaxosError as error:
+                    course.fail(driving.in_vain(error, waits))
+                else:
+                    course.answer(answer)
+            return course.result
+        except (KeyGone, NotSo) as error:
+            raise driving.of_recipe(error) from None
+        finally:
+            course.give_up()
+
+    async def _perform(
+        self, step: object, until: Instant | None, lease: HeldLease | None, waits: bool, read: Read
+    ) -> object:
+        if waits and until is not None and time.monotonic() >= until:
+            raise driving.wait_is_over()
+        deadline = driving.deadline_of(until, self._timeout, lease, time.monotonic())
+        if isinstance(step, Do):
+            command = driving.command_of(step.change, deadline)
+            await self.call(command)
+            return driving.answer_to_command(command)
+        if isinstance(step, Look):
+            seen = self._pump.session.seen
+            question = driving.question_of(next(self._requests), step.question, deadline, read, seen)
+            await self.call(question)
+            return driving.answer_to_question(question.answer)
+        assert isinstance(step, AwaitChange)
+        await self._await_change(step, until, lease)
+        return None
+
+    async def call(self, call: Command | Question) -> None:
+        """Wait for its end; raises its error."""
+        await self._pump.room(call)
+        self._pump.submit(call)
+        await self._finish(call, None)
+        if call.error is not None:
+            raise copy(call.error)
+        if not call.done:
+            raise verdicts.thread_is_stuck(of_question=isinstance(call, Question))
+
+    async def _await_change(self, step: AwaitChange, until: Instant | None, lease: HeldLease | None) -> None:
+        call = ChangeCall(step, time.monotonic() + FOR_EVER_S if until is None else until)
+        take_back = driving.when_over(lease, call)
+        try:
+            self._pump.submit(call)
+            while not call.done:
+                if call.deadline <= time.monotonic():
+                    raise driving.wait_is_over()
+                await self._finish(call, min(call.deadline - time.monotonic(), _left_s(lease)))
+                driving.require_valid(lease)
+        finally:
+            take_back()
+            self._pump.stop_watching(call)
+        if call.error is not None:
+            raise call.error
+
+    async def _finish(self, call: Call, timeout_s: float | None) -> None:
+        """Wait until it is done, or so long."""
+        if call.done:
+            return
+        done = asyncio.get_running_loop().create_future()
+        call.watcher = partial(_set, done)
+        try:
+            await asyncio.wait_for(done, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            call.watcher = None
+            if not call.done and isinstance(call, Command):
+                call.take_back()
+
+    # ---- machines, and watches of keys ----
+
+    async def command(self, machine: MachineName, command: bytes, timeout: float | None) -> Receipt:
+        """A command for any machine."""
+        self._pump.require_usable()
+        call = Command(command, time.monotonic() + (self._timeout if timeout is None else timeout), machine)
+        await self.call(call)
+        assert call.receipt is not None
+        return call.receipt
+
+    async def ask(self, machine: MachineName, question: bytes, read: Read, timeout: float | None) -> Answer:
+        """A question to any machine."""
+        self._pump.require_usable()
+        asked = query(next(self._requests), machine, question, read, self._pump.session.seen)
+        call = Question(asked, time.monotonic() + (self._timeout if timeout is None else timeout))
+        await self.call(call)
+        return driving.answered(machine, call.answer)
+
+    def watch(self, key: bytes, end: bytes, start: Revision, previous: bool) -> AsyncWatcher:
+        """What happens to keys."""
+        self._pump.require_usable()
+        call = driving.watch_of(key, end, start, previous)
+        return AsyncWatcher(call, self._attend, self._pump.require_usable)
+
+    def _attend(self, call: WatchCall) -> None:
+        self._pump.do_soon(lambda: self._pump.session.attend(call))
+
+    # ---- leases ----
+
+    def later(self, lease: HeldLease | None, change: Change) -> None:
+        """Leave a change to the client."""
+        self._pump.do_soon(lambda: self._pump.upkeep.later(lease, change))  # type: ignore[arg-type]
+
+    async def take_lease(self, ttl: float | None, timeout: float | None = None) -> HeldLease:
+        """The lease that all share who want one for so many seconds. Raises what any command raises."""
+        asked = TTL_S if ttl is None else ttl
+        lease = self._leases.get(asked)
+        if lease is not None and not lease.is_lost(lease_now()) and not lease.is_over:
+            return lease
+        async with self._granting:
+            lease = self._leases.get(asked)
+            if lease is None or lease.is_lost(lease_now()) or lease.is_over:
+                lease = self._leases[asked] = await self.grant(asked, timeout)
+            return lease
+
+    async def grant(self, ttl: float, timeout: float | None = None, name: bytes = b"") -> HeldLease:
+        """A new lease, kept until it is given up."""
+        self._pump.require_usable()
+        asked_at = lease_now()
+        command = driving.command_of(
+            Grant(round(ttl * 1000), name), time.monotonic() + (self._timeout if timeout is None else timeout)
+        )
+        await self.call(command)
+        granted = driving.answer_to_command(command).result
+        assert isinstance(granted, Granted)
+        lease = HeldLease(granted.lease, granted.ttl_ms, asked_at)
+        self._pump.do_soon(lambda: self._pump.upkeep.add(lease))
+        return lease
+
+    def give_up(self, lease: HeldLease) -> None:
+        """Nobody needs it any more."""
+        self._pump.do_soon(lambda: self._pump.upkeep.give_up(lease))
+
+    async def revoke_all(self) -> None:
+        """Revoke what is still kept."""
+        for lease in self._pump.upkeep.holds:
+            lease.end()
+            await self.call(driving.command_of(Revoke(lease.id), time.monotonic() + self._timeout))
+
+    def listen(self, listener: Callable[[ConnectionState], None]) -> None:
+        """Tell it, in the loop, whenever leases stand otherwise."""
+        self._pump.listeners.append(listener)
+
+
+class AsyncLost:
+    """Set when a lease is over: by a word of the cluster, or by the clock, with no need of a task that runs."""
+
+    def __init__(self, driver: AsyncRecipeDriver, lease: HeldLease) -> None:
+        self._lease = lease
+
+    def __repr__(self) -> str:
+        return f"<lost: {self._lease.why_lost}>" if self.is_set() else "<not lost>"
+
+    def is_set(self) -> bool:
+        """Whether others may have it."""
+        return self._lease.is_lost(lease_now())
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is lost, or so many seconds; whether it is."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and not self._lease.is_over:
+            left_s = FOR_EVER_S if end is None else end - time.monotonic()
+            if left_s <= 0:
+                break
+            over = asyncio.get_running_loop().create_future()
+            opened = partial(_set, over)
+            self._lease.watchers.append(opened)
+            try:
+                await asyncio.wait_for(over, min(left_s, max(0.001, self._lease.valid_until - lease_now())))
+            except TimeoutError:
+                pass
+            finally:
+                with suppress(ValueError):  # it was called
+                    self._lease.watchers.remove(opened)
+        return self.is_set()
+
+
+def _left_s(lease: HeldLease | None) -> float:
+    return FOR_EVER_S if lease is None else max(0.001, lease.valid_until - lease_now())
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

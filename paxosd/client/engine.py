@@ -1,0 +1,136 @@
+"""What moves a client, whoever turns it: a session, what is done without being asked, and the link that only this uses.
+
+A turn: `prepare` and `send` what is due, wait for the link in whatever way, `receive` what came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from paxosd.client.calls import Command, Question
+from paxosd.client.clock import lease_now
+from paxosd.client.driving import ChangeCall, command_of, watch_of
+from paxosd.client.errors import Compacted, PaxosError
+from paxosd.client.reception import receive
+from paxosd.client.upkeep import ConnectionState, Duty, Upkeep
+from paxosd.client.watched import WatchCall
+from paxosd.client.watching import WatchingSession
+from paxosd.core.messages import FromClient
+from paxosd.core.options import CLIENT_FRAME_BYTES
+from paxosd.core.types import Instant
+from paxosd.machine.kv.results import decode_result
+from paxosd.transport.base import ClientLink
+from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
+
+
+class Engine:
+    """Of one client. `tell` hears whenever its leases stand otherwise."""
+
+    def __init__(
+        self, session: WatchingSession, codec: Codec, link: ClientLink, tell: Callable[[ConnectionState], None]
+    ) -> None:
+        self.session = session
+        self.link = link
+        self.upkeep = Upkeep(tell)
+        self._codec = codec
+        self._dialed = self._gateway = session.gateway
+        self._messages: list[FromClient] = []
+        self._ways = 0
+        self._watching: dict[ChangeCall, list[WatchCall]] = {}
+
+    def prepare(self) -> None:
+        """Decide what is due. Raises `WrongCluster` or `WrongHistory`, which end the client, as `receive` does."""
+        for duty in self.upkeep.due(lease_now()):
+            self._undertake(duty)
+        self._messages = self.session.poll(time.monotonic())
+        self._gateway = self.session.gateway
+
+    def send(self) -> Instant | None:
+        """Send what was decided; returns when there is more to do if nothing comes before."""
+        gateway = self._gateway
+        messages, self._messages = self._messages, []
+        deadline = self._next_deadline()
+        if messages:
+            self._dialed = gateway
+        if self._ways != self.session.gateways.ways:
+            self._ways = self.session.gateways.ways
+            self.link.leave(gateway)
+        if messages:
+            packed = [self._codec.pack(message) for message in messages]
+            for frame in self._codec.frames(packed, CLIENT_FRAME_BYTES, CLIENT_MESSAGES_MAX):
+                self.link.send(gateway, frame)
+        return deadline
+
+    def receive(self, frames: Sequence[bytes]) -> None:
+        """Take what came. Raises `WrongCluster` or `WrongHistory`, which end the client."""
+        now = time.monotonic()
+        for frame in frames:
+            receive(frame, self._dialed, self._codec, self.session, now)
+
+    # ---- calls ----
+
+    def take(self, call: Command | Question | ChangeCall) -> None:
+        """Begin a call."""
+        if isinstance(call, Command):
+            self.session.propose(call)
+        elif isinstance(call, Question):
+            self.session.ask(call)
+        else:
+            self._watch(call)
+
+    def _watch(self, call: ChangeCall) -> None:
+        if call.done:
+            return
+        watches = [watch_of(span.key, span.end, call.step.after + 1, previous=False) for span in call.step.spans]
+        self._watching[call] = watches
+        for watch in watches:
+            watch.watcher = partial(self._on_news, call, watch)
+            self.session.attend(watch)
+
+    def _on_news(self, call: ChangeCall, watch: WatchCall) -> None:
+        while (changed := watch.take()) is not None:
+            if not call.step.gone or any(event.kv is None for event in changed.events):
+                call.succeed()
+        if isinstance(watch.error, Compacted):  # who knows: look again
+            call.succeed()
+        elif watch.error is not None:
+            call.fail(watch.error)
+
+    def stop_watching(self, call: ChangeCall) -> None:
+        """Nobody waits for this change any more."""
+        for watch in self._watching.pop(call, ()):
+            watch.closed, watch.watcher = True, None
+            self.session.attend(watch)
+
+    def close(self, why: PaxosError) -> None:
+        """It is over: tell all that is under way."""
+        self.session.close(type(why), str(why))
+        for call in list(self._watching):
+            call.fail(why)
+        self._watching.clear()
+        self.upkeep.close(str(why))
+
+    # ---- what is due ----
+
+    def _next_deadline(self) -> Instant | None:
+        deadline: Instant | None = self.session.next_deadline()
+        due = self.upkeep.next_due()
+        if due is None:
+            return deadline
+        at = time.monotonic() + max(0.0, due - lease_now())
+        return at if deadline is None else min(at, deadline)
+
+    def _undertake(self, duty: Duty) -> None:
+        deadline = time.monotonic() + max(0.0, duty.deadline - lease_now())
+        command = command_of(duty.command, deadline)
+        command.watcher = partial(_settle, duty, command)
+        self.session.propose(command)
+
+
+def _settle(duty: Duty, command: Command) -> None:
+    now = lease_now()
+    if command.receipt is None:
+        return duty.failed(now)
+    return duty.done(decode_result(command.receipt.result), now)

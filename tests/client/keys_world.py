@@ -1,0 +1,185 @@
+"""A cluster of keys within the process, behind the sessions of real clients: both faces, without a network.
+
+It is applied at once what a session proposes, unless the cluster is `cut`; its log time is what tests say.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from paxosd.client.aio.client import AsyncClient
+from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.client import Client
+from paxosd.client.watched import Changed, WatchCall
+from paxosd.client.watching import WatchingSession
+from paxosd.core.messages import Answer, FromClient, Query
+from paxosd.core.types import Instant
+from paxosd.machine.kv.encoding import encode_question
+from paxosd.machine.kv.events import decode_events
+from paxosd.machine.kv.kv import Kv
+from paxosd.machine.kv.ranges import covers
+from paxosd.machine.kv.records import KeyValue
+from paxosd.machine.kv.requests import Range
+from paxosd.machine.kv.results import RangeFound, decode_result
+from paxosd.transport.queues.switchboard import QueueLink, Switchboard
+
+ADDRESS = "queue://g1"
+
+
+class KeysCluster:
+    """The keys, and the clients of them. `cut`: nobody is answered."""
+
+    def __init__(self) -> None:
+        self.kv = Kv()
+        self.revision = 0
+        self.log_time_ms = 1000
+        self.cut = False
+        self.applied: list[bytes] = []
+        self._lock = threading.RLock()
+        self._clients: list[tuple[KeysSession, QueueLink]] = []
+        self._switchboard = Switchboard(1 << 20)
+        self._before: dict[bytes, KeyValue] = {}
+
+    # ---- clients ----
+
+    def _session(self, kind: type[Any]) -> tuple[Any, KeysSession]:
+        link = self._switchboard.link()
+        client = kind([ADDRESS], link=link)
+        mover = client._worker if kind is Client else client._pump
+        session = KeysSession(self, mover.session)
+        mover._engine.session = session
+        self._clients.append((session, link))
+        link.wake()
+        return client, session
+
+    def client(self) -> Client:
+        """One for threads."""
+        made: Client = self._session(Client)[0]
+        return made
+
+    def async_client(self) -> AsyncClient:
+        """One for the loop that runs."""
+        made: AsyncClient = self._session(AsyncClient)[0]
+        return made
+
+    def close(self) -> None:
+        self._switchboard.close()
+
+    def heal(self) -> None:
+        """Answer again."""
+        self.cut = False
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for _, link in self._clients:
+            link.wake()
+
+    # ---- the machine ----
+
+    def apply(self, command: bytes) -> Receipt:
+        with self._lock:
+            self.revision += 1
+            self.applied.append(command)
+            (result,) = self.kv.apply(self.revision, [command], self.log_time_ms)
+            self._tell()
+            return Receipt(self.revision, self.revision, bytes(result))
+
+    def pass_time(self, ms: int) -> None:
+        """Log time goes on, and what has run out by then goes."""
+        with self._lock:
+            self.log_time_ms += ms
+            if self.kv.due_ms is not None and self.kv.due_ms <= self.log_time_ms:
+                self.revision += 1
+                self.kv.expire(self.revision, self.log_time_ms)
+                self._tell()
+
+    def query(self, question: bytes) -> bytes:
+        with self._lock:
+            return self.kv.query(question, self.revision, self.log_time_ms)
+
+    def keys(self, prefix: bytes = b"") -> dict[bytes, bytes]:
+        """All keys that begin so."""
+        found = decode_result(self.query(encode_question(Range(b"\0", b"\0"))))
+        assert isinstance(found, RangeFound)
+        return {item.key: item.value for item in found.items if item.key.startswith(prefix)}
+
+    def events_since(self, position: int) -> list[Changed]:
+        with self._lock:
+            found = []
+            for revision, events in self.kv.events(position + 1, self.revision + 1):
+                decoded = decode_events(events) if isinstance(events, bytes) else events
+                found.append(Changed(revision, tuple(decoded)))
+            return found
+
+    def _tell(self) -> None:
+        self._wake_all()
+
+
+class KeysSession:
+    """In the place of a client's session."""
+
+    def __init__(self, cluster: KeysCluster, real: WatchingSession) -> None:
+        self.cluster = cluster
+        self.gateways = real.gateways
+        self.is_full = False
+        self._waiting: list[Command | Question] = []
+        self._watches: list[WatchCall] = []
+
+    gateway = ADDRESS
+    seen = 0
+
+    def propose(self, command: Command) -> None:
+        self._waiting.append(command)
+
+    def ask(self, question: Question) -> None:
+        self._waiting.append(question)
+
+    def attend(self, call: WatchCall) -> None:
+        if call.closed or call.error is not None:
+            if call in self._watches:
+                self._watches.remove(call)
+        elif call not in self._watches:
+            self._watches.append(call)
+
+    def poll(self, now: Instant) -> list[FromClient]:
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            if now >= call.deadline:
+                self._fail(call)
+            elif self.cluster.cut:
+                self._waiting.append(call)
+            elif isinstance(call, Command):
+                if call.begin():
+                    assert call.value is not None
+                    call.succeed(self.cluster.apply(call.value))
+            else:
+                assert isinstance(call.message, Query)
+                answer = self.cluster.query(call.message.question)
+                call.succeed(Answer(call.message.request, answer, self.cluster.revision))
+        for watch in () if self.cluster.cut else list(self._watches):
+            self._tell(watch)
+        return []
+
+    def _fail(self, call: Command | Question) -> None:
+        from paxosd.client.errors import ProposeTimeout, ReadTimeout  # noqa: PLC0415 (of this alone)
+
+        call.fail(ProposeTimeout("unknown") if isinstance(call, Command) else ReadTimeout("not answered"))
+
+    def _tell(self, watch: WatchCall) -> None:
+        position = watch.position or 0
+        mine: list[Changed] = []
+        for revision, events in self.cluster.events_since(position):
+            own = tuple(event for event in events if covers(watch.key, watch.end, event.key))
+            if own:
+                mine.append(Changed(revision, own))
+        watch.hand(mine, [1] * len(mine), self.cluster.revision)
+
+    def next_deadline(self) -> Instant | None:
+        return min((call.deadline for call in self._waiting), default=None)
+
+    def close(self, kind: type[Any], why: str) -> None:
+        for call in self._waiting:
+            call.fail(kind(why))
+        for watch in self._watches:
+            watch.fail(kind(why))

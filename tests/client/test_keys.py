@@ -1,0 +1,278 @@
+"""The verbs of the keys, and what is made of them, by a client of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from paxosd.client.client import Client
+from paxosd.client.errors import Conflict, HoldLost, WaitTimeout
+from paxosd.client.upkeep import ConnectionState
+from tests.client.keys_world import KeysCluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[KeysCluster]:
+    made = KeysCluster()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(cluster: KeysCluster) -> Iterator[Client]:
+    with cluster.client() as made:
+        yield made
+
+
+def test_what_was_put_is_got_and_missing_is_not_empty(client: Client) -> None:
+    receipt = client.put("a", b"", previous=True)
+    found = client.get(b"a")
+
+    assert (receipt.previous, client.get("b")) == (None, None)
+    assert found is not None
+    assert (found.value, found.create_revision, found.version) == (b"", receipt.revision, 1)
+
+
+def test_a_condition_that_does_not_hold_changes_nothing_and_has_the_key(client: Client) -> None:
+    first = client.put("a", b"1", if_absent=True)
+    with pytest.raises(Conflict) as raised:
+        client.put("a", b"2", if_absent=True)
+    client.put("a", b"3", if_revision=first.revision)
+    with pytest.raises(Conflict):
+        client.delete("a", if_revision=first.revision)
+
+    assert raised.value.current is not None
+    assert (raised.value.current.value, client.get_range(prefix="").items[0].value) == (b"1", b"3")
+
+
+def test_ranges_and_prefixes(client: Client) -> None:
+    for key in (b"a", b"a/1", b"a/2", b"b", b"\xff", b"\xff\xff"):
+        client.put(key, b"")
+
+    assert [item.key for item in client.get_range(prefix="a/").items] == [b"a/1", b"a/2"]
+    assert [item.key for item in client.get_range(prefix=b"\xff").items] == [b"\xff", b"\xff\xff"]
+    assert client.get_range(prefix="", limit=2, descending=True).items[0].key == b"\xff\xff"
+    assert client.delete("a", "b").deleted == 3
+    assert client.get_range(prefix=b"", count_only=True).count == 3
+
+
+def test_a_key_and_a_value_are_checked_before_anything_is_sent(client: Client, cluster: KeysCluster) -> None:
+    for wrong in (lambda: client.put("a", "text"), lambda: client.put(5, b""), lambda: client.get(None)):  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            wrong()
+    for meaningless in (lambda: client.get(""), lambda: client.put("a", b"", if_absent=True, if_revision=4)):
+        with pytest.raises(ValueError, match="key"):
+            meaningless()
+
+    assert cluster.applied == []
+
+
+def test_keys_of_a_lease_go_when_it_is_closed(client: Client, cluster: KeysCluster) -> None:
+    with client.lease(30) as lease:
+        client.put("a", b"", lease=lease)
+        assert not lease.lost.is_set()
+    client.put("b", b"")
+
+    assert list(cluster.keys()) == [b"b"]
+
+
+def test_a_lock_has_one_holder_at_a_time_and_its_fence_grows(client: Client, cluster: KeysCluster) -> None:
+    inside: list[int] = []
+    fences: list[int] = []
+
+    def work(own: Client) -> None:
+        for _ in range(5):
+            with own.lock("job") as held:
+                inside.append(1)
+                assert len(inside) == 1
+                fences.append(held.fence)
+                inside.pop()
+
+    with cluster.client() as other, ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(work, own) for own in (client, other) * 3]:
+            done.result()
+
+    assert fences == sorted(set(fences))
+    assert len(fences) == 30
+    assert cluster.keys(b"lock/") == {}
+
+
+def test_who_waits_too_long_is_told_so_and_leaves_nothing(client: Client, cluster: KeysCluster) -> None:
+    with client.lock("job"), cluster.client() as other:
+        with pytest.raises(WaitTimeout):
+            other.lock("job").acquire(timeout=0.05)
+        with pytest.raises(WaitTimeout):
+            other.lock("job").acquire(timeout=0)
+        assert other.lock("job").try_acquire() is None
+        other.put("in order", b"")
+
+        assert len(cluster.keys(b"lock/")) == 1
+
+
+def test_a_holder_whose_lease_ran_out_hears_of_it_before_anybody_else_may_have_the_lock(
+    client: Client, cluster: KeysCluster
+) -> None:
+    states: list[ConnectionState] = []
+    client.listen(states.append)
+    held = client.lock("job", ttl=0.4).acquire()
+    cluster.cut = True
+
+    assert held.lost.wait(5)
+    assert not held.is_held
+    assert len(cluster.keys(b"lock/")) == 1, "the cluster has not even begun to forget it"
+    with pytest.raises(HoldLost):
+        held.require()
+    cluster.heal()
+    client.put("in order", b"")
+    assert states[:2] == [ConnectionState.SUSPENDED, ConnectionState.LOST]
+
+
+def test_a_block_that_ends_after_its_lock_was_lost_is_told_so(client: Client, cluster: KeysCluster) -> None:
+    with pytest.raises(HoldLost, match="was lost before the block ended"), client.lock("job", ttl=0.3) as held:
+        cluster.cut = True
+        held.lost.wait(5)
+        cluster.heal()
+
+    with client.lock("job", ttl=0.3) as again:
+        assert again.fence > held.fence
+
+
+def test_a_waiter_whose_lease_ran_out_is_told_so_at_once(client: Client, cluster: KeysCluster) -> None:
+    with client.lock("job"), cluster.client() as other, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(other.lock("job", ttl=0.3).acquire)
+        while len(cluster.keys(b"lock/")) < 2:
+            pass
+        cluster.cut = True
+
+        with pytest.raises(HoldLost):
+            waiting.result(5)
+        cluster.heal()
+
+
+def test_a_lock_of_a_client_that_was_closed_is_free(client: Client, cluster: KeysCluster) -> None:
+    with cluster.client() as other:
+        other.lock("job").acquire()
+
+    with client.lock("job"):
+        pass
+
+
+def test_who_holds_a_reentrant_lock_takes_it_again(client: Client, cluster: KeysCluster) -> None:
+    lock = client.rlock("job")
+    with lock as outer, lock as inner:
+        assert outer is inner
+        with ThreadPoolExecutor(1) as pool, pytest.raises(WaitTimeout):
+            pool.submit(lock.acquire, 0.05).result()
+
+    assert cluster.keys(b"lock/") == {}
+
+
+def test_readers_share_and_a_writer_waits_for_them(client: Client) -> None:
+    lock = client.read_write_lock("table")
+    with lock.read, lock.read:
+        assert lock.write.try_acquire() is None
+    with lock.write:
+        assert lock.read.try_acquire() is None
+
+
+def test_a_semaphore_lets_so_many_in(client: Client) -> None:
+    semaphore = client.semaphore("slots", 2)
+    with semaphore, semaphore as second:
+        assert semaphore.try_acquire() is None
+        second.release()
+        third = semaphore.try_acquire()
+        assert third is not None
+        assert third.fence > second.fence
+    with semaphore, pytest.raises(ValueError, match="2 have their turn at once"):
+        client.semaphore("slots", 3).acquire()
+
+
+def test_a_leader_is_seen_and_heard_and_followed_by_the_next(client: Client, cluster: KeysCluster) -> None:
+    election = client.election("boss")
+    first = election.campaign("one")
+    with ThreadPoolExecutor(1) as pool, cluster.client() as other:
+        second = pool.submit(other.election("boss").campaign, "two")
+        seen = election.observe()
+        assert [leading and leading.value for leading in (next(seen), election.leader())] == [b"one", b"one"]
+        first.proclaim("still one")
+        assert (leading := next(seen)) is not None and leading.value == b"still one"
+        first.resign()
+        assert (leading := next(seen)) is not None and leading.value == b"two"
+        assert second.result(5).fence == leading.create_revision
+        with pytest.raises(HoldLost):
+            first.proclaim("too late")
+
+
+def test_entries_of_a_queue_are_waited_for(client: Client, cluster: KeysCluster) -> None:
+    with ThreadPoolExecutor(1) as pool, cluster.client() as other:
+        waiting = pool.submit(other.queue("work").get, 5)
+        client.queue("work").put(b"one")
+        client.queue("work").put(b"two")
+
+        assert waiting.result().value == b"one"
+        assert client.queue("work").size() == 1
+        assert (entry := client.queue("work").try_get()) is not None and entry.value == b"two"
+        assert client.queue("work").try_get() is None
+        with pytest.raises(WaitTimeout):
+            client.queue("work").get(0.05)
+
+
+def test_a_queue_with_priorities(client: Client) -> None:
+    queue = client.priority_queue("work")
+    for value, priority in ((b"late", 200), (b"first", 1), (b"usual", 100)):
+        queue.put(value, priority=priority)
+
+    assert [queue.get().value for _ in range(3)] == [b"first", b"usual", b"late"]
+
+
+def test_an_entry_that_is_not_consumed_goes_back(client: Client, cluster: KeysCluster) -> None:
+    queue = client.locking_queue("work")
+    queue.put(b"one")
+    with queue.get_locked() as entry:
+        assert entry.value == b"one"
+        with pytest.raises(WaitTimeout):
+            queue.get_locked(0)
+    with queue.get_locked() as again:
+        assert again.fence > entry.fence
+        again.consume()
+
+    assert cluster.keys(b"locking-queue/") == {}
+
+
+def test_a_counter_counts(client: Client) -> None:
+    counter = client.counter("hits", default=5)
+
+    assert (counter.value(), counter.add(), counter.add(-3).after, counter.value()) == (5, (5, 6, 1), 3, 3)
+
+
+def test_a_barrier_and_a_party(client: Client, cluster: KeysCluster) -> None:
+    barrier = client.barrier("start")
+    assert (barrier.put_up(), barrier.put_up()) == (True, False)
+    with pytest.raises(WaitTimeout):
+        barrier.wait(0.05)
+    barrier.remove()
+    barrier.wait(5)
+
+    with client.party("crew").join("me"):
+        assert [member.value for member in client.party("crew").members()] == [b"me"]
+    assert client.party("crew").members() == ()
+
+
+def test_all_begin_together_and_end_together(client: Client, cluster: KeysCluster) -> None:
+    inside: set[int] = set()
+    most = threading.Barrier(3)
+
+    def work(number: int) -> None:
+        with cluster.client() as own, own.double_barrier("match", 3):
+            inside.add(number)
+            most.wait(5)
+            assert len(inside) == 3
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work, number) for number in range(3)]:
+            done.result(10)
+
+    assert cluster.keys(b"double-barrier/") == {}
