@@ -252,7 +252,7 @@ class Driver:
         else:
             self._require_our_history(envelope)
             self._life.meet(now)
-            if envelope.history != NO_HISTORY == self.agent.history:
+            if self.agent.history == NO_HISTORY:
                 self.agent.meet_history(sender, envelope.history, now)
             self._receive(sender, envelope, now)
         return True

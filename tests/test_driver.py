@@ -67,7 +67,9 @@ class Script(Agent):
         return self.belongs_to
 
     def meet_history(self, source: NodeId, history: HistoryId, now: float) -> None:
-        """Take it up, and make a record of that."""
+        """Take it up, and make a record of that; a frame that names none changes nothing."""
+        if history == NO_HISTORY:
+            return
         self.given.append((source, history))  # type: ignore[arg-type]
         self.belongs_to = history
         self.record(Round(99))

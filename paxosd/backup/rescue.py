@@ -116,7 +116,7 @@ def plan(disks: ReadDisks) -> RescuePlan:
 
 def _history(disks: Sequence[ReadDisk]) -> HistoryId:
     """The one that most of these disks are of."""
-    known = [disk.voters.history for disk in disks if disk.voters.history != NO_HISTORY]
+    known = [disk.voters.history for disk in disks if disk.voters.are_named]
     return max(sorted(set(known)), key=known.count, default=NO_HISTORY)
 
 

@@ -153,7 +153,7 @@ class Acceptor(Participant):
         hears_another = heard_at is not None and now - heard_at < self._timing.election_s and self._leader != source
         granted = message.ballot > self.promised and not hears_another and self.may_vote
         reply = PreVoteReply(
-            message.ballot, granted, self.promised, self.watermark, self.standing.disk, voters=self.voters
+            message.ballot, granted, self.promised, self.watermark, self.standing.disk, voters=self.known.told
         )
         self.send(source, reply)
 
@@ -177,7 +177,7 @@ class Acceptor(Participant):
         if asked.ballot < self.promised:  # another one was promised in the same turn, or while this one waited
             return self.send(proposer, Nack(asked.ballot, self.promised))
         if asked.voters != self.voters:  # newer ones came in the same turn, or while this one waited
-            return self.send(proposer, Outdated(asked.ballot, self.promised, self.voters))
+            return self.send(proposer, Outdated(asked.ballot, self.promised, self.known.told))
         if not self.may_vote:
             return self.ignore("prepare at a disk that does not vote")
         votes, stop = self._votes_in(asked.from_slot, max(asked.from_slot, self._votes.stop))
@@ -240,7 +240,7 @@ class Acceptor(Participant):
         if not self._speaks_for_leader(source, message.ballot, now):
             return
         if message.voters.age < self.voters.age:
-            return self.send(source, Outdated(message.ballot, self.promised, self.voters))
+            return self.send(source, Outdated(message.ballot, self.promised, self.known.told))
         self._note_watermark(message.ballot, message.watermark)
         self._hear_seen(source, message.seen, now)
         self._learn_voters(message.voters, now)  # after it: what we voted for is told to the learner beside us before

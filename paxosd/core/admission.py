@@ -83,7 +83,7 @@ SENDERS: Mapping[type, Role | None] = {
     ReadIndex: Role.LEARNER,
     ReadIndexReply: Role.PROPOSER,
     WantTime: Role.LEARNER,
-    Ping: Role.LEARNER,
+    Ping: None,
     Pong: None,
     DiskSpace: None,
     Recall: Role.ACCEPTOR,

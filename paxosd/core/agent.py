@@ -23,6 +23,7 @@ from typing import ClassVar
 from paxosd.core.messages import Message, Refused
 from paxosd.core.records import Record
 from paxosd.core.types import (
+    NO_HISTORY,
     NO_LAG,
     ClientAddress,
     HistoryId,
@@ -153,16 +154,16 @@ class Agent(ABC):
 
     @property
     def history(self) -> HistoryId:
-        """The history to which this node belongs; empty as long as it knows of none."""
-        return self.known.voters.history
+        """The history to which this node belongs; empty as long as it does not know who votes in any."""
+        return NO_HISTORY if self.known.is_hearsay else self.known.voters.history
 
     def meet_history(self, source: NodeId, history: HistoryId, now: Instant) -> None:
-        """Another node belongs to this history, and this one to none yet: it belongs to the same from now on.
+        """A frame of another node, which belongs to this history (or to none), while this one belongs to none yet.
 
         One that was restored has to hear first where that was born (`continuing.py`).
         """
-        if self.known.continues is None:
-            self.take_up(self.voters._replace(history=history))
+        if history != NO_HISTORY and self.known.hear_of(history):
+            self.record(self.voters)
 
     def refuses_history(self, history: HistoryId) -> bool:
         """Whether whoever belongs to this history is not heard, though this node may belong to none yet."""

@@ -152,7 +152,7 @@ class Learner(Agent):
     def _answer(self, now: Instant) -> None:
         for learner, first in self._fetches.take():
             self._tell_chosen(learner, first)
-        for learner, part in self._telling.answers(self.voters, now):
+        for learner, part in self._telling.answers(self.known.told, now):
             self.send(learner, part)
         if self._fetches or self._telling:
             self.arm(Timer.ANSWER, now)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.admission import Admission
 from paxosd.core.agent import Agent, Output
+from paxosd.core.hearsay import Hearsay, is_taken
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -43,6 +44,7 @@ from paxosd.core.types import (
     SENTENCE_CHARS_MAX,
     Ballot,
     ClientAddress,
+    HistoryId,
     Instant,
     Lag,
     NodeId,
@@ -111,6 +113,8 @@ class Node(Agent):
         self._now: Instant = 0.0
         self._told_of_other_end = False
         self._memory = Memory()  # of nodes without an acceptor, which has its own
+        self._others = tuple(node for node in membership.nodes if node != node_id)
+        self._hearsay = Hearsay(self._others)
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         durable = tuple(records)
@@ -130,6 +134,8 @@ class Node(Agent):
             refusal = self._admission.refusal(source, message, now)
             if refusal:
                 return self.ignore(refusal)
+            if self.known.is_hearsay and not is_taken(message):
+                return self.ignore("message of a history that is only heard of")
         if isinstance(message, Ping):
             self._pings[source] = message.sequence
             return None
@@ -143,10 +149,34 @@ class Node(Agent):
         if self._acceptor is None and self._witnesses(source, message):
             return None
         takers = self._takers.get(type(message))
+        if takers is None and isinstance(message, Pong):
+            return None  # that it was said is all it is about (`hearsay.py`)
         if takers is None:
             return self.ignore(f"{type(message).__name__} is for another role")
         for part in takers:
             part.receive(source, message, now)
+        return None
+
+    def meet_history(self, source: NodeId, history: HistoryId, now: Instant) -> None:
+        super().meet_history(source, history, now)
+        if self.known.is_hearsay:
+            self._hearsay.hear(source, history)
+
+    def _look_at_hearsay(self, now: Instant) -> None:
+        """Forget what was heard of once nobody has it; ask for that, and say so if it lasts."""
+        hearsay, history = self._hearsay, self.voters.history
+        if not self.known.is_hearsay:
+            return hearsay.end()
+        if hearsay.is_over:
+            hearsay.end()
+            self.known.forget_hearsay()
+            self.record(self.voters)
+            return self.report("history.forgotten", history=history.hex(), why="no node has it")
+        if hearsay.next_round(history, now):
+            self.warn("history.heard_of", history=history.hex(), what=hearsay.alarm)
+        if hearsay.asks(now):
+            for node in self._others:
+                self.send_early(node, Ping(0))
         return None
 
     def _tell_of_other_end(self, voters: Voters) -> None:
@@ -182,6 +212,7 @@ class Node(Agent):
 
     def tick(self, now: Instant) -> None:
         self._now = now
+        self._look_at_hearsay(now)
         for part in self._parts:
             self._hand_over_early()
             part.tick(now)
@@ -191,7 +222,8 @@ class Node(Agent):
             self.record(seen)
 
     def next_deadline(self) -> Instant | None:
-        return min((at for part in self._parts if (at := part.next_deadline()) is not None), default=None)
+        deadlines = [self._hearsay.deadline, *(part.next_deadline() for part in self._parts)]
+        return min((at for at in deadlines if at is not None), default=None)
 
     def take_output(self) -> Output:
         self._hand_over_early()
@@ -275,7 +307,7 @@ class Node(Agent):
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
         wrong = () if self._proposer is None else (self._proposer.loss, self._proposer.lost)
-        alarm = "; ".join(filter(None, (*wrong, self.known.difference)))[:SENTENCE_CHARS_MAX]
+        alarm = "; ".join(filter(None, (*wrong, self.known.difference, self._hearsay.alarm)))[:SENTENCE_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
         return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 

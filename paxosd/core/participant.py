@@ -89,7 +89,7 @@ class Participant(Agent):
         """Whether this disk may promise a ballot of these voters (`voters.py`, law 2)."""
         self._learn_voters(voters, now)
         if voters != self.voters:
-            self.send(source, Outdated(ballot, self.promised, self.voters))
+            self.send(source, Outdated(ballot, self.promised, self.known.told))
             return False
         if not self.may_vote:
             self.ignore("prepare at a disk that does not vote")
@@ -99,7 +99,7 @@ class Participant(Agent):
     def _votes_with(self, source: NodeId, ballot: Ballot, decreed: Slot) -> bool:
         """The same of a vote: the slot of their decree says which voters they are."""
         if decreed < self.voters.decreed:
-            self.send(source, Outdated(ballot, self.promised, self.voters))
+            self.send(source, Outdated(ballot, self.promised, self.known.told))
             return False
         if decreed > self.voters.decreed:
             self.ignore("accept with voters that are not known yet")

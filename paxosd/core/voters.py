@@ -81,7 +81,7 @@ class Voter(NamedTuple):
 class Voters(NamedTuple):
     """Who may vote above slot `decreed`, where the latest decree is that is known; `birth` is the slot of the first.
 
-    Nobody is named before the birth; the history may be known even then, from what others say.
+    Nobody is named before the birth; a history may have been heard of even then (`hearsay.py`).
     """
 
     history: HistoryId
@@ -224,15 +224,37 @@ class Known:
         """Whether this node was restored, and knows of no history yet that goes on from there."""
         return self.continues is not None and not self.voters.are_named
 
+    @property
+    def is_hearsay(self) -> bool:
+        """Whether a history was heard of, and nothing else is known of it (`hearsay.py`)."""
+        return bool(self.voters.history) and not self.voters.are_named
+
+    @property
+    def told(self) -> Voters:
+        """What is told to others of who votes."""
+        return NO_VOTERS if self.is_hearsay else self.voters
+
+    def hear_of(self, history: HistoryId) -> bool:
+        """Another node speaks of a history; whether that is news here, to be kept."""
+        if self.continues is not None or self.voters.history:
+            return False
+        self.voters = NO_VOTERS._replace(history=history)
+        return True
+
+    def forget_hearsay(self) -> None:
+        """Nobody has what was heard of."""
+        if self.is_hearsay:
+            self.voters = NO_VOTERS
+
     def is_same_history(self, voters: Voters) -> bool:
-        """Whether these can be of the history that is known here: one of the two may be none."""
+        """Whether these can be of the history to which this node belongs: one of the two may be none."""
         if self.continues is not None and self.continues.refuses(voters.history, voters.birth):
             return False
-        return NO_HISTORY in (self.voters.history, voters.history) or voters.history == self.voters.history
+        return not self.voters.are_named or voters.history in (NO_HISTORY, self.voters.history)
 
     def take_up(self, voters: Voters) -> bool:
         """Whether these are newer than what was known, and of the same history; they are known from now on."""
-        if voters.age <= self.voters.age or not self.is_same_history(voters):
+        if not voters.are_named or voters.age <= self.voters.age or not self.is_same_history(voters):
             return False
         self.voters = voters
         named = {voter.disk for voter in voters.named}

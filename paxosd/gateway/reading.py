@@ -154,7 +154,7 @@ class Reading(Agent):
 
     def _tell_slots(self, client: ClientAddress, read: ReadSlots, now: Instant) -> None:
         hint = self._leadership.hint(now)
-        page = self._backups.slots(read, self._replicated, self._pages, self.voters, hint)
+        page = self._backups.slots(read, self._replicated, self._pages, self.known.told, hint)
         if page is None:
             return self._refuse_reads([(client, read.request)], Reason.BEHIND)
         self.send(client, page)

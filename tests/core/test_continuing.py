@@ -50,7 +50,8 @@ def test_it_joins_a_history_that_is_born_where_its_own_log_ends_and_no_other() -
 
     assert not node.take_up(voters(NEW, 3))
     assert not node.take_up(voters(NEW, 5))
-    assert node.take_up(NO_VOTERS._replace(history=NEW))
+    assert not node.hear_of(NEW)  # its name alone does not say where it was born
+    assert not node.take_up(NO_VOTERS._replace(history=NEW))
     assert node.take_up(voters(NEW, 4))
     assert known(CONTINUES, voters(NEW, 4)).voters == voters(NEW, 4)
 

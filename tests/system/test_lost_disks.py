@@ -4,6 +4,7 @@ out."""
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -96,3 +97,44 @@ def test_who_waits_for_a_birth_is_told_for_whom_and_what_to_do(tmp_path: Path) -
         assert "--birth-without a3" in said
         code, said = await_said(cluster, "a3 is not", "log", "--timeout", "3")
         assert (code, "--birth-without a3" in said) == (4, True)
+
+
+def test_a_cluster_that_heard_of_an_old_directory_is_born_once_that_directory_is_gone(tmp_path: Path) -> None:
+    cluster = DaemonCluster(tmp_path, ROLES)
+    filled(cluster)
+    for node in ROLES:
+        if node != "l1":
+            shutil.rmtree(tmp_path / node)
+    with cluster:
+        for node in ("a1", "a2", "a3"):
+            cluster.daemons[node].await_logged(r"WARNING history\.heard_of .* l1 has a directory of one")
+        code, said = await_said(cluster, "l1 has a directory of one", "status")
+        assert code == 5
+        assert "start l1 with an empty one" in said
+        cluster.daemons["l1"].end(signal.SIGTERM)
+        shutil.rmtree(tmp_path / "l1")
+        cluster.start("l1")
+        with cluster.client(timeout=30) as client:
+            client.propose(b"later")
+            found = [entry.value for entry in client.log()]
+
+    assert found == [b"later"]
+
+
+def test_nothing_is_forgotten_of_an_old_history_while_a_node_is_away(tmp_path: Path) -> None:
+    cluster = DaemonCluster(tmp_path, ROLES)
+    filled(cluster)
+    for node in ROLES:
+        if node != "l1":
+            shutil.rmtree(tmp_path / node)
+    with cluster:
+        cluster.daemons["a1"].await_logged(r"history\.heard_of")
+        cluster.daemons["l1"].end(signal.SIGTERM)
+        _, said = await_said(cluster, "none speaks of it: start l1", "status")
+        assert "history not born yet" in said
+        cluster.start("l1")  # with what it has, which is all there is
+        with cluster.client(["l1"], timeout=30) as client:
+            assert [entry.value for entry in client.log(linearizable=False)] == [b"value-%d" % n for n in range(5)]
+        logs = "".join(daemon.written() for daemon in cluster.daemons.values())
+
+    assert "history.forgotten" not in logs

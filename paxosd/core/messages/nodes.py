@@ -9,7 +9,7 @@ from paxosd.core.types import NO_DISK, NO_HISTORY, Ballot, DiskId, HistoryId, Re
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Gateway to every node: how are you?"""
+    """To every node: how are you? From gateways, and from who has heard of a history (`core/hearsay.py`)."""
 
     sequence: int
 

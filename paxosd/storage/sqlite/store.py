@@ -34,7 +34,7 @@ from paxosd.core.records import (
     Voted,
 )
 from paxosd.core.snapshots import IncomingSnapshot, Snapshot
-from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NO_HISTORY, Revision, RevisionRow, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.storage.base import Corrupt, Label, StorageError
 from paxosd.storage.sqlite import acknowledged, kept, rows
@@ -82,7 +82,7 @@ class SQLiteStore:
                 unless_opened.callback(self._db.close)
             state = self._take_stock()
             if label is not None:
-                self._hold_against(label, state.get(Voters, NO_VOTERS).history)
+                self._hold_against(label, state.get(Voters, NO_VOTERS))
             unless_opened.pop_all()
 
     def _take_stock(self) -> rows.State:
@@ -100,8 +100,9 @@ class SQLiteStore:
             self._shelf = SQLiteShelf(self._path, self._db, self._kept)
         return state
 
-    def _hold_against(self, label: Label, history: HistoryId) -> None:
+    def _hold_against(self, label: Label, voters: Voters) -> None:
         """Law 5: the directory follows what was committed just before a crash."""
+        history = voters.history if voters.are_named else NO_HISTORY
         if history == NO_HISTORY != label.history:
             raise Corrupt(
                 f"{self._path} knows of no history, and its directory is of {label.history.hex()}: an older copy "
@@ -193,7 +194,7 @@ class SQLiteStore:
 
     def _tell_history(self, records: Sequence[Record]) -> None:
         for record in records:
-            if isinstance(record, Voters) and record.history != NO_HISTORY and self._label is not None:
+            if isinstance(record, Voters) and record.are_named and self._label is not None:
                 self._label.keep_history(record.history)
 
     def _note_installed(self, kept_at: KeptAt) -> None:
