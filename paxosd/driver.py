@@ -263,7 +263,8 @@ class Driver:
         if theirs != ours and theirs != NO_HISTORY != ours:
             raise another_history(theirs, ours, envelope.sender)
         if self.agent.refuses_history(theirs):
-            raise ForeignFrame(ANOTHER_HISTORY, f"{theirs.hex()[:8]} is over here: we were restored", envelope.sender)
+            what = f"{theirs.hex()[:8]} is over here: we were restored"
+            raise ForeignFrame(ANOTHER_HISTORY, what, envelope.sender, history=theirs)
 
     def _receive(self, source: Source, envelope: Envelope, now: Instant) -> None:
         if envelope.unknown:
@@ -288,6 +289,8 @@ class Driver:
         """An empty frame of ours tells a client whom it reached, and now and then a peer that speaks another version:
         others hear from us whose we are whenever we send them something."""
         sender = foreign.sender
+        if client is None and sender in self._others and foreign.history != NO_HISTORY:
+            self.agent.meet_foreign(sender, foreign.history, now)
         self._drop(foreign.reason, f"dropped a frame from {excerpt(sender)}: {foreign}", now)
         if client is not None:
             self._transport.reply(client, self._codec.refusal(foreign))

@@ -2,7 +2,7 @@
 
 Laws:
 1. A gateway that was asked and said nothing is avoided for a while: its silence is paid for once, not by every
-   command. One word of it, and it is trusted again.
+   command. One word of it, and it is trusted again. It is avoided for less long where who answers serves nobody.
 2. A gateway of another cluster, or of another history, is set aside for good, while others serve.
 3. Avoiding never leaves nobody: if all were silent, the one that was left the longest ago has its turn.
 4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
@@ -21,6 +21,8 @@ from paxosd.transport.base import NAME_NOT_FOUND
 
 AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
+DOUBTED_S = 1.0
+"""The same where the only one that answers serves nobody."""
 HINT_AVOIDED_S_MAX = 640.0
 """How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
 STAYS_MAX = 2
@@ -98,13 +100,17 @@ class Gateways:
 
     # ---- whose turn it is ----
 
-    def turn(self, now: Instant) -> None:
-        """Turn to the next one; stay where all others are avoided, unless this one is, too."""
+    def turn(self, now: Instant, serves_nobody: bool = False) -> None:
+        """Turn to the next one; stay where all others are avoided, unless this one is, too, or serves nobody."""
         before = self.current
         at = self._known.index(self.current) + 1
         in_turn = [known for known in self._known[at:] + self._known[:at] if known not in self._foreign]
         trusted = [known for known in in_turn if not self.avoids(known, now)]
-        if trusted:
+        if serves_nobody and trusted in ([], [before]):
+            until = now + AVOIDED_S - DOUBTED_S
+            again = [known for known in in_turn if known != before and self._avoided_until[known] <= until]
+            self.current = min(again, key=lambda known: self._avoided_until[known], default=before)
+        elif trusted:
             self.current = trusted[0]
         elif in_turn and self.avoids(self.current, now):
             self.current = min(in_turn, key=lambda known: self._avoided_until[known])

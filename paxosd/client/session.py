@@ -250,7 +250,7 @@ class Session:
         if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
         if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
-            self._count_refusal(now, at_once=message.reason in (Reason.STOPPING, Reason.DIFFERS))
+            self._count_refusal(now, message.reason)
 
     def _note_refusal(self, reason: Reason, said: Refused | LogPage) -> None:
         """For what is told if the time runs out."""
@@ -282,12 +282,12 @@ class Session:
                 self._outbox.fail(command, error)
         return True
 
-    def _count_refusal(self, now: Instant, at_once: bool = False) -> None:
-        """Every third time, somebody else may know better."""
+    def _count_refusal(self, now: Instant, reason: Reason) -> None:
+        """Every third time, somebody else may know better; or at once, where this one will not serve soon."""
         self._refusals += 1
-        if at_once or self._refusals % 3 == 0:
+        if reason in (Reason.STOPPING, Reason.DIFFERS, Reason.FOREIGN) or self._refusals % 3 == 0:
             with self._turning():
-                self.gateways.turn(now)
+                self.gateways.turn(now, serves_nobody=True)
 
     def _begin_anew(self) -> None:
         """Ask for a new session, for what certainly did not happen in the old one (law 5)."""
@@ -300,9 +300,10 @@ class Session:
         if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
         if self._questions.refused(message.request, now):
-            self._note_refusal(verdicts.why_unread(message.refused), message)
-            if self._last_refusal is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
-                self._count_refusal(now)
+            reason = verdicts.why_unread(message.refused)
+            self._note_refusal(reason, message)
+            if reason is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
+                self._count_refusal(now, reason)
 
     def _answer(self, request: int, answer: Told, now: Instant) -> None:
         question = self._questions.take(request)

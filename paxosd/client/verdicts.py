@@ -58,6 +58,8 @@ def of_command(refusal: Reason | None, sent: bool, gateways: Gateways) -> PaxosE
         return NoSpace(f"not applied: {_NO_SPACE}, and propose it again")
     if refusal is Reason.DIFFERS:
         return Unavailable(f"not applied: {_DIFFERS}, and propose it again")
+    if refusal is Reason.FOREIGN:
+        return Unavailable(f"not applied: {gateways.why}; then propose it again")
     if refusal is Reason.BEHIND:
         return Unavailable(f"not applied: {_behind(gateways)}; then propose it again")
     return NoQuorum(f"not applied: {_nobody_leads(gateways)}, and propose it again")
@@ -81,6 +83,8 @@ def of_question(refusal: Reason | None, gateways: Gateways) -> PaxosError:
         )
     if refusal is Reason.DIFFERS:
         return ReadTimeout(f"not answered: {_DIFFERS}, and ask again")
+    if refusal is Reason.FOREIGN:
+        return ReadTimeout(f"not answered: {gateways.why}; then ask again")
     if refusal is Reason.BEHIND:
         return ReadTimeout(f"not answered in time: {_behind(gateways)}; then ask again")
     return NoQuorum(

@@ -55,7 +55,7 @@ class WatchingSession(Session):
         if refused is None:
             self._seeking.end()
         elif refused is not Reason.STREAM_UNKNOWN:  # which begins anew here
-            self._count_refusal(now, at_once=refused in (Reason.STOPPING, Reason.DIFFERS))
+            self._count_refusal(now, refused)
         return None
 
     def set_aside(self, gateway: str, why: str, now: Instant, of_history: bool = False) -> None:

@@ -165,6 +165,9 @@ class Agent(ABC):
         if history != NO_HISTORY and self.known.hear_of(history):
             self.record(self.voters)
 
+    def meet_foreign(self, source: NodeId, history: HistoryId, now: Instant) -> None:  # noqa: B027 (gateways tell it)
+        """A frame of another node was refused, for it is of this history, and we of another one."""
+
     def refuses_history(self, history: HistoryId) -> bool:
         """Whether whoever belongs to this history is not heard, though this node may belong to none yet."""
         return self.known.refuses(history)

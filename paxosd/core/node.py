@@ -162,6 +162,10 @@ class Node(Agent):
         if self.known.is_hearsay:
             self._hearsay.hear(source, history)
 
+    def meet_foreign(self, source: NodeId, history: HistoryId, now: Instant) -> None:
+        for part in self._parts:
+            part.meet_foreign(source, history, now)
+
     def _look_at_hearsay(self, now: Instant) -> None:
         """Forget what was heard of once nobody has it; ask for that, and say so if it lasts."""
         hearsay, history = self._hearsay, self.voters.history

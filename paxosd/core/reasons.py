@@ -26,6 +26,8 @@ class Reason(IntEnum):
     """The log is kept from a later revision on than the one that was asked for; see `LogPage.first`."""
     DIFFERS = 14
     """The state of this gateway is not that of the other learners: it serves nothing. Ask elsewhere."""
+    FOREIGN = 30
+    """This gateway has a directory of another history than other nodes: it serves nothing. Ask elsewhere."""
     NO_SPACE = 13
     """Disks are nearly full: too few of those that have room could take it (see `space.py`)."""
     UNKNOWN_MACHINE = 15

@@ -15,7 +15,6 @@ Laws:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
@@ -32,7 +31,6 @@ from paxosd.core.messages import (
     Heartbeat,
     Message,
     OpenSession,
-    Ping,
     Pong,
     Propose,
     Query,
@@ -60,7 +58,6 @@ from paxosd.core.types import (
     NodeId,
     Outcome,
     Sending,
-    Sentence,
     SessionId,
     Slot,
     Source,
@@ -68,17 +65,16 @@ from paxosd.core.types import (
 from paxosd.core.values import is_old
 from paxosd.gateway.addresses import Addresses
 from paxosd.gateway.agreement import ADVICE, DIGEST_EVERY_SLOTS, Agreement
-from paxosd.gateway.announcing import Announcing
 from paxosd.gateway.gaps import Gaps
 from paxosd.gateway.objections import is_impossible, objection
 from paxosd.gateway.openings import Openings
 from paxosd.gateway.refusing import Refusing
 from paxosd.gateway.repetitions import Repetitions
 from paxosd.gateway.replicated import Replicated
-from paxosd.gateway.status import StatusBoard
+from paxosd.gateway.reporting import Reporting
 
 
-class Gateway(Announcing):
+class Gateway(Reporting):
     """Serves the clients of one node.
 
     `endpoints` maps the nodes that serve clients to the address that clients dial.
@@ -96,16 +92,14 @@ class Gateway(Announcing):
         endpoints: Mapping[NodeId, str],
         replicated: Replicated,
     ) -> None:
-        super().__init__(node_id, cluster, timing, limits, endpoints, replicated)
+        super().__init__(node_id, cluster, membership, timing, limits, endpoints, replicated)
         self._limits = limits
         self._clients = Addresses(limits.sessions_max)  # by session
         self._openings = Openings(node_id)
         self._gaps = Gaps()
         self._repetitions = Repetitions()
         self._refusing = Refusing()
-        self._board = StatusBoard(node_id, cluster, membership)
         self._agreement = Agreement(node_id, membership.learners)
-        self._stands_still: tuple[Instant, Sentence] = -math.inf, ""
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
         self.arm(Timer.PING, now)
@@ -135,6 +129,9 @@ class Gateway(Announcing):
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
+        reads = ReadLog | Query | ReadSlots | ReadSnapshot | GetStatus
+        if isinstance(message, reads) and self._refuses_for_history(client, message, now):
+            return
         match message:
             case ReadLog() | Query() | ReadSlots() | ReadSnapshot() if self.known.difference:
                 self._refuse_reads([(client, message.request)], Reason.DIFFERS)
@@ -158,10 +155,6 @@ class Gateway(Announcing):
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         match timer:
-            case Timer.PING:
-                self._ping(now)
-            case Timer.STATUS:
-                self._report_status(now)
             case Timer.FAREWELL:
                 pass  # drained
             case _:
@@ -172,9 +165,7 @@ class Gateway(Announcing):
         self._note_progress(now)
         super().tick(now)
         self._serve_reads(now)
-        if self._board.asked and Timer.STATUS not in self._deadlines:
-            self._ping(now)
-            self.arm(Timer.STATUS, now + self._timing.retry_s)
+        self._serve_status(now)
         self._repetitions.begin_turn()
 
     def _note_progress(self, now: Instant) -> None:
@@ -265,7 +256,7 @@ class Gateway(Announcing):
         if strangers.is_of_another_log(client, session, replicated.next_slot):
             return Reason.SESSION_UNKNOWN
         if self._leadership.leader(now) is None:
-            return Reason.NO_LEADER
+            return self._why_no_leader(now)
         strangers.name(client, session, self._readers.next_round)
         return Reason.BEHIND
 
@@ -294,7 +285,7 @@ class Gateway(Announcing):
         if self._draining:
             self._refuse(client, forward, Reason.STOPPING, now)
         elif leader is None:
-            self._refuse(client, forward, Reason.NO_LEADER, now)
+            self._refuse(client, forward, self._why_no_leader(now), now)
         else:
             self.send_early(leader, forward)
 
@@ -309,7 +300,7 @@ class Gateway(Announcing):
         if reason is Reason.TOO_LARGE:
             expected = self._limits.command_bytes_max
         about = message.session, message.attempt, message.first_seq, message.count
-        why = self._standstill(now) if reason is Reason.NO_LEADER else ""
+        why = self._standstill(now) if reason in (Reason.NO_LEADER, Reason.FOREIGN) else ""
         hint = self._leadership.hint(now)
         self.send_early(client, Refused(*about, reason, expected, hint, self._progress.lag, why))
 
@@ -358,31 +349,6 @@ class Gateway(Announcing):
         reason = Reason.GAP if outcome.kind == "gap" else Reason.SESSION_UNKNOWN
         self._gaps.missing(session, outcome.expected)
         return Refused(session, 0, first_seq, count, reason, outcome.expected, self._leadership.hint(now))
-
-    # ---- status ----
-
-    def _ping(self, now: Instant) -> None:
-        for node in self._board.others:
-            self.send_early(node, Ping(self._board.next_sequence()))
-        self.send_early(self.node_id, Ping(self._board.next_sequence()))
-        self.arm(Timer.PING, now + self._timing.ping_s)
-
-    def _report_status(self, now: Instant) -> None:
-        # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
-        rows = self._board.rows(now, self._silent_after_s)
-        leader, ballot = self._leadership.leader(now) or "", self._leadership.ballot
-        why = "" if leader else self._standstill(now)
-        for answer in self._board.reports(rows, leader, ballot, self._replicated.revision, self.history, why):
-            self.send(*answer)
-
-    @property
-    def _silent_after_s(self) -> float:
-        return self._timing.ping_s + self._timing.retry_s
-
-    def _standstill(self, now: Instant) -> Sentence:
-        if self._stands_still[0] != now:  # looked at once a turn, however many are refused in it
-            self._stands_still = now, self._board.standstill(self.voters, now, self._silent_after_s)
-        return self._stands_still[1]
 
 
 def _forward_of(message: Propose) -> Forward:

@@ -83,9 +83,13 @@ class StatusBoard:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
         return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
 
+    def speaking(self, now: Instant, silent_after_s: float) -> dict[NodeId, Pong]:
+        """The latest answer of each node that is reachable."""
+        return {node: pong for node, (at, pong) in self._heard.items() if now - at < silent_after_s}
+
     def standstill(self, voters: Voters, now: Instant, silent_after_s: float) -> Sentence:
         """What keeps everybody from leading, as far as can be told from what nodes said; else nothing."""
-        spoke = {node: pong for node, (at, pong) in self._heard.items() if now - at < silent_after_s}
+        spoke = self.speaking(now, silent_after_s)
         disks = {node: pong.disk for node, pong in spoke.items() if pong.disk != NO_DISK}
         if told := told_missing(voters, disks):
             return told[:SENTENCE_CHARS_MAX]

@@ -61,15 +61,19 @@ class MalformedFrame(Exception):
 class ForeignFrame(MalformedFrame):
     """A well-formed frame of another cluster, membership file, history or wire version."""
 
-    def __init__(self, reason: str, detail: str, sender: str, version: int = VERSION) -> None:
+    def __init__(
+        self, reason: str, detail: str, sender: str, version: int = VERSION, history: HistoryId = NO_HISTORY
+    ) -> None:
         super().__init__(reason, detail)
         self.sender = sender  # a node id by its form
         self.version = version
+        self.history = history  # that it names, where another one is the reason
 
 
 def another_history(theirs: HistoryId, ours: HistoryId, sender: str) -> ForeignFrame:
     """What there is to say of a frame of another history."""
-    return ForeignFrame(ANOTHER_HISTORY, f"it is of {theirs.hex()[:8]}, we are of {ours.hex()[:8]}", sender)
+    what = f"it is of {theirs.hex()[:8]}, we are of {ours.hex()[:8]}"
+    return ForeignFrame(ANOTHER_HISTORY, what, sender, history=theirs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from paxosd.client.gateways import AVOIDED_S, HINT_EVERY_S, Gateways
+from paxosd.client.gateways import AVOIDED_S, DOUBTED_S, HINT_EVERY_S, Gateways
 
 L1, L2, L3 = "tcp://l1:7100", "tcp://l2:7100", "tcp://l3:7100"
 HINTED = "tcp://l9:7100"
@@ -55,6 +55,21 @@ def test_a_word_of_one_that_was_silent_ends_its_avoidance(gateways: Gateways) ->
 
     assert not gateways.avoids(L1, 0.3)
     assert gateways.avoids(L2, 0.3)
+
+
+def test_the_only_one_that_answers_and_serves_nobody_is_left_for_one_that_was_silent_a_moment_ago(
+    gateways: Gateways,
+) -> None:
+    for now in (0.0, 0.4):
+        gateways.found_silent(now)
+    asked = []
+    for now in (0.5, DOUBTED_S, 1.2):
+        gateways.turn(now, serves_nobody=True)
+        asked.append(gateways.current)
+
+    assert asked == [L3, L1, L3]  # 0.5: both were asked just now; 1.2: L1 is avoided still, L3 never was
+    gateways.found_silent(1.3)
+    gateways.heard()
 
 
 def test_the_only_one_that_answers_is_kept_while_all_others_are_silent(gateways: Gateways) -> None:

@@ -125,6 +125,7 @@ def test_a_wish_for_a_session_that_is_refused_is_repeated_and_named_if_it_stays_
         (Reason.OVERLOADED, ReadTimeout, "as many reads"),
         (Reason.BEHIND, ReadTimeout, "is behind"),
         (Reason.NO_LEADER, NoQuorum, "nobody leads"),
+        (Reason.FOREIGN, ReadTimeout, "not answered"),
         (99, ReadTimeout, "as many reads"),  # of a newer gateway
     ],
 )

@@ -140,7 +140,7 @@ def _print_status(report: StatusReport) -> None:
     }
     print(escaped(", ".join(f"{name} {fact}" for name, fact in facts.items())))
     columns = ("NODE", "ROLE", "STATE", "LEADS", "BALLOT", "APPLIED", "LAG", "REVISION", "DISK", "VOTES")
-    print_table(columns, [_row(node, report.watermark) for node in report.nodes], sys.stdout)
+    print_table(columns, [_row(node, report) for node in report.nodes], sys.stdout)
 
 
 def _is_behind(node: NodeStatus, watermark: int) -> bool:
@@ -151,8 +151,11 @@ def _progress(node: NodeStatus, report: StatusReport) -> str:
     return f"{node.node} catches up, {Lag(node.applied, report.watermark, node.per_s)}"
 
 
-def _row(node: NodeStatus, watermark: int) -> tuple[Cell, ...]:
+def _row(node: NodeStatus, report: StatusReport) -> tuple[Cell, ...]:
+    watermark = report.watermark
     state = "reachable" if node.reachable else _silence(node.silent_ms)
+    if report.history and node.history not in (b"", report.history):
+        state = f"of history {node.history.hex()[:8]}"
     if _is_behind(node, watermark):
         state = f"catches up, {node.per_s} slots/s"
     ballot = _ballot(node.ballot) or "-"
