@@ -27,8 +27,8 @@ ROUNDS: tuple[Search, ...] = (
     Scenarios(),
     Interleavings("two slots", 50_000),
     Interleavings("one slot", 300_000),
-    Seeds(10, 100),
-    Seeds(100, 1000),
+    Seeds(10, 60),
+    Seeds(12, 40, "reads"),
 )
 """Where bugs are looked for that did not show in the places of their own. All are searched for in one round before any
 is searched for in the next."""
