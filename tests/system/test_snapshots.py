@@ -19,6 +19,7 @@ from tests.system.daemons import REPLICAS, ROLES, Daemon, DaemonCluster
 
 VALUES = 200
 KEPT = 50
+MANY_KEPT = 25_000
 LAYOUTS = [pytest.param(ROLES, "l2", id="roles"), pytest.param(REPLICAS, "r3", id="replicas")]
 
 
@@ -72,3 +73,45 @@ def test_n13_a_learner_whose_disk_was_lost_takes_the_state_of_another_one_also_i
     assert last == count + 1
     assert "snapshot.installed" in (tmp_path / f"{late}.log").read_text()
     assert not list((tmp_path / late).glob("*incoming*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_n21_while_a_snapshot_of_many_megabytes_is_told_and_taken_nobody_else_is_elected(tmp_path: Path) -> None:
+    with (
+        DaemonCluster(tmp_path, REPLICAS, f"log: {{keep_entries: {MANY_KEPT}}}") as cluster,
+        cluster.client() as client,
+    ):
+        propose_many(client, MANY_KEPT + 2000)
+        leader = cluster.leader()
+        late = next(node for node in cluster.gateways if node != leader)
+        cluster.kill(late)
+        shutil.rmtree(tmp_path / late)
+        elected = count_elected(tmp_path, cluster)
+        cluster.start(late)
+        daemon, waited_s = cluster.daemons[late], 0.0
+        while "snapshot.installed" not in (tmp_path / f"{late}.log").read_text():
+            began = time.monotonic()
+            client.propose(b"meanwhile", timeout=20)
+            waited_s = max(waited_s, time.monotonic() - began)
+            assert daemon.process.poll() is None
+        last = client.propose(b"the last", timeout=20).revision
+        with cluster.client([late], timeout=60) as reader:
+            end = next(iter(reader.log(start=last)))
+
+        assert (end.revision, end.value) == (last, b"the last")
+        assert cluster.leader() == leader
+        assert count_elected(tmp_path, cluster) == elected
+    print(f"the slowest of the commands meanwhile took {waited_s:.3f} s")
+
+
+def propose_many(client: Client, count: int) -> None:
+    """Values of 4 KiB, a hundred at a time."""
+    for first in range(0, count, 100):
+        futures = [client.propose_async(b"%d " % number + bytes(4096)) for number in range(first, first + 100)]
+        for future in futures:
+            future.result(timeout=60)
+
+
+def count_elected(folder: Path, cluster: DaemonCluster) -> int:
+    return sum((folder / f"{node}.log").read_text().count("leader.elected") for node in cluster.gateways)

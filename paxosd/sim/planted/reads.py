@@ -27,7 +27,7 @@ _AT_THE_LEADER: tuple[Bug, ...] = (
     other(
         "a read round is confirmed by answers to the heartbeat before it",
         Edit("core.proposer:Proposer._confirm_reads", ast.BinOp, "_sequence", "_ - 1"),
-        shows_in=Seeds(0, 12, "reads"),
+        shows_in=Scenarios(("L07 paused leader",), seeds=2),
     ),
     other(
         "an answer to any heartbeat confirms a read round",
@@ -62,12 +62,7 @@ _AT_THE_LEADER: tuple[Bug, ...] = (
     other(
         "an answer to a heartbeat of another ballot counts",
         Edit("core.proposer:Proposer._on_heartbeat_reply", ast.NotEq, "ballot", "False"),
-        shows_in=Seeds(0, 12, "reads"),
-    ),
-    other(
-        "read rounds outlive their leadership",
-        Edit("core.proposer:Proposer._stop_leading", ast.Expr, "_drop_reads", "pass"),
-        shows_in=Seeds(0, 12, "reads"),
+        shows_in=Scenarios(("L07 earlier ballot",), seeds=2),
     ),
 )
 
@@ -95,16 +90,11 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
     other(
         "rounds are numbered anew in each life",
         Edit("gateway.readers:Readers.start_round", ast.Assign, "_round=", "self._round = self.next_round"),
-        shows_in=Seeds(0, 12, "reads"),
+        shows_in=Scenarios(("L07 restarted gateway",), seeds=2),
     ),
     other(
         "a round that nobody led confirms a read",
         Edit("gateway.readers:Readers.confirm", ast.BoolOp, "applied _in_round", "self._in_round"),
-        shows_in=Seeds(0, 12, "reads"),
-    ),
-    other(
-        "anybody's answer to a round confirms a read",
-        Edit("gateway.reading:Reading._on_read_index_reply", ast.NotEq, "source", "False"),
         shows_in=Seeds(0, 12, "reads"),
     ),
     other(

@@ -411,6 +411,11 @@ def test_u19_a_learner_believes_no_single_acceptor() -> None:
     holds("U19", 4)
 
 
+@pytest.mark.parametrize("name", ["L07 paused leader", "L07 earlier ballot", "L07 restarted gateway"])
+def test_l07_no_old_answer_confirms_a_read(name: str) -> None:
+    holds(name, 2)
+
+
 @pytest.mark.parametrize("name", ["U19 mixed votes", "U19 few accept", "U19 late page", "C07 two ballots"])
 def test_u19_c07_of_votes_of_several_ballots_the_right_one_is_taken(name: str) -> None:
     holds(name, 2)
