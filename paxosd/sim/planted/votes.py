@@ -9,7 +9,7 @@ from typing import Any
 
 from paxosd.core.types import Ballot
 from paxosd.sim.planted.editing import Edit, Patch
-from paxosd.sim.planted.places import Interleavings, Scenarios, Seeds
+from paxosd.sim.planted.places import Scenarios, Seeds
 from paxosd.sim.planted.planting import Bug, listed, other
 
 
@@ -42,7 +42,7 @@ VOTES: tuple[Bug, ...] = (
         "`>=` for `>` in prepare: one round promised to two owners",
         Edit("core.acceptor:Acceptor._on_prepare", ast.Lt, "ballot promised", _EARLIER_ROUND.format("message")),
         Edit("core.acceptor:Acceptor._tell_promise", ast.Lt, "ballot promised", _EARLIER_ROUND.format("asked")),
-        shows_in=Interleavings("two slots", 50_000),
+        shows_in=Scenarios(("O07",), layout="5 replicas"),
     ),
     listed(
         "count p2b of older ballot",
