@@ -27,7 +27,7 @@ _AT_THE_LEADER: tuple[Bug, ...] = (
     other(
         "a read round is confirmed by answers to the heartbeat before it",
         Edit("core.proposer:Proposer._confirm_reads", ast.BinOp, "_sequence", "_ - 1"),
-        shows_in=Scenarios(("L07 paused leader",), seeds=2),
+        shows_in=Scenarios(("L07 heartbeat before",), seeds=2),
     ),
     other(
         "an answer to any heartbeat confirms a read round",

@@ -86,7 +86,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "L04": Scripted(client.l04_sequence_gap),
     "L07": Scripted(client.l07_read_at_a_new_leader),
     "L07 old leader": Scripted(client.l07_read_at_an_old_leader),
-    "L07 paused leader": Scripted(reading.l07_paused_leader),
+    "L07 heartbeat before": Scripted(reading.l07_heartbeat_before, ROLES),
     "L07 earlier ballot": Scripted(reading.l07_earlier_ballot, ROLES),
     "L07 restarted gateway": Scripted(reading.l07_restarted_gateway),
     "L10": Scripted(client.l10_follow_the_log),

@@ -411,7 +411,7 @@ def test_u19_a_learner_believes_no_single_acceptor() -> None:
     holds("U19", 4)
 
 
-@pytest.mark.parametrize("name", ["L07 paused leader", "L07 earlier ballot", "L07 restarted gateway"])
+@pytest.mark.parametrize("name", ["L07 heartbeat before", "L07 earlier ballot", "L07 restarted gateway"])
 def test_l07_no_old_answer_confirms_a_read(name: str) -> None:
     holds(name, 2)
 
