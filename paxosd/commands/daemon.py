@@ -27,9 +27,9 @@ examples:
   paxosd health --data-dir /var/lib/paxosd/r1                      does the loop of that daemon turn?
   paxosd upgrade --id r1 --config config/replicas.yaml             records of an earlier version, while no node runs
 
-exit codes: 0 ok, 1 other error, 2 usage, 3 the answer could not be written, 5 not healthy, 7 configuration,
-8 storage, 9 network address, 10 broken invariant, 130 SIGINT, 143 SIGTERM. A daemon that is ended by SIGTERM, SIGINT or
-SIGHUP exits 0; the second signal ends it at once.
+exit codes: 0 ok, 1 other error, 2 usage, 3 the answer could not be written, 4 no node leads (paxosd local), 5 not
+healthy, 7 configuration, 8 storage, 9 network address, 10 broken invariant, 130 SIGINT, 143 SIGTERM. A daemon that is
+ended by SIGTERM, SIGINT or SIGHUP exits 0; the second signal ends it at once.
 Environment: PAXOSD_LOG_LEVEL (DEBUG, INFO, WARNING, ERROR), PAXOSD_STORAGE_ENGINE, _DIR, _QUOTA and _RESERVE,
 PAXOSD_TIMING_HEARTBEAT, _ELECTION, _RETRY and _PING; they win over the membership file.
 """

@@ -67,7 +67,7 @@ class Reporting(Announcing):
 
     def _report_status(self, now: Instant) -> None:
         # Everybody was pinged a ping ago at most, and again for this report: a node may miss one of the two.
-        rows = tuple(self._named(row, now) for row in self._board.rows(now, self._silent_after_s))
+        rows = tuple(self._named(row, now) for row in self._board.rows(now, self._silent_after_s, self.voters))
         leader, ballot = self._leadership.leader(now) or "", self._leadership.ballot
         why = "" if leader else self._standstill(now)
         for answer in self._board.reports(rows, leader, ballot, self._replicated.revision, self.history, why):

@@ -25,7 +25,7 @@ from paxosd.core.types import (
     Revision,
     Sentence,
 )
-from paxosd.core.voters import Voters
+from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.gateway.progress import Speed
 
 ASKED_MAX = 256
@@ -79,9 +79,9 @@ class StatusBoard:
         """A member tells how much room its disk has."""
         self._spaces[node] = told
 
-    def rows(self, now: Instant, silent_after_s: float) -> tuple[NodeStatus, ...]:
+    def rows(self, now: Instant, silent_after_s: float, voters: Voters = NO_VOTERS) -> tuple[NodeStatus, ...]:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""
-        return tuple(self._row(node, role, now, silent_after_s) for node, role in self._roles.items())
+        return tuple(self._row(node, role, now, silent_after_s, voters) for node, role in self._roles.items())
 
     def speaking(self, now: Instant, silent_after_s: float) -> dict[NodeId, Pong]:
         """The latest answer of each node that is reachable."""
@@ -115,7 +115,7 @@ class StatusBoard:
         for client, request in self.take_asked():
             yield client, StatusReport(request, self.cluster, self._node_id, *facts)
 
-    def _row(self, node: NodeId, role: str, now: Instant, silent_after_s: float) -> NodeStatus:
+    def _row(self, node: NodeId, role: str, now: Instant, silent_after_s: float, voters: Voters) -> NodeStatus:
         if node not in self._heard:
             return NodeStatus(node, role, False, -1, False, NO_BALLOT, 0, 0, 0)
         at, pong = self._heard[node]
@@ -140,10 +140,16 @@ class StatusBoard:
             self._speeds[node].per_s,
             pong.history,
             pong.disk,
-            pong.standing,
+            _standing(node, pong, voters) if reachable else "",
             pong.waits_for if reachable else "",
             pong.alarm if reachable else "",
         )
+
+
+def _standing(node: NodeId, pong: Pong, voters: Voters) -> str:
+    """Whether its disk votes. What it said may be a moment old: by now another disk may vote in its place."""
+    named = voters.disk_of(node)
+    return "guest" if pong.standing == "voter" and named not in (NO_DISK, pong.disk) else pong.standing
 
 
 _UNKNOWN = DiskSpace(0, 0, 0, False)

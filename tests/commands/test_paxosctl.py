@@ -38,6 +38,7 @@ from paxosd import (
 )
 from paxosd.commands.paxosctl import command, connect
 from paxosd.core.types import NO_BALLOT, Ballot
+from paxosd.process.exits import Exit
 from tests.help_text import unexplained
 from tests.system.daemons import REPLICAS, DaemonCluster
 
@@ -448,6 +449,10 @@ def test_help_begins_with_examples_and_tells_of_stale_reads_and_exit_codes(capsy
 
     assert told.index("examples:") < told.index("positional arguments:")
     assert "Exit codes: 0 ok" in told
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    codes = re.findall(r"(?:^|, |: )(\d+) [a-zA-Z]", " ".join(capsys.readouterr().out.split("Exit codes")[1].split()))
+    assert {int(code) for code in codes} == set(Exit) - {Exit.NETWORK, Exit.BROKEN}
     assert re.search(r"--stale\s+what the node at hand has: needs no quorum", told)
 
 

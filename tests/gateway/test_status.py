@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from paxosd.core.messages import (
@@ -13,7 +15,7 @@ from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.gateway import status as module
 from paxosd.gateway.status import StatusBoard
-from tests.core.helpers import ROLES, born, membership
+from tests.core.helpers import ROLES, born, disk_of, membership
 
 B3 = Ballot(3, "p1")
 
@@ -62,6 +64,18 @@ def test_o09_a_row_tells_how_the_disk_of_the_node_is_and_whether_it_refuses_comm
 
     assert (found.space, found.data_bytes, found.room_bytes, found.refuses) == (2, 3000, 0, True)
     assert (later.space, later.refuses) == (2, False)
+
+
+def test_a_disk_that_was_replaced_or_is_silent_is_not_shown_to_vote() -> None:
+    noted, voters = board(), born(membership())
+    noted.hear("a1", replace(pong(disk=98), standing="voter"), 1.0)
+    noted.hear("a2", replace(pong(disk=disk_of("a2")), standing="voter"), 1.0)
+
+    def shown(now: float) -> list[str]:
+        return [row.standing for row in noted.rows(now, 2.0, voters) if row.node in ("a1", "a2")]
+
+    assert shown(1.5) == ["guest", "voter"]
+    assert shown(4.0) == ["", ""]
 
 
 def standstill(noted: StatusBoard, voters: Voters, now: float = 1.0) -> str:

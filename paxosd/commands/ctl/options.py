@@ -30,8 +30,8 @@ The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, P
 PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok (also if whoever reads the answer has enough of it, as head has),
 1 other error, 2 usage, 3 the answer came but could not be written (the message says what had been done), 4 no quorum or
 no answer in time (the message says what became of the command), 5 no node leads, or commands are refused, 6 no space:
-disks are nearly full and nothing was applied, 7 configuration, 8 a backup cannot be made or read, 130 SIGINT, 143
-SIGTERM.
+disks are nearly full and nothing was applied, 7 configuration, 8 a backup cannot be made or read, 11 the cluster was
+wiped or restored meanwhile (the message says what became of the command), 130 SIGINT, 143 SIGTERM.
 """
 
 PROPOSE_HELP = """\
