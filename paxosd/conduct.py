@@ -8,7 +8,9 @@ Laws:
 2. Warnings fade. One mistake costs nothing; who goes on is cut off.
 3. What is remembered about strangers is bounded; forgetting one of them forgives it.
 4. A peer's connection has a share of a turn, too, far above what an honest one sends. What comes beyond it is dropped,
-   not left to wait: peers expect losses, and heartbeats of others must not queue behind a flood.
+   not left to wait: peers expect losses, and heartbeats of others must not queue behind a flood. All connections
+   together have a bounded part of a turn, too; when that is used up, those are still heard that sent little of late, as
+   all do that have no more to tell than that they live.
 """
 
 from __future__ import annotations
@@ -36,6 +38,14 @@ PEER_WORK_PER_TURN_MAX = 4096
 """How many messages, and rows of pages, a turn takes in from one connection of a peer: about 20 ms. A gateway forwards
 a few hundred in a turn of its own."""
 
+PEERS_WORK_PER_TURN_MAX = 8 * PEER_WORK_PER_TURN_MAX
+"""How many a turn takes in from all connections of peers before it hears only those that sent little: about 150 ms."""
+LITTLE, NOTHING = 64, 0.01
+"""What was sent of late, each turn counting half as much as the one after it, is little below the one, and forgotten
+below the other."""
+DROPPED_BYTES_PER_UNIT = 16
+"""What is dropped counts as sent, and nobody looks what is in it: few messages are as small as this."""
+
 WARNINGS_MAX = 20
 """Who was warned more often, and as fast as this fades, is cut off."""
 WARNING_FADES_S = 1.0
@@ -56,18 +66,34 @@ class PeerShares:
 
     def __init__(self) -> None:
         self._had: dict[Hashable, int] = {}
+        self._before: dict[Hashable, float] = {}  # in the turns before, the later the more it counts
+        self._left = PEERS_WORK_PER_TURN_MAX
 
     def begin_turn(self) -> None:
+        sent = {connection: self._of_late(connection) / 2 for connection in self._had.keys() | self._before.keys()}
+        self._before = {connection: work for connection, work in sent.items() if work >= NOTHING}
         self._had.clear()
+        self._left = PEERS_WORK_PER_TURN_MAX
+
+    def _of_late(self, connection: Hashable) -> float:
+        return self._had.get(connection, 0) + self._before.get(connection, 0.0)
 
     def has_more(self, connection: Hashable) -> bool:
-        """Whether this turn takes in one more frame of this connection; at least one."""
+        """Whether this turn takes in one more frame of this connection; at least one, but for a greedy crowd."""
+        if self._left <= 0:
+            return 0 < self._of_late(connection) < LITTLE
         return self._had.get(connection, 0) < PEER_WORK_PER_TURN_MAX
 
     def take(self, connection: Hashable, messages: Sequence[Message], unknown: int = 0) -> None:
         """These came in one frame, and so many that this version does not know."""
         rows = sum(len(_rows_of(message)) for message in messages if isinstance(message, _PAGES))
-        self._had[connection] = self._had.get(connection, 0) + len(messages) + unknown + rows
+        work = len(messages) + unknown + rows
+        self._had[connection] = self._had.get(connection, 0) + work
+        self._left -= work
+
+    def drop(self, connection: Hashable, size: int) -> None:
+        """A frame of so many bytes is not taken in; nobody looked what is in it."""
+        self._had[connection] = self._had.get(connection, 0) + size // DROPPED_BYTES_PER_UNIT
 
 
 class ClientShares:

@@ -179,6 +179,7 @@ class Driver:
                 self._held_over.append(inbound)
                 return
             if inbound.client is None and not self._peer_shares.has_more(inbound.connection):
+                self._peer_shares.drop(inbound.connection, len(inbound.frame))
                 self._drop("more than a share", "dropped frames of a peer that sends more than a turn takes in", now)
             else:
                 self._take_in_frame(inbound, now)

@@ -7,7 +7,9 @@ import pytest
 from paxosd.conduct import (
     BYTES_PER_UNIT,
     CLIENT_WORK_PER_TURN_MAX,
+    LITTLE,
     PEER_WORK_PER_TURN_MAX,
+    PEERS_WORK_PER_TURN_MAX,
     WARNED_MAX,
     WARNINGS_MAX,
     WORK_PER_TURN_MAX,
@@ -22,6 +24,10 @@ from paxosd.core.messages import (
     Ping,
 )
 from paxosd.core.types import NO_BALLOT, Vote
+from paxosd.wire.frames import PEER_MESSAGES_MAX
+
+CONNECTIONS = 256
+"""As many as the peers' port of a node has."""
 
 
 def test_a_client_that_had_its_share_has_no_more_of_this_turn_and_others_have() -> None:
@@ -101,3 +107,70 @@ def test_rows_of_a_page_are_work_as_messages_are(page: Message) -> None:
 
     assert not shares.has_more("pages")
     assert shares.has_more("other")
+
+
+def crowd_sends(shares: PeerShares, messages: int) -> int:
+    """A turn in which so many connections as a node has send a full frame each; how much of it is taken in."""
+    taken = 0
+    for number in range(CONNECTIONS):
+        if shares.has_more(number):
+            shares.take(number, [Ping(1)] * messages)
+            taken += messages
+        else:
+            shares.drop(number, 4 * messages)
+    return taken
+
+
+def test_all_connections_of_peers_together_have_a_bounded_part_of_a_turn() -> None:
+    shares = PeerShares()
+    taken = []
+    for _ in range(30):
+        shares.begin_turn()
+        taken.append(crowd_sends(shares, PEER_MESSAGES_MAX))
+
+    assert max(taken) <= PEERS_WORK_PER_TURN_MAX
+
+
+def test_who_sends_little_is_heard_beside_a_greedy_crowd() -> None:
+    shares = PeerShares()
+    shares.take("a peer that lives", [Ping(1)])
+    for _ in range(30):
+        shares.begin_turn()
+        crowd_sends(shares, PEER_MESSAGES_MAX)
+
+        assert shares.has_more("a peer that lives")
+        shares.take("a peer that lives", [Ping(1)] * (LITTLE // 4))
+
+
+def test_honest_peers_that_all_have_much_to_tell_are_heard() -> None:
+    shares = PeerShares()
+    for _ in range(10):
+        shares.begin_turn()
+        for frame in range(3):
+            for peer in range(7):
+                assert shares.has_more(peer), f"frame {frame}"
+                shares.take(peer, [Ping(1)] * PEER_MESSAGES_MAX)
+
+
+def test_of_connections_that_are_gone_nothing_is_remembered_for_long() -> None:
+    shares = PeerShares()
+    shares.take("gone", [Ping(1)] * PEER_MESSAGES_MAX)
+    for _ in range(20):
+        shares.begin_turn()
+
+    assert shares._before == {}
+
+
+def test_a_peer_that_comes_to_a_greedy_crowd_is_heard_from_its_second_turn_on() -> None:
+    shares = PeerShares()
+    heard = []
+    for _ in range(5):
+        shares.begin_turn()
+        crowd_sends(shares, PEER_MESSAGES_MAX)
+        heard.append(shares.has_more("new"))
+        if heard[-1]:
+            shares.take("new", [Ping(1)])
+        else:
+            shares.drop("new", 300)
+
+    assert heard == [False, True, True, True, True]

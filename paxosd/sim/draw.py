@@ -153,49 +153,81 @@ def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
     """The plan of a seed; `nodes` (3 to 7) fixes the size of the cluster, None draws it."""
     random = Random(f"{profile}-{nodes}-{seed}")
     family = FAMILIES[_family(profile, random)]
-    size = nodes if nodes is not None else random.choice((3, 3, 4, 5, 5, 5, 6, 7))
-    layouts = [layout for layout in LAYOUTS[size] if not family.rivals or layout[0] + layout[3] > 1]
-    roles = _roles(random.choice(layouts))
-    voters = [node for node, role in roles.items() if role in VOTING]
-    weights = {node: random.choice((1, 1, 1, 2)) for node in voters} if random.random() < 0.15 else {}
-    harsh = profile != "quiet"
+    roles, weights = _members(random, family, nodes)
     election_s = random.choice((0.6, 1.0, 1.5))
     plan = Plan(
         seed=seed,
         profile=profile,
         roles=roles,
         weights=weights,
-        quorum=_quorum(random, [weights.get(node, 1) for node in voters]),
+        quorum=_quorum(random, [weights.get(node, 1) for node, role in roles.items() if role in VOTING]),
         election_s=election_s,
-        heartbeat_s=election_s / random.choice((3, 4, 5)),
-        retry_s=election_s / random.choice((1.5, 2, 4)),
-        ping_s=random.choice((3.0, 10.0)),
-        window_slots=random.choice((1, 3, 8, 64)),
-        value_bytes=random.choice((200, 1000, 65536)),
-        page_bytes=random.choice((300, 2000, 65536)),
-        pending_bytes=random.choice((5000, 65536, 1 << 20)),
-        sessions=random.choice((3, 64, 64)),
-        delay_s=random.choice((0.0002, 0.001, 0.01)),
-        jitter_s=random.choice((0.0005, 0.005, 0.05)),
-        loss=random.choice((0.0, 0.0, 0.01, 0.1)) if harsh else 0.0,
-        repeat=random.choice((0.0, 0.0, 0.05)) if harsh else 0.0,
-        replay_s=random.choice((0.1, 5.0, 60.0)),
-        late=0.0,
-        late_s=0.0,
+        **_times(random, election_s),
+        **_sizes(random),
+        **_network(random, harsh=profile != "quiet"),
         sync_s=random.choice((0.0002, 0.002, 0.02)),
         drift=random.choice((0.0, 0.05)),
-        clients=random.randint(2, 4),
-        pinned=False,
-        think_s=random.choice((0.5, 0.8, 1.2)),
-        timeout_s=election_s * random.choice((2, 5, 12)),
-        command_bytes=random.choice((20, 20, 600)),
-        edge_bytes=0,
-        reads=0.25,
+        **_calls(random, election_s),
         faults_s=FAULTS_S,
         faults=(),
     )
     plan = replace(plan, keep_entries=random.choice(KEEP_ENTRIES), **family.shape(plan, random))
     return replace(plan, faults=tuple(_faults(plan, family, random)))
+
+
+def _members(random: Random, family: Family, nodes: int | None) -> tuple[dict[str, str], dict[str, int]]:
+    """Who takes part in which role, and the weights of those who vote, where they are not alike."""
+    size = nodes if nodes is not None else random.choice((3, 3, 4, 5, 5, 5, 6, 7))
+    layouts = [layout for layout in LAYOUTS[size] if not family.rivals or layout[0] + layout[3] > 1]
+    roles = _roles(random.choice(layouts))
+    voters = [node for node, role in roles.items() if role in VOTING]
+    return roles, {node: random.choice((1, 1, 1, 2)) for node in voters} if random.random() < 0.15 else {}
+
+
+def _times(random: Random, election_s: float) -> dict[str, Any]:
+    """How long nodes wait."""
+    return {
+        "heartbeat_s": election_s / random.choice((3, 4, 5)),
+        "retry_s": election_s / random.choice((1.5, 2, 4)),
+        "ping_s": random.choice((3.0, 10.0)),
+    }
+
+
+def _sizes(random: Random) -> dict[str, Any]:
+    """How much nodes hold."""
+    return {
+        "window_slots": random.choice((1, 3, 8, 64)),
+        "value_bytes": random.choice((200, 1000, 65536)),
+        "page_bytes": random.choice((300, 2000, 65536)),
+        "pending_bytes": random.choice((5000, 65536, 1 << 20)),
+        "sessions": random.choice((3, 64, 64)),
+    }
+
+
+def _network(random: Random, harsh: bool) -> dict[str, Any]:
+    """How late frames come, and how many are lost and come again; none if it is not harsh."""
+    return {
+        "delay_s": random.choice((0.0002, 0.001, 0.01)),
+        "jitter_s": random.choice((0.0005, 0.005, 0.05)),
+        "loss": random.choice((0.0, 0.0, 0.01, 0.1)) if harsh else 0.0,
+        "repeat": random.choice((0.0, 0.0, 0.05)) if harsh else 0.0,
+        "replay_s": random.choice((0.1, 5.0, 60.0)),
+        "late": 0.0,
+        "late_s": 0.0,
+    }
+
+
+def _calls(random: Random, election_s: float) -> dict[str, Any]:
+    """How many clients there are, and what they ask for."""
+    return {
+        "clients": random.randint(2, 4),
+        "pinned": False,
+        "think_s": random.choice((0.5, 0.8, 1.2)),
+        "timeout_s": election_s * random.choice((2, 5, 12)),
+        "command_bytes": random.choice((20, 20, 600)),
+        "edge_bytes": 0,
+        "reads": 0.25,
+    }
 
 
 def _roles(counts: tuple[int, int, int, int]) -> dict[str, str]:
