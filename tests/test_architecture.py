@@ -56,7 +56,7 @@ MAY_IMPORT = {
                "process"},
     "local": {"local", "server", "client", "core", "machine", "config", "storage", "transport", "process"},
     "sim": {"sim", "backup.file", "backup.restoring", "server.assembly", "driver", "lives", "core", "gateway",
-            "machine.base", "machine.ledger", "machine.log", "wire",
+            "machine.base", "machine.kv", "machine.ledger", "machine.log", "testing.feeding", "wire",
             "config", "client.calls", "client.errors", "client.gateways", "client.reception", "client.session",
             "storage.base", "storage.memory", "storage.space", "transport.base"},
     "sim.check": {"sim.check", "core", "driver", "storage.memory", "wire.frames"},

@@ -15,10 +15,11 @@ from paxosd.commands.sim.pool import pool
 from paxosd.process.exits import Exit
 from paxosd.sim.planted.bugs import BUGS, BY_NAME, BY_TOPIC
 from paxosd.sim.planted.hunting import Hunt, hunt
-from paxosd.sim.planted.places import Interleavings, Scenarios, Search, Seeds
+from paxosd.sim.planted.places import Interleavings, KeyLogs, Scenarios, Search, Seeds
 from paxosd.sim.planted.planting import Bug
 
 ROUNDS: tuple[Search, ...] = (
+    KeyLogs(0, 400),
     Seeds(0, 10),
     Seeds(0, 10, "reads"),
     Seeds(0, 8, "quorums"),

@@ -22,7 +22,8 @@ _MASK = (1 << 8 * DIGEST_BYTES) - 1
 
 
 def _hash_record(key: bytes, record: bytes) -> int:
-    return int.from_bytes(blake2b(record + key + _LENGTH.pack(len(key)), digest_size=DIGEST_BYTES).digest(), "big")
+    content = record + key + _LENGTH.pack(len(key))
+    return int.from_bytes(blake2b(content, digest_size=DIGEST_BYTES).digest(), "big")
 
 
 def _hash_delete(key: bytes, revision: int) -> int:

@@ -31,12 +31,6 @@ LOOSE_PART = 8
 _revision = itemgetter(0)
 
 
-def change_bytes(change: Change) -> int:
-    """What a change takes of the window."""
-    previous = change[3]
-    return CHANGE_BYTES + len(change[1]) + (0 if previous is None else len(previous))
-
-
 class KeyHistory:
     """The changes of the window, oldest first, and by key."""
 
@@ -63,7 +57,7 @@ class KeyHistory:
     @property
     def last_revision(self) -> Revision:
         """The latest one that changed something, if it is in the window; else 0."""
-        return self._at(-1)[0] if len(self) else 0
+        return self.last()[0] if len(self) else 0
 
     # ---- writing ----
 
@@ -71,6 +65,7 @@ class KeyHistory:
         """One more change, of the latest revision."""
         _, key, record, previous = change
         self._changes.append(change)
+        self._bytes += CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
         of_key = self._by_key.get(key)
         if of_key is None:
             self._by_key[key] = [change]
@@ -80,7 +75,6 @@ class KeyHistory:
                 self._gone_keys.discard(key)
         if record is None:
             self._gone_keys.add(key)
-        self._bytes += change_bytes(change)
 
     def undo(self) -> Change:
         """Take the latest change back, of a revision that is not whole yet."""
@@ -95,7 +89,7 @@ class KeyHistory:
             del self._by_key[key]
         elif previous is None:
             self._gone_keys.add(key)
-        self._bytes -= change_bytes(change)
+        self._bytes -= CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
         return change
 
     def settle(self) -> list[Change]:
@@ -104,7 +98,7 @@ class KeyHistory:
         gone: list[Change] = []
         revisions_max, bytes_max = self._bounds.window_revisions, self._bounds.window_bytes
         while (self._revisions > revisions_max or self._bytes > bytes_max) and len(self):
-            gone += self._drop_to(self._at(0)[0] + 1)
+            gone += self._drop_to(self._changes[self._head][0] + 1)  # type: ignore[index]
         return gone
 
     def compact(self, first_revision: Revision) -> list[Change]:
@@ -112,30 +106,35 @@ class KeyHistory:
         return self._drop_to(first_revision)
 
     def _drop_to(self, first_revision: Revision) -> list[Change]:
-        self.first_revision = first_revision
+        changes, head, stop = self._changes, self._head, len(self._changes)
         gone: list[Change] = []
         revision = 0
-        while len(self) and (change := self._at(0))[0] < first_revision:
-            self._changes[self._head] = None
-            self._head += 1
-            self._forget(change)
-            self._revisions -= change[0] != revision
-            revision = change[0]
+        while head < stop and (change := changes[head])[0] < first_revision:  # type: ignore[index]
+            assert change is not None
+            changes[head] = None
+            head += 1
             gone.append(change)
-        if self._head > len(self._changes) // 2:
-            del self._changes[: self._head]
-            self._head = 0
+            self._forget(change)
+            if change[0] != revision:
+                revision = change[0]
+                self._revisions -= 1
+        if head > len(changes) // 2:
+            del changes[:head]
+            head = 0
+        self._head = head
+        self.first_revision = first_revision
         self.first_number += len(gone)
         return gone
 
     def _forget(self, change: Change) -> None:
         """It went: take it, sooner or later, out of what is listed for its key."""
-        key = change[1]
-        self._bytes -= change_bytes(change)
+        _, key, record, previous = change
+        self._bytes -= CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
         of_key = self._by_key[key]
         if of_key[-1] is change:
             del self._by_key[key]
-            self._gone_keys.discard(key)
+            if record is None:
+                self._gone_keys.discard(key)
         elif of_key[len(of_key) // LOOSE_PART][0] <= change[0]:
             del of_key[: bisect_right(of_key, change[0], key=_revision)]
 
@@ -147,11 +146,6 @@ class KeyHistory:
         self.first_revision, self.first_number = first_revision, first_number
 
     # ---- reading ----
-
-    def _at(self, index: int) -> Change:
-        change = self._changes[index if index < 0 else self._head + index]
-        assert change is not None
-        return change
 
     def _index(self, revision: Revision) -> int:
         """Where the changes from this revision on begin in the list."""

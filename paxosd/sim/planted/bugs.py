@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from paxosd.sim.planted.disks import DISKS
 from paxosd.sim.planted.histories import HISTORIES
 from paxosd.sim.planted.kept import KEPT
+from paxosd.sim.planted.keys import KEYS
 from paxosd.sim.planted.leading import LEADING
 from paxosd.sim.planted.pages import PAGES
 from paxosd.sim.planted.planting import Bug
@@ -29,6 +30,7 @@ BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
     "space": SPACE,
     "voters": VOTERS,
     "histories": HISTORIES,
+    "keys": KEYS,
 }
 
 BUGS: tuple[Bug, ...] = tuple(bug for bugs in BY_TOPIC.values() for bug in bugs)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from paxosd.sim.draw import draw
 from paxosd.sim.explore.bounds import WORLDS
 from paxosd.sim.explore.search import explore
+from paxosd.sim.keys.playing import play as play_keys
 from paxosd.sim.planted.bugs import BY_NAME
-from paxosd.sim.planted.places import Interleavings, Scenarios, Search, Seeds
+from paxosd.sim.planted.places import Interleavings, KeyLogs, Scenarios, Search, Seeds
 from paxosd.sim.run import run
 from paxosd.sim.scenarios.catalogue import SCENARIOS, play, stagings
 
@@ -47,6 +48,8 @@ def hunt(name: str, searches: Sequence[Search], until: float = math.inf) -> Hunt
                 found = _in_scenarios(search, until)
             case Interleavings():
                 found = _in_every_interleaving(search)
+            case KeyLogs():
+                found = _in_key_logs(search, until)
         if found is not None:
             return Hunt(name, *found)
     return Hunt(name, "", "")
@@ -82,3 +85,13 @@ def _in_every_interleaving(search: Interleavings) -> _Found | None:
     if report.violation is None:
         return None
     return _Found(f"{search.world}, {report.distinct_states:,} states", report.violation.law)
+
+
+def _in_key_logs(logs: KeyLogs, until: float) -> _Found | None:
+    for seed in range(logs.first, logs.stop):
+        if time.monotonic() > until:
+            return None
+        violation = play_keys(seed)
+        if violation:
+            return _Found(f"log {seed} of keys", violation)
+    return None

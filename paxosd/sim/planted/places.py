@@ -32,4 +32,12 @@ class Interleavings:
     states_max: int
 
 
-Search: TypeAlias = Seeds | Scenarios | Interleavings
+@dataclass(frozen=True, slots=True)
+class KeyLogs:
+    """Logs of random commands for the keys, of the seeds from `first` to below `stop`; no cluster takes part."""
+
+    first: int
+    stop: int
+
+
+Search: TypeAlias = Seeds | Scenarios | Interleavings | KeyLogs

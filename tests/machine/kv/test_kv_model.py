@@ -28,8 +28,8 @@ from paxosd.machine.kv.requests import (
     Txn,
 )
 from paxosd.machine.kv.results import Failed, OpResult, RangeFound, Result, TxnDone, decode_result
+from paxosd.sim.keys.model import NaiveKeys, Refusal
 from tests.machine.kv.fed import take_changes
-from tests.machine.kv.model import NaiveKeys, Refusal
 
 WINDOW = 6
 BOUNDS = KvBounds(window_revisions=WINDOW)

@@ -1,0 +1,1 @@
+"""Keys under random commands, compared with a naive model of them."""
