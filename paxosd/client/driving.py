@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from paxosd.client import verdicts
 from paxosd.client.calls import Call, Command, Question
@@ -34,6 +34,8 @@ from paxosd.machine.kv.results import Failed, decode_result
 from paxosd.recipes.steps import AwaitChange, Done, KeyGone, NotSo
 
 MACHINE = "kv"
+GUARDED_AFTER_S = 1.0
+"""How long something is held before its key is watched: most of what is held is given back by then."""
 T = TypeVar("T")
 
 
@@ -56,6 +58,13 @@ class ChangeCall(Call):
         if not self.done:
             self.told = True
             self.tell()
+
+
+class KeyGuard(NamedTuple):
+    """Watches the key of something that is held, from a time on, on the clock of deadlines."""
+
+    watch: WatchCall
+    at: Instant
 
 
 def command_of(change: KeyCommand, deadline: Instant) -> Command:

@@ -6,13 +6,15 @@ A turn: `prepare` and `send` what is due, wait for the link in whatever way, `re
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from paxosd.client.calls import Command, Question
 from paxosd.client.clock import lease_now
-from paxosd.client.driving import ChangeCall, command_of, watch_of
+from paxosd.client.driving import ChangeCall, KeyGuard, command_of, watch_of
 from paxosd.client.errors import Compacted, PaxosError
+from paxosd.client.leases import KeyHold
 from paxosd.client.reception import receive
 from paxosd.client.upkeep import ConnectionState, Duty, Upkeep
 from paxosd.client.watched import WatchCall
@@ -39,11 +41,13 @@ class Engine:
         self._messages: list[FromClient] = []
         self._ways = 0
         self._watching: dict[ChangeCall, list[WatchCall]] = {}
+        self._guards: deque[KeyGuard] = deque()  # those that are not watched yet, the first first
 
     def prepare(self) -> None:
         """Decide what is due. Raises `WrongCluster` or `WrongHistory`, which end the client, as `receive` does."""
         for duty in self.upkeep.due(lease_now()):
             self._undertake(duty)
+        self._begin_guarding(time.monotonic())
         self._messages = self.session.poll(time.monotonic())
         self._gateway = self.session.gateway
 
@@ -112,10 +116,28 @@ class Engine:
         self._watching.clear()
         self.upkeep.close(str(why))
 
+    def guard(self, hold: KeyHold, guard: KeyGuard) -> None:
+        """Look whether somebody removes the key of what is held."""
+        guard.watch.watcher = partial(self._on_guarded, hold, guard.watch)
+        self._guards.append(guard)
+
+    def _on_guarded(self, hold: KeyHold, watch: WatchCall) -> None:
+        while (changed := watch.take()) is not None:
+            if not watch.closed and any(event.kv is None for event in changed.events):
+                hold.removed()
+
+    def _begin_guarding(self, now: Instant) -> None:
+        while self._guards and (self._guards[0].at <= now or self._guards[0].watch.closed):
+            guard = self._guards.popleft()
+            if not guard.watch.closed:
+                self.session.attend(guard.watch)
+
     # ---- what is due ----
 
     def _next_deadline(self) -> Instant | None:
         deadline: Instant | None = self.session.next_deadline()
+        if self._guards:
+            deadline = self._guards[0].at if deadline is None else min(deadline, self._guards[0].at)
         due = self.upkeep.next_due()
         if due is None:
             return deadline

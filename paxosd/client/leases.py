@@ -69,3 +69,28 @@ class HeldLease:
             return self.lose("the cluster does not know it any more: it ran out, or was revoked")
         self.valid_until = max(self.valid_until, asked_at + ttl_ms / 1000 * SHARE)
         self.keep_at = max(self.keep_at, asked_at + ttl_ms / 1000 * KEEPS_AFTER)
+
+
+class KeyHold:
+    """Something that is held by a key with a lease. It is lost with the lease, or when somebody removes the key."""
+
+    def __init__(self, lease: HeldLease) -> None:
+        self.lease = lease
+        self.watchers: list[Callable[[], None]] = []
+        """Called when the key is found to be removed; they must not wait."""
+        self._why_removed = ""
+
+    def is_lost(self, now: Instant) -> bool:
+        """Whether others may have it."""
+        return self.lease.is_lost(now) or bool(self._why_removed)
+
+    @property
+    def why_lost(self) -> str:
+        """Why it is lost, if it is."""
+        return self.lease.why_lost or self._why_removed
+
+    def removed(self) -> None:
+        """The key is gone, and its holder did not do that."""
+        self._why_removed = "somebody removed its key"
+        while self.watchers:
+            self.watchers.pop()()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from paxosd.client import verdicts
 from paxosd.client.calls import Command, Question, open_turnstile
-from paxosd.client.driving import ChangeCall
+from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.engine import Engine
 from paxosd.client.errors import (
     ClientClosed,
@@ -36,6 +36,7 @@ from paxosd.client.errors import (
     WrongCluster,
     WrongHistory,
 )
+from paxosd.client.leases import KeyHold
 from paxosd.client.upkeep import ConnectionState, Upkeep
 from paxosd.client.watching import WatchingSession
 from paxosd.process import native
@@ -62,7 +63,6 @@ class Worker:
     """Moves the calls of one client. `start` begins; whoever makes it must end it with `stop`, or never start it."""
 
     def __init__(self, session: WatchingSession, codec: Codec, link: ClientLink, name: str) -> None:
-        self.session = session
         self.listeners: list[Callable[[ConnectionState], None]] = []
         """Called in the thread of the client whenever its leases stand otherwise."""
         self._engine = Engine(session, codec, link, self._tell)
@@ -141,6 +141,19 @@ class Worker:
         """Let the thread do something with what it moves."""
         self._errands.append(errand)
         self._link.wake()
+
+    def do_later(self, errand: Callable[[], None]) -> None:
+        """The same, but there is no hurry: when the thread has something else to do."""
+        self._errands.append(errand)
+
+    def guard(self, hold: KeyHold, guard: KeyGuard) -> None:
+        """Look whether somebody removes a key that is held; for the thread alone."""
+        self._engine.guard(hold, guard)
+
+    @property
+    def session(self) -> WatchingSession:
+        """The session that is moved; for the thread alone, but for looks at it."""
+        return self._engine.session
 
     @property
     def upkeep(self) -> Upkeep:

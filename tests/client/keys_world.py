@@ -115,6 +115,11 @@ class KeysCluster:
     def _tell(self) -> None:
         self._wake_all()
 
+    @property
+    def watches(self) -> int:
+        """How many watches clients have."""
+        return sum(len(session._watches) for session, _ in self._clients)
+
 
 class KeysSession:
     """In the place of a client's session."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from paxosd.client import driving
 from paxosd.client.client import Client
 from paxosd.client.errors import Conflict, HoldLost, WaitTimeout
 from paxosd.client.upkeep import ConnectionState
@@ -130,6 +131,13 @@ def test_a_holder_whose_lease_ran_out_hears_of_it_before_anybody_else_may_have_t
     assert states[:2] == [ConnectionState.SUSPENDED, ConnectionState.LOST]
 
 
+def test_a_holder_whose_key_somebody_removes_hears_of_it(client: Client, cluster: KeysCluster) -> None:
+    with cluster.client() as other, pytest.raises(HoldLost, match="removed"), client.lock("job", ttl=2) as held:
+        other.delete(prefix="lock/")
+        assert held.lost.wait(20)
+        assert not held.is_held
+
+
 def test_a_block_that_ends_after_its_lock_was_lost_is_told_so(client: Client, cluster: KeysCluster) -> None:
     with pytest.raises(HoldLost, match="was lost before the block ended"), client.lock("job", ttl=0.3) as held:
         cluster.cut = True
@@ -158,6 +166,20 @@ def test_a_lock_of_a_client_that_was_closed_is_free(client: Client, cluster: Key
 
     with client.lock("job"):
         pass
+
+
+def test_what_is_given_back_is_not_lost_and_is_watched_no_more(
+    client: Client, cluster: KeysCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driving, "GUARDED_AFTER_S", 0.0)
+    held = client.lock("job").acquire()
+    client.put("the thread looks", b"")
+    assert cluster.watches == 1
+    held.release()
+    client.put("in order", b"")
+
+    assert not held.lost.is_set()
+    assert cluster.watches == 0
 
 
 def test_who_holds_a_reentrant_lock_takes_it_again(client: Client, cluster: KeysCluster) -> None:

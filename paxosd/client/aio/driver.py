@@ -22,9 +22,9 @@ from paxosd.client.aio.pump import Pump
 from paxosd.client.aio.watcher import AsyncWatcher
 from paxosd.client.calls import Call, Command, Question, Receipt
 from paxosd.client.clock import lease_now
-from paxosd.client.driving import ChangeCall
+from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.errors import PaxosError
-from paxosd.client.leases import HeldLease
+from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.reads import LINEARIZABLE, Read, query
 from paxosd.client.upkeep import ConnectionState
 from paxosd.client.watched import WatchCall
@@ -179,6 +179,19 @@ class AsyncRecipeDriver:
     def _attend(self, call: WatchCall) -> None:
         self._pump.do_soon(lambda: self._pump.session.attend(call))
 
+    def hold(self, lease: HeldLease, key: bytes, fence: Revision) -> tuple[KeyHold, KeyGuard]:
+        """What is held by this key; it is noticed if somebody removes it."""
+        watch = driving.watch_of(key, b"", fence + 1, previous=False)
+        hold, guard = KeyHold(lease), KeyGuard(watch, time.monotonic() + driving.GUARDED_AFTER_S)
+        self._pump.do_later(lambda: self._pump.guard(hold, guard))
+        return hold, guard
+
+    def let_go(self, guard: KeyGuard) -> None:
+        """The key may go that is guarded."""
+        guard.watch.closed = True  # before the look at the clock: who begins to watch looks at it behind
+        if time.monotonic() >= guard.at:
+            self._attend(guard.watch)
+
     # ---- leases ----
 
     def later(self, lease: HeldLease | None, change: Change) -> None:
@@ -227,35 +240,38 @@ class AsyncRecipeDriver:
 
 
 class AsyncLost:
-    """Set when a lease is over: by a word of the cluster, or by the clock, with no need of a task that runs."""
+    """Set when something is lost: by a word of the cluster, or by the clock, with no need of a task that runs."""
 
-    def __init__(self, driver: AsyncRecipeDriver, lease: HeldLease) -> None:
-        self._lease = lease
+    def __init__(self, hold: KeyHold) -> None:
+        self._hold = hold
 
     def __repr__(self) -> str:
-        return f"<lost: {self._lease.why_lost}>" if self.is_set() else "<not lost>"
+        return f"<lost: {self._hold.why_lost}>" if self.is_set() else "<not lost>"
 
     def is_set(self) -> bool:
         """Whether others may have it."""
-        return self._lease.is_lost(lease_now())
+        return self._hold.is_lost(lease_now())
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is lost, or so many seconds; whether it is."""
         end = None if timeout is None else time.monotonic() + timeout
-        while not self.is_set() and not self._lease.is_over:
+        lease = self._hold.lease
+        while not self.is_set() and not lease.is_over:
             left_s = FOR_EVER_S if end is None else end - time.monotonic()
             if left_s <= 0:
                 break
             over = asyncio.get_running_loop().create_future()
             opened = partial(_set, over)
-            self._lease.watchers.append(opened)
+            lease.watchers.append(opened)
+            self._hold.watchers.append(opened)
             try:
-                await asyncio.wait_for(over, min(left_s, max(0.001, self._lease.valid_until - lease_now())))
+                await asyncio.wait_for(over, min(left_s, max(0.001, lease.valid_until - lease_now())))
             except TimeoutError:
                 pass
             finally:
-                with suppress(ValueError):  # it was called
-                    self._lease.watchers.remove(opened)
+                for watchers in (lease.watchers, self._hold.watchers):
+                    with suppress(ValueError):  # it was called
+                        watchers.remove(opened)
         return self.is_set()
 
 

@@ -25,7 +25,8 @@ class AsyncHeld:
     def __init__(self, driver: AsyncRecipeDriver, lease: HeldLease, key: bytes, fence: Revision) -> None:
         self.key = key
         self.fence = fence
-        self.lost = AsyncLost(driver, lease)
+        self._hold, self._guard = driver.hold(lease, key, fence)
+        self.lost = AsyncLost(self._hold)
         self._driver = driver
         self._lease = lease
         self._is_given_back = False
@@ -41,13 +42,14 @@ class AsyncHeld:
     def require(self) -> None:
         """Raise `HoldLost` if it is not held any more."""
         if not self.is_held:
-            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more; {self._lease.why_lost}")
+            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more; {self._hold.why_lost}")
 
     async def release(self, timeout: float | None = None) -> bool:
         """Give it back. False: nobody answered in time; it goes as soon as somebody does, or with its lease."""
         if self._is_given_back:
             return True
         self._is_given_back = True
+        self._driver.let_go(self._guard)
         try:
             await self._driver.drive(self._giving_back(), timeout, self._lease, hurried=True)
         except PaxosError:
@@ -68,5 +70,5 @@ class AsyncHeld:
         if was_lost and error is None:
             raise HoldLost(
                 f"{self.key!r} with fence {self.fence} was lost before the block ended, and others may have had it: "
-                f"{self._lease.why_lost}"
+                f"{self._hold.why_lost}"
             )

@@ -11,7 +11,7 @@ from paxosd.client.aio.queues import AsyncCounter, AsyncLockingQueue, AsyncPrior
 from paxosd.client.arguments import key as a_key
 from paxosd.client.arguments import range_of, text_or_bytes, value_bytes
 from paxosd.client.calls import Receipt
-from paxosd.client.leases import HeldLease
+from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.reads import LINEARIZABLE, Read
 from paxosd.core.messages import Answer
 from paxosd.core.types import MachineName, Revision
@@ -29,7 +29,7 @@ class AsyncLease:
     def __init__(self, driver: AsyncRecipeDriver, lease: HeldLease) -> None:
         self.id = lease.id
         self.ttl = lease.ttl_s
-        self.lost = AsyncLost(driver, lease)
+        self.lost = AsyncLost(KeyHold(lease))
         """Set when it ran out, or may have."""
         self.held = lease
         self._driver = driver

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from paxosd.client.calls import Command, Question
-from paxosd.client.driving import ChangeCall
+from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.engine import Engine
 from paxosd.client.errors import (
     ClientClosed,
@@ -24,6 +24,7 @@ from paxosd.client.errors import (
     WrongCluster,
     WrongHistory,
 )
+from paxosd.client.leases import KeyHold
 from paxosd.client.upkeep import ConnectionState, Upkeep
 from paxosd.client.watching import WatchingSession
 from paxosd.transport.base import PollableLink, TransportError
@@ -91,6 +92,15 @@ class Pump:
         if self._ended is None:
             self._engine.stop_watching(call)
             self._turn_soon()
+
+    def do_later(self, errand: Callable[[], None]) -> None:
+        """Do something that is in no hurry."""
+        errand()
+
+    def guard(self, hold: KeyHold, guard: KeyGuard) -> None:
+        """Look whether somebody removes a key that is held."""
+        self._engine.guard(hold, guard)
+        self._turn_soon()
 
     def do_soon(self, errand: Callable[[], None]) -> None:
         """Do something with what this moves."""

@@ -93,6 +93,7 @@ class AsyncHeldEntry(AsyncHeld):
     async def consume(self, timeout: float | None = None) -> None:
         """Be done with it: the entry goes. Raises `HoldLost` if another one may have it, and what commands raise."""
         self.require()
+        self._driver.let_go(self._guard)
         await self._driver.drive(consume(self._places, self._taken), timeout, self._lease)
         self._is_given_back = True
 

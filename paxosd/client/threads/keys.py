@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from paxosd.client.arguments import key as a_key
 from paxosd.client.arguments import range_of, text_or_bytes, value_bytes
 from paxosd.client.calls import Receipt
-from paxosd.client.leases import HeldLease
+from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.reads import LINEARIZABLE, Read
 from paxosd.client.threads.driver import Lost, RecipeDriver, Watcher
 from paxosd.client.threads.locks import Lock, ReadWriteLock, RLock, Semaphore
@@ -29,7 +29,7 @@ class Lease:
     def __init__(self, driver: RecipeDriver, lease: HeldLease) -> None:
         self.id = lease.id
         self.ttl = lease.ttl_s
-        self.lost = Lost(driver, lease)
+        self.lost = Lost(KeyHold(lease))
         """Set when it ran out, or may have."""
         self.held = lease
         self._driver = driver
