@@ -2,8 +2,8 @@
 
 Laws:
 1. Data goes to stdout, everything else to stderr. Nothing is sent if it is known that no answer can be printed.
-2. Nothing waits longer than `--timeout`, except for stdin, and for `log --follow` while the cluster is well. Of stdin
-   no more is read than the cluster takes.
+2. Nothing waits longer than `--timeout`, except for stdin, and while the cluster is well for what comes later: `log
+   --follow`, `watch`, a lock, a place, a lead or an entry. Of a value on stdin no more is read than the cluster takes.
 3. An error says what became of the command and what to do next, and its exit code says which kind it is.
 
 All but the handlers of signals is imported by the functions that use it, after those stand.
@@ -46,7 +46,7 @@ def command(arguments: Sequence[str], connected: Callable[[Options], Client]) ->
         tell("paxosctl", "stdout is closed, so no answer could be printed: nothing was sent")
         return Exit.USAGE
     try:
-        return _show_backup(options) if options.local else _ask(options, connected)
+        return _without_cluster(options) if options.local else _ask(options, connected)
     except BackupError as error:
         tell("paxosctl", error)
         return Exit.STORAGE
@@ -55,11 +55,14 @@ def command(arguments: Sequence[str], connected: Callable[[Options], Client]) ->
         return _exit_code(error)
 
 
-def _show_backup(options: Options) -> int:
+def _without_cluster(options: Options) -> int:
     from pathlib import Path
 
+    from paxosd.commands.ctl import completion
     from paxosd.commands.ctl.backup import show
 
+    if options.command == "completion":
+        return completion.show(options.shell, options.parser())
     return show(Path(options.file), options.write_out == "json")
 
 
@@ -73,8 +76,13 @@ def _ask(options: Options, connected: Callable[[Options], Client]) -> int:
     except OSError as error:
         tell("paxosctl", f"the value could not be read from stdin: {error.strerror}; nothing was proposed")
         return Exit.USAGE
-    with connected(options) as client:
-        return run(client, options, value)
+    if options.in_order:
+        signals.end_in_order()
+    try:
+        with connected(options) as client:
+            return run(client, options, value)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
 def _exit_code(error: Exception) -> int:
@@ -82,6 +90,9 @@ def _exit_code(error: Exception) -> int:
         BeyondEnd,
         Compacted,
         ConfigurationError,
+        Conflict,
+        HoldLost,
+        KeysRefused,
         NoSpace,
         OutOfResources,
         TooLarge,
@@ -96,7 +107,7 @@ def _exit_code(error: Exception) -> int:
         return Exit.NO_SPACE
     if isinstance(error, WrongHistory):
         return Exit.HISTORY
-    refused = TooLarge | OutOfResources | Compacted | BeyondEnd
+    refused = TooLarge | OutOfResources | Compacted | BeyondEnd | Conflict | HoldLost | KeysRefused
     return Exit.ERROR if isinstance(error, refused) else Exit.UNKNOWN
 
 

@@ -365,7 +365,7 @@ def test_a_value_that_cannot_be_read_is_code_2_and_nothing_is_proposed(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "required: propose | log | status"),
+        ((), "required: COMMAND"),
         (("reign",), "invalid choice: 'reign'"),
         (("propose",), "required: VALUE"),
         (("propose", "a", "b"), "unrecognized arguments: b"),

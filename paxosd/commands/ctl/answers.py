@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 def run(client: Client, options: argparse.Namespace, value: bytes | None) -> int:
     """Ask the cluster what the options say, and print its answer; returns the exit code."""
     as_json = options.write_out == "json"
+    if options.run is not None:
+        return options.run(client, options)  # type: ignore[no-any-return]
     if value is not None:
         return _propose(client, value, options.timeout, as_json)
     if options.command == "log":

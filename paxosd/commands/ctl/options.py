@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from paxosd.client.arguments import SECONDS_MAX, revision, seconds
+from paxosd.commands.ctl import completion, holding, keys, leases, queues, watching
 from paxosd.commands.flags import Parser, add_version, add_write_out
 
 DEFAULT_CONFIG = "config/cluster.yaml"
@@ -25,6 +26,14 @@ examples:
   paxosctl backup /backups/monday                     all that the cluster holds, while it runs
   paxosctl archive /archive                           the log, as it grows, until Ctrl-C
   paxosctl status -w json                             the same for programs, and so for every command
+
+  paxosctl put flags/dark on                          keys: put, get, del, txn, compact
+  paxosctl get --prefix flags/
+  paxosctl watch --prefix flags/                      what happens to keys, as it happens
+  paxosctl lease grant 30                             keys that go by themselves
+  paxosctl lock nightly -- ./backup.sh                one at a time in the whole fleet: lock, sem, elect
+  paxosctl queue put mail "to: you"                   entries that somebody takes: queue
+  source <(paxosctl completion bash)                  or zsh; fish: paxosctl completion fish | source
 
 The flags may stand before or after the command. Environment: PAXOSCTL_CONFIG, PAXOSCTL_ENDPOINTS,
 PAXOSCTL_TIMEOUT; flags win. Exit codes: 0 ok (also if whoever reads the answer has enough of it, as head has),
@@ -86,13 +95,20 @@ since then. A segment that ends below a backup is not needed with that one. Ever
 """
 
 Options: TypeAlias = argparse.Namespace
+RUN_A_COMMAND = ("watch", "lock", "sem", "elect", "queue")
+"""The commands that run another one, which stands behind `--`."""
 
 
 def options_of(arguments: Sequence[str]) -> Options:
     """What these arguments ask for; ends the process with a message if they make no sense."""
     parser = _parser()
-    options = parser.parse_args(arguments)
-    options.local = False
+    ours, behind = _split(arguments)
+    options = parser.parse_args(ours)
+    options.behind = behind
+    options.local = options.command == "completion"
+    if not hasattr(options, "run"):
+        options.run = None
+    options.in_order = getattr(options, "in_order", False)
     if options.command == "backup":
         _take_file(options, parser)
     if options.local:
@@ -106,13 +122,22 @@ def options_of(arguments: Sequence[str]) -> Options:
     return options
 
 
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments of ours, and behind `--` the command that one of them is to run."""
+    words = list(arguments)
+    if "--" in words and any(word in RUN_A_COMMAND for word in words[: words.index("--")]):
+        place = words.index("--")
+        return words[:place], words[place + 1 :]
+    return words, []
+
+
 def _parser() -> Parser:
     flags = _flags(Parser(add_help=False), default=None)
     # Without defaults of its own, a command does not overwrite what stood before it.
     same_flags = _flags(Parser(add_help=False), default=argparse.SUPPRESS)
     parser = Parser(prog="paxosctl", description=HELP, parents=[flags])
     add_version(parser)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="propose | log | status | backup | archive")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(command: str, short: str, told: str) -> Parser:
         return commands.add_parser(command, parents=[same_flags], help=short, description=told)
@@ -134,6 +159,9 @@ def _parser() -> Parser:
     archive = add("archive", "follow the log into a directory", ARCHIVE_HELP)
     archive.add_argument("folder", metavar="DIR", help="the directory; it is made if it is not there")
     archive.add_argument("--once", action="store_true", help="end when all that is acknowledged by now is there")
+    for module in (keys, watching, leases, holding, queues):
+        module.add_to(add)
+    completion.add_to(add, lambda: parser)
     return parser
 
 
