@@ -26,9 +26,7 @@ from paxosd.core.types import Instant
 WATCHES_MAX = 16384
 """How many watches a client may have; no gateway takes more of one."""
 CREDIT_BYTES = 256 * 1024
-"""How much a gateway may send before we say that we took it."""
 WAITING_BYTES_MAX = 256 * 1024
-"""How much one caller may leave untaken, and one message more, before its watch rests."""
 WAITING_BYTES_LEAST = 4 * 1024
 WAITING_TOGETHER_BYTES = 64 * 1024 * 1024
 """How much all callers together may, about: with many watches each has less."""
@@ -52,9 +50,12 @@ STANDSTILL_S = 1.0
 
 
 class WatchCalls:
-    """Those of one client."""
+    """Those of one client. `credit_bytes`: how much a gateway may send before we say that we took it; `waiting_bytes`: how
+    much one caller may leave untaken, and one message more, before its watch rests."""
 
-    def __init__(self) -> None:
+    def __init__(self, credit_bytes: int = CREDIT_BYTES, waiting_bytes: int = WAITING_BYTES_MAX) -> None:
+        self._credit_bytes = credit_bytes
+        self._waiting_bytes = waiting_bytes
         self._calls: dict[WatchCall, None] = {}
         self._waiting: OrderedDict[WatchCall, None] = OrderedDict()  # to be registered
         self._asked: dict[int, tuple[WatchCall, Instant]] = {}  # by registration, since when
@@ -158,7 +159,7 @@ class WatchCalls:
         if self._over:
             out.append(Unwatch(self._stream, tuple(self._over)))
             self._over.clear()
-        if self._untaken_bytes >= CREDIT_BYTES // 4 or now >= self._here_at:
+        if self._untaken_bytes >= self._credit_bytes // 4 or now >= self._here_at:
             self._untaken_bytes, self._here_at = 0, now + HERE_EVERY_S
             out.append(WatchTaken(self._stream, self._number))
         return out
@@ -166,7 +167,7 @@ class WatchCalls:
     def _registering(self, call: WatchCall) -> WatchKeys:
         start = 0 if call.position is None else call.position + 1
         about = call.machine, call.key, call.end, start, call.previous
-        return WatchKeys(self._stream, call.registration, *about, CREDIT_BYTES)
+        return WatchKeys(self._stream, call.registration, *about, self._credit_bytes)
 
     def next_deadline(self) -> Instant | None:
         """When `poll` has something to do if nothing comes before."""
@@ -317,7 +318,8 @@ class WatchCalls:
 
     @property
     def _waiting_bytes_max(self) -> int:
-        return max(WAITING_BYTES_LEAST, min(WAITING_BYTES_MAX, WAITING_TOGETHER_BYTES // max(1, len(self._calls))))
+        share = WAITING_TOGETHER_BYTES // max(1, len(self._calls))
+        return min(self._waiting_bytes, max(WAITING_BYTES_LEAST, share))
 
     def _rest(self, call: WatchCall) -> None:
         """Its caller takes less than comes. If it took all in this very moment, nobody would say so later."""

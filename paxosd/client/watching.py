@@ -24,9 +24,10 @@ class WatchingSession(Session):
         random: Random,
         troubles: Mapping[str, str] | None = None,
         draw: Callable[[], Wish] | None = None,
+        watches: WatchCalls | None = None,
     ) -> None:
         super().__init__(endpoints, random, troubles, draw)
-        self._watches = WatchCalls()
+        self._watches = watches or WatchCalls()
         self._moment: Instant = 0.0
 
     def attend(self, call: WatchCall) -> None:

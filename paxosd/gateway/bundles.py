@@ -36,6 +36,10 @@ class Bundles:
             found.append((revision, []))
         found[-1][1].append(change)
 
+    def first(self, place: Place) -> Revision:
+        """The first revision that did something in this place, where any did."""
+        return self._found[place][0][0]
+
     def of(self, place: Place, previous: bool, upto: Revision) -> list[Bundle]:
         """All that happened in this place, of which the last bundle reaches up to this revision."""
         key = place, previous

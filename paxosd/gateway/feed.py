@@ -100,7 +100,7 @@ class Feed:
             self.cursor = revision
             for registered in self._all():
                 if not registered.next and registered.told < revision:
-                    self._lag(registered, first)
+                    self._lag(registered, max(first, registered.told + 1))
             return
         bundles, upto = self._scan(machine, first, revision, None)
         self.cursor = upto
@@ -163,7 +163,7 @@ class Feed:
         """Tell these watches of one place all up to a revision, or as much as their clients take."""
         if bundles.made_bytes > MADE_PER_TURN_BYTES_MAX:  # for other places; this one has its turn later
             for registered in concerned:
-                self._lag(registered, registered.next or registered.told + 1)
+                self._lag(registered, max(registered.next or bundles.first(place), registered.told + 1))
             return
         groups: dict[tuple[Stream, bool], list[Registered]] = {}
         for registered in concerned:

@@ -10,13 +10,15 @@ from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
 from paxosd.client.gateways import Gateways
 from paxosd.client.reception import receive
-from paxosd.client.session import Session
+from paxosd.client.watches import WatchCalls
+from paxosd.client.watching import WatchingSession
 from paxosd.core.messages import LogPage, ReadLog
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import HistoryId, NodeId, Revision
 from paxosd.sim.check.ghost import Ghost
 from paxosd.sim.check.invariants import Order, ensure
 from paxosd.sim.plan import Plan
+from paxosd.sim.watchers import SimWatchers
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 SMALLEST_WAIT_S = 0.001
@@ -77,8 +79,10 @@ class SimClient:
         self._gateways = gateways
         self._is_pinned = plan.pinned and number % 2 == 1
         self._digest = digest
+        self.watchers = SimWatchers(name, plan, answers.order)
         self._be_new()
         self._next_call_s = 0.0
+        self._is_troubled = True  # faults still come
         self._count = 0
         self._requests = number << REQUEST_BITS
         self._seen: Revision = 0  # the latest revision that it saw itself
@@ -86,7 +90,10 @@ class SimClient:
 
     def _be_new(self) -> None:
         """As a new client, which knows nothing yet."""
-        self._session = Session(self._gateways[:1] if self._is_pinned else self._gateways, self._random)
+        gateways = self._gateways[:1] if self._is_pinned else self._gateways
+        bytes_max = self._plan.credit_bytes
+        self._session = WatchingSession(gateways, self._random, watches=WatchCalls(bytes_max, bytes_max))
+        self.watchers.begin(self._session)
         self._codec = Codec(self._digest, self.name, self._random.getrandbits(62), 16 * 1024 * 1024)
 
     @property
@@ -102,7 +109,7 @@ class SimClient:
 
     def unpin(self) -> None:
         """From now on it knows every gateway; the one that it knew comes first."""
-        self._is_pinned = False
+        self._is_pinned = self._is_troubled = False
         self._session.gateways = Gateways(self._gateways)
 
     # ---- the loop of a client ----
@@ -111,6 +118,7 @@ class SimClient:
         """Call, send, take up what is done, and say when to be woken."""
         if self.working and now >= self._next_call_s:
             self._call(now)
+        self.watchers.step(calm=not self._is_troubled)
         try:
             messages = self._session.poll(now)
         except WrongHistory as error:

@@ -132,6 +132,22 @@ def _paged(plan: Plan, random: Random) -> Mapping[str, Any]:
     }
 
 
+def _watched(plan: Plan, random: Random) -> Mapping[str, Any]:
+    """Every client watches, some more than they take; now and then what they lack is gone when they come for it."""
+    return {
+        "watches": random.choice((2, 4)),
+        "window": random.choice((40, 200)),
+        "credit_bytes": random.choice((600, 600, 5000)),
+        "think_s": random.choice((0.2, 0.4)),
+        "clients": random.randint(2, 3),
+        "command_bytes": 20,
+        "loss": 0.0,
+        "jitter_s": random.choice((0.0005, 0.005)),
+        "pinned": random.random() < 0.3,
+        "sessions": 64,
+    }
+
+
 FAMILIES: Mapping[str, Family] = {
     "swarm": Family(KINDS),
     "crash": Family(("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe", "roll-back")),
@@ -144,6 +160,10 @@ FAMILIES: Mapping[str, Family] = {
     "pages": Family((*AIMED, "kill", "power", "pause", "cut", "partition", "coups", "wipe"), _paged),
     "space": Family(("nearly-full", "kill", "stop", "power", "pause", "cut", "loss"), mainly="nearly-full"),
     "disks": Family((*LOSSES, *LOSSES, "kill", "power", "pause-leader", "cut", "partition", "coups")),
+    "watches": Family(
+        (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
+        _watched,
+    ),
     "quiet": Family(()),
 }
 """By the name that is given to `--profile`."""
@@ -271,7 +291,7 @@ def _faults(plan: Plan, family: Family, random: Random) -> list[Fault]:
 def _family(profile: str, random: Random) -> str:
     """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about."""
     if profile == "swarm" and random.random() < 0.5:
-        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "quiet")])
+        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "watches", "quiet")])
     return profile
 
 

@@ -68,6 +68,9 @@ class Plan:
     faults_s: float
     faults: tuple[Fault, ...]
     keep_entries: int = 0  # how much of the log is kept at least; 0: all of it
+    watches: int = 0  # of each client; where there are any, the log is a machine that can be watched
+    window: int = 0  # of the latest revisions that can be watched
+    credit_bytes: int = 0  # how much a gateway may tell before it is taken
 
     def config_text(self) -> str:
         """The membership file of this cluster."""

@@ -214,11 +214,14 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
     """Run until the core serves everybody; how many election timeouts that took."""
     t_e = world.plan.election_s
     learners = [node for node in world.config.membership.learners if node in core]
+    healed_end = len(world.ghost.order.log)
 
     def served() -> bool:
         for client in world.clients.values():
             answered = [op for op in client.operations if op.invoked_s > healed_at and op.outcome == "acked"]
             if len(answered) < SERVED_MIN or any(op.invoked_s <= healed_at for op in client.under_way):
+                return False
+            if not client.watchers.have_seen(healed_end):
                 return False
         return all(world.applied_to_the_end(node) for node in learners)
 
@@ -230,7 +233,10 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
 def _stay(world: World, core: frozenset[NodeId]) -> None:
     t_e = world.plan.election_s
     elected, sent, called = world.ghost.marks.hits["leader elected"], world.network.sent, _calls(world)
+    end = len(world.ghost.order.log)
     world.run_until(world.now + STABLE_T_E * t_e)
+    for client in world.clients.values():
+        ensure(client.watchers.have_seen(end), "35 watches", f"{client.name} was not told all of {end} revisions")
     frames = (world.network.sent - sent) / STABLE_T_E / len(world.nodes)
     calls = (_calls(world) - called) / STABLE_T_E
     allowed = max(FRAMES_PER_NODE_AND_T_E_MAX, FRAMES_BY_ITSELF_MAX + FRAMES_PER_CALL_MAX * calls)

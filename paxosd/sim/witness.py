@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from paxosd.config import Config
 from paxosd.core.messages import Message
 from paxosd.core.types import NodeId, Revision
 from paxosd.machine.base import Changes, StateMachine
 from paxosd.machine.log import CHAIN_KEY
-from paxosd.sim.check.invariants import Order
+from paxosd.sim.check.invariants import Order, ensure
+from paxosd.sim.watched_log import KeyChange, WatchedLog
 from paxosd.wire.frames import Codec
 
 WITNESSED_KEY = b"\xffwitnessed"
@@ -66,6 +67,25 @@ class WitnessedMachine:
         self.revision = int(kept.pop(WITNESSED_KEY, b"0"))
         self._machine.restore(kept.items())
         self._order.restored(self._node, self.revision, self._machine.digest())
+
+
+class WitnessedWatchable(WitnessedMachine):
+    """The same, where the machine can be watched."""
+
+    def __init__(self, node: NodeId, machine: WatchedLog, order: Order) -> None:
+        super().__init__(node, machine, order)
+        self._watched = machine
+
+    @property
+    def first_revision(self) -> Revision:
+        return self._watched.first_revision
+
+    def revisions(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, list[KeyChange]]]:
+        ensure(stop <= self.revision + 1, "35 watches", f"{self._node} is asked for what it has not applied")
+        return self._watched.revisions(first, stop)
+
+    def encode_change(self, change: KeyChange, previous: bool) -> bytes:
+        return self._watched.encode_change(change, previous)
 
 
 class WatchedCodec(Codec):

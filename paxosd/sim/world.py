@@ -32,7 +32,8 @@ from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import RESERVE_BYTES, SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
 from paxosd.sim.plan import VOTING, Plan
-from paxosd.sim.witness import WatchedCodec, WitnessedMachine
+from paxosd.sim.watched_log import WatchedLog
+from paxosd.sim.witness import WatchedCodec, WitnessedMachine, WitnessedWatchable
 from paxosd.storage.base import StorageError
 from paxosd.storage.space import Gauge, Watch
 
@@ -103,7 +104,10 @@ class SimNode:
         world.note(self._name, "starts life %d", self.life)
         self.ghost.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
-        self.machine = WitnessedMachine(self.id, world.machine(), self.ghost.order)
+        if world.plan.watches:
+            self.machine = WitnessedWatchable(self.id, WatchedLog(world.plan.window), self.ghost.order)
+        else:
+            self.machine = WitnessedMachine(self.id, world.machine(), self.ghost.order)
         chance = Random(f"chance-{world.plan.seed}-{self._name}-{self.life}").getrandbits(CHANCE_BITS)
         self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(

@@ -245,6 +245,42 @@ def test_keys_can_be_watched_and_the_log_cannot() -> None:
     assert not isinstance(Log(), Watchable)
 
 
+def test_who_begins_within_what_was_not_known_here_when_anothers_state_was_taken_up_goes_on_from_its_own_start() -> (
+    None
+):
+    hall = Hall()
+    hall.watch(1, start=9)
+    hall.heard()
+    for _ in range(10):
+        hall.keys.put(b"k")
+    hall.keys.forget(4)
+
+    assert [(message.after, message.upto) for message in hall.turns()] == [(8, 10)]
+
+
+def test_who_waits_for_its_turn_because_much_is_made_lacks_only_what_happened_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed, "MADE_PER_TURN_BYTES_MAX", 10)
+    hall = Hall()
+    for number in (1, 2, 3):
+        hall.watch(number, b"%d" % number)
+    hall.heard()
+    for _ in range(20):
+        hall.keys.put(b"elsewhere")
+    hall.turn()
+    hall.keys.forget(15)
+    for number in (1, 2, 3):
+        hall.keys.put(b"%d" % number)
+    told = hall.turns()
+
+    assert [(message.watches, [each.revision for each in events_of(message)]) for message in told] == [
+        ((1,), [21]),
+        ((2,), [22]),
+        ((3,), [23]),
+    ]
+
+
 # ---- streams ---------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from paxosd.sim.planted.sessions import SESSIONS
 from paxosd.sim.planted.space import SPACE
 from paxosd.sim.planted.voters import VOTERS
 from paxosd.sim.planted.votes import VOTES
+from paxosd.sim.planted.watches import WATCHES
 
 BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
     "disks": DISKS,
@@ -31,6 +32,7 @@ BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
     "voters": VOTERS,
     "histories": HISTORIES,
     "keys": KEYS,
+    "watches": WATCHES,
 }
 
 BUGS: tuple[Bug, ...] = tuple(bug for bugs in BY_TOPIC.values() for bug in bugs)

@@ -1,0 +1,79 @@
+"""Planted: watches, from what a gateway tells to what a caller takes."""
+
+from __future__ import annotations
+
+import ast
+
+from paxosd.sim.planted.editing import Edit
+from paxosd.sim.planted.planting import Bug, other
+
+_AT_THE_GATEWAY: tuple[Bug, ...] = (
+    other(
+        "a watch that moves is told from one revision too late on",
+        Edit("gateway.watches:Watches._begin", ast.BinOp, "start", "message.start"),
+    ),
+    other(
+        "credit is never returned",
+        Edit("gateway.streams:Streams.take", ast.AugAssign, "stream untaken_bytes", "pass"),
+    ),
+    other(
+        "what a client had no credit for is never told",
+        Edit("gateway.feed:Feed._stop_at", ast.Call, "max", "bundle.upto + 1"),
+    ),
+    other(
+        "a client is told that it was told all though some watches lag",
+        Edit("gateway.streams:Streams.mark", ast.IfExp, "late", "revision"),
+    ),
+    other(
+        "a watch of which the machine forgot something goes on",
+        Edit("gateway.feed:Feed._tell_older", ast.Lt, "oldest", "False"),
+        Edit(
+            "gateway.feed:Feed._scan",
+            ast.Call,
+            "revisions",
+            "machine.revisions(max(first, machine.first_revision), last + 1)",
+        ),
+    ),
+    other(
+        "what happened while another one's state was taken up is not told",
+        Edit("gateway.feed:Feed._tell_news", ast.For, "_all", "pass"),
+    ),
+    other(
+        "a registration that begins in the past is told nothing of it",
+        Edit("gateway.feed:Feed.add", ast.If, "cursor", "pass"),
+    ),
+)
+
+_AT_THE_CLIENT: tuple[Bug, ...] = (
+    other(
+        "a watch is registered again from one revision too late on",
+        Edit("client.watches:WatchCalls._registering", ast.BinOp, "position", "_ + 1"),
+    ),
+    other(
+        "a transaction is torn",
+        Edit("client.watches:_by_revision", ast.Call, "tuple each", "tuple(each[:1])"),
+    ),
+    other(
+        "a gateway that was started anew is taken for one that knows the whole stream",
+        Edit("client.watches:WatchCalls.receive", ast.NotEq, "begun", "False"),
+    ),
+    other(
+        "a watch that was to be registered when its client moved is forgotten",
+        Edit("client.watches:WatchCalls.rewind", ast.GeneratorExp, "_asked", "()"),
+    ),
+    other(
+        "an event comes twice where two streams overlap",
+        Edit("client.watched:WatchCall.hand", ast.Gt, "position", "True"),
+        Edit("client.watches:WatchCalls._registering", ast.BinOp, "position", "call.position"),
+    ),
+    other(
+        "a watch that rests is never registered again",
+        Edit("client.watches:WatchCalls.attend", ast.LtE, "waiting_bytes", "False"),
+    ),
+    other(
+        "a gateway never hears what its client took",
+        Edit("client.watches:WatchCalls._out", ast.Call, "WatchTaken", "WatchTaken(self._stream, 0)"),
+    ),
+)
+
+WATCHES: tuple[Bug, ...] = (*_AT_THE_GATEWAY, *_AT_THE_CLIENT)
