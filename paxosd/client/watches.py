@@ -50,8 +50,8 @@ STANDSTILL_S = 1.0
 
 
 class WatchCalls:
-    """Those of one client. `credit_bytes`: how much a gateway may send before we say that we took it; `waiting_bytes`: how
-    much one caller may leave untaken, and one message more, before its watch rests."""
+    """Those of one client. `credit_bytes`: how much a gateway may send before we say that we took it; `waiting_bytes`:
+    how much one caller may leave untaken, and one message more, before its watch rests."""
 
     def __init__(self, credit_bytes: int = CREDIT_BYTES, waiting_bytes: int = WAITING_BYTES_MAX) -> None:
         self._credit_bytes = credit_bytes

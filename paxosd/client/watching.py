@@ -27,7 +27,7 @@ class WatchingSession(Session):
         watches: WatchCalls | None = None,
     ) -> None:
         super().__init__(endpoints, random, troubles, draw)
-        self._watches = watches or WatchCalls()
+        self._watches = WatchCalls() if watches is None else watches
         self._moment: Instant = 0.0
 
     def attend(self, call: WatchCall) -> None:

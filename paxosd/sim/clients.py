@@ -79,7 +79,7 @@ class SimClient:
         self._gateways = gateways
         self._is_pinned = plan.pinned and number % 2 == 1
         self._digest = digest
-        self.watchers = SimWatchers(name, plan, answers.order)
+        self.watchers = SimWatchers(name, plan)
         self._be_new()
         self._next_call_s = 0.0
         self._is_troubled = True  # faults still come
@@ -118,7 +118,7 @@ class SimClient:
         """Call, send, take up what is done, and say when to be woken."""
         if self.working and now >= self._next_call_s:
             self._call(now)
-        self.watchers.step(calm=not self._is_troubled)
+        self.watchers.step(self.ghosts[-1].order, calm=not self._is_troubled)
         try:
             messages = self._session.poll(now)
         except WrongHistory as error:

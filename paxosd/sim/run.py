@@ -30,6 +30,9 @@ CONVERGE_T_E = 50
 STABLE_T_E = 20
 """For how many election timeouts it must then go on without a change of leadership (31)."""
 
+TOLD_T_E = 6
+"""Within how many of them whoever watches is told what happened, in a healed core (35)."""
+
 PENDING_T_E = 10
 """How long an operation may take in a healed core (32)."""
 
@@ -233,8 +236,9 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
 def _stay(world: World, core: frozenset[NodeId]) -> None:
     t_e = world.plan.election_s
     elected, sent, called = world.ghost.marks.hits["leader elected"], world.network.sent, _calls(world)
+    world.run_until(world.now + (STABLE_T_E - TOLD_T_E) * t_e)
     end = len(world.ghost.order.log)
-    world.run_until(world.now + STABLE_T_E * t_e)
+    world.run_until(world.now + TOLD_T_E * t_e)
     for client in world.clients.values():
         ensure(client.watchers.have_seen(end), "35 watches", f"{client.name} was not told all of {end} revisions")
     frames = (world.network.sent - sent) / STABLE_T_E / len(world.nodes)

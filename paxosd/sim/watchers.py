@@ -65,9 +65,9 @@ class SimWatch:
 class SimWatchers:
     """All of one client."""
 
-    def __init__(self, name: str, plan: Plan, order: Order) -> None:
+    def __init__(self, name: str, plan: Plan) -> None:
         self._plan = plan
-        self._order = order
+        self._order = Order()  # of the history that the client belongs to
         self._random = Random(f"watch-{plan.seed}-{name}")
         self._name = name.encode()
         self._session: WatchingSession | None = None
@@ -77,10 +77,11 @@ class SimWatchers:
         """The client has a new session; what it had seen is over."""
         self._session, self._watches = session, []
 
-    def step(self, calm: bool) -> None:
+    def step(self, order: Order, calm: bool) -> None:
         """Open what is lacking, close one now and then, and take some of what came; all of it where all is `calm`."""
         if not self._plan.watches:
             return
+        self._order = order
         while len(self._watches) < self._plan.watches:
             self._open(self._start())
         for watch in self._watches.copy():

@@ -72,20 +72,24 @@ class WitnessedMachine:
 class WitnessedWatchable(WitnessedMachine):
     """The same, where the machine can be watched."""
 
-    def __init__(self, node: NodeId, machine: WatchedLog, order: Order) -> None:
-        super().__init__(node, machine, order)
-        self._watched = machine
+    _machine: WatchedLog
 
     @property
     def first_revision(self) -> Revision:
-        return self._watched.first_revision
+        return self._machine.first_revision
 
     def revisions(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, list[KeyChange]]]:
         ensure(stop <= self.revision + 1, "35 watches", f"{self._node} is asked for what it has not applied")
-        return self._watched.revisions(first, stop)
+        return self._machine.revisions(first, stop)
 
     def encode_change(self, change: KeyChange, previous: bool) -> bytes:
-        return self._watched.encode_change(change, previous)
+        return self._machine.encode_change(change, previous)
+
+
+def witnessed(node: NodeId, machine: StateMachine, order: Order) -> WitnessedMachine:
+    """A machine with its witness."""
+    kind = WitnessedWatchable if isinstance(machine, WatchedLog) else WitnessedMachine
+    return kind(node, machine, order)
 
 
 class WatchedCodec(Codec):

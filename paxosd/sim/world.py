@@ -33,7 +33,7 @@ from paxosd.sim.disk import RESERVE_BYTES, SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
 from paxosd.sim.plan import VOTING, Plan
 from paxosd.sim.watched_log import WatchedLog
-from paxosd.sim.witness import WatchedCodec, WitnessedMachine, WitnessedWatchable
+from paxosd.sim.witness import WatchedCodec, WitnessedMachine, witnessed
 from paxosd.storage.base import StorageError
 from paxosd.storage.space import Gauge, Watch
 
@@ -104,10 +104,7 @@ class SimNode:
         world.note(self._name, "starts life %d", self.life)
         self.ghost.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
-        if world.plan.watches:
-            self.machine = WitnessedWatchable(self.id, WatchedLog(world.plan.window), self.ghost.order)
-        else:
-            self.machine = WitnessedMachine(self.id, world.machine(), self.ghost.order)
+        self.machine = witnessed(self.id, world.machine(), self.ghost.order)
         chance = Random(f"chance-{world.plan.seed}-{self._name}-{self.life}").getrandbits(CHANCE_BITS)
         self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(
@@ -270,7 +267,7 @@ class World:
 
     def __init__(self, plan: Plan, machine: Callable[[], StateMachine] = Log, tracing: bool = False) -> None:
         self.plan = plan
-        self.machine = machine
+        self.machine = (lambda: WatchedLog(plan.window)) if plan.watches else machine
         self.now = 0.0
         self.coups_until, self.coup_for_s = 0.0, 0.0
         self.on_prepare: Callable[[SimNode], None] = lambda node: None

@@ -21,20 +21,6 @@ _AT_THE_GATEWAY: tuple[Bug, ...] = (
         Edit("gateway.feed:Feed._stop_at", ast.Call, "max", "bundle.upto + 1"),
     ),
     other(
-        "a client is told that it was told all though some watches lag",
-        Edit("gateway.streams:Streams.mark", ast.IfExp, "late", "revision"),
-    ),
-    other(
-        "a watch of which the machine forgot something goes on",
-        Edit("gateway.feed:Feed._tell_older", ast.Lt, "oldest", "False"),
-        Edit(
-            "gateway.feed:Feed._scan",
-            ast.Call,
-            "revisions",
-            "machine.revisions(max(first, machine.first_revision), last + 1)",
-        ),
-    ),
-    other(
         "what happened while another one's state was taken up is not told",
         Edit("gateway.feed:Feed._tell_news", ast.For, "_all", "pass"),
     ),
@@ -52,10 +38,6 @@ _AT_THE_CLIENT: tuple[Bug, ...] = (
     other(
         "a transaction is torn",
         Edit("client.watches:_by_revision", ast.Call, "tuple each", "tuple(each[:1])"),
-    ),
-    other(
-        "a gateway that was started anew is taken for one that knows the whole stream",
-        Edit("client.watches:WatchCalls.receive", ast.NotEq, "begun", "False"),
     ),
     other(
         "a watch that was to be registered when its client moved is forgotten",
