@@ -8,7 +8,7 @@ from paxosd.sim.planted.editing import Edit
 from paxosd.sim.planted.places import Seeds
 from paxosd.sim.planted.planting import Bug, other
 
-_WATCHED = (Seeds(0, 4, "watches"),)
+_WATCHED = Seeds(0, 4, "watches")
 
 _AT_THE_GATEWAY: tuple[Bug, ...] = (
     other(
