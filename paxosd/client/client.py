@@ -20,14 +20,14 @@ from random import Random
 from types import TracebackType
 from typing import Any, NoReturn
 
-from paxosd.client import arguments, verdicts
+from paxosd.client import arguments, driving, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
 from paxosd.client.calls import Command, Question, Receipt, Told
 from paxosd.client.errors import ConfigurationError
-from paxosd.client.future import Future
+from paxosd.client.future import Future, PutFuture
 from paxosd.client.opening import FRAME_BYTES_MAX, draw_wish, from_file, open_link
 from paxosd.client.threads.driver import RecipeDriver
-from paxosd.client.threads.keys import Keys
+from paxosd.client.threads.keys import Keys, Lease
 from paxosd.client.upkeep import ConnectionState
 from paxosd.client.watching import WatchingSession
 from paxosd.client.worker import Worker
@@ -44,6 +44,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision, Slot
+from paxosd.machine.kv.requests import Put
 from paxosd.process import native
 from paxosd.transport.base import ClientLink
 from paxosd.wire.frames import Codec
@@ -155,6 +156,17 @@ class Client(Keys):
         self._worker.await_room(deadline)
         self._worker.submit(command)
         return Future(self, self._worker, command)
+
+    def put_async(
+        self, key: str | bytes, value: bytes, lease: Lease | None = None, timeout: float | None = None
+    ) -> PutFuture:
+        """Set a key without waiting: many may be under way, and are applied in the order of these calls."""
+        request = Put(arguments.key(key), arguments.value_bytes(value), 0 if lease is None else lease.id)
+        deadline = time.monotonic() + self._seconds(timeout)
+        command = driving.command_of(request, deadline)
+        self._worker.await_room(deadline)
+        self._worker.submit(command)
+        return PutFuture(self, self._worker, command)
 
     # ---- reading ----
 

@@ -18,15 +18,18 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, NoReturn
 
-from paxosd.client import verdicts
+from paxosd.client import driving, verdicts
 from paxosd.client.arguments import seconds
 from paxosd.client.calls import Command, Receipt
 from paxosd.client.errors import PaxosError
 from paxosd.client.worker import GRACE_S, Worker
+from paxosd.machine.kv.results import PutDone, encode_result
 from paxosd.process import native
 
 _STANDARD = frozenset(vars(concurrent.futures.Future()))
 """What the standard library keeps in a future."""
+PUT_DONE = encode_result(PutDone())
+"""What the keys say to nearly every put."""
 _making = native.allocate_rlock()
 
 
@@ -72,13 +75,23 @@ class Future(concurrent.futures.Future[Receipt]):
         self._await(timeout)
         if self._command.error is not None:
             raise copy(self._command.error)  # an error that was raised holds its callers, and they the client
+        return self._receipt()
+
+    def _receipt(self) -> Receipt:
+        """Of a command that is applied. Raises what its machine has to say against it."""
         assert self._command.receipt is not None
         return self._command.receipt
 
     def exception(self, timeout: float | None = None) -> PaxosError | None:
         """Wait as `result` does, and give the error instead of raising it; None if there is a receipt."""
         self._await(timeout)
-        return copy(self._command.error)
+        if self._command.error is not None:
+            return copy(self._command.error)
+        try:
+            self._receipt()
+        except PaxosError as error:
+            return error
+        return None
 
     def _await(self, timeout: float | None) -> None:
         timeout_s = None if timeout is None else seconds(timeout, least=0.0)
@@ -128,7 +141,25 @@ class Future(concurrent.futures.Future[Receipt]):
             elif self._command.error is not None:
                 self.set_exception(copy(self._command.error))
             else:
-                self.set_result(self._command.receipt)  # type: ignore[arg-type]
+                self._finish_applied()
+
+    def _finish_applied(self) -> None:
+        try:
+            receipt = self._receipt()
+        except PaxosError as error:
+            self.set_exception(error)
+        else:
+            self.set_result(receipt)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a future cannot be pickled or copied: it waits in this process; pass on what result() gives")
+
+
+class PutFuture(Future):
+    """A put on its way; the result is a `Receipt`. What the keys have to say against it is an error."""
+
+    def _receipt(self) -> Receipt:
+        receipt = super()._receipt()
+        if receipt.result != PUT_DONE:
+            driving.answer_to_command(self._command)
+        return receipt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,17 @@ def test_a_condition_that_does_not_hold_changes_nothing_and_has_the_key(client: 
 
     assert raised.value.current is not None
     assert (raised.value.current.value, client.get_range(prefix="").items[0].value) == (b"1", b"3")
+
+
+def test_many_puts_may_be_under_way_and_what_is_refused_is_an_error(client: Client) -> None:
+    with client.lease(30) as lease:
+        futures = [client.put_async("a", b"%d" % number, lease) for number in range(50)]
+        revisions = [future.result(5).revision for future in futures]
+    refused = client.put_async("a", b"too late", lease)
+
+    assert revisions == list(range(revisions[0], revisions[0] + 50))
+    assert isinstance(refused.exception(5), HoldLost)
+    assert isinstance(concurrent.futures.wait([refused], 5).done.pop().exception(), HoldLost)
 
 
 def test_ranges_and_prefixes(client: Client) -> None:

@@ -224,9 +224,11 @@ class AsyncRecipeDriver:
         self._pump.do_soon(lambda: self._pump.upkeep.add(lease))
         return lease
 
-    def give_up(self, lease: HeldLease) -> None:
-        """Nobody needs it any more."""
+    async def give_up(self, lease: HeldLease) -> None:
+        """Nobody needs it any more: revoke it. If nobody answers in time, the client goes on trying."""
         self._pump.do_soon(lambda: self._pump.upkeep.give_up(lease))
+        with suppress(PaxosError):
+            await self.call(driving.command_of(Revoke(lease.id), time.monotonic() + self._timeout))
 
     async def revoke_all(self) -> None:
         """Revoke what is still kept."""

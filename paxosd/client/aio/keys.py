@@ -35,8 +35,8 @@ class AsyncLease:
         self._driver = driver
 
     async def close(self) -> None:
-        """Revoke it, soon: its keys go."""
-        self._driver.give_up(self.held)
+        """Revoke it: its keys go, now or as soon as somebody answers."""
+        await self._driver.give_up(self.held)
 
     async def __aenter__(self) -> AsyncLease:
         return self

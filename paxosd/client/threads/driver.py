@@ -207,8 +207,10 @@ class RecipeDriver:
         return lease
 
     def give_up(self, lease: HeldLease) -> None:
-        """Nobody needs it any more."""
+        """Nobody needs it any more: revoke it. If nobody answers in time, the client goes on trying."""
         self._worker.do_soon(lambda: self._worker.upkeep.give_up(lease))
+        with suppress(PaxosError):
+            self._await(driving.command_of(Revoke(lease.id), time.monotonic() + self._timeout))
 
     def revoke_all(self, within_s: float) -> None:
         """Revoke what is still kept, as far as somebody answers in time."""

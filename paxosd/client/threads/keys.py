@@ -35,7 +35,7 @@ class Lease:
         self._driver = driver
 
     def close(self) -> None:
-        """Revoke it, soon: its keys go."""
+        """Revoke it: its keys go, now or as soon as somebody answers."""
         self._driver.give_up(self.held)
 
     def __enter__(self) -> Lease:
