@@ -105,8 +105,8 @@ first."""
 
 def _methods(plain: type, version: int) -> Methods:
     found: Methods = {}
-    for attribute, method in sorted(vars(plain).items()):
-        if attribute.startswith("_") or attribute in ("dump", "load", "upgrade") or not inspect.isfunction(method):
+    for attribute, method in inspect.getmembers(plain, inspect.isfunction):
+        if attribute.startswith("_") or attribute in ("dump", "load", "upgrade"):
             continue
         first, name = getattr(method, "paxosd_since", (1, attribute))
         if not 1 <= first <= version:
