@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 
@@ -18,12 +19,14 @@ STATES = 5_000_000
 """How many distinct states of a world are visited unless told otherwise: one to two minutes, and 1.4 GB of memory."""
 
 
-def visit(world: str, states_max: int) -> Exploration:
-    """Explore this small world, with a progress bar on a terminal."""
+def visit(world: str, states_max: int, until: float = math.inf) -> Exploration:
+    """Explore this small world, until then on the monotonic clock at most, with a progress bar on a terminal."""
     columns = (TextColumn(world), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         bar = progress.add_task("states", total=states_max)
-        return explore(WORLDS[world], states_max, lambda depth, states: progress.update(bar, completed=states))
+        return explore(
+            WORLDS[world], states_max, lambda depth, states: progress.update(bar, completed=states), until=until
+        )
 
 
 def main(states_max: int, as_json: bool) -> int:

@@ -16,6 +16,8 @@ what is due (see `node.py`).
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +29,10 @@ from paxosd.sim.explore.trace import trace
 
 Progress = Callable[[int, int], None]
 """Told the depth that is done and the number of distinct states so far."""
+
+
+CLOCK_EVERY = 1000
+"""Worlds, between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,15 @@ def explore(
     states_max: int = 1 << 62,
     progress: Progress = lambda depth, states: None,
     laws: Collection[str] | None = None,
+    until: float = math.inf,
 ) -> Exploration:
-    """Visit worlds until there are no more, `states_max` were seen, or a law is broken (of those named; None: any)."""
+    """Visit worlds until there are no more, `states_max` were seen, it is `until` on the monotonic clock, or a law is
+    broken (of those named; None: any)."""
     judge = judge_of(configuration, laws)
     search = _BreadthFirst(Worlds(configuration, judge), judge)
     violation = None
     try:
-        complete = search.run(states_max, progress)
+        complete = search.run(states_max, progress, until)
     except LawBroken as broken:
         complete = False
         violation = Trace(broken.law, str(broken), search.trace(broken))
@@ -87,7 +95,7 @@ class _BreadthFirst:
         self._at = 0  # the world whose steps are taken
         self._last: Move | None = None  # the step to a world that is held against the laws
 
-    def run(self, states_max: int, progress: Progress) -> bool:
+    def run(self, states_max: int, progress: Progress, until: float) -> bool:
         """True if there are no other worlds."""
         for world in self._worlds.opening():
             self.came_from[world] = self._at if self.came_from else world
@@ -98,9 +106,11 @@ class _BreadthFirst:
             self.depth += 1
             self._judge.depth = self.depth
             following: list[int] = []
-            for world in frontier:
+            for number, world in enumerate(frontier):
                 self._visit(world, following)
                 if len(self.came_from) >= states_max:
+                    return False
+                if number % CLOCK_EVERY == 0 and time.monotonic() > until:
                     return False
             frontier = following
             progress(self.depth, len(self.came_from))

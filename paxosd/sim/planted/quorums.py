@@ -12,7 +12,7 @@ QUORUMS: tuple[Bug, ...] = (
     listed(
         "quorum = n//2",
         Edit("core.quorum:Quorum.majority", ast.BinOp, "sum weights", "_ - 1"),
-        shows_in=Seeds(0, 10, "quorums"),
+        shows_in=Seeds(3, 10),
     ),
     other(
         "an accept quorum ends phase 1",
@@ -27,7 +27,7 @@ QUORUMS: tuple[Bug, ...] = (
     other(
         "learner trusts one acceptor",
         Edit("core.catchup:CatchUp.take_votes", ast.Call, "can_prepare", "self._answers"),
-        shows_in=Seeds(0, 10, "quorums"),
+        shows_in=Scenarios(("U19 mixed votes",)),
     ),
     other(
         "learner trusts an accept quorum",

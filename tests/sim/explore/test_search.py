@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from paxosd.core.messages import Heartbeat
-from paxosd.sim.explore.bounds import Configuration
+from paxosd.sim.explore.bounds import WORLDS, Configuration
 from paxosd.sim.explore.laws import Judge
 from paxosd.sim.explore.search import explore
 from paxosd.sim.explore.steps import Worlds
@@ -179,3 +180,11 @@ def test_putting_turns_off_and_answering_at_once_leaves_nothing_out(configuratio
 
     assert found == all_there_is
     assert worlds < plain_worlds
+
+
+def test_a_search_ends_at_its_time_and_says_that_there_is_more() -> None:
+    report = explore(WORLDS["two slots"], until=time.monotonic())
+
+    assert not report.complete
+    assert report.violation is None
+    assert report.distinct_states > 0
