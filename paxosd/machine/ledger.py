@@ -234,7 +234,10 @@ class Ledger:
         room = min(room, self._said_room)
         for begin in range(0, len(fresh), COMMANDS_AT_ONCE):
             some = fresh[begin : begin + COMMANDS_AT_ONCE]
-            for result in self._mounts.apply(machine, self.revision + 1, some, self.log_time_ms):
+            found = self._mounts.apply(machine, self.revision + 1, some, self.log_time_ms)
+            if not any(found):  # as `log` does, which has the most of them
+                results, found = results + found, []
+            for result in found:
                 kept = result if len(result) <= max(room, len(RESULT_DROPPED)) else RESULT_DROPPED
                 room -= len(kept)
                 self._said_room -= len(kept)
@@ -384,6 +387,9 @@ def _within(stored: Iterator[Outcome], results_max: int) -> Iterator[Outcome]:
 
 def _parts(results: list[bytes]) -> Iterator[list[bytes]]:
     """These results in runs that are not too large."""
+    if not any(results):
+        yield results
+        return
     begin, size = 0, 0
     for index, result in enumerate(results):
         size += len(result)
