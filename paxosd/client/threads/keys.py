@@ -108,9 +108,15 @@ class Keys:
         prefix: str | bytes | None = None,
         start: Revision = 0,
         previous: bool = False,
+        timeout: float | None = None,
     ) -> Watcher:
-        """What happens to these keys from revision `start` on, 0: from now on; in order, each revision whole."""
-        return self._driver.watch(*range_of(key, end, prefix), start, previous)
+        """What happens to these keys from revision `start` on, in order, each revision whole. 0: from now on, which is
+        behind all that was acknowledged to anybody before this call; so it asks, and may raise what a read raises."""
+        first, last = range_of(key, end, prefix)
+        if not start:
+            found = self._driver.drive(look(Range(first, count_only=True)), timeout)
+            start = found.revision + 1
+        return self._driver.watch(first, last, start, previous)
 
     def get_and_watch(
         self,
