@@ -37,13 +37,18 @@ if TYPE_CHECKING:
         WrongCluster,
         WrongHistory,
     )
+    from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, Read
     from paxosd.client.upkeep import ConnectionState
     from paxosd.core.messages import NodeStatus, StatusReport
     from paxosd.core.types import Entry
     from paxosd.machine.kv.records import KeyValue
 
 __all__ = [
+    "LINEARIZABLE",
+    "LOCAL",
+    "SESSION",
     "AsyncClient",
+    "AtLeast",
     "BeyondEnd",
     "Client",
     "ClientClosed",
@@ -56,6 +61,7 @@ __all__ = [
     "HoldLost",
     "KeyValue",
     "KeysRefused",
+    "MaxAge",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -64,6 +70,7 @@ __all__ = [
     "PaxosError",
     "ProposeTimeout",
     "QuestionRefused",
+    "Read",
     "ReadTimeout",
     "Receipt",
     "ResultDropped",

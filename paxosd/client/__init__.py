@@ -28,13 +28,18 @@ from paxosd.client.errors import (
     WrongHistory,
 )
 from paxosd.client.future import Future
+from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, Read
 from paxosd.client.upkeep import ConnectionState
 from paxosd.core.messages import NodeStatus, StatusReport
 from paxosd.core.types import Entry
 from paxosd.machine.kv.records import KeyValue
 
 __all__ = [
+    "LINEARIZABLE",
+    "LOCAL",
+    "SESSION",
     "AsyncClient",
+    "AtLeast",
     "BeyondEnd",
     "Client",
     "ClientClosed",
@@ -47,6 +52,7 @@ __all__ = [
     "HoldLost",
     "KeyValue",
     "KeysRefused",
+    "MaxAge",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -55,6 +61,7 @@ __all__ = [
     "PaxosError",
     "ProposeTimeout",
     "QuestionRefused",
+    "Read",
     "ReadTimeout",
     "Receipt",
     "ResultDropped",
