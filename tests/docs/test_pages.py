@@ -9,7 +9,7 @@ import pytest
 
 from paxosd import Client
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs" / "recipes").glob("*.md")), ROOT / "docs" / "keys.md"]
 
 
