@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from paxosd.client import driving
+from paxosd.client.calls import Command, Question
 from paxosd.client.client import Client
+from paxosd.client.driving import ChangeCall
 from paxosd.client.errors import Conflict, HoldLost, WaitTimeout
 from paxosd.client.upkeep import ConnectionState
 from tests.client.keys_world import KeysCluster
@@ -123,6 +125,36 @@ def test_who_waits_too_long_is_told_so_and_leaves_nothing(client: Client, cluste
         other.put("in order", b"")
 
         assert len(cluster.keys(b"lock/")) == 1
+
+
+def test_a_ctrl_c_while_it_waits_leaves_no_waiter(
+    client: Client, cluster: KeysCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client.lock("job"), cluster.client() as other:
+        wait = other._worker.wait
+
+        def interrupted(pending: Command | Question | ChangeCall, timeout_s: float | None) -> None:
+            if isinstance(pending, ChangeCall):
+                raise KeyboardInterrupt
+            wait(pending, timeout_s)
+
+        monkeypatch.setattr(other._worker, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            other.lock("job").acquire()
+        other.put("in order", b"")
+
+        assert len(cluster.keys(b"lock/")) == 1
+
+
+def test_no_call_takes_longer_than_its_time_also_where_it_needs_a_lease_first(
+    client: Client, cluster: KeysCluster
+) -> None:
+    cluster.cut = True
+
+    with pytest.raises(WaitTimeout):
+        client.lock("job").acquire(timeout=0.05)
+
+    cluster.heal()
 
 
 def test_a_holder_whose_lease_ran_out_hears_of_it_before_anybody_else_may_have_the_lock(

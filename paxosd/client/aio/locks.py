@@ -48,7 +48,7 @@ class AsyncTurnLock:
 
     async def _acquire(self, timeout: float | None) -> AsyncHeld | None:
         patient, timeout = waiting_time(timeout)
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         own = OwnKey(self._key + secrets.token_hex(16).encode(), self._value, lease.id)
         turn = await self._driver.drive(take_turn(self._line, own, patient), timeout, lease, waits=True)
         return None if turn is None else AsyncHeld(self._driver, lease, turn.key, turn.fence)

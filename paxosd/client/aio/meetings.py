@@ -47,7 +47,7 @@ class AsyncElection:
         Raises `WaitTimeout`, `HoldLost`, or what any command raises; then no candidate is left behind.
         """
         patient, timeout = waiting_time(timeout)
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         own = OwnKey(self._candidates.key + secrets.token_hex(16).encode(), text_or_bytes(value), lease.id)
         steps = take_turn(WaitingLine(self._candidates), own, patient)
         turn = await self._driver.drive(steps, timeout, lease, waits=True)
@@ -77,7 +77,7 @@ class AsyncBarrier:
 
     async def put_up(self, value: str | bytes = b"", timeout: float | None = None) -> bool:
         """Put it up; False: it stands already."""
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         return await self._driver.drive(put_up(self._key, text_or_bytes(value), lease.id), timeout, lease)
 
     async def remove(self, timeout: float | None = None) -> None:
@@ -100,7 +100,7 @@ class AsyncDoubleBarrier:
 
     async def enter(self, timeout: float | None = None) -> None:
         """Come in, and wait until all are in. Raises `WaitTimeout` or `HoldLost`, and then we are not in."""
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         own = OwnKey(self._room.inside.key + secrets.token_hex(16).encode(), b"", lease.id)
         await self._driver.drive(enter(self._room, own), timeout, lease, waits=True)
         self._inside[current_owner()] = own.key
@@ -132,7 +132,7 @@ class AsyncParty:
 
     async def join(self, value: str | bytes = b"", timeout: float | None = None) -> AsyncHeld:
         """Be a member until this is released or lost. `value`: what others shall read of us."""
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         own = OwnKey(self._members.key + secrets.token_hex(16).encode(), text_or_bytes(value), lease.id)
         fence = await self._driver.drive(party.join(own), timeout, lease)
         return AsyncHeld(self._driver, lease, own.key, fence)

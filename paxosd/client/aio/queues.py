@@ -53,7 +53,7 @@ class AsyncQueue:
 
     async def _take(self, timeout: float | None) -> QueueEntry | None:
         patient, timeout = waiting_time(timeout)
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         taker = OwnKey(self._places.taker(secrets.token_hex(16)), b"", lease.id)
         taken = await self._driver.drive(take(self._places, EntryTaker(taker), patient), timeout, lease, waits=patient)
         return None if taken is None else QueueEntry(taken.entry.value, taken.entry.create_revision)
@@ -109,7 +109,7 @@ class AsyncLockingQueue(AsyncPriorityQueue):
     async def get_locked(self, timeout: float | None = None) -> AsyncHeldEntry:
         """Lock the first entry that nobody has; wait for one. Raises `WaitTimeout`."""
         patient, timeout = waiting_time(timeout)
-        lease = await self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = await self._driver.take_lease(self._ttl, timeout)
         token = secrets.token_hex(16)
         taker = EntryTaker(OwnKey(self._places.taker(token), b"", lease.id), token.encode())
         taken = await self._driver.drive(take(self._places, taker, patient), timeout, lease, waits=patient)

@@ -20,7 +20,7 @@ from paxosd.client import driving
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.clock import lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
-from paxosd.client.errors import PaxosError
+from paxosd.client.errors import PaxosError, ProposeTimeout
 from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.reads import LINEARIZABLE, Read, query
 from paxosd.client.upkeep import ConnectionState
@@ -180,9 +180,24 @@ class RecipeDriver:
         """Leave a change to the client."""
         self._worker.do_soon(lambda: self._worker.upkeep.later(lease, change))  # type: ignore[arg-type]
 
-    def take_lease(self, ttl: float | None, timeout: float | None = None) -> HeldLease:
-        """The lease that all share who want one for so many seconds. Raises what any command raises."""
-        asked = TTL_S if ttl is None else ttl
+    def take_lease(self, ttl: float | None, timeout: float | None) -> tuple[HeldLease, float | None]:
+        """The lease that all share who want one for so many seconds; and what is left of the time for the whole call.
+
+        Raises what any command raises, and `WaitTimeout` if no time is left.
+        """
+        begun = time.monotonic()
+        try:
+            lease = self._shared(TTL_S if ttl is None else ttl, timeout)
+        except ProposeTimeout as error:  # a lease that nobody knows of runs out
+            raise driving.in_vain(error, waits=True) from error
+        if timeout is None:
+            return lease, None
+        left_s = timeout - (time.monotonic() - begun)
+        if left_s <= 0:
+            raise driving.wait_is_over()
+        return lease, left_s
+
+    def _shared(self, asked: float, timeout: float | None) -> HeldLease:
         lease = self._leases.get(asked)
         if lease is not None and not lease.is_lost(lease_now()) and not lease.is_over:
             return lease

@@ -46,7 +46,7 @@ class TurnLock:
 
     def _acquire(self, timeout: float | None) -> Held | None:
         patient, timeout = waiting_time(timeout)
-        lease = self._driver.take_lease(self._ttl, timeout)
+        lease, timeout = self._driver.take_lease(self._ttl, timeout)
         own = OwnKey(self._key + secrets.token_hex(16).encode(), self._value, lease.id)
         turn = self._driver.drive(take_turn(self._line, own, patient), timeout, lease, waits=True)
         return None if turn is None else Held(self._driver, lease, turn.key, turn.fence)
