@@ -15,6 +15,9 @@ Laws:
 4. Who is told more than it proposed while it leads, or than its quorum knows after it had begun to prepare, does not
    lead on. Another one may be about with a higher ballot: that is no proof yet, but its next ballot will show.
 
+A leader that hears of it too late (all learners are slow to tell) cannot find out from acceptors: those that promise it
+are whom a disk that is found has asked already (`participant.py`). And to wait for learners would be to need them.
+
 A learner is believed. One that lies about this keeps all proposers from leading until they are started again.
 """
 

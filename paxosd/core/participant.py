@@ -7,7 +7,8 @@ Laws: those of `standing.py` and `copying.py`, of `voters.py` the second and the
    If anybody has seen more commits than there are, also if that is told later, the disk is given up: it gets another
    id, and is a guest.
 2. That notices what somebody remembered. It cannot notice a disk that went back by less than a heartbeat, or whose
-   witnesses lost what they had seen: no disk is meant to go back at all.
+   witnesses lost what they had seen: no disk is meant to go back at all. One word is enough, for often one node alone
+   is left that has seen it; so a member that lies can make guests, which costs a decree and no value.
 """
 
 from __future__ import annotations

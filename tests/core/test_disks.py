@@ -9,7 +9,7 @@ from paxosd.core.records import Disk, Seen
 from paxosd.core.types import NO_DISK, NodeId
 from paxosd.core.voters import Voters
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import FIVE, REPLICAS, ROLES, disk_of
+from tests.core.helpers import FIVE, REPLICAS, ROLES, acceptor, disk_of
 from tests.core.network import Network
 
 
@@ -335,3 +335,13 @@ def test_a_disk_that_votes_already_is_given_up_when_somebody_tells_more_of_it_an
 
     assert disk.disk != old
     assert not votes(network, "a1")
+
+
+def test_a_disk_that_went_back_is_a_warning_that_says_by_how_much_and_who_knows() -> None:
+    stage = acceptor()
+    stage.set_aside()
+    stage.deliver("l1", Recalled(disk_of("a1"), 1000))
+    found = [event for event in stage.events if event.name == "disk.rolled_back"]
+
+    assert [(event.is_warning, event.fields["seen"], event.fields["by"]) for event in found] == [(True, 1000, "l1")]
+    stage.set_aside()
