@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from paxosd.machine.kv.requests import Delete
 from paxosd.recipes.line import OwnKey, RoomDiffers, TakenTurn, WaitingLine, give_back, take_turn, with_room
 from paxosd.recipes.names import span
+from paxosd.recipes.steps import KeyGone
 from tests.recipes.world import World, WorldClient
 
 SEEDS = pytest.mark.parametrize("seed", range(40))
@@ -158,19 +160,56 @@ def test_readers_share_and_a_writer_is_alone(seed: int) -> None:
     assert (world.waiting(), world.items()) == ([], {})
 
 
-def test_names_that_begin_alike_have_lines_of_their_own() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_names_that_begin_alike_have_lines_of_their_own(order: int) -> None:
     world = World(0, trouble=0.0)
     turns: list[TakenTurn] = []
-    for name in ("a", "a/b", "ab", "a%2Fb", "", "/", b"\xff"):
+    for name in ("a", "a/b", "ab", "a%2Fb", "", "/", b"\xff")[::order]:
         client = world.client()
         place = span("lock", name)
-        world.start(
-            client, take_turn(WaitingLine(place), OwnKey(place.key + b"x", b"", client.lease), True), turns.append
-        )
-
-    world.run()
+        own = OwnKey(place.key + b"x", b"", client.lease)
+        world.start(client, take_turn(WaitingLine(place), own, patient=True), turns.append)
+        world.run()
 
     assert len(turns) == 7
+
+
+def test_who_is_behind_another_waiter_has_a_turn_beside_it_as_soon_as_there_is_room() -> None:
+    world = World(0, trouble=0.0)
+    has: list[int] = []
+    client = world.client()
+    for draw in range(4):
+        own = OwnKey(LOCK.key + b"%d" % draw, with_room(2, b""), client.lease)
+        steps = take_turn(WaitingLine(LOCK, 2), own, patient=True)
+        world.start(client, steps, lambda turn, draw=draw: has.append(draw))  # type: ignore[misc]
+        world.run()
+    assert has == [0, 1]
+    for draw in range(2):
+        world.start(client, give_back(LOCK.key + b"%d" % draw))
+        world.run()
+
+        assert has == list(range(draw + 3))
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_waiter_whose_key_somebody_removes_has_no_turn_and_is_told_so(room: int) -> None:
+    world = World(0, trouble=0.0)
+    turns: list[TakenTurn] = []
+    errors: list[BaseException] = []
+    client = world.client()
+    for draw in range(room + 2):
+        own = OwnKey(LOCK.key + b"%d" % draw, with_room(room, b""), client.lease)
+        world.start(client, take_turn(WaitingLine(LOCK, room), own, patient=True), turns.append, errors.append)
+        world.run()
+
+    world.apply(Delete(LOCK.key + b"%d" % room))
+    world.run()
+    for draw in range(room):
+        world.apply(Delete(LOCK.key + b"%d" % draw))
+    world.run()
+
+    assert [type(error) for error in errors] == [KeyGone]
+    assert [turn.key[-1:] for turn in turns] == [b"%d" % draw for draw in (*range(room), room + 1)]
 
 
 def test_a_line_has_one_room_for_all() -> None:
