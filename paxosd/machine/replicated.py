@@ -44,6 +44,8 @@ ITEMS_MAX = 1 << 17
 DEPTH_MAX = 32
 """How deep arguments may be nested: what is kept must be written again, in what the class has around it."""
 RESULT_BYTES_MAX = COMMAND_BYTES_MAX + 64 * 1024
+NUMBER_BYTES_MAX = 1024
+"""How long an integer among arguments may be; to reckon with longer ones takes long."""
 RESULT, FAILED = 1, 2
 _LARGE_NUMBER = 1
 """The code of an integer that has more than 64 bits."""
@@ -197,7 +199,9 @@ class ReplicatedMachine:
     def _read(self, call: bytes, reads: bool) -> tuple[str, list[Any], dict[str, Any]] | None:
         """The method that is called, and its arguments; None: this is no call."""
         try:
-            version, name, arguments, named = _unpack(call, max_array_len=ITEMS_MAX, max_map_len=ITEMS_MAX)
+            version, name, arguments, named = _unpack(
+                call, max_array_len=ITEMS_MAX, max_map_len=ITEMS_MAX, max_ext_len=NUMBER_BYTES_MAX
+            )
             _require_shallow([arguments, named], DEPTH_MAX)
         except (ValueError, TypeError):
             return None

@@ -169,6 +169,11 @@ def test_large_numbers_are_kept_and_told(bank: FedMachine, number: int) -> None:
     assert ask(bank, "balance", "alice") == number
 
 
+def test_a_number_of_thousands_of_bytes_is_no_argument(bank: FedMachine) -> None:
+    with pytest.raises(CallFailed, match="NoSuchCall"):
+        call(bank, "write", "alice", 1 << 8 * 2000)
+
+
 def test_arguments_that_are_nested_so_deep_that_they_could_not_be_written_are_no_call(bank: FedMachine) -> None:
     content = b"\x94\x02\xa5write\x92\xa1k" + b"\x91" * 600 + b"\xc0\x80"
     (result,) = bank.slot([content])
