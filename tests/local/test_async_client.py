@@ -92,7 +92,7 @@ def test_keys_are_read_as_new_as_is_asked_and_watched_without_a_gap(cluster: Loc
 def test_many_watches_are_told_each_its_own(cluster: LocalCluster) -> None:
     async def body(client: AsyncClient) -> None:
         start = (await client.put("many", b"")).revision
-        watchers = [client.watch(f"many/{number}", start=start + 1) for number in range(200)]
+        watchers = [await client.watch(f"many/{number}", start=start + 1) for number in range(200)]
         await asyncio.gather(*(client.put(f"many/{number}", b"%d" % number) for number in range(200)))
         told = await asyncio.gather(*(watcher.next(timeout=30) for watcher in watchers))
         assert [changed and changed.events[0].kv.value for changed in told] == [b"%d" % number for number in range(200)]
@@ -106,7 +106,7 @@ def test_what_ends_the_client_ends_every_call(cluster: LocalCluster) -> None:
     async def within() -> None:
         client = cluster.async_client()
         await client.put("a", b"")
-        watcher = client.watch("never")
+        watcher = await client.watch("never")
         waiting = [
             asyncio.create_task(client.barrier("never").wait()),
             asyncio.create_task(watcher.next()),
