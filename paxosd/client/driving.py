@@ -12,6 +12,7 @@ from paxosd.client.clock import lease_now
 from paxosd.client.errors import (
     BeyondEnd,
     Compacted,
+    ConfigurationError,
     Conflict,
     HoldLost,
     KeysRefused,
@@ -30,7 +31,7 @@ from paxosd.machine.kv.events import decode_events
 from paxosd.machine.kv.requests import Command as KeyCommand
 from paxosd.machine.kv.requests import Failure
 from paxosd.machine.kv.requests import Question as KeyQuestion
-from paxosd.machine.kv.results import Failed, decode_result
+from paxosd.machine.kv.results import Failed, MalformedResult, Result, decode_result
 from paxosd.recipes.steps import AwaitChange, Done, KeyGone, NotSo
 
 MACHINE = "kv"
@@ -81,12 +82,12 @@ def answer_to_command(command: Command) -> Done:
     """What became of it. Raises what the keys said against it."""
     assert command.receipt is not None
     receipt = command.receipt
-    return Done(receipt.revision, _checked(decode_result(receipt.result)), receipt.slot)
+    return Done(receipt.revision, _checked(decoded(receipt.result)), receipt.slot)
 
 
 def answer_to_question(answer: object) -> Any:
     """What was found. Raises what the keys said against it."""
-    return _checked(decode_result(answered(MACHINE, answer).answer))
+    return _checked(decoded(answered(MACHINE, answer).answer))
 
 
 def answered(machine: MachineName, answer: object) -> Answer:
@@ -100,6 +101,17 @@ def answered(machine: MachineName, answer: object) -> Answer:
 def watch_of(key: bytes, end: bytes, start: Revision, previous: bool) -> WatchCall:
     """A watch of keys."""
     return WatchCall(MACHINE, key, end, start, previous, decode_events)
+
+
+def decoded(said: bytes) -> Result:
+    """What the keys said. Raises `ConfigurationError` where they speak another language."""
+    try:
+        return decode_result(said)
+    except MalformedResult as error:
+        raise ConfigurationError(
+            f"the machine {MACHINE!r} says what this client cannot read ({error}); install the version that its "
+            "nodes have"
+        ) from error
 
 
 def _checked(result: object) -> object:

@@ -12,8 +12,8 @@ from functools import partial
 
 from paxosd.client.calls import Command, Question
 from paxosd.client.clock import lease_now
-from paxosd.client.driving import ChangeCall, KeyGuard, command_of, watch_of
-from paxosd.client.errors import Compacted, PaxosError
+from paxosd.client.driving import ChangeCall, KeyGuard, command_of, decoded, watch_of
+from paxosd.client.errors import Compacted, ConfigurationError, PaxosError
 from paxosd.client.leases import KeyHold
 from paxosd.client.reception import receive
 from paxosd.client.upkeep import ConnectionState, Duty, Upkeep
@@ -22,7 +22,6 @@ from paxosd.client.watching import WatchingSession
 from paxosd.core.messages import FromClient
 from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Instant
-from paxosd.machine.kv.results import decode_result
 from paxosd.transport.base import ClientLink
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
@@ -155,4 +154,8 @@ def _settle(duty: Duty, command: Command) -> None:
     now = lease_now()
     if command.receipt is None:
         return duty.failed(now)
-    return duty.done(decode_result(command.receipt.result), now)
+    try:
+        result = decoded(command.receipt.result)
+    except ConfigurationError:
+        return duty.failed(now)
+    return duty.done(result, now)

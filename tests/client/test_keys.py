@@ -13,7 +13,7 @@ from paxosd.client import driving
 from paxosd.client.calls import Command, Question
 from paxosd.client.client import Client
 from paxosd.client.driving import ChangeCall
-from paxosd.client.errors import Conflict, HoldLost, WaitTimeout
+from paxosd.client.errors import ConfigurationError, Conflict, HoldLost, WaitTimeout
 from paxosd.client.upkeep import ConnectionState
 from tests.client.keys_world import KeysCluster
 
@@ -125,6 +125,17 @@ def test_who_waits_too_long_is_told_so_and_leaves_nothing(client: Client, cluste
         other.put("in order", b"")
 
         assert len(cluster.keys(b"lock/")) == 1
+
+
+def test_keys_that_say_what_nobody_can_read_end_the_call_and_not_the_client(
+    client: Client, cluster: KeysCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster.kv, "apply", lambda *_: [b""])
+        with pytest.raises(ConfigurationError, match="cannot read"):
+            client.put("a", b"")
+
+    assert client.put("a", b"").revision
 
 
 def test_a_ctrl_c_while_it_waits_leaves_no_waiter(
