@@ -48,9 +48,9 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.options import Limits
-from paxosd.core.plausible import ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
+from paxosd.core.plausible import NEWCOMER_SLOTS, ROUND_MAX, ROUND_REACH, SLOT_MAX, SLOT_REACH, Ceiling
 from paxosd.core.records import Promised, Record, Round, Told, Voted
-from paxosd.core.types import Instant, NodeId
+from paxosd.core.types import HistoryId, Instant, NodeId, Slot
 
 FAR_ROUND = "round far above what is known"
 FAR_SLOT = "slot far above what is known"
@@ -172,9 +172,11 @@ class Admission:
         self._value_bytes_max = limits.carried_bytes_max
         self._rounds = Ceiling(ROUND_REACH, ROUND_MAX)
         self._slots = Ceiling(SLOT_REACH, SLOT_MAX)
+        self._is_newcomer = True
 
-    def restore(self, records: Iterable[Record], watermark: int) -> None:
+    def restore(self, records: Iterable[Record], watermark: int, history: HistoryId) -> None:
         """What the own disk holds is true; `watermark`: every slot below is known to be chosen."""
+        self._is_newcomer = not history
         self._slots.know(watermark)
         for record in records:
             match record:
@@ -196,13 +198,20 @@ class Admission:
             if not self._rounds.admits(getattr(message, name).round, now):
                 return FAR_ROUND
         for name in rule.slots:
-            if not self._slots.admits(getattr(message, name), now):
+            if not self._admits_slot(getattr(message, name), now):
                 return FAR_SLOT
-        if rule.has_voters and not self._slots.admits(message.voters.decreed, now):
+        if rule.has_voters and not self._admits_slot(message.voters.decreed, now):
             return FAR_SLOT
+        if isinstance(message, Heartbeat) and message.voters.named:
+            self._is_newcomer = False
         if rule.has_value and len(message.value) > self._value_bytes_max:
             return TOO_LARGE
         return self._refusal_of_page(message, now) if rule.is_page else ""
+
+    def _admits_slot(self, claimed: Slot, now: Instant) -> bool:
+        if self._is_newcomer and claimed <= NEWCOMER_SLOTS:
+            self._slots.know(claimed)
+        return self._slots.admits(claimed, now)
 
     def _refusal_of_page(self, page: Promise | Fetched | FetchedVotes, now: Instant) -> str:
         values: Iterable[bytes]
@@ -211,7 +220,7 @@ class Admission:
         else:
             if not self._rounds.admits(max((vote.ballot.round for vote in page.votes), default=0), now):
                 return FAR_ROUND
-            if not self._slots.admits(max((vote.slot for vote in page.votes), default=0), now):
+            if not self._admits_slot(max((vote.slot for vote in page.votes), default=0), now):
                 return FAR_SLOT
             values = (vote.value for vote in page.votes)
         return TOO_LARGE if max(map(len, values), default=0) > self._value_bytes_max else ""

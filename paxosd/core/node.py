@@ -124,7 +124,7 @@ class Node(Agent):
         for record in durable:
             if isinstance(record, Seen):
                 self._memory.restore(record, self.known)
-        self._admission.restore(durable, self._watermark)
+        self._admission.restore(durable, self._watermark, self.known.voters.history)
 
     def resume(self, revision: Revision) -> None:
         self._revision = revision

@@ -3,18 +3,19 @@
 Rounds and slots only grow, and what a node takes over it keeps, some of it on disk for ever. One claim of 2**63 - 1
 would leave no higher number for anybody. So a claim is taken up to a ceiling and refused above it:
 
-1. The ceiling starts `reach` above what the own disk holds. A claim above it lifts it by `reach`, at most once in
-   `RISE_EVERY_S`, and is then looked at again. It never falls.
-2. So nobody honest is locked out for ever. Whoever was down, or is new, while the others went on to n times `reach`
-   hears that number again and again (heartbeats and pre-votes never end) and follows in n times `RISE_EVERY_S`. What
-   wrong members lift in an hour, honest ones follow within an hour, and what honest ones did in an hour takes a
-   minute.
-3. So nothing comes near the end of what a message can carry. That would take thousands of years of uninterrupted
-   lies, and `ROUND_MAX` and `SLOT_MAX` are refused even then, so that adding to a number is safe.
-4. A ceiling is kept in memory alone, and every node judges for itself. Two nodes that judge differently lose
+1. The ceiling starts `reach` above what the own disk holds, or at twice of it if that is more. A claim above it lifts
+   it by as much, at most once in `RISE_EVERY_S`, and is then looked at again. It never falls.
+2. So nobody honest is locked out for ever. Whoever was down while the others went on to n times `reach` hears that
+   number again and again (heartbeats and pre-votes never end) and follows in n times `RISE_EVERY_S`; who missed less
+   than half of a long life follows at once. What wrong members lift in an hour, honest ones follow within an hour.
+3. A newcomer, whose disk knows nothing of any history, has nothing to compare with, and nothing to lose: it takes slots
+   up to `NEWCOMER_SLOTS`, until a leader of a history was heard. So a new disk in an old cluster need not wait.
+4. So nothing comes near the end of what a message can carry. That would take decades of uninterrupted lies, and
+   `ROUND_MAX` and `SLOT_MAX` are refused even then, so that adding to a number is safe.
+5. A ceiling is kept in memory alone, and every node judges for itself. Two nodes that judge differently lose
    messages to each other, which is always allowed: a refused message is a lost one. A refusal never changes what a
    node promised or voted for.
-5. Two leaders: neither can keep the other out, for each hears the other's round in a refusal (`Nack`) or in a
+6. Two leaders: neither can keep the other out, for each hears the other's round in a refusal (`Nack`) or in a
    pre-vote's answer, and climbs above it in the way of law 2.
 
 What this cannot do: a member that keeps its role and lies within reach is believed. A leader that says "chosen" about
@@ -36,13 +37,16 @@ from paxosd.core.types import FIRST_SLOT, Instant, Slot
 RISE_EVERY_S = 1.0
 """How often a ceiling may rise. One step is far more than honest nodes need in this time."""
 
-ROUND_REACH = 2**16
-"""Rounds. Two elections a second take nine hours for so many."""
+ROUND_REACH = 2**28
+"""Rounds. Each life of a proposer may take 2**15 of them (`candidate.py`). A learner keeps none, and takes at once what
+8,000 such lives took."""
 ROUND_MAX = 2**63 - 2**32
 """No round above is taken, so that the next ones still fit a message and a row of the store."""
 
 SLOT_REACH = 2**17
-"""Slots. Whoever was down for an hour at 1,000 slots a second hears of the others after 30 seconds."""
+"""Slots. Who was down for an hour of a short life, at 1,000 slots a second, hears of the others after 30 seconds."""
+NEWCOMER_SLOTS = 2**40
+"""Slots: more than thirty years at 1,000 a second."""
 SLOT_MAX = 2**60
 """No slot above is taken, and what the own disk holds above is passed over."""
 
@@ -66,7 +70,8 @@ class Ceiling:
         self._rose_at: Instant = -math.inf
 
     def know(self, number: int) -> None:
-        """The own disk holds this number, which is true whatever others say."""
+        """The own disk holds this number, or it is believed, whatever others say."""
+        self._reach = min(max(self._reach, number), self._most)
         self._ceiling = max(self._ceiling, min(number + self._reach, self._most))
 
     def admits(self, claimed: int, now: Instant) -> bool:

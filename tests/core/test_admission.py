@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from paxosd.core.admission import _ROUNDS, _SLOTS, SENDERS, Admission
+from paxosd.core.candidate import FIRST_STEP_MAX
 from paxosd.core.messages import (
     Accept,
     Accepted,
@@ -41,18 +42,20 @@ from paxosd.core.messages import (
 )
 from paxosd.core.plausible import RISE_EVERY_S, ROUND_REACH, SLOT_REACH
 from paxosd.core.records import Promised, Round, Told, Voted
-from paxosd.core.types import NO_BALLOT, Ballot, NodeId, Vote
-from paxosd.core.voters import NO_VOTERS
+from paxosd.core.types import NO_BALLOT, NO_HISTORY, Ballot, NodeId, Vote
+from paxosd.core.voters import NO_VOTERS, Voter, Voters
 from tests.core.helpers import LIMITS, NOON, REPLICAS, membership, session_id
 
 B = Ballot(3, "p1")
 HIGH = Ballot(2**63 - 1, "p1")
 FAR = 2**63 - 1
+HISTORY = b"h" * 16
+BORN = Voters(HISTORY, 1, 1, 1, 1, (Voter("a1", 7, 1, 1),))
 
 
 def admission(watermark: int = 1, *records: Any) -> Admission:
     made = Admission(membership(), LIMITS)
-    made.restore(records, watermark)
+    made.restore(records, watermark, HISTORY)
     return made
 
 
@@ -203,6 +206,34 @@ def test_a_node_that_lags_hears_a_leader_again_after_a_while_however_far_it_is_b
         now += 0.1
 
     assert now - NOON <= 120 * RISE_EVERY_S
+
+
+def test_a_learner_that_starts_again_hears_at_once_a_leader_after_thousands_of_lives_of_proposers() -> None:
+    assert admission().refusal("p1", Heartbeat(Ballot(8000 * FIRST_STEP_MAX, "p1"), 1, 5, 0), NOON) == ""
+
+
+def test_a_new_disk_in_an_old_cluster_hears_its_leader_at_once() -> None:
+    newcomer = Admission(membership(), LIMITS)
+    newcomer.restore((), 1, NO_HISTORY)
+    word = Heartbeat(Ballot(10**8, "p1"), 1, 10**10, 0, BORN)
+
+    assert newcomer.refusal("p1", word, NOON) == ""
+    assert newcomer.refusal("p1", Watermark(B, 10**10 + SLOT_REACH), NOON) == ""
+
+
+def test_a_newcomer_is_none_any_more_when_a_leader_of_a_history_was_heard() -> None:
+    newcomer = Admission(membership(), LIMITS)
+    newcomer.restore((), 1, NO_HISTORY)
+    assert newcomer.refusal("p1", Heartbeat(B, 1, 2, 0, BORN), NOON) == ""
+
+    assert newcomer.refusal("p1", Watermark(B, 10**10), NOON) == "slot far above what is known"
+
+
+def test_not_even_a_newcomer_takes_a_slot_that_no_cluster_reaches() -> None:
+    newcomer = Admission(membership(), LIMITS)
+    newcomer.restore((), 1, NO_HISTORY)
+
+    assert newcomer.refusal("p1", Watermark(B, FAR), NOON) == "slot far above what is known"
 
 
 # ---- sizes -----------------------------------------------------------------------------------

@@ -47,7 +47,12 @@ def test_in_a_second_claims_lift_a_ceiling_by_one_reach_however_many_they_are(kn
     for claim in claims:
         rounds.admits(claim, 5.0)
 
-    assert not rounds.admits(known + 2 * ROUND_REACH + 1, 5.0 + RISE_EVERY_S / 2)
+    reach = max(ROUND_REACH, known)
+    assert not rounds.admits(known + 2 * reach + 1, 5.0 + RISE_EVERY_S / 2)
+
+
+def test_who_missed_less_than_half_of_a_long_life_follows_at_once() -> None:
+    assert ceiling(known=100 * ROUND_REACH).admits(200 * ROUND_REACH, 0.0)
 
 
 @given(st.integers(1, 1000))

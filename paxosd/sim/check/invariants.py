@@ -117,6 +117,9 @@ class Safety:
                     if self.chosen.get(slot) != value:
                         raise Violation("1 agreement", f"{node} learned in slot {slot} what is not chosen")
 
+        self._note_durable(node, disk)
+
+    def _note_durable(self, node: NodeId, disk: MemoryStore) -> None:
         self._durable[node] = max(self._durable.get(node, FIRST_SLOT), disk.learned_stop())
 
     def _on_floor(self, node: NodeId, floor: Slot) -> None:
@@ -327,6 +330,7 @@ class Safety:
                 raise Violation("11 durability", f"{node} lost its vote in slot {slot}")
         self._rounds[node] = disk.round()
         self._floors[id_] = disk.floor()
+        self._note_durable(node, disk)  # what is found at the start is synced before it is used (`storage/base.py`)
         self._recover(node, disk)
 
     def _recover(self, node: NodeId, disk: MemoryStore) -> None:
