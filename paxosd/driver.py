@@ -13,7 +13,8 @@ Laws:
 7. While a full cluster refuses all commands, nobody reads them: they are refused by their heads as soon as a turn has
    taken in what came.
 8. Nothing of another history gets to the agent. A history that it takes up in a turn counts at once for what comes in,
-   and for what goes out once its record is durable.
+   and for what goes out once its record is durable. From who has none it hears only what a newcomer may say
+   (`core/newcomers.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
@@ -30,6 +32,7 @@ from paxosd.core.messages import (
     Message,
     Outlived,
 )
+from paxosd.core.newcomers import WITHOUT_HISTORY, may_say
 from paxosd.core.types import NO_HISTORY, ClientAddress, Instant, NodeId, Source
 from paxosd.excerpts import excerpt
 from paxosd.keeping import Applier, Keeping
@@ -255,8 +258,17 @@ class Driver:
             self._life.meet(now)
             if self.agent.history == NO_HISTORY:
                 self.agent.meet_history(sender, envelope.history, now)
-            self._receive(sender, envelope, now)
+            self._receive(sender, self._heard_of(envelope), now)
         return True
+
+    def _heard_of(self, envelope: Envelope) -> Envelope:
+        """What is heard of a frame: not all, where we have a history and its sender speaks without one."""
+        if envelope.history != NO_HISTORY or self.agent.history == NO_HISTORY:
+            return envelope
+        heard = [message for message in envelope.messages if may_say(message)]
+        if len(heard) < len(envelope.messages):
+            self.dropped[WITHOUT_HISTORY] += len(envelope.messages) - len(heard)
+        return replace(envelope, messages=heard)
 
     def _require_our_history(self, envelope: Envelope) -> None:
         """What the codec looked at, once more: the agent may have taken up a history since, in this very turn."""

@@ -17,12 +17,15 @@ from paxosd.core.messages import (
     Chosen,
     Fetch,
     GetStatus,
+    Heartbeat,
     Message,
     OpenSession,
     Outlived,
     Ping,
     SessionOpened,
+    Watermark,
 )
+from paxosd.core.newcomers import WITHOUT_HISTORY
 from paxosd.core.records import Kept, Record, Round
 from paxosd.core.types import (
     NO_HISTORY,
@@ -471,6 +474,27 @@ def test_a_restored_node_that_knows_no_history_yet_hears_nobody_of_the_one_that_
     assert Fetch(1) not in [message for _, message in bench.agent.given]
     assert ("a3", Fetch(2)) in bench.agent.given
     assert bench.driver.dropped["another history"] == 2
+
+
+def test_who_has_a_history_hears_only_what_a_newcomer_may_say_from_who_speaks_without_one() -> None:
+    bench = Bench()
+    bench.codec.belong_to(OURS)
+    bench.agent.belongs_to = OURS
+    told = Heartbeat(BALLOT, 1, 9, 0), Chosen(8, b"birth of another"), Watermark(BALLOT, 9)
+    bench.arrive(*told, Fetch(1))
+    bench.arrive(Chosen(8, b"ours"), history=OURS)
+    bench.driver.turn()
+
+    assert bench.agent.given == [("a2", Fetch(1)), ("a2", Chosen(8, b"ours"))]
+    assert bench.driver.dropped == {WITHOUT_HISTORY: 3}
+
+
+def test_who_has_no_history_either_hears_all_that_one_without_a_history_says() -> None:
+    bench = Bench()
+    bench.arrive(Chosen(1, b"birth"), Watermark(BALLOT, 2))
+    bench.driver.turn()
+
+    assert bench.agent.given == [("a2", Chosen(1, b"birth")), ("a2", Watermark(BALLOT, 2))]
 
 
 def test_i01_a_frame_of_another_history_is_dropped_and_a_client_is_told_whom_it_reached() -> None:

@@ -235,7 +235,9 @@ class Candidate(Agent):
     def _on_pre_vote_reply(self, source: NodeId, message: PreVoteReply, now: Instant) -> None:
         self._see(message.promised)
         self._learn_voters(message.voters, now)
-        if message.voters.decreed <= self.voters.decreed and not self.leading:
+        voters = self.voters
+        is_of_ours = message.voters.history == voters.history  # who has no history tells nothing of the log of one
+        if is_of_ours and message.voters.decreed <= voters.decreed and not self.leading:
             self.watermark = max(self.watermark, message.watermark)
         if self.phase is not Phase.CANVASSING or message.ballot != self.ballot:
             return self.ignore("pre-vote that does not count")

@@ -25,6 +25,11 @@ HISTORIES: tuple[Bug, ...] = (
         shows_in=_RESTORED,
     ),
     other(
+        "who speaks without a history is heard as if it were of ours",
+        Edit("core.newcomers:may_say", ast.Call, "_TAKEN", "True"),
+        shows_in=_RESTORED,
+    ),
+    other(
         "a restored node hears the history that is over",
         Patch("core.voters:Known.refuses", _never),
         shows_in=_RESTORED,

@@ -1,0 +1,45 @@
+"""What a node that has a history takes from one that speaks without any.
+
+Who speaks so may be of this cluster: a node that was just started, or has an empty directory, and was not told yet who
+votes. Or it may be of another one with the same membership file: the leader of a restored cluster has no history until
+that is born, and nodes of the history before, which live on, hear it at the addresses that it took over.
+
+Laws:
+1. Whoever has a history takes nothing from such a node that is about the log, about who leads, or about a disk.
+2. It takes questions, so that a newcomer is told who votes: the answers name the history, and who is of another one
+   refuses them.
+3. It takes answers that say of the newcomer itself how it is: that it lives, with which disk, and what it has promised.
+   The worst that a wrong one does is that a leader prepares once more.
+
+A newcomer misses nothing by that. What a node says in the very turn in which it is told of its history may leave before
+that is durable, and so without the name: such a word is as if it were lost, and is said again.
+"""
+
+from __future__ import annotations
+
+from paxosd.core.messages import (
+    Fetch,
+    FetchSnapshot,
+    FetchVotes,
+    Message,
+    Nack,
+    Outlived,
+    Ping,
+    Pong,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Recall,
+)
+
+WITHOUT_HISTORY = "message of a node without a history"
+"""Why it is ignored."""
+
+_TAKEN = (Fetch, FetchSnapshot, FetchVotes, Nack, Outlived, Ping, Pong, PreVote, PreVoteReply, Recall)
+
+
+def may_say(message: Message) -> bool:
+    """Whether a node that has a history takes this of one that speaks without any."""
+    if isinstance(message, Prepare):  # one that names no voters is answered with those that are (`Outdated`)
+        return not message.voters.are_named
+    return isinstance(message, _TAKEN)
