@@ -1,8 +1,7 @@
 """What must hold after every event, whatever happened; each broken one raises `Violation` with its name.
 
 The checks keep a ghost state of their own, fed by what nodes make durable and by what they say, and count quorums of
-disks with their own arithmetic (`electorate.py`). The numbers are those of the list of invariants in
-`docs/testing.md`.
+disks with their own arithmetic (`electorate.py`). The numbers are those of the list in `docs/testing.md`.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ def ensure(holds: bool, name: str, text: str) -> None:
 class Safety:
     """The invariants of consensus itself, over all nodes of one cluster.
 
-    `weights` maps each acceptor of the membership file to its weight; `sessions_max`: how many sessions the log
-    remembers.
+    `weights` maps each acceptor of the membership file to its weight; `sessions_max`: how many the log remembers.
     """
 
     def __init__(
@@ -103,9 +101,8 @@ class Safety:
                     self._seen_votes.setdefault(node, set()).add((slot, ballot))
                     self._on_voted(disk.disk, slot, ballot, value)
                     if disk.promised() < ballot:
-                        raise Violation(
-                            "5 vote above promise", f"{node} votes in {ballot} and promised {disk.promised()}"
-                        )
+                        what = f"{node} votes in {ballot} and promised {disk.promised()}"
+                        raise Violation("5 vote above promise", what)
                 case Round(number):
                     if number <= self._rounds.get(node, 0):
                         raise Violation("6 ballot reused", f"{node} records round {number} twice")
@@ -116,7 +113,6 @@ class Safety:
                 case Learned(slot, value):
                     if self.chosen.get(slot) != value:
                         raise Violation("1 agreement", f"{node} learned in slot {slot} what is not chosen")
-
         self._note_durable(node, disk)
 
     def _note_durable(self, node: NodeId, disk: MemoryStore) -> None:
