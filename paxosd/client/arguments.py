@@ -39,6 +39,8 @@ def _address(endpoint: object, any_scheme: bool) -> str:
 
 def value(given: object, bytes_max: int) -> bytes:
     """A value as the bytes that it has now, whatever becomes of the object. Raises `TypeError` or `TooLarge`."""
+    if type(given) is bytes and len(given) <= bytes_max:  # as nearly all are
+        return given
     if isinstance(given, str):
         raise TypeError("a value is bytes, not str; encode it first, such as value.encode()")
     try:
@@ -56,6 +58,8 @@ def value(given: object, bytes_max: int) -> bytes:
 
 def seconds(timeout: float, least: float | None = None) -> float:
     """A time to wait; above 0, or from `least` on. Raises `TypeError` or `ValueError`."""
+    if type(timeout) is float and 0 < timeout <= SECONDS_MAX:  # as nearly all are
+        return timeout
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"a timeout is a number of seconds, such as 2.5, not {timeout!r}")
     if not (0 < timeout <= SECONDS_MAX or timeout == least):

@@ -28,13 +28,15 @@ def batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
     """Runs of these that fit one sending each, for one machine; what is withdrawn is sent apart from what is not."""
     batch: list[Command] = []
     size = 0
+    machine: MachineName | None = None  # of the batch
     for command in commands:
+        own_machine = machine_of(command)
         grown = size + len(command.value or b"")
         full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
-        if batch and (full or machine_of(command) != machine_of(batch[0])):
+        if batch and (full or own_machine != machine):
             yield batch
             batch, grown = [], len(command.value or b"")
-        size = grown
+        size, machine = grown, own_machine
         batch.append(command)
     if batch:
         yield batch

@@ -61,8 +61,9 @@ class Call:
 
     def tell(self) -> None:
         """It is done: wake those that wait for it. Whoever comes to wait from now on sees that it is done."""
-        for turnstile in self.turnstiles.copy():
-            open_turnstile(turnstile)
+        if self.turnstiles:  # else nobody waits, as for most
+            for turnstile in self.turnstiles.copy():
+                open_turnstile(turnstile)
         if self.watcher is not None:
             self.watcher()
 
@@ -104,7 +105,7 @@ class Command(Call):
 
     @property
     def done(self) -> bool:
-        return self.receipt is not None or self.error is not None or self.taken_back
+        return self.receipt is not None or self.error is not None or not self._decision.get(None, True)
 
     @property
     def is_begun(self) -> bool:

@@ -72,7 +72,8 @@ class Future(concurrent.futures.Future[Receipt]):
         `timeout`, in seconds, bounds this wait, not the command: a plain `TimeoutError` says that the command goes
         on, and that its result can be asked for again. None: until the command's own time is over.
         """
-        self._await(timeout)
+        if timeout is not None or self._command.receipt is None:
+            self._await(timeout)
         if self._command.error is not None:
             raise copy(self._command.error)  # an error that was raised holds its callers, and they the client
         return self._receipt()

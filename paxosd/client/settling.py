@@ -30,6 +30,8 @@ def of_result(command: Command, receipt: Receipt) -> PaxosError | None:
     """The log has the number of this command: what is wrong. Revision 0: it was withdrawn, and not by its client."""
     if not receipt.revision:
         return verdicts.withdrawn_by_others()
+    if not receipt.result:
+        return None
     if receipt.result == UNKNOWN_MACHINE:
         return verdicts.unknown_machine(command.machine)
     return verdicts.result_dropped(receipt.revision) if receipt.result == RESULT_DROPPED else None

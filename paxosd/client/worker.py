@@ -14,7 +14,6 @@ Laws:
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,7 +38,7 @@ from paxosd.client.errors import (
 from paxosd.client.leases import KeyHold
 from paxosd.client.upkeep import ConnectionState, Upkeep
 from paxosd.client.watching import WatchingSession
-from paxosd.process import native
+from paxosd.process import forks, native
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.wire.frames import Codec
 
@@ -74,7 +73,7 @@ class Worker:
         self._seeking_room: list[LockType] = []
         self._stopping = False
         self._ended: PaxosError | None = None
-        self._process = os.getpid()
+        self._generation = forks.generation
         self._thread: native.NativeThread | None = None
 
     # ---- its life ----
@@ -92,7 +91,7 @@ class Worker:
     @property
     def is_foreign(self) -> bool:
         """Whether it came along in a fork."""
-        return self._process != os.getpid()
+        return self._generation != forks.generation
 
     def stop(self) -> None:
         """Let the thread end soon; from any thread, a finalizer or a signal handler."""
@@ -109,7 +108,8 @@ class Worker:
 
     def require_usable(self) -> None:
         """Raise what there is to say if no call can be made any more."""
-        self._require_own_process("not_applied")
+        if self._generation != forks.generation:
+            raise _of_a_fork("not_applied")
         if self._ended is not None:
             raise type(self._ended)(f"not applied: {self._ended}")
         if self._stopping:
@@ -118,14 +118,6 @@ class Worker:
             raise ClientClosed(
                 "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, "
                 "which would wait for itself; call it elsewhere"
-            )
-
-    def _require_own_process(self, became: Outcome) -> None:
-        if self.is_foreign:
-            raise ClientClosed(
-                f"{became.replace('_', ' ')}: this client was made before the process forked, and its thread is not in "
-                "this one; make a client after the fork",
-                became,
             )
 
     def submit(self, pending: Command | Question | ChangeCall) -> None:
@@ -176,7 +168,8 @@ class Worker:
         """Wait until the call is done, so long at most, and at the longest until the caller must give it up."""
         if pending.done:
             return
-        self._require_own_process("unknown")
+        if self._generation != forks.generation:
+            raise _of_a_fork("unknown")
         left_s = pending.deadline + GRACE_S - time.monotonic()
         turnstile = native.allocate_lock()
         turnstile.acquire()
@@ -275,6 +268,14 @@ class Worker:
             while True:
                 self._submitted.popleft().fail(type(end)(f"not applied; {end}"))
         self._let_in()
+
+
+def _of_a_fork(became: Outcome) -> ClientClosed:
+    return ClientClosed(
+        f"{became.replace('_', ' ')}: this client was made before the process forked, and its thread is not in this "
+        "one; make a client after the fork",
+        became,
+    )
 
 
 _nobodys = native.allocate_lock()

@@ -9,7 +9,6 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 
@@ -27,6 +26,7 @@ from paxosd.client.errors import (
 from paxosd.client.leases import KeyHold
 from paxosd.client.upkeep import ConnectionState, Upkeep
 from paxosd.client.watching import WatchingSession
+from paxosd.process import forks
 from paxosd.transport.base import PollableLink, TransportError
 from paxosd.wire.frames import Codec
 
@@ -45,7 +45,7 @@ class Pump:
         self._engine = Engine(session, codec, link, self._tell)
         self._link = link
         self._loop = asyncio.get_running_loop()
-        self._process = os.getpid()
+        self._generation = forks.generation
         self._turning: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ended: PaxosError | None = None
@@ -66,7 +66,7 @@ class Pump:
 
     def require_usable(self) -> None:
         """Raise what there is to say if no call can be made any more."""
-        if self._process != os.getpid():
+        if self._generation != forks.generation:
             raise ClientClosed("not applied: this client was made before the process forked; make one after the fork")
         if self._ended is not None:
             raise type(self._ended)(f"not applied: {self._ended}")
