@@ -262,3 +262,35 @@ def test_what_is_left_of_lost_disks_is_told_and_can_become_a_new_history(tmp_pat
     with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
         assert [entry.value for entry in client.log()] == values
         assert client.propose(b"next").revision == 31
+
+
+@pytest.mark.parametrize("extra", ["", "log: {keep_entries: 50}"], ids=["all of the log", "the end of it"])
+def test_keys_and_their_leases_are_in_a_backup_and_who_watched_is_told_of_the_new_history(
+    tmp_path: Path, extra: str
+) -> None:
+    with DaemonCluster(tmp_path, REPLICAS, extra) as cluster, cluster.client() as client:
+        lease = client.lease(ttl=3600)
+        client.put("kept", b"1", lease=lease)
+        put = client.put("kept", b"2", lease=lease)
+        for number in range(300):
+            client.put(f"many/{number % 10}", b"%d" % number)
+        client.delete("many/3")
+        before = client.get_range(prefix=b"")
+        made = paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b"))
+        assert made.returncode == 0, made.stderr
+        watcher = client.watch(prefix=b"", start=put.revision)
+        assert watcher.next(timeout=20) is not None
+        cluster.kill(*REPLICAS)
+        place = tmp_path / "restored"
+        done = run("paxosd", "restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(place))
+        assert done.returncode == 0, done.stderr
+        with DaemonCluster(place, REPLICAS, config=cluster.config) as restored, restored.client() as other:
+            after = other.get_range(prefix=b"", timeout=20)
+            later = other.put("kept", b"3", previous=True)
+            with pytest.raises(WrongHistory):
+                while watcher.next(timeout=30) is not None:
+                    pass
+
+    assert after.items == before.items
+    assert later.previous is not None and later.previous.lease == lease.id
+    assert later.revision > before.revision
