@@ -5,9 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.client.calls import Question
-from paxosd.core.messages import FromClient
+from paxosd.core.messages import FromClient, GetStatus
 from paxosd.core.types import Instant
 
+A_WORD = GetStatus(0)
+"""A question whose answer nobody awaits: that there is one is enough."""
 PAUSE_S = 0.05, 0.15
 """How long a question waits that a gateway refused, at least and at most, before it is asked again."""
 

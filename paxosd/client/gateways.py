@@ -2,7 +2,8 @@
 
 Laws:
 1. A gateway that was asked and said nothing is avoided for a while: its silence is paid for once, not by every
-   command. One word of it, and it is trusted again. It is avoided for less long where who answers serves nobody.
+   command. One word of it, and it is trusted again. It is avoided for less long where who answers serves nobody; but
+   then it is asked for a word before it is sent a command, of which nobody could tell any more what became of it.
 2. A gateway of another cluster, or of another history, is set aside for good, while others serve.
 3. Avoiding never leaves nobody: if all were silent, the one that was left the longest ago has its turn.
 4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
@@ -53,6 +54,9 @@ class Gateways:
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
         self._stays = 0
+        self.is_asked = False
+        """Whether the current one was asked for a word, and said nothing yet."""
+        self._is_doubted = False  # whether it has to say one before it is sent commands
 
     def __str__(self) -> str:
         """For a person: the addresses, and why some cannot be reached or are set aside."""
@@ -80,6 +84,9 @@ class Gateways:
 
     def heard(self) -> None:
         """The current one said something."""
+        if self._is_doubted and not self.is_asked:
+            return  # it is the word of the one before, which came in with what made us turn
+        self._is_doubted = self.is_asked = False
         if self._silences.pop(self.current, 0):
             self._avoided_until.pop(self.current, None)
             self._hint_avoided_until.pop(self.current, None)
@@ -98,11 +105,17 @@ class Gateways:
         if address == self.current:
             self.turn(now)
 
+    def wants_a_word(self) -> bool:
+        """Whether the current one is to be asked for a word now, and is sent no command meanwhile."""
+        self.is_asked = self._is_doubted
+        return self._is_doubted
+
     # ---- whose turn it is ----
 
     def turn(self, now: Instant, serves_nobody: bool = False) -> None:
         """Turn to the next one; stay where all others are avoided, unless this one is, too, or serves nobody."""
         before = self.current
+        self._is_doubted = self.is_asked = False
         at = self._known.index(self.current) + 1
         in_turn = [known for known in self._known[at:] + self._known[:at] if known not in self._foreign]
         trusted = [known for known in in_turn if not self.avoids(known, now)]
@@ -110,6 +123,7 @@ class Gateways:
             until = now + AVOIDED_S - DOUBTED_S
             again = [known for known in in_turn if known != before and self._avoided_until[known] <= until]
             self.current = min(again, key=lambda known: self._avoided_until[known], default=before)
+            self._is_doubted = self.current != before
         elif trusted:
             self.current = trusted[0]
         elif in_turn and self.avoids(self.current, now):

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from random import Random
 
 from paxosd.client import settling, verdicts
-from paxosd.client.asking import Asking
+from paxosd.client.asking import A_WORD, Asking
 from paxosd.client.batching import batches, body_of, machine_of
 from paxosd.client.calls import Command, Question, Receipt, Told
 from paxosd.client.deadlines import Deadlines
@@ -49,8 +49,7 @@ from paxosd.core.messages import (
 from paxosd.core.reasons import Reason
 from paxosd.core.types import LOG, NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Wish
 
-RESEND_FIRST_S = 0.5
-RESEND_MAX_S = 2.0
+RESEND_FIRST_S, RESEND_MAX_S = 0.5, 2.0
 SILENCE_S = 0.4
 """How long a gateway may say nothing, while it was asked something, before the next one is tried."""
 
@@ -119,7 +118,9 @@ class Session:
             self._begin_anew()
         out: list[FromClient] = []
         if self._has_to_send() and now >= self._pacing.not_before:
-            if self._session == NO_SESSION:
+            if self.gateways.wants_a_word():
+                out.append(A_WORD)
+            elif self._session == NO_SESSION:
                 self._open(out)
             else:
                 sendable = self._outbox.sendable(lambda command: self._fail_if_late(command, now))
@@ -141,7 +142,7 @@ class Session:
 
     def _has_to_send(self) -> bool:
         """Whether there are commands that wait for nothing but the end of a back-off."""
-        if self._expired:
+        if self._expired or self.gateways.is_asked:
             return False
         if self._session == NO_SESSION:
             return self._outbox.waits and not self._opening

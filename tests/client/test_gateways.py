@@ -191,3 +191,24 @@ def test_why_gateways_cannot_be_reached_is_told_with_their_addresses() -> None:
     troubles[L2] = "name not found: l2"
 
     assert gateways.names_not_found == ["name not found: l1", "name not found: l2"]
+
+
+def test_one_that_is_asked_again_because_the_other_serves_nobody_has_to_say_a_word_before_it_is_sent_commands() -> None:
+    gateways = Gateways(["a", "b"])
+    gateways.found_silent(0.0)
+    gateways.turn(2.0, serves_nobody=True)
+    gateways.heard()  # which the one before said
+
+    assert (gateways.current, gateways.wants_a_word(), gateways.is_asked) == ("a", True, True)
+    gateways.heard()
+    assert (gateways.wants_a_word(), gateways.is_asked) == (False, False)
+
+
+def test_one_that_says_no_word_is_left_again_and_the_next_one_need_say_none() -> None:
+    gateways = Gateways(["a", "b"])
+    gateways.found_silent(0.0)
+    gateways.turn(2.0, serves_nobody=True)
+    assert gateways.wants_a_word()
+    gateways.found_silent(2.5)
+
+    assert (gateways.current, gateways.wants_a_word(), gateways.is_asked) == ("b", False, False)
