@@ -10,7 +10,7 @@ from typing import Any
 from paxosd.core.agent import Event
 from paxosd.core.messages import Message, Prepare
 from paxosd.core.records import Record
-from paxosd.core.types import Ballot, NodeId, Slot
+from paxosd.core.types import NO_HISTORY, Ballot, HistoryId, NodeId, Slot
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.disk import SimDisk
 from paxosd.sim.draw import draw
@@ -131,13 +131,14 @@ class Chronicle(Marks):
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """A message on its way, and the life that sent it."""
+    """A message on its way, the life that sent it, and the history that its frame named."""
 
     source: Name
     target: Name
     message: Message
     incarnation: int
     at_s: float
+    history: HistoryId = NO_HISTORY
 
 
 @dataclass(slots=True)

@@ -52,8 +52,8 @@ class Liar:
         for target in targets:
             for message in messages:
                 if target != self.name:
-                    caught = Caught(self.name, target, message, self.incarnation, self._script.now)
-                    self._script.send(caught)
+                    about = self.incarnation, self._script.now, self.voters.history
+                    self._script.send(Caught(self.name, target, message, *about))
 
 
 def w01_highest_numbers(seed: int, layout: str) -> Report:
@@ -157,7 +157,7 @@ def w04_lives(seed: int, layout: str) -> Report:
     impostor = script.nodes[node].own_life.number + (1 << CHANCE_BITS)
     for other in script.nodes:
         if other != node:
-            script.send(Caught(node, other, Fetch(1), impostor, script.now))
+            script.send(Caught(node, other, Fetch(1), impostor, script.now, script.world.ghost.history))
     script.run(SILENT_S / script.t_e + 2)
     needed = _makes_needed(script, node, leader)
     came_to = report(script, at, script.recover(script.now))

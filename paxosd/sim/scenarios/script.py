@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from paxosd.core.messages import FromClient, ToClient
 from paxosd.core.options import DRAIN_S_MAX
-from paxosd.core.types import NodeId
+from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
 from paxosd.sim.check.invariants import Violation, ensure
 from paxosd.sim.clients import SimCall, SimClient, check_ends
 from paxosd.sim.network import Name
@@ -261,14 +261,16 @@ class Script:
 
     def send(self, caught: Caught) -> None:
         """Send this message now, as it was; nothing catches it again."""
-        codec = self._codec(caught.source, caught.incarnation)
+        codec = self._codec(caught.source, caught.incarnation, caught.history)
         (frame,) = codec.frames([codec.pack(caught.message)])
         self._letting_pass = True
         self.world.network.send(caught.source, caught.target, frame, self.now)
         self._letting_pass = False
 
-    def _codec(self, sender: Name, incarnation: int) -> Codec:
-        return Codec(self.world.config.digest, sender, incarnation, self.world.config.limits.frame_bytes_max)
+    def _codec(self, sender: Name, incarnation: int, history: HistoryId = NO_HISTORY) -> Codec:
+        codec = Codec(self.world.config.digest, sender, incarnation, self.world.config.limits.frame_bytes_max)
+        codec.belong_to(history)
+        return codec
 
     def _sift(self, source: Name, target: Name, frame: bytes) -> bytes | None:
         """The sieve of the network: cuts, and what is caught."""
@@ -285,7 +287,7 @@ class Script:
         envelope = (self._ear.from_gateway if target not in self.nodes else plane)(frame)
         rest = []
         for message in envelope.messages:
-            caught = Caught(source, target, message, envelope.incarnation, self.now)
+            caught = Caught(source, target, message, envelope.incarnation, self.now, envelope.history)
             kept = [catch.take(caught) for catch in self._catches]  # each of them sees it, whatever the others do
             if not any(kept):
                 rest.append(message)
@@ -293,7 +295,7 @@ class Script:
             return frame
         if not rest:
             return None
-        codec = self._codec(envelope.sender, envelope.incarnation)
+        codec = self._codec(envelope.sender, envelope.incarnation, envelope.history)
         return codec.frames([codec.pack(message) for message in rest])[0]
 
     # ---- clients ----

@@ -280,8 +280,9 @@ OUTSIDE_OF_NODES = {
     "backup/taking.py": "a backup says when it was taken, for people",
     "backup/archive.py": "a segment says when its slots were seen, for restores up to a time",
     "commands/ctl/backup.py": "shows these times",
+    "client/clock.py": "the kernel's clock since the boot, which nobody sets",
 }
-"""Files of commands that no node imports, and what they know of the wall clock."""
+"""Files that no node imports, and what they know of such clocks."""
 
 
 def test_k01_a_wall_clock_that_jumps_has_no_way_into_a_node() -> None:
