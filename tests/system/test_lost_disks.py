@@ -40,6 +40,9 @@ def filled(cluster: DaemonCluster) -> None:
     with cluster, cluster.client(timeout=30) as client:
         for number in range(5):
             client.propose(b"value-%d" % number)
+        for gateway in cluster.gateways:  # each has learned all of them by then
+            with cluster.client([gateway], timeout=30) as one:
+                assert len(list(one.log())) == 5
 
 
 @pytest.mark.parametrize(("roles", "lost"), [(ROLES, ("a1", "a2")), (REPLICAS, ("r1", "r2"))])
