@@ -36,7 +36,7 @@ from paxosd.driver import Driver
 from paxosd.sim.explore.values import fork, frozen
 from paxosd.storage.memory import MemoryStore
 from paxosd.transport.base import Connection, Inbound
-from paxosd.wire.frames import Codec
+from paxosd.wire.frames import Codec, Envelope
 
 PATIENCE_S = 1.0
 _NEVER: Instant = inf
@@ -94,6 +94,13 @@ class Post:
         if frame not in self._opened:
             self._opened[frame] = self.codecs[sender].from_peer(frame).messages
         return self._opened[frame]
+
+
+class _Driver(Driver):
+    """Of a world in which there is one history at most (law 4)."""
+
+    def _heard_of(self, envelope: Envelope) -> Envelope:
+        return envelope
 
 
 class Player:
@@ -179,13 +186,13 @@ class Player:
         timing = Timing(heartbeat_s=PATIENCE_S, election_s=PATIENCE_S, retry_s=0.0)
         return Proposer(self.node, self._membership, timing, self._limits, self._chance)
 
-    def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> Driver:
+    def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> _Driver:
         members, node_id = self._membership, self.node
         if isinstance(agent, Proposer):
             node = Node(node_id, members, self._limits, proposer=agent)
         else:
             node = Node(node_id, members, self._limits, acceptor=agent)
-        return Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
+        return _Driver(node, self._post.codecs[self.node], disk, wire, lambda: now, self._membership.nodes)
 
 
 def _disk_of(node: NodeId) -> DiskId:
