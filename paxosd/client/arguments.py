@@ -14,6 +14,8 @@ from paxosd.transport.addresses import dialled
 VALUE_BYTES_MAX = 1 << 30
 SECONDS_MAX = 1e6
 """Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""
+LEASE_S_MAX = 3e9
+"""Nearly a hundred years."""
 
 EXAMPLE = '["l1:7100", "l2:7100"]'
 
@@ -66,6 +68,15 @@ def seconds(timeout: float, least: float | None = None) -> float:
         rule = "above 0" if least is None else f"from {least:g} on"
         raise ValueError(f"a timeout is a number of seconds {rule}, and at most {SECONDS_MAX:g}, not {timeout!r}")
     return float(timeout)
+
+
+def lease_ms(ttl: float) -> int:
+    """The time of a lease in milliseconds, for a number of seconds; raises `TypeError` or `ValueError`."""
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float):
+        raise TypeError(f"the time of a lease is a number of seconds, such as 10, not {ttl!r}")
+    if not 0.001 <= ttl <= LEASE_S_MAX:
+        raise ValueError(f"the time of a lease is from 0.001 to {LEASE_S_MAX:g} seconds, not {ttl!r}")
+    return round(ttl * 1000)
 
 
 def revision(start: Revision) -> Revision:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from paxosd.commands.ctl.options import Options
 
 
+_ON_ITS_WAY = b"paxosctl: ended while it was on its way: look at what is there before you do it again\n"
+
+
 def main() -> int:
     """Run `paxosctl` with the arguments of this process; returns the exit code."""
     signals.end_at_once()
@@ -67,20 +70,23 @@ def _without_cluster(options: Options) -> int:
 
 
 def _ask(options: Options, connected: Callable[[Options], Client]) -> int:
-    from paxosd.commands.ctl.answers import run
+    from paxosd.commands.ctl.given import given
     from paxosd.process.exits import Exit
     from paxosd.process.streams import tell
 
     try:
-        value = _value(options)
+        options.given = given(options)
     except OSError as error:
-        tell("paxosctl", f"the value could not be read from stdin: {error.strerror}; nothing was proposed")
+        tell("paxosctl", f"the value could not be read from stdin: {error.strerror}; nothing was sent")
         return Exit.USAGE
     if options.in_order:
         signals.end_in_order()
     try:
         with connected(options) as client:
-            return run(client, options, value)
+            signals.last_words = _ON_ITS_WAY if options.changes else b""
+            code: int = options.run(client, options)
+            signals.last_words = b""
+            return code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 
@@ -109,37 +115,6 @@ def _exit_code(error: Exception) -> int:
         return Exit.HISTORY
     refused = TooLarge | OutOfResources | Compacted | BeyondEnd | Conflict | HoldLost | KeysRefused
     return Exit.ERROR if isinstance(error, refused) else Exit.UNKNOWN
-
-
-def _value(options: Options) -> bytes | None:
-    """What shall be proposed, read before anything is connected; None for other commands."""
-    import os
-
-    if options.command != "propose":
-        return None
-    return _from_stdin(_bytes_max(options)) if options.value == "-" else os.fsencode(options.value)
-
-
-def _from_stdin(bytes_max: int) -> bytes:
-    """All that stdin holds; what has no end is read until it is known to be too much."""
-    from paxosd.client.verdicts import too_large
-
-    value = sys.stdin.buffer.read(bytes_max + 1)
-    if len(value) > bytes_max:
-        raise too_large(len(value), bytes_max, or_more=True)
-    return value
-
-
-def _bytes_max(options: Options) -> int:
-    """The largest command that the cluster takes, as far as that is known before it is asked."""
-    from paxosd.client.errors import ConfigurationError
-    from paxosd.config import ConfigError, load
-    from paxosd.core.options import COMMAND_BYTES_MAX
-
-    try:
-        return load(options.config).limits.command_bytes_max if options.config else COMMAND_BYTES_MAX
-    except ConfigError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def connect(options: Options) -> Client:

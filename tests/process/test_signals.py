@@ -276,9 +276,9 @@ def test_a_command_ends_at_once_also_in_a_call_that_does_not_return(number: sign
 @pytest.mark.parametrize(("number", "code"), ENDED)
 def test_a_proposal_that_is_broken_off_says_that_it_may_have_been_applied(number: signal.Signals, code: int) -> None:
     client = "class Client:\n  def propose(self, *_, **__): print('stands', flush=True); time.sleep(60)"
-    options = "SimpleNamespace(write_out='json', timeout=60, run=None)"
-    ask = f"run(Client(), {options}, b'value')"
-    imports = "import time; from types import SimpleNamespace; from paxosd.commands.ctl.answers import run"
+    options = "SimpleNamespace(write_out='json', timeout=60, given=b'value')"
+    ask = f"propose(Client(), {options})"
+    imports = "import time; from types import SimpleNamespace; from paxosd.commands.ctl.answers import propose"
     with program("end_at_once()", imports, client, ask) as send:
         ended = send(number)
 

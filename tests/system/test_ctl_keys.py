@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_the_command_is_ended_when_the_lock_is_lost(shell: Shell, tmp_path: Path
     with shell.begun("lock", "lost", "--", "sh", "-c", script) as holder:
         while not began.exists():
             assert holder.goes_on
+            time.sleep(0.02)
         lease = shell.json("get", "--prefix", "lock/lost/")["keys"][0]["lease"]
         shell("lease", "revoke", str(lease))
         assert holder.code() == Exit.ERROR
@@ -179,6 +181,23 @@ def test_an_entry_comes_back_unless_its_work_was_done(shell: Shell) -> None:
     assert shell.json("queue", "size", "mail") == {"size": 1}
     assert shell("queue", "work", "mail", "--", "cat") == "one"
     assert "no entry" in shell("queue", "get", "mail", "--wait", "0", code=Exit.UNKNOWN)
+
+
+@pytest.mark.parametrize("words", ["put a -", "queue put mail -", "txn"])
+def test_of_a_stdin_without_end_no_more_is_read_than_the_cluster_takes(shell: Shell, words: str) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        command = [*CTL, *words.split()]
+        done = subprocess.run(
+            command, stdin=endless, env=shell.environment, capture_output=True, timeout=WITHIN_S, check=False
+        )
+
+    assert done.returncode == Exit.ERROR
+    assert b"not applied: the value has 1048577 bytes or more" in done.stderr
+
+
+def test_who_says_another_limit_of_a_semaphore_is_told_which_one_it_is(shell: Shell) -> None:
+    inner = [*CTL, "sem", "places", "3", "--wait", "0", "--", "true"]
+    assert "2 have their turn at once here, not 3" in shell("sem", "places", "2", "--", *inner, code=Exit.USAGE)
 
 
 def test_history_that_was_let_go_of_is_told_so(shell: Shell) -> None:

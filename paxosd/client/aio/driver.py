@@ -20,6 +20,7 @@ from typing import TypeVar
 from paxosd.client import driving, verdicts
 from paxosd.client.aio.pump import Pump
 from paxosd.client.aio.watcher import AsyncWatcher
+from paxosd.client.arguments import lease_ms
 from paxosd.client.calls import Call, Command, Question, Receipt
 from paxosd.client.clock import lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
@@ -230,7 +231,7 @@ class AsyncRecipeDriver:
         self._pump.require_usable()
         asked_at = lease_now()
         command = driving.command_of(
-            Grant(round(ttl * 1000), name), time.monotonic() + (self._timeout if timeout is None else timeout)
+            Grant(lease_ms(ttl), name), time.monotonic() + (self._timeout if timeout is None else timeout)
         )
         await self.call(command)
         granted = driving.answer_to_command(command).result

@@ -17,6 +17,7 @@ from itertools import count
 from typing import TypeVar
 
 from paxosd.client import driving
+from paxosd.client.arguments import lease_ms
 from paxosd.client.calls import Command, Question, Receipt
 from paxosd.client.clock import lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
@@ -212,7 +213,7 @@ class RecipeDriver:
         self._worker.require_usable()
         asked_at = lease_now()
         command = driving.command_of(
-            Grant(round(ttl * 1000), name), time.monotonic() + (self._timeout if timeout is None else timeout)
+            Grant(lease_ms(ttl), name), time.monotonic() + (self._timeout if timeout is None else timeout)
         )
         self._await(command)
         granted = driving.answer_to_command(command).result

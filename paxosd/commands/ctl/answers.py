@@ -13,7 +13,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from paxosd.commands.ctl.backup import archive, back_up
 from paxosd.commands.tables import Cell, print_table
 from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.space import Space, space_of
@@ -29,28 +28,13 @@ if TYPE_CHECKING:
     from paxosd.core.types import Ballot, Entry
 
 
-def run(client: Client, options: argparse.Namespace, value: bytes | None) -> int:
-    """Ask the cluster what the options say, and print its answer; returns the exit code."""
-    as_json = options.write_out == "json"
-    if options.run is not None:
-        return options.run(client, options)  # type: ignore[no-any-return]
-    if value is not None:
-        return _propose(client, value, options.timeout, as_json)
-    if options.command == "log":
-        return _log(client, options, as_json)
-    if options.command == "backup":
-        return back_up(client, options)
-    if options.command == "archive":
-        return archive(client, options)
-    return _status(client.status(timeout=options.timeout), as_json)
-
-
-def _propose(client: Client, value: bytes, timeout_s: float, as_json: bool) -> int:
+def propose(client: Client, options: argparse.Namespace) -> int:
+    """Put what was given into the log, and print where it stands; returns the exit code, as all of these do."""
     signals.last_words = b"paxosctl: ended while the value was on its way: read the log before you propose it again\n"
-    receipt = client.propose(value, timeout=timeout_s)
+    receipt = client.propose(options.given, timeout=options.timeout)
     signals.last_words = b""
     try:
-        if as_json:
+        if options.write_out == "json":
             _print_json({"revision": receipt.revision, "slot": receipt.slot})
         else:
             print(f"revision {receipt.revision}, slot {receipt.slot}")
@@ -61,7 +45,9 @@ def _propose(client: Client, value: bytes, timeout_s: float, as_json: bool) -> i
     return Exit.OK
 
 
-def _log(client: Client, options: argparse.Namespace, as_json: bool) -> int:
+def log(client: Client, options: argparse.Namespace) -> int:
+    """Print entries of the log."""
+    as_json = options.write_out == "json"
     if not as_json:
         print("REVISION      SLOT  VALUE", flush=options.follow)
     entries = client.log(options.start, options.follow, options.timeout, linearizable=not options.stale)
@@ -81,8 +67,10 @@ def _entry(entry: Entry) -> dict[str, object]:
         return where | {"value_b64": base64.b64encode(entry.value).decode("ascii")}
 
 
-def _status(report: StatusReport, as_json: bool) -> int:
-    if as_json:
+def status(client: Client, options: argparse.Namespace) -> int:
+    """Print how the cluster is."""
+    report = client.status(timeout=options.timeout)
+    if options.write_out == "json":
         _print_json(_report(report))
     else:
         _print_status(report)

@@ -14,7 +14,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from paxosd.commands.ctl.verbs import AddVerb, Options, named, print_json, usage
+from paxosd.commands.ctl.numbers import a_lease_time, a_name, a_number, a_wait
+from paxosd.commands.ctl.verbs import AddVerb, Options, as_bytes, named, print_json
 from paxosd.excerpts import shown
 from paxosd.process.exits import Exit
 from paxosd.process.streams import tell
@@ -65,18 +66,18 @@ As `paxosctl lock` otherwise.
 def add_to(add: AddVerb) -> None:
     """Add these verbs to the command line."""
     lock = add("lock", "hold a lock while a command runs", LOCK_HELP)
-    lock.add_argument("name", metavar="NAME", help="the lock")
+    lock.add_argument("name", metavar="NAME", type=a_name, help="the lock")
     _add_terms(lock)
     lock.set_defaults(run=_lock, in_order=True)
 
     sem = add("sem", "hold one of some places while a command runs", SEM_HELP)
-    sem.add_argument("name", metavar="NAME", help="the semaphore")
-    sem.add_argument("limit", metavar="LIMIT", type=int, help="how many may hold it at once")
+    sem.add_argument("name", metavar="NAME", type=a_name, help="the semaphore")
+    sem.add_argument("limit", metavar="LIMIT", type=a_number(1), help="how many may hold it at once")
     _add_terms(sem)
     sem.set_defaults(run=_sem, in_order=True)
 
     elect = add("elect", "lead while a command runs, or see who leads", ELECT_HELP)
-    elect.add_argument("name", metavar="NAME", help="the election")
+    elect.add_argument("name", metavar="NAME", type=a_name, help="the election")
     elect.add_argument("value", metavar="VALUE", nargs="?", default="", help="what others read of who leads")
     elect.add_argument("-l", "--listen", action="store_true", help="print who leads, until Ctrl-C")
     _add_terms(elect)
@@ -84,23 +85,25 @@ def add_to(add: AddVerb) -> None:
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ttl", metavar="S", type=float, default=None, help="how long it outlives its holder (10)")
-    parser.add_argument("--wait", metavar="S", type=float, default=None, help="how long to wait (default: for ever)")
+    parser.add_argument(
+        "--ttl", metavar="S", type=a_lease_time, default=None, help="how long it outlives its holder (10)"
+    )
+    parser.add_argument("--wait", metavar="S", type=a_wait, default=None, help="how long to wait (default: for ever)")
 
 
 def _lock(client: Client, options: Options) -> int:
-    return _hold(options, lambda: client.lock(options.name, value=_holder(), ttl=options.ttl).acquire(options.wait))
+    return _hold(
+        options, lambda: client.lock(as_bytes(options.name), value=_holder(), ttl=options.ttl).acquire(options.wait)
+    )
 
 
 def _sem(client: Client, options: Options) -> int:
-    if options.limit < 1:
-        return usage(f"{options.limit} places are none")
-    place = client.semaphore(options.name, options.limit, value=_holder(), ttl=options.ttl)
+    place = client.semaphore(as_bytes(options.name), options.limit, value=_holder(), ttl=options.ttl)
     return _hold(options, lambda: place.acquire(options.wait))
 
 
 def _elect(client: Client, options: Options) -> int:
-    election = client.election(options.name, ttl=options.ttl)
+    election = client.election(as_bytes(options.name), ttl=options.ttl)
     if not options.listen:
         return _hold(options, lambda: election.campaign(os.fsencode(options.value), options.wait))
     for leading in election.observe():
@@ -121,7 +124,11 @@ def _holder() -> str:
 
 
 def _hold(options: Options, take: Callable[[], Held]) -> int:
-    held = take()
+    try:
+        held = take()
+    except ValueError as error:  # others say another limit, say
+        tell("paxosctl", error)
+        return Exit.USAGE
     try:
         return _run(held, options) if options.behind else _stand(held, options)
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from paxosd.commands.ctl import transaction
+from paxosd.commands.ctl.numbers import a_number, a_revision
 from paxosd.commands.ctl.verbs import (
     AddVerb,
     Options,
@@ -18,7 +18,6 @@ from paxosd.commands.ctl.verbs import (
     print_keys,
     range_of,
     usage,
-    value_of,
     write_raw,
 )
 from paxosd.process.exits import Exit
@@ -79,21 +78,23 @@ def add_to(add: AddVerb) -> None:
     put = add("put", "set a key", PUT_HELP)
     put.add_argument("key", metavar="KEY", help="the key")
     put.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
-    put.add_argument("--lease", metavar="ID", type=int, default=0, help="the lease with which it goes")
+    put.add_argument("--lease", metavar="ID", type=a_number(1), default=0, help="the lease with which it goes")
     put.add_argument("--prev-kv", action="store_true", help="print what it was before")
     condition = put.add_mutually_exclusive_group()
     condition.add_argument("--if-absent", action="store_true", help="only if there is no such key")
-    condition.add_argument("--if-revision", metavar="N", type=int, help="only if N changed it last (0: it is missing)")
-    put.set_defaults(run=_put)
+    condition.add_argument(
+        "--if-revision", metavar="N", type=a_number(0), help="only if N changed it last (0: it is missing)"
+    )
+    put.set_defaults(run=_put, takes="value", changes=True)
 
     get = add("get", "print keys", GET_HELP)
     add_range(get)
-    get.add_argument("--limit", metavar="N", type=int, default=0, help="at most so many keys")
+    get.add_argument("--limit", metavar="N", type=a_number(0), default=0, help="at most so many keys")
     get.add_argument("--order", choices=["ascend", "descend"], default="ascend", help="from which end")
     get.add_argument(
         "--sort-by", choices=["key", "value", "version", "create", "mod"], default="key", help="(default: key)"
     )
-    get.add_argument("--rev", metavar="N", type=int, default=0, help="as of this revision")
+    get.add_argument("--rev", metavar="N", type=a_number(0), default=0, help="as of this revision")
     get.add_argument("--keys-only", action="store_true", help="without the values")
     get.add_argument("--count-only", action="store_true", help="how many keys there are")
     get.add_argument("--print-value-only", action="store_true", help="each value as it is, and a newline")
@@ -103,14 +104,16 @@ def add_to(add: AddVerb) -> None:
     delete = add("del", "delete keys", DEL_HELP)
     add_range(delete)
     delete.add_argument("--prev-kv", action="store_true", help="print what they were")
-    delete.set_defaults(run=_delete)
+    delete.set_defaults(run=_delete, changes=True)
 
     txn = add("txn", "do some things if others hold, all or nothing", transaction.HELP)
-    txn.set_defaults(run=_txn)
+    txn.set_defaults(run=_txn, takes="stdin", changes=True)
 
     compact = add("compact", "let go of the history of keys", COMPACT_HELP)
-    compact.add_argument("revision", metavar="REVISION", type=int, help="the first one that is told from then on")
-    compact.set_defaults(run=_compact)
+    compact.add_argument(
+        "revision", metavar="REVISION", type=a_revision, help="the first one that is told from then on"
+    )
+    compact.set_defaults(run=_compact, changes=True)
 
 
 def _put(client: Client, options: Options) -> int:
@@ -118,7 +121,7 @@ def _put(client: Client, options: Options) -> int:
     from paxosd.machine.kv.requests import Put  # noqa: PLC0415 (slow to import)
     from paxosd.machine.kv.results import PutDone  # noqa: PLC0415 (slow to import)
 
-    key, value = as_bytes(options.key), value_of(options.value)
+    key, value = as_bytes(options.key), options.given
     if not key:
         return usage("a key is not empty")
     request = Put(key, value, options.lease, options.prev_kv)
@@ -219,7 +222,7 @@ def _compact(client: Client, options: Options) -> int:
 
 def _txn(client: Client, options: Options) -> int:
     try:
-        asked = transaction.parse(sys.stdin.buffer.read())
+        asked = transaction.parse(options.given)
     except ValueError as error:
         return usage(error)
     done = client.txn(*asked, timeout=options.timeout)

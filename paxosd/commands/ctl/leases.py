@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from paxosd.commands.ctl.verbs import AddVerb, Options, ask, change, named, print_json, usage
+from paxosd.commands.ctl.numbers import a_lease_time, a_number
+from paxosd.commands.ctl.verbs import AddVerb, Options, as_bytes, ask, change, named, print_json, usage
 from paxosd.commands.tables import print_table
 from paxosd.excerpts import shown
 from paxosd.process.exits import Exit
@@ -37,30 +39,35 @@ def add_to(add: AddVerb) -> None:
     """Add the verb to the command line."""
     lease = add("lease", "a time to live for keys", HELP)
     lease.add_argument("what", choices=["grant", "keep", "revoke", "show", "list"], help="see the examples")
-    lease.add_argument("number", metavar="SECONDS | ID", nargs="?", type=float, help="of grant the time, else the id")
+    lease.add_argument("number", metavar="SECONDS | ID", nargs="?", help="of grant the time, else the id")
     lease.add_argument("--once", action="store_true", help="with keep: one more time only")
     lease.add_argument("--name", metavar="TEXT", default="", help="with grant: for people who read lists")
-    lease.set_defaults(run=_run)
+    lease.set_defaults(run=_run, changes=True)
 
 
 def _run(client: Client, options: Options) -> int:
+    try:
+        return _run_one(client, options)
+    except argparse.ArgumentTypeError as error:
+        return usage(f"lease {options.what}: {error}")
+
+
+def _run_one(client: Client, options: Options) -> int:
     if (options.what == "list") != (options.number is None):
         return usage(f"lease {options.what} takes {'nothing else' if options.what == 'list' else 'one number'}")
     if options.what == "grant":
-        return _grant(client, options)
+        return _grant(client, options, a_lease_time(options.number))
     if options.what == "list":
         return _list(client, options)
-    lease = int(options.number)
-    if lease != options.number or lease <= 0:
-        return usage(f"{options.number:g} is not the id of a lease")
+    lease = a_number(1)(options.number)
     return {"keep": _keep, "revoke": _revoke, "show": _show}[options.what](client, options, lease)
 
 
-def _grant(client: Client, options: Options) -> int:
+def _grant(client: Client, options: Options, ttl_s: float) -> int:
     from paxosd.machine.kv.requests import Grant  # noqa: PLC0415 (slow to import)
     from paxosd.machine.kv.results import Granted  # noqa: PLC0415 (slow to import)
 
-    wanted = Grant(round(options.number * 1000), options.name.encode())
+    wanted = Grant(round(ttl_s * 1000), as_bytes(options.name))
     granted, _ = change(client, wanted, options.timeout)
     assert isinstance(granted, Granted)
     if options.write_out == "json":

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from paxosd.client.arguments import SECONDS_MAX, revision, seconds
-from paxosd.commands.ctl import completion, holding, keys, leases, queues, watching
+from paxosd.commands.ctl import answers, backup, completion, holding, keys, leases, queues, watching
+from paxosd.commands.ctl.numbers import a_revision, a_timeout
 from paxosd.commands.flags import Parser, add_version, add_write_out
 
 DEFAULT_CONFIG = "config/cluster.yaml"
@@ -106,8 +106,8 @@ def options_of(arguments: Sequence[str]) -> Options:
     options = parser.parse_args(ours)
     options.behind = behind
     options.local = options.command == "completion"
-    if not hasattr(options, "run"):
-        options.run = None
+    options.changes = getattr(options, "changes", False)
+    options.takes = getattr(options, "takes", "")
     options.in_order = getattr(options, "in_order", False)
     if options.command == "backup":
         _take_file(options, parser)
@@ -144,21 +144,26 @@ def _parser() -> Parser:
 
     propose = add("propose", "put a value into the log", PROPOSE_HELP)
     propose.add_argument("value", metavar="VALUE", help="the value, or - to read it from stdin")
+    propose.set_defaults(run=answers.propose, takes="value")
     log = add("log", "print the log, with all that was acknowledged", LOG_HELP)
-    log.add_argument("--start", metavar="N", type=_revision, help="from revision N on (default: all that is kept)")
+    log.add_argument("--start", metavar="N", type=a_revision, help="from revision N on (default: all that is kept)")
     log.add_argument("--follow", action="store_true", help="go on with what is chosen later, until Ctrl-C")
     log.add_argument(
         "--stale",
         action="store_true",
         help="what the node at hand has: needs no quorum, and may lack the latest that was acknowledged",
     )
-    add("status", "who leads, and how is every node", STATUS_HELP)
-    backup = add("backup", "write a backup of the cluster, or say what one holds", BACKUP_HELP)
-    backup.add_argument("words", metavar="FILE", nargs="+", help="the file to write; or `status` and the file to read")
-    backup.add_argument("--stale", action="store_true", help="what the node at hand has: needs no quorum")
+    log.set_defaults(run=answers.log)
+    status = add("status", "who leads, and how is every node", STATUS_HELP)
+    status.set_defaults(run=answers.status)
+    back_up = add("backup", "write a backup of the cluster, or say what one holds", BACKUP_HELP)
+    back_up.add_argument("words", metavar="FILE", nargs="+", help="the file to write; or `status` and the file to read")
+    back_up.add_argument("--stale", action="store_true", help="what the node at hand has: needs no quorum")
+    back_up.set_defaults(run=backup.back_up)
     archive = add("archive", "follow the log into a directory", ARCHIVE_HELP)
     archive.add_argument("folder", metavar="DIR", help="the directory; it is made if it is not there")
     archive.add_argument("--once", action="store_true", help="end when all that is acknowledged by now is there")
+    archive.set_defaults(run=backup.archive)
     for module in (keys, watching, leases, holding, queues):
         module.add_to(add)
     completion.add_to(add, lambda: parser)
@@ -189,25 +194,10 @@ def _flags(parser: Parser, default: str | None) -> Parser:
         "--endpoints", metavar="HOST:PORT,...", default=default, help="where its gateways listen, instead of --config"
     )
     parser.add_argument(
-        "--timeout", metavar="S", type=_seconds, default=default, help="how many seconds to wait (default: 5)"
+        "--timeout", metavar="S", type=a_timeout, default=default, help="how many seconds to wait (default: 5)"
     )
     add_write_out(parser, default or "table")
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        return seconds(float(text))
-    except ValueError:
-        rule = f"a number of seconds above 0, such as 2.5, and at most {SECONDS_MAX:g}"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {rule}") from None
-
-
-def _revision(text: str) -> int:
-    try:
-        return revision(int(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a revision: they count 1, 2, 3 ...") from None
 
 
 def _take_cluster_from_environment(options: Options, parser: Parser) -> None:
@@ -230,6 +220,6 @@ def _timeout_from_environment(parser: Parser) -> float:
     if not text:
         return DEFAULT_TIMEOUT_S
     try:
-        return _seconds(text)
+        return a_timeout(text)
     except argparse.ArgumentTypeError as error:
         parser.error(f"PAXOSCTL_TIMEOUT: {error}")

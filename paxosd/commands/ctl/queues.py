@@ -6,9 +6,12 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from paxosd.commands.ctl.verbs import AddVerb, Options, named, print_json, usage, value_of, write_raw
+from paxosd.commands.ctl.numbers import a_name, a_number, a_wait
+from paxosd.commands.ctl.verbs import AddVerb, Options, as_bytes, named, print_json, usage, write_raw
 from paxosd.process.exits import Exit
 from paxosd.process.streams import tell
+
+PRIORITY_MAX = 0xFFFF_FFFF
 
 if TYPE_CHECKING:
     from paxosd.client import Client
@@ -32,11 +35,13 @@ def add_to(add: AddVerb) -> None:
     """Add the verb to the command line."""
     queue = add("queue", "put and take entries", HELP)
     queue.add_argument("what", choices=["put", "get", "work", "size"], help="see the examples")
-    queue.add_argument("name", metavar="NAME", help="the queue")
+    queue.add_argument("name", metavar="NAME", type=a_name, help="the queue")
     queue.add_argument("value", metavar="VALUE", nargs="?", help="with put: the entry, or - to read it from stdin")
-    queue.add_argument("--priority", metavar="N", type=int, default=100, help="with put (default: 100)")
-    queue.add_argument("--wait", metavar="S", type=float, help="how long to wait for an entry (default: for ever)")
-    queue.set_defaults(run=_run, in_order=True)
+    queue.add_argument(
+        "--priority", metavar="N", type=a_number(0, PRIORITY_MAX), default=100, help="with put (default: 100)"
+    )
+    queue.add_argument("--wait", metavar="S", type=a_wait, help="how long to wait for an entry (default: for ever)")
+    queue.set_defaults(run=_run, in_order=True, takes="value")
 
 
 def _run(client: Client, options: Options) -> int:
@@ -48,8 +53,9 @@ def _run(client: Client, options: Options) -> int:
 
 
 def _put(client: Client, options: Options) -> int:
-    value = value_of(options.value)
-    revision = client.locking_queue(options.name).put(value, options.timeout, priority=options.priority)
+    revision = client.locking_queue(as_bytes(options.name)).put(
+        options.given, options.timeout, priority=options.priority
+    )
     if options.write_out == "json":
         print_json({"revision": revision})
     else:
@@ -58,7 +64,7 @@ def _put(client: Client, options: Options) -> int:
 
 
 def _get(client: Client, options: Options) -> int:
-    entry = client.locking_queue(options.name).get(options.wait)
+    entry = client.locking_queue(as_bytes(options.name)).get(options.wait)
     if options.write_out == "json":
         print_json(named("value", entry.value))
     else:
@@ -67,7 +73,7 @@ def _get(client: Client, options: Options) -> int:
 
 
 def _size(client: Client, options: Options) -> int:
-    size = client.locking_queue(options.name).size(options.timeout)
+    size = client.locking_queue(as_bytes(options.name)).size(options.timeout)
     if options.write_out == "json":
         print_json({"size": size})
     else:
@@ -76,7 +82,7 @@ def _size(client: Client, options: Options) -> int:
 
 
 def _work(client: Client, options: Options) -> int:
-    with client.locking_queue(options.name).get_locked(options.wait) as entry:
+    with client.locking_queue(as_bytes(options.name)).get_locked(options.wait) as entry:
         try:
             done = subprocess.run(
                 options.behind, input=entry.value, env=os.environ | {"PAXOSCTL_FENCE": str(entry.fence)}, check=False

@@ -31,11 +31,6 @@ def as_bytes(text: str) -> bytes:
     return os.fsencode(text)
 
 
-def value_of(text: str) -> bytes:
-    """A value; `-`: all of stdin."""
-    return sys.stdin.buffer.read() if text == "-" else as_bytes(text)
-
-
 def add_range(parser: argparse.ArgumentParser) -> None:
     """Which keys: one, a range, or those with a prefix."""
     parser.add_argument("key", metavar="KEY", help='the key; with --prefix, what keys begin with ("" begins all)')

@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from paxosd.commands.ctl.numbers import a_number
 from paxosd.commands.ctl.verbs import AddVerb, Options, add_range, key_fields, named, print_json, range_of, usage
 from paxosd.excerpts import shown
 from paxosd.process.exits import Exit
@@ -33,9 +34,11 @@ def add_to(add: AddVerb) -> None:
     """Add the verb to the command line."""
     watch = add("watch", "print what happens to keys", HELP)
     add_range(watch)
-    watch.add_argument("--rev", metavar="N", type=int, default=0, help="from this revision on (default: from now on)")
+    watch.add_argument(
+        "--rev", metavar="N", type=a_number(0), default=0, help="from this revision on (default: from now on)"
+    )
     watch.add_argument("--prev-kv", action="store_true", help="print what was there before, too")
-    watch.add_argument("--count", metavar="N", type=int, default=0, help="end after so many events")
+    watch.add_argument("--count", metavar="N", type=a_number(0), default=0, help="end after so many events")
     watch.set_defaults(run=_watch)
 
 

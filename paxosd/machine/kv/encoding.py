@@ -65,13 +65,20 @@ class Malformed(ValueError):
 
 
 def encode_command(command: Command) -> bytes:
-    """The bytes of a command."""
-    return msgpack.packb(_fields(command))  # type: ignore[no-any-return]
+    """The bytes of a command; raises `ValueError` for a number that no message carries."""
+    return _packed(_fields(command))
 
 
 def encode_question(question: Question) -> bytes:
-    """The bytes of a question."""
-    return msgpack.packb(_fields(question))  # type: ignore[no-any-return]
+    """The bytes of a question; raises `ValueError` for a number that no message carries."""
+    return _packed(_fields(question))
+
+
+def _packed(fields: Fields) -> bytes:
+    try:
+        return msgpack.packb(fields)  # type: ignore[no-any-return]
+    except OverflowError:
+        raise ValueError("a number of a request has more than 64 bits") from None
 
 
 def _fields(request: Command | Question | Op) -> Fields:  # one case for each kind

@@ -250,3 +250,10 @@ def test_a_result_with_a_flipped_byte_ends_in_no_other_error(result: Result, pla
     content[place % len(content)] = byte
     with contextlib.suppress(MalformedResult):
         decode_result(bytes(content))
+
+
+def test_a_number_that_no_message_carries_is_an_error_of_its_caller() -> None:
+    with pytest.raises(ValueError, match="64 bits"):
+        encode_command(Put(b"k", b"v", lease=2**70))
+    with pytest.raises(ValueError, match="64 bits"):
+        encode_question(Range(b"k", revision=2**70))
