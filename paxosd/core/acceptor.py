@@ -53,7 +53,7 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.participant import Participant
 from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.questions import Questions
-from paxosd.core.records import Floor, Promised, Record, Told, Voted
+from paxosd.core.records import Floor, Forgotten, Promised, Record, Told, Voted
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, Ballot, Instant, NodeId, Slot, Source, Vote
 
@@ -211,6 +211,8 @@ class Acceptor(Participant):
             return
         if not self._votes_with(source, message.ballot, message.decreed):
             return
+        if not self.voters.are_named and not self.standing.may_found(message.value):
+            return self.ignore("birth of a history that continues another one than this disk")
         if not FIRST_SLOT <= message.slot < message.watermark + self._limits.window_slots_max:
             return self.ignore("accept beyond the window")
         vote = None if message.slot < self.floor else self._vote_at(message.slot)
@@ -265,7 +267,7 @@ class Acceptor(Participant):
 
     def _note_watermark(self, ballot: Ballot, watermark: Slot) -> None:
         """Every slot below is chosen. Where our vote is of the leader's own ballot, we know with which value."""
-        if watermark <= self.watermark:
+        if watermark <= self.watermark or not self.voters.are_named:  # `newcomers.py`, law 4
             return
         if self._has_learner and ballot.proposer != self.node_id:  # beside the leader, the leader tells its values
             for vote in self._votes.within(max(self.watermark, self._votes.first), watermark):
@@ -274,7 +276,7 @@ class Acceptor(Participant):
         self.watermark = watermark
 
     def _on_trim(self, source: NodeId, message: Trim, now: Instant) -> None:
-        if not self._speaks_for_leader(source, message.ballot, now):
+        if not self._speaks_for_leader(source, message.ballot, now) or not self.voters.are_named:
             return
         window = self._limits.window_slots_max
         floor = floor_of(self._recent, window, self.watermark, message.safe, message.everywhere)
@@ -284,6 +286,11 @@ class Acceptor(Participant):
             self.record(Floor(floor))
 
     # ---- votes, in memory and on disk ----
+
+    def _forget(self) -> None:
+        self._votes, self._recent = HeldVotes(), RecentVotes()
+        self._recorded_this_turn = True
+        self.record(Forgotten())
 
     def _copy(self, votes: Sequence[Vote], stop: Slot, floor: Slot) -> None:
         for vote in votes:

@@ -99,6 +99,7 @@ class Candidate(Agent):
         self.loss = ""  # why this proposer must not lead, though a quorum promised; empty: it may
         self.lost = ""  # which disks are lost, so that nobody can lead
         self._renewing = False  # we led until now, and prepare anew for new voters
+        self._is_born = False  # as far as was known when this was looked at last
         self._draining = False
         self._pause_forgiven = False  # since we heard from those whose silence counts (law 5)
 
@@ -121,6 +122,7 @@ class Candidate(Agent):
             if isinstance(record, Round):
                 self._round = record.round
         self._count = Count(self.voters)
+        self._is_born = self.voters.are_named
         self._step = self._random.randint(1, FIRST_STEP_MAX)
         self._log_time_at = now
         if self._round >= ROUND_MAX:
@@ -191,10 +193,19 @@ class Candidate(Agent):
 
     def _notice_voters(self, now: Instant) -> None:
         """Another role of this process may have learned of new voters, too."""
+        if self.voters.are_named and not self._is_born:
+            self._is_born = True
+            self._forget_what_was_heard(now)
         self.watermark = max(self.watermark, self.known.watermark)
         if self.phase is not Phase.FOLLOWING and self._count.voters is not self.voters:
             self._follow("others vote by now", now)
             self.arm(Timer.ELECTION, now + self._random.uniform(0.0, 0.2) * self._timing.election_s)
+
+    def _forget_what_was_heard(self, now: Instant) -> None:
+        """It may have been about another history than the one that we join (`newcomers.py`, law 4)."""
+        self.watermark = FIRST_SLOT
+        self._told_chosen = ToldChosen()
+        self._log_time_ms, self._log_time_at = 0, now
 
     def _on_outdated(self, message: Outdated, now: Instant) -> None:
         self._see(message.promised)

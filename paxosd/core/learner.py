@@ -52,6 +52,9 @@ from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
 
+_BEFORE_THE_BIRTH = (Heartbeat, PreVote, Fetch, FetchSnapshot, DiskSpace)
+"""What is taken by who knows of no birth: who leads, and how the own disk is; and it tells what it has."""
+
 
 class Learner(Agent):
     """Learns every chosen value; knows the watermark, and so what it misses."""
@@ -97,8 +100,8 @@ class Learner(Agent):
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
         self._notice_voters(now)
-        if self.known.waits_for_birth and not isinstance(message, Heartbeat | Fetch):
-            return self.ignore("word of a history that is not joined yet")  # `continuing.py`, law 2
+        if not self.voters.are_named and not isinstance(message, _BEFORE_THE_BIRTH):
+            return self.ignore("word of a history that is not joined yet")  # `newcomers.py`, law 4
         match message:
             case Chosen(slot, value):
                 self._on_chosen(source, slot, value)
@@ -236,7 +239,7 @@ class Learner(Agent):
         return heard_at is None or now - heard_at >= self._timing.election_s
 
     def _raise_watermark(self, watermark: Slot, decreed: Slot) -> None:
-        if decreed <= self.voters.decreed:
+        if self.voters.are_named and decreed <= self.voters.decreed:
             self.watermark = max(self.watermark, watermark)
 
     def _note_watermark(self, watermark: Slot, decreed: Slot, now: Instant) -> None:

@@ -1,4 +1,4 @@
-"""What a node that has a history takes from one that speaks without any.
+"""What a node that has a history takes from one that speaks without any, and what one without takes from anybody.
 
 Who speaks so may be of this cluster: a node that was just started, or has an empty directory, and was not told yet who
 votes. Or it may be of another one with the same membership file: the leader of a restored cluster has no history until
@@ -10,6 +10,10 @@ Laws:
    refuses them.
 3. It takes answers that say of the newcomer itself how it is: that it lives, with which disk, and what it has promised.
    The worst that a wrong one does is that a leader prepares once more.
+4. Who has no history takes part in the ballots that begin one, and learns nothing: acceptors and learners take no value
+   and no watermark before they know who votes, and a proposer forgets then what it had heard until then of the log and
+   its time. All that may be of another cluster than the one that it joins. It misses nothing: whoever tells who votes
+   tells that all up to the latest decree is chosen, and that can be asked for.
 
 A newcomer misses nothing by that. What a node says in the very turn in which it is told of its history may leave before
 that is durable, and so without the name: such a word is as if it were lost, and is said again.

@@ -59,6 +59,10 @@ class Participant(Agent):
         """Promise this ballot, which is higher than the promise that stands."""
 
     @abstractmethod
+    def _forget(self) -> None:
+        """Have voted for nothing."""
+
+    @abstractmethod
     def _copy(self, votes: Sequence[Vote], stop: Slot, floor: Slot) -> None:
         """Take up these votes of others, which are all of the slots below `stop`; below `floor` none is needed."""
 
@@ -123,8 +127,7 @@ class Participant(Agent):
         self.watermark = max(self.watermark, self.known.watermark)
         if self.standing.is_outlived(voters):
             self.warn("disk.replaced", node=self.node_id, disk=disk_text(self.standing.disk))
-            self.standing.draw()
-            self.record(self.standing.record)
+            self._be_another_disk()
         self._copying = None
         if self.standing.is_named(voters) and not self.standing.sure:
             self._recalled = set()
@@ -134,6 +137,12 @@ class Participant(Agent):
             self._ask_others(now)
         elif voters.are_named and not self.may_vote:
             self.warn("disk.guest", node=self.node_id, disk=disk_text(self.standing.disk))
+
+    def _be_another_disk(self) -> None:
+        """With another id, as if it were blank (`standing.py`, law 4)."""
+        self.standing.draw()
+        self.record(self.standing.record)
+        self._forget()
 
     # ---- a disk that is found ----
 
@@ -169,8 +178,7 @@ class Participant(Agent):
         if message.commits > has:
             text = disk_text(self.standing.disk)
             self.warn("disk.rolled_back", disk=text, has=has, seen=message.commits, by=source)
-            self.standing.draw()
-            self.record(self.standing.record)
+            self._be_another_disk()
             return self._look_again(now)
         if self.standing.sure:
             return self.ignore("recalled of a disk that is sure")

@@ -7,6 +7,7 @@
 |           |            |       | has ever accepted and the number of the highest-numbered prepare request   |
 |           |            |       | to which it has responded" (Paxos Made Simple, 2.2)                        |
 | Voted     | acceptor   | slot  | the same sentence: its votes                                               |
+| Forgotten | acceptor   | rows  | votes of a disk that votes no more, in another history maybe, bind nobody  |
 | Told      | acceptor   | -     | may be lost: a watermark that it heard of; saves work after a restart      |
 | Learned   | learner    | slot  | may be lost: others can tell it again, as long as it is not told as synced |
 | Kept      | learner    | rows  | may be lost, as a whole: the log makes it again                            |
@@ -56,6 +57,11 @@ class Voted:
     slot: Slot
     ballot: Ballot
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The acceptor's votes are gone, all that there are: its disk got another id, and so has voted for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +186,11 @@ class SnapshotDropped:
 
 
 OfSnapshot: TypeAlias = SnapshotBytes | SnapshotStep | SnapshotInstalled | SnapshotDropped
-_Acceptors: TypeAlias = Promised | Voted | Told | Floor | Disk | Upgraded | Continues | Seen
+_Acceptors: TypeAlias = Promised | Voted | Forgotten | Told | Floor | Disk | Upgraded | Continues | Seen
 Record: TypeAlias = Round | _Acceptors | Learned | Kept | Synced | Voters | OfSnapshot
 
-WITH_ROWS = (Voted, Learned, Kept, SnapshotBytes, SnapshotStep, SnapshotInstalled, SnapshotDropped)
-"""The records with a key. Of all others a store keeps the latest of each class."""
+WITH_ROWS = (Voted, Forgotten, Learned, Kept, SnapshotBytes, SnapshotStep, SnapshotInstalled, SnapshotDropped)
+"""The records that are about rows. Of all others a store keeps the latest of each class."""
 
 MAY_BE_LOST = (Told, Learned, Kept, Floor, Seen, SnapshotBytes, SnapshotStep, SnapshotDropped)
 """The records that a store may lose in a power cut: it need not wait for the disk before it says that it has them. What

@@ -8,7 +8,10 @@ Laws:
 3. A disk that was there before this process is voted with only once the others know nothing of it that it does not
    know itself (`participant.py`).
 4. An id is used once. A disk that promised something and is not named any more draws another id, with which it is a
-   guest.
+   guest, and has voted for nothing: its votes go. They may be of another history, whose birth it helped to decide
+   before it knew of this one; told here, they would bind a ballot, or be taken for what is chosen.
+5. It votes for no birth that continues something else than what it holds: that is of a cluster that was restored, or
+   not, and has the same membership file.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Iterable
 from random import Random
 
 from paxosd.core.continuing import Continues
+from paxosd.core.decrees import Birth, decree_of
 from paxosd.core.records import Disk, Promised, Record, Upgraded
 from paxosd.core.types import NO_DISK, DiskId, NodeId
 from paxosd.core.voters import Voters
@@ -68,6 +72,11 @@ class Standing:
         if not voters.are_named:
             return not voters.history
         return self.sure and self.is_named(voters) and (self.copied or not self._is_new(voters))
+
+    def may_found(self, value: bytes) -> bool:
+        """Whether it may vote for this value where no history is known (law 5)."""
+        decree = decree_of(value)
+        return not isinstance(decree, Birth) or decree.continues == self.past
 
     def must_copy(self, voters: Voters) -> bool:
         """Whether it is named, and does not know yet what it must."""

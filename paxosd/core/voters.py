@@ -220,11 +220,6 @@ class Known:
         return self.continues is not None and self.continues.refuses(history)
 
     @property
-    def waits_for_birth(self) -> bool:
-        """Whether this node was restored, and knows of no history yet that goes on from there."""
-        return self.continues is not None and not self.voters.are_named
-
-    @property
     def is_hearsay(self) -> bool:
         """Whether a history was heard of, and nothing else is known of it (`hearsay.py`)."""
         return bool(self.voters.history) and not self.voters.are_named

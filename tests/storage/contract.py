@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from paxosd.core.history import ROW_BYTES
-from paxosd.core.records import Floor, Kept, KeptKey, KeptRow, Learned, Promised, Record, Round, Told, Voted
+from paxosd.core.records import Floor, Forgotten, Kept, KeptKey, KeptRow, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import Ballot, RevisionRow, Slot, Vote
 from paxosd.storage.base import Store
 
@@ -80,6 +80,22 @@ class StoreContract:
         assert before == [vote.slot for vote in again.votes(1, 100, MANY)] == [5, 6, 7, 8]
         assert list(again.votes(1, 4, MANY)) == []
         assert of_kind(again.records(), Floor) == [Floor(5)]
+
+    @pytest.mark.parametrize("value", [b"v", bytes(9000)])
+    def test_votes_that_are_forgotten_are_gone_for_good_and_what_was_learned_and_comes_later_is_not(
+        self, store: Store, value: bytes
+    ) -> None:
+        store.commit([Promised(LOW), Learned(1, value)])
+        store.commit([*(Voted(slot, LOW, value) for slot in range(1, 5)), Learned(2, value)])
+        store.commit([Voted(5, LOW, value), Forgotten(), Voted(3, HIGH, b"later")])
+        before = list(store.votes(1, 100, MANY))
+        store.commit([Learned(3, value)])
+        store.close()
+        again = self.reopen()
+
+        assert before == list(again.votes(1, 100, MANY)) == [Vote(3, HIGH, b"later")]
+        assert of_kind(again.records(), Voted) == [Voted(3, HIGH, b"later")]
+        assert list(again.learned(1, 100, MANY)) == [(1, value), (2, value), (3, value)]
 
     def test_a_page_ends_at_its_stop_or_before_its_bytes_are_over_and_has_one_row_at_least(self, store: Store) -> None:
         store.commit([Promised(LOW), *(Voted(slot, LOW, bytes(100)) for slot in range(1, 10))])

@@ -12,6 +12,7 @@ from paxosd.core.records import (
     MAY_BE_LOST,
     Disk,
     Floor,
+    Forgotten,
     Kept,
     Learned,
     Promised,
@@ -56,6 +57,8 @@ class MemoryStore(MemoryShelf):
             match record:
                 case Voted():
                     self._votes[record.slot] = record
+                case Forgotten():
+                    self._votes.clear()
                 case Learned():
                     self._learned[record.slot] = record
                 case Kept():

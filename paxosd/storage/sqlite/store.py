@@ -22,6 +22,7 @@ from paxosd.core.plausible import SLOT_MAX, believed_watermark
 from paxosd.core.records import (
     MAY_BE_LOST,
     Floor,
+    Forgotten,
     Kept,
     Learned,
     Record,
@@ -228,6 +229,8 @@ class SQLiteStore:
         match record:
             case Voted() | Learned():
                 return self._values.put(record)
+            case Forgotten():
+                self._values.forget_votes()
             case Kept():
                 kept.write(self._db, record, self._kept.side)
                 self._values.let_go_of_learned(self._kept_at(record).first)

@@ -155,6 +155,11 @@ class StoredValues:
         found = self._db.execute("SELECT checksum FROM learned WHERE slot = ?", (vote.slot,)).fetchone()
         return found is None or found[0] < 0
 
+    def forget_votes(self) -> None:
+        """All votes are gone with this commit; what was learned stays."""
+        self._db.execute("DELETE FROM votes")
+        self._has_unlearned = True
+
     def let_go_of_votes(self, floor: Slot) -> None:
         """Votes below are told no more, and are deleted by and by."""
         self._votes.floor = floor
@@ -168,8 +173,8 @@ class StoredValues:
         """Delete some of what may go."""
         self._votes.trim()
         found = self._db.execute("SELECT min(slot) FROM votes").fetchone()[0]
-        self._learned.trim(SLOT_MAX if found is None else found)
-        first_vote = self._votes.floor if found is None else found
+        first_vote = SLOT_MAX if found is None else found
+        self._learned.trim(first_vote)
         if self._has_unlearned and first_vote > self.learned_stop:
             some = _UNLEARNED, (self.learned_stop, first_vote, UNLEARNED_PER_COMMIT)
             gone = self._db.execute(*some).fetchall()
