@@ -12,7 +12,16 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in `typing`, whose import would take longer than all else before a signal is handled
 if TYPE_CHECKING:
-    from paxosd.client import AsyncClient, Client, Future, Receipt
+    from paxosd.client import (
+        AsyncClient,
+        Client,
+        CommandOutcome,
+        Future,
+        NeverApplied,
+        NoLongerKnown,
+        Receipt,
+        WasApplied,
+    )
     from paxosd.client.errors import (
         BeyondEnd,
         ClientClosed,
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
         TooLarge,
         Unavailable,
         WaitTimeout,
+        Withdrawn,
         WrongCluster,
         WrongHistory,
     )
@@ -52,6 +62,7 @@ __all__ = [
     "BeyondEnd",
     "Client",
     "ClientClosed",
+    "CommandOutcome",
     "Compacted",
     "ConfigurationError",
     "Conflict",
@@ -62,6 +73,8 @@ __all__ = [
     "KeyValue",
     "KeysRefused",
     "MaxAge",
+    "NeverApplied",
+    "NoLongerKnown",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -79,6 +92,8 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "WaitTimeout",
+    "WasApplied",
+    "Withdrawn",
     "WrongCluster",
     "WrongHistory",
     "__version__",

@@ -10,13 +10,14 @@ from typing import Literal
 from paxosd.machine.kv.ranges import NO_END, prefix_end, prefix_range
 from paxosd.machine.kv.records import KeyEvent, KeyValue
 from paxosd.machine.kv.requests import Compare, CompareOp, CompareTarget, Delete, Failure, Put, Range, Sort, Txn
-from paxosd.machine.kv.results import Deleted, PutDone, RangeFound, TxnDone
+from paxosd.machine.kv.results import Deleted, Failed, PutDone, RangeFound, TxnDone, decode_result
 
 __all__ = [
     "NO_END",
     "Compare",
     "Delete",
     "Deleted",
+    "Failed",
     "Failure",
     "KeyEvent",
     "KeyValue",
@@ -28,6 +29,7 @@ __all__ = [
     "Txn",
     "TxnDone",
     "compare",
+    "decode_result",
     "prefix_end",
     "prefix_range",
 ]

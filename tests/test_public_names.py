@@ -32,6 +32,7 @@ OUTCOMES = {
     "TooLarge": "not_applied",
     "Unavailable": "not_applied",
     "WaitTimeout": "not_applied",
+    "Withdrawn": "not_applied",
     "WrongCluster": "not_applied",
     "WrongHistory": "not_applied",
 }

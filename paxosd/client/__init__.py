@@ -1,7 +1,6 @@
 """The client library: a pure `session.py`, with one thread around it (`worker.py`) or the loop of asyncio (`aio/`)."""
 
 from paxosd.client.aio.client import AsyncClient
-from paxosd.client.calls import Receipt
 from paxosd.client.client import Client
 from paxosd.client.errors import (
     BeyondEnd,
@@ -24,10 +23,12 @@ from paxosd.client.errors import (
     TooLarge,
     Unavailable,
     WaitTimeout,
+    Withdrawn,
     WrongCluster,
     WrongHistory,
 )
 from paxosd.client.future import Future
+from paxosd.client.outcomes import CommandOutcome, NeverApplied, NoLongerKnown, Receipt, WasApplied
 from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, Read
 from paxosd.client.upkeep import ConnectionState
 from paxosd.core.messages import NodeStatus, StatusReport
@@ -43,6 +44,7 @@ __all__ = [
     "BeyondEnd",
     "Client",
     "ClientClosed",
+    "CommandOutcome",
     "Compacted",
     "ConfigurationError",
     "Conflict",
@@ -53,6 +55,8 @@ __all__ = [
     "KeyValue",
     "KeysRefused",
     "MaxAge",
+    "NeverApplied",
+    "NoLongerKnown",
     "NoQuorum",
     "NoSpace",
     "NodeStatus",
@@ -70,6 +74,8 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "WaitTimeout",
+    "WasApplied",
+    "Withdrawn",
     "WrongCluster",
     "WrongHistory",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paxosd.client import verdicts
 from paxosd.client.errors import ConfigurationError
-from paxosd.core.types import Revision
+from paxosd.core.types import SESSION_BYTES, Revision, SessionId
 from paxosd.machine.kv.ranges import prefix_range
 from paxosd.transport.addresses import dialled
 
@@ -16,6 +16,8 @@ SECONDS_MAX = 1e6
 """Eleven days; also what keeps every wait within the range of the clocks and polls of a system."""
 LEASE_S_MAX = 3e9
 """Nearly a hundred years."""
+
+SEQ_MAX = 2**62
 
 EXAMPLE = '["l1:7100", "l2:7100"]'
 
@@ -140,6 +142,21 @@ def whole_number(what: str, given: int, most: int) -> int:
     if not 0 <= given <= most:
         raise ValueError(f"{what} is a whole number from 0 to {most}, not {given}")
     return given
+
+
+def command_name(session: bytes | str, seq: int) -> tuple[SessionId, int]:
+    """The session of a command, which may be hexadecimal digits, and its number; raises `TypeError` or `ValueError`."""
+    if not isinstance(session, bytes | str):
+        raise TypeError(f"a session is bytes, or hexadecimal digits, such as error.session.hex(), not {session!r}")
+    try:
+        found = bytes.fromhex(session) if isinstance(session, str) else session
+    except ValueError:
+        found = b""
+    if len(found) != SESSION_BYTES:
+        raise ValueError(f"a session has {SESSION_BYTES} bytes, or twice as many hexadecimal digits, not {session!r}")
+    if not whole_number("the number of a command", seq, SEQ_MAX):
+        raise ValueError("the commands of a session count from 1 on")
+    return found, seq
 
 
 def range_of(first: str | bytes, end: str | bytes, prefix: str | bytes | None) -> tuple[bytes, bytes]:

@@ -1,7 +1,8 @@
-"""Reads and status requests under way: asked of whichever gateway has its turn, again and again until one answers."""
+"""Questions of all kinds under way: asked of whichever gateway has its turn, again and again until one answers."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from random import Random
 
 from paxosd.client.calls import Question
@@ -15,16 +16,20 @@ PAUSE_S = 0.05, 0.15
 
 
 class Asking:
-    """Those of one client, by the number of the request."""
+    """Those of one client, by what their answers are found by."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._open: dict[int, Question] = {}
-        self._asked: set[int] = set()  # which were sent since the last rewind
+        self._open: dict[Hashable, Question] = {}
+        self._asked: set[Hashable] = set()  # which were sent since the last rewind
 
     def __bool__(self) -> bool:
         """Whether any is open."""
         return bool(self._open)
+
+    def __contains__(self, question: object) -> bool:
+        """Whether it is open."""
+        return isinstance(question, Question) and self._open.get(question.key) is question
 
     @property
     def awaited(self) -> bool:
@@ -38,7 +43,7 @@ class Asking:
 
     def add(self, question: Question) -> None:
         """One more, to be asked when it is due."""
-        self._open[question.message.request] = question
+        self._open[question.key] = question
 
     def due(self, now: Instant) -> list[FromClient]:
         """What is to be asked now; from then on an answer is awaited."""
@@ -50,19 +55,19 @@ class Asking:
         """When those are due that nobody is asked now."""
         return [question.not_before for key, question in self._open.items() if key not in self._asked]
 
-    def refused(self, request: int, now: Instant) -> bool:
+    def refused(self, key: Hashable, now: Instant) -> bool:
         """A gateway does not answer it: ask again in a moment. False if it is not open."""
-        question = self._open.get(request)
+        question = self._open.get(key)
         if question is None:
             return False
-        self._asked.discard(request)
+        self._asked.discard(key)
         question.not_before = now + self._random.uniform(*PAUSE_S)
         return True
 
-    def take(self, request: int) -> Question | None:
+    def take(self, key: Hashable) -> Question | None:
         """It is answered, or given up; None if it is not open."""
-        self._asked.discard(request)
-        return self._open.pop(request, None)
+        self._asked.discard(key)
+        return self._open.pop(key, None)
 
     def rewind(self) -> None:
         """Another gateway has its turn: ask it all of them."""

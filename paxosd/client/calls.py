@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from paxosd.client.errors import PaxosError
+from paxosd.client.outcomes import CommandOutcome, Receipt
 from paxosd.core.messages import (
     Answer,
     GetStatus,
     LogPage,
+    Propose,
     Query,
     ReadLog,
     ReadSlots,
@@ -19,18 +21,10 @@ from paxosd.core.messages import (
     SnapshotPage,
     StatusReport,
 )
-from paxosd.core.types import LOG, Instant, MachineName, Revision, Slot
+from paxosd.core.types import LOG, Instant, MachineName
 
 if TYPE_CHECKING:
     from _thread import LockType
-
-
-class Receipt(NamedTuple):
-    """Where a command stands in the log, and what its machine said; the machine `log` says nothing."""
-
-    revision: Revision
-    slot: Slot
-    result: bytes = b""
 
 
 class Call:
@@ -139,12 +133,12 @@ class Command(Call):
             self.tell()
 
 
-Asked: TypeAlias = ReadLog | Query | ReadSlots | ReadSnapshot | GetStatus
-Told: TypeAlias = LogPage | Answer | SlotPage | SnapshotPage | StatusReport
+Asked: TypeAlias = ReadLog | Query | ReadSlots | ReadSnapshot | GetStatus | Propose
+Told: TypeAlias = LogPage | Answer | SlotPage | SnapshotPage | StatusReport | CommandOutcome
 
 
 class Question(Call):
-    """A read, a question to a machine or a status request on its way; repeated until it is answered."""
+    """A read, a question to a machine, for the status or for an outcome, on its way; repeated until it is answered."""
 
     __slots__ = ("answer", "message", "not_before")
 
@@ -163,6 +157,12 @@ class Question(Call):
         if not self.done:
             self.answer = answer
             self.tell()
+
+    @property
+    def key(self) -> Hashable:
+        """What its answer is found by."""
+        assert not isinstance(self.message, Propose)
+        return self.message.request
 
     @property
     def held_s(self) -> float:

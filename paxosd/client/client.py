@@ -22,10 +22,11 @@ from typing import Any, NoReturn
 
 from paxosd.client import arguments, driving, verdicts
 from paxosd.client.arguments import addresses, folder, nodes, revision, seconds
-from paxosd.client.calls import Command, Question, Receipt, Told
+from paxosd.client.calls import Command, Question, Told
 from paxosd.client.errors import ConfigurationError
 from paxosd.client.future import Future, PutFuture
 from paxosd.client.opening import FRAME_BYTES_MAX, draw_wish, from_file, open_link
+from paxosd.client.outcomes import Receipt
 from paxosd.client.threads.driver import RecipeDriver
 from paxosd.client.threads.keys import Keys, Lease
 from paxosd.client.upkeep import ConnectionState

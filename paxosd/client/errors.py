@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from paxosd.core.types import Revision
+from paxosd.core.types import NO_SESSION, Revision, SessionId
 from paxosd.machine.kv.records import KeyValue
 from paxosd.machine.kv.requests import Failure
 
@@ -19,12 +19,20 @@ class PaxosError(Exception):
 
     `outcome`: "not_applied", it is certain that nothing happened and nothing will; "unknown", the command may have
     been applied, or may have been on its way when it was withdrawn; "applied", it is applied, and only its result is
-    lost. `retryable`: the same call may work later, and
-    cannot make a command happen twice.
+    lost. `retryable`: the same call may work later, and cannot make a command happen twice.
+
+    Of a command that was sent and whose outcome is unknown, `session` and `seq` are the name: `client.outcome` resolves
+    it. They are empty and 0 of everything else.
     """
 
     outcome: Outcome = "not_applied"
     retryable = False
+    session: SessionId = NO_SESSION
+    seq: int = 0
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text} (this was command {self.seq} of session {self.session.hex()})" if self.seq else text
 
 
 class NoQuorum(PaxosError):
@@ -160,6 +168,13 @@ class SessionExpired(PaxosError):
     """
 
     outcome: Outcome = "unknown"
+
+
+class Withdrawn(PaxosError):
+    """Not applied: somebody asked for the outcome of this command, or of a later one of the same session, before it was
+    in the log. So it never will be. Propose it again, unless whoever asked does."""
+
+    retryable = True
 
 
 class OutOfResources(PaxosError):

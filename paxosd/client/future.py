@@ -20,8 +20,9 @@ from typing import Any, NoReturn
 
 from paxosd.client import driving, verdicts
 from paxosd.client.arguments import seconds
-from paxosd.client.calls import Command, Receipt
+from paxosd.client.calls import Command
 from paxosd.client.errors import PaxosError
+from paxosd.client.outcomes import Receipt
 from paxosd.client.worker import GRACE_S, Worker
 from paxosd.machine.kv.results import PutDone, encode_result
 from paxosd.process import native

@@ -14,7 +14,9 @@ from itertools import islice
 
 from paxosd.client.calls import Command
 from paxosd.client.errors import PaxosError
+from paxosd.client.outcomes import LateResults, Receipt
 from paxosd.client.pacing import COMMAND_BYTES, Pacing
+from paxosd.core.types import NO_SESSION, SessionId
 
 WINDOW_COMMANDS_MAX = 16384
 WINDOW_BYTES_MAX = 16 * 1024 * 1024
@@ -24,6 +26,9 @@ class Outbox:
     """Of one client; over all of its sessions."""
 
     def __init__(self, pacing: Pacing) -> None:
+        self.session: SessionId = NO_SESSION
+        """In which they have their numbers."""
+        self.late = LateResults()
         self._pacing = pacing
         self._numbered: deque[Command] = deque()  # in order, the first without a result in front
         self._waiting: deque[Command] = deque()  # that were never sent, and have no numbers yet
@@ -56,6 +61,11 @@ class Outbox:
     def first_seq(self) -> int:
         """The number of the first command without a result; the client has those of all below."""
         return self._numbered[0].seq if self._numbered else self._next_seq
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next command gets."""
+        return self._next_seq
 
     @property
     def has_numbers(self) -> bool:
@@ -153,6 +163,12 @@ class Outbox:
                 return
             yield place, self._numbered[index]
 
+    def settle(self, command: Command, receipt: Receipt) -> None:
+        """The log has its number; `take_settled` lets go of it."""
+        command.settled = True
+        if command.error is not None and command.error.seq:
+            self.late.note(self.session, command.seq, receipt)
+
     def take_settled(self, now: float) -> None:
         """Let go of those in front that the log has."""
         if not self._numbered:
@@ -165,7 +181,9 @@ class Outbox:
             self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
 
     def fail(self, command: Command, error: PaxosError) -> None:
-        """Tell its caller; if it has a number it goes on as a withdrawal."""
+        """Tell its caller, and by which name it may be asked for; if it has a number it goes on as a withdrawal."""
+        if error.outcome == "unknown":
+            error.session, error.seq = self.session, command.seq
         command.fail(error)
         if command.value is not None and not command.taken_back:
             self._bytes -= len(command.value)

@@ -20,6 +20,8 @@ from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant
 
+EVERYWHERE = Reason.OVERLOADED, Reason.NO_SPACE
+"""Why all gateways refuse, which ask the same leader."""
 SHARE_FIRST_BYTES = 2 * CLIENT_FRAME_BYTES
 SHARE_LEAST_BYTES = 4 * 1024
 SHARE_MOST_BYTES = 32 * 1024 * 1024
@@ -96,8 +98,7 @@ class Pacing:
         if now < self.not_before:
             return
         self.not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
-        waits_long = reason in (Reason.OVERLOADED, Reason.NO_SPACE)
-        longest_s = OVERLOADED_BACKOFF_MAX_S if waits_long else BACKOFF_MAX_S
+        longest_s = OVERLOADED_BACKOFF_MAX_S if reason in EVERYWHERE else BACKOFF_MAX_S
         self._backoff_s = min(self._backoff_s * 1.5, longest_s)
         self._halve()
 

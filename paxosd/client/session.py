@@ -17,19 +17,20 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 
 from paxosd.client import settling, verdicts
 from paxosd.client.asking import A_WORD, Asking
 from paxosd.client.batching import batches, body_of, machine_of
-from paxosd.client.calls import Command, Question, Receipt, Told
+from paxosd.client.calls import Command, Question, Told
 from paxosd.client.deadlines import Deadlines
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
 from paxosd.client.gateways import Gateways
 from paxosd.client.outbox import Outbox
-from paxosd.client.pacing import Pacing
+from paxosd.client.outcomes import Receipt
+from paxosd.client.pacing import EVERYWHERE, Pacing
 from paxosd.client.seeking import Seeking
 from paxosd.client.sendings import Sendings
 from paxosd.core.messages import (
@@ -47,7 +48,7 @@ from paxosd.core.messages import (
     ToClient,
 )
 from paxosd.core.reasons import Reason
-from paxosd.core.types import LOG, NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, SessionId, Wish
+from paxosd.core.types import LOG, NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, Wish
 
 RESEND_FIRST_S, RESEND_MAX_S = 0.5, 2.0
 SILENCE_S = 0.4
@@ -70,7 +71,6 @@ class Session:
         self.gateways = Gateways(endpoints, troubles)
         self.seen: Revision = 0  # the latest revision that this client knows to be applied
         self._draw = draw or (lambda: random.randbytes(SESSION_BYTES))
-        self._session: SessionId = NO_SESSION
         self._expired = False  # the cluster forgot the session
         self._wish: Wish = NO_WISH  # for a session, until there is one
         self._opening = False  # whether a gateway was asked for it, and did not refuse
@@ -107,6 +107,13 @@ class Session:
         self._questions.add(question)
         self._deadlines.add(question)
 
+    def close(self, kind: type[PaxosError], why: str) -> None:
+        """Fail whatever is not done, with an error of this kind."""
+        for command in self._outbox:
+            self._outbox.fail(command, verdicts.of_end(kind, why, sent=command.unaccounted > 0))
+        for question in self._questions.all():
+            question.fail(kind(f"not answered; {why}"))
+
     # ---- out ----
 
     def poll(self, now: Instant) -> list[FromClient]:
@@ -120,7 +127,7 @@ class Session:
         if self._has_to_send() and now >= self._pacing.not_before:
             if self.gateways.wants_a_word():
                 out.append(A_WORD)
-            elif self._session == NO_SESSION:
+            elif self._outbox.session == NO_SESSION:
                 self._open(out)
             else:
                 sendable = self._outbox.sendable(lambda command: self._fail_if_late(command, now))
@@ -133,6 +140,16 @@ class Session:
             self._resend_at = due if self._resend_at is None else min(self._resend_at, due)
         return out
 
+    def _expire(self, now: Instant) -> None:
+        for pending in self._deadlines.overdue(now):
+            if isinstance(pending, Command):
+                sent = pending.unaccounted > 0
+                no_turn = Reason.OVERLOADED if not sent and self._pacing.is_served(now) else None  # others are done
+                self._outbox.fail(pending, verdicts.of_command(self._last_refusal or no_turn, sent, self.gateways))
+            else:
+                self._questions.take(pending.key)
+                pending.fail(verdicts.of_question(self._last_refusal, self.gateways))
+
     def next_deadline(self) -> Instant | None:
         """When `poll` has something to do if nothing comes before."""
         times = [self._deadlines.next, self._resend_at, self._seeking.until, *self._questions.next_due()]
@@ -144,7 +161,7 @@ class Session:
         """Whether there are commands that wait for nothing but the end of a back-off."""
         if self._expired or self.gateways.is_asked:
             return False
-        if self._session == NO_SESSION:
+        if self._outbox.session == NO_SESSION:
             return self._outbox.waits and not self._opening
         return self._outbox.has_to_send
 
@@ -164,7 +181,7 @@ class Session:
         for command in batch:
             command.sent_at = now
             command.unaccounted += 1
-        sending = self._session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch)
+        sending = self._outbox.session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch)
         return Propose(*sending, machine_of(batch[0]) or LOG)
 
     # ---- in: what the gateway answers ----
@@ -177,12 +194,14 @@ class Session:
             case Applied():
                 self._on_applied(message, now)
                 self._follow_hint(message.hint, now)
+            case Refused(reason=Reason.ACKNOWLEDGED):
+                pass  # of a sending that came late
             case Refused():
                 self._on_refused(message, now)
                 self._follow_hint(message.hint, now)
             case SessionOpened(wish, session, hint):
                 if wish == self._wish != NO_WISH:
-                    self._session, self._wish, self._opening = session, NO_WISH, False
+                    self._outbox.session, self._wish, self._opening = session, NO_WISH, False
                     self._seeking.end()
                     self._progress(now)
                 self._follow_hint(hint, now)
@@ -197,20 +216,19 @@ class Session:
 
     def _on_applied(self, message: Applied, now: Instant) -> None:
         results = settling.results_of(message)
-        if message.session != self._session or not self._outbox.has_numbers or results is None:
+        if message.session != self._outbox.session or not self._outbox.has_numbers or results is None:
             return
         for place, command in self._outbox.numbered(message.first_seq, message.count):
             self._settle(command, settling.receipt(message, results, place))
         self._outbox.take_settled(now)
         self._sendings.forget_settled()
-        self._refusals = 0
-        self._last_refusal = None
+        self._refusals, self._last_refusal = 0, None
         self._seeking.end()
         self._progress(now)
 
     def _settle(self, command: Command, receipt: Receipt) -> None:
-        """The log has its number: applied, or withdrawn (revision 0), which nobody can have done but we."""
-        command.settled = True
+        """The log has its number: applied, or withdrawn (revision 0)."""
+        self._outbox.settle(command, receipt)
         self.seen = max(self.seen, receipt.revision)
         if not command.done and (error := settling.of_result(command, receipt)) is not None:
             self._outbox.fail(command, error)
@@ -233,7 +251,7 @@ class Session:
 
     def _on_refused(self, message: Refused, now: Instant) -> None:
         if message.reason is Reason.SESSION_UNKNOWN:
-            if message.session == self._session != NO_SESSION:
+            if message.session == self._outbox.session != NO_SESSION:
                 self._expired = True
                 self._account(message)
             return
@@ -250,7 +268,7 @@ class Session:
         self._pacing.refused(message.reason, now)
         if not self._sendings and not self._questions.awaited:
             self._resend_at = None  # nothing is awaited, so that silence means nothing
-        if message.reason not in (Reason.OVERLOADED, Reason.NO_SPACE):  # all gateways ask the same leader
+        if message.reason not in EVERYWHERE:
             self._count_refusal(now, message.reason)
 
     def _note_refusal(self, reason: Reason, said: Refused | LogPage) -> None:
@@ -259,7 +277,7 @@ class Session:
 
     def _on_gap(self, message: Refused, now: Instant) -> None:
         """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""
-        if message.session != self._session:
+        if message.session != self._outbox.session:
             return
         batch = self._sendings.take(message.attempt)
         for command in batch or ():
@@ -293,21 +311,24 @@ class Session:
     def _begin_anew(self) -> None:
         """Ask for a new session, for what certainly did not happen in the old one (law 5)."""
         self._outbox.begin_anew(verdicts.expired)
-        self._session, self._expired = NO_SESSION, False
+        self._outbox.session, self._expired = NO_SESSION, False
         self._sendings.clear()
         self._wish, self._opening = NO_WISH, False
 
     def _on_page(self, message: LogPage, now: Instant) -> None:
         if message.refused in (0, Reason.COMPACTED):  # the caller is told, whoever is asked next
             return self._answer(message.request, message, now)
-        if self._questions.refused(message.request, now):
-            reason = verdicts.why_unread(message.refused)
-            self._note_refusal(reason, message)
-            if reason is not Reason.OVERLOADED:  # our share is used up there, and would be elsewhere
+        self._refused_question(message.request, verdicts.why_unread(message.refused), message, now)
+
+    def _refused_question(self, key: Hashable, reason: Reason, said: Refused | LogPage, now: Instant) -> None:
+        """Ask it again soon; elsewhere, unless that would be refused there, too."""
+        if self._questions.refused(key, now):
+            self._note_refusal(reason, said)
+            if reason not in EVERYWHERE:
                 self._count_refusal(now, reason)
 
-    def _answer(self, request: int, answer: Told, now: Instant) -> None:
-        question = self._questions.take(request)
+    def _answer(self, key: Hashable, answer: Told, now: Instant) -> None:
+        question = self._questions.take(key)
         if not isinstance(answer, StatusReport):
             self._seeking.end()
         if question is not None and not question.done:
@@ -377,24 +398,3 @@ class Session:
     def _grown_patience_s(self) -> float:
         self._resend_s = min(self._resend_s * 1.5, RESEND_MAX_S)
         return self._resend_s
-
-    # ---- giving up ----
-
-    def _expire(self, now: Instant) -> None:
-        for pending in self._deadlines.overdue(now):
-            if isinstance(pending, Command):
-                sent = pending.unaccounted > 0
-                refusal = self._last_refusal
-                if refusal is None and not sent and self._pacing.is_served(now):  # others are done, it had no turn
-                    refusal = Reason.OVERLOADED
-                self._outbox.fail(pending, verdicts.of_command(refusal, sent, self.gateways))
-            else:
-                self._questions.take(pending.message.request)
-                pending.fail(verdicts.of_question(self._last_refusal, self.gateways))
-
-    def close(self, kind: type[PaxosError], why: str) -> None:
-        """Fail whatever is not done, with an error of this kind."""
-        for command in self._outbox:
-            command.fail(verdicts.of_end(kind, why, sent=command.unaccounted > 0))
-        for question in self._questions.all():
-            question.fail(kind(f"not answered; {why}"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paxosd.client import verdicts
-from paxosd.client.calls import Command, Receipt
+from paxosd.client.calls import Command
 from paxosd.client.errors import PaxosError
+from paxosd.client.outcomes import Receipt
 from paxosd.core.messages import Applied, Refused
 from paxosd.core.reasons import Reason
 from paxosd.core.values import RESULT_DROPPED, UNKNOWN_MACHINE, MalformedValue, commands

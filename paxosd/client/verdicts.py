@@ -21,6 +21,7 @@ from paxosd.client.errors import (
     SessionExpired,
     TooLarge,
     Unavailable,
+    Withdrawn,
 )
 from paxosd.client.gateways import Gateways
 from paxosd.core.messages import Answer
@@ -40,6 +41,11 @@ _DIFFERS = (
     "the state of the gateway that answered is not that of the other learners, so it serves nothing; its log says what "
     "to do: give this client the other gateways"
 )
+SESSION_GONE = (
+    "the cluster does not know this session (any more): it forgets those unused for longest, and a cluster that was "
+    "wiped, or restored from before, has none of them"
+)
+RESULT_GONE = "the client of this session went on since, and acknowledged the result, which is kept no more"
 _READ_FIRST = "read the log before you propose it again"
 
 
@@ -196,10 +202,18 @@ def of_end(kind: type[PaxosError], why: str, sent: bool) -> PaxosError:
 
 
 def withdrawn_by_others() -> PaxosError:
-    """Of a command that this client never withdrew: somebody else uses its session, or a gateway errs."""
-    return SessionExpired(
-        "unknown: the cluster says that this command was withdrawn, and this client did not do that, so its session is "
-        f"not its own; make a new client, and {_READ_FIRST}"
+    """Of a command that this client did not withdraw."""
+    return Withdrawn(
+        "not applied: somebody asked for the outcome of this command, or of a later one of the same session "
+        "(`client.outcome`, `paxosctl outcome`), before it was in the log, and so it never will be; propose it again"
+    )
+
+
+def no_such_command(seq: int) -> PaxosError:
+    """A question for the outcome of a command that nobody can have sent."""
+    return QuestionRefused(
+        f"not answered: the session has had far fewer commands than {seq}, so none has this number; look at the number "
+        "that the error told"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from paxosd.client.errors import PaxosError
-from paxosd.client.session import Session
+from paxosd.client.inquiring import InquiringSession
 from paxosd.client.watched import WatchCall
 from paxosd.client.watches import WatchCalls
 from paxosd.core.messages import FromClient, ToClient, WatchEvents, Watching, WatchMark
@@ -15,8 +15,8 @@ from paxosd.core.reasons import Reason
 from paxosd.core.types import Instant, Wish
 
 
-class WatchingSession(Session):
-    """As a `Session`, with watches."""
+class WatchingSession(InquiringSession):
+    """As a `Session`, with watches, and with the outcomes of commands."""
 
     def __init__(
         self,

@@ -34,5 +34,7 @@ class Reason(IntEnum):
     """No machine of this name is mounted; or it is not one that tells what it did."""
     QUERY_REFUSED = 16
     """The machine does not answer this question, and says why."""
+    ACKNOWLEDGED = 17
+    """These commands are in the log, or withdrawn, and their client acknowledged the results: they are kept no more."""
     STREAM_UNKNOWN = 20
     """This gateway knows nothing of that stream of watches: it was started since, or heard nothing for too long."""

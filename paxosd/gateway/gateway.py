@@ -261,15 +261,19 @@ class Gateway(Reporting):
         return Reason.BEHIND
 
     def _repeat(self, client: ClientAddress, message: Propose, stored: Iterator[Outcome], now: Instant) -> None:
-        """Tell again what is applied already; what this turn has no room for is refused, to be asked for again."""
+        """Tell again what is applied already; what this turn has no room for is refused, to be asked for again, and so
+        is what nobody can tell any more."""
         told: list[Outcome] = []
+        refused = Reason.ACKNOWLEDGED
         for outcome in stored:
             if not self._repetitions.tell(client, outcome):
-                self._refuse(client, message, Reason.OVERLOADED, now)
+                refused = Reason.OVERLOADED
                 break
             told.append(outcome)
         if not told:
             self._repetitions.none(client)
+        if not told or refused is Reason.OVERLOADED:
+            self._refuse(client, message, refused, now)
         self._answer(told, now)
 
     def _objection(self, message: Propose, now: Instant) -> Reason | None:

@@ -9,8 +9,9 @@ import threading
 from typing import Any
 
 from paxosd.client.aio.client import AsyncClient
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.client import Client
+from paxosd.client.outcomes import Receipt
 from paxosd.client.watched import Changed, WatchCall
 from paxosd.client.watching import WatchingSession
 from paxosd.core.messages import Answer, FromClient, Query

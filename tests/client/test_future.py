@@ -14,9 +14,10 @@ from random import Random
 import pytest
 
 from paxosd import Client, ProposeTimeout
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.future import Future
 from paxosd.client.outbox import Outbox
+from paxosd.client.outcomes import Receipt
 from paxosd.client.pacing import Pacing
 from paxosd.core.messages import GetStatus
 from tests.client.test_histories import Cluster

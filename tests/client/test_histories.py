@@ -8,8 +8,9 @@ from random import Random
 
 import pytest
 
-from paxosd import Client, WrongHistory
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd import Client, Withdrawn, WrongHistory
+from paxosd.client.calls import Command, Question
+from paxosd.client.outcomes import Receipt
 from paxosd.client.reception import receive
 from paxosd.client.seeking import SEEKS_S
 from paxosd.client.session import Session
@@ -229,15 +230,15 @@ def test_a_client_that_waits_for_nothing_when_it_hears_of_another_history_asks_a
     assert command.receipt == Receipt(2, 2)
 
 
-def test_a_command_that_was_withdrawn_by_others_has_no_receipt() -> None:
+def test_a_command_that_was_withdrawn_by_others_is_not_applied() -> None:
     bench = opened()
     command = bench.propose()
     bench.poll()
     bench.hear(OURS, Applied(session_id(7), 2, 1, 0, 2, ""))
 
     assert command.receipt is None
-    assert command.error is not None
-    assert command.error.outcome == "unknown"
+    assert isinstance(command.error, Withdrawn)
+    assert command.error.outcome == "not_applied"
     assert bench.session.poll(bench.now) == []
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.errors import ConfigurationError, ResultDropped
+from paxosd.client.outcomes import Receipt
 from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, query
 from paxosd.core.messages import Answer, Applied, LogPage, Query
 from paxosd.core.reasons import Reason

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.errors import (
     ClientClosed,
     ConfigurationError,
@@ -22,6 +22,7 @@ from paxosd.client.errors import (
     Unavailable,
     WrongCluster,
 )
+from paxosd.client.outcomes import Receipt
 from paxosd.client.session import RESEND_MAX_S, Session
 from paxosd.core.messages import (
     Applied,

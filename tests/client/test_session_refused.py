@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.client.calls import Question, Receipt
+from paxosd.client.calls import Question
 from paxosd.client.errors import NoQuorum, NoSpace, Overloaded, ProposeTimeout, ReadTimeout, Unavailable
+from paxosd.client.outcomes import Receipt
 from paxosd.core.messages import Applied, LogPage, OpenSession, ReadLog, Refused
 from paxosd.core.reasons import Reason
 from tests.client.test_session import FAR, GATEWAYS, Bench, opened

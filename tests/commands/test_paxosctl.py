@@ -21,7 +21,9 @@ from paxosd import (
     ClientClosed,
     ConfigurationError,
     Entry,
+    NeverApplied,
     NodeStatus,
+    NoLongerKnown,
     NoQuorum,
     NoSpace,
     Overloaded,
@@ -32,10 +34,12 @@ from paxosd import (
     StatusReport,
     TooLarge,
     Unavailable,
+    WasApplied,
     WrongCluster,
     WrongHistory,
     __version__,
 )
+from paxosd.client.arguments import command_name
 from paxosd.commands.paxosctl import command, connect
 from paxosd.core.types import NO_BALLOT, Ballot
 from paxosd.process.exits import Exit
@@ -81,6 +85,9 @@ class Played:
     def propose(self, value: bytes, timeout: float) -> Any:
         return self._tell("propose", value, timeout)
 
+    def outcome(self, session: str, seq: int, timeout: float) -> Any:
+        return self._tell("outcome", *command_name(session, seq), timeout)
+
     def log(self, start: int, follow: bool, timeout: float, linearizable: bool) -> Any:
         return iter(self._tell("log", start, follow, timeout, linearizable))
 
@@ -100,6 +107,42 @@ def run(client: Played, *arguments: str) -> int:
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PAXOSCTL_CONFIG", "PAXOSCTL_ENDPOINTS", "PAXOSCTL_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
+
+
+# ---- outcome -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "line", "fields"),
+    [
+        (
+            WasApplied(Receipt(4, 7, b"\x01")),
+            Exit.OK,
+            r"applied: revision 4, slot 7; its machine said \x01",
+            {"outcome": "applied", "revision": 4, "slot": 7, "result": "\x01"},
+        ),
+        (NeverApplied(), Exit.ERROR, "not applied, and it never will be", {"outcome": "not_applied"}),
+        (NoLongerKnown("who knows"), Exit.UNKNOWN, "unknown: who knows", {"outcome": "unknown", "why": "who knows"}),
+    ],
+)
+def test_what_became_of_a_command_is_printed_and_is_the_exit_code(
+    found: object, code: int, line: str, fields: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = Played(found)
+
+    assert run(client, "outcome", "ab" * 16, "12", "--timeout", "2") == code
+    assert client.asked == [("outcome", b"\xab" * 16, 12, 2.0)]
+    assert capsys.readouterr().out == f"{line}\n"
+    assert run(client, "outcome", "ab" * 16, "12", "-w", "json") == code
+    assert json.loads(capsys.readouterr().out) == fields
+
+
+def test_a_name_that_no_command_has_is_a_mistake_in_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Played(), "outcome", "abc", "12") == Exit.USAGE
+    assert "nothing was sent" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as error:
+        run(Played(), "outcome", "ab" * 16, "0")
+    assert error.value.code == Exit.USAGE
 
 
 # ---- propose -------------------------------------------------------------------------------------

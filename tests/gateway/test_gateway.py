@@ -371,6 +371,16 @@ def test_l01_a_repetition_is_answered_from_the_stored_results_and_goes_no_furthe
     desk.expect_silence()
 
 
+def test_a_repetition_of_what_its_client_acknowledged_is_told_that_nobody_has_the_results() -> None:
+    desk = Desk(hears=None)
+    desk.state.results[session_id(7), 1, 1] = []
+    message = propose(b"a")
+    desk.deliver(ME, message)
+
+    desk.expect_sent(ME, refusal(message, Reason.ACKNOWLEDGED))
+    desk.expect_silence()
+
+
 def late(message: Propose) -> Propose:
     """The same by a client that has no results yet."""
     return replace(message, acknowledged=1)

@@ -23,9 +23,10 @@ from paxosd.client.aio.driver import AsyncRecipeDriver
 from paxosd.client.aio.keys import AsyncKeys
 from paxosd.client.aio.pump import Pump, closed
 from paxosd.client.arguments import addresses, revision, seconds
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.errors import PaxosError
 from paxosd.client.opening import FRAME_BYTES_MAX, draw_wish, from_file, open_link
+from paxosd.client.outcomes import Receipt
 from paxosd.client.upkeep import ConnectionState
 from paxosd.client.watching import WatchingSession
 from paxosd.config import Config

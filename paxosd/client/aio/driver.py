@@ -21,16 +21,18 @@ from paxosd.client import driving, verdicts
 from paxosd.client.aio.pump import Pump
 from paxosd.client.aio.watcher import AsyncWatcher
 from paxosd.client.arguments import lease_ms
-from paxosd.client.calls import Call, Command, Question, Receipt
+from paxosd.client.calls import Call, Command, Question
 from paxosd.client.clock import lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.errors import PaxosError, ProposeTimeout
+from paxosd.client.inquiring import Inquiry
 from paxosd.client.leases import HeldLease, KeyHold
+from paxosd.client.outcomes import CommandOutcome, Receipt
 from paxosd.client.reads import LINEARIZABLE, Read, query
 from paxosd.client.upkeep import ConnectionState
 from paxosd.client.watched import WatchCall
 from paxosd.core.messages import Answer
-from paxosd.core.types import Instant, MachineName, Revision
+from paxosd.core.types import Instant, MachineName, Revision, SessionId
 from paxosd.machine.kv.requests import Grant, Revoke
 from paxosd.machine.kv.results import Granted
 from paxosd.recipes.course import Course
@@ -170,6 +172,14 @@ class AsyncRecipeDriver:
         call = Question(asked, time.monotonic() + (self._timeout if timeout is None else timeout))
         await self.call(call)
         return driving.answered(machine, call.answer)
+
+    async def outcome(self, session: SessionId, seq: int, timeout: float | None) -> CommandOutcome:
+        """What became of a command whose outcome was unknown."""
+        self._pump.require_usable()
+        call = Inquiry(session, seq, time.monotonic() + (self._timeout if timeout is None else timeout))
+        await self.call(call)
+        assert isinstance(call.answer, CommandOutcome)
+        return call.answer
 
     def watch(self, key: bytes, end: bytes, start: Revision, previous: bool) -> AsyncWatcher:
         """What happens to keys."""

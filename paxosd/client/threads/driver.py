@@ -18,18 +18,20 @@ from typing import TypeVar
 
 from paxosd.client import driving
 from paxosd.client.arguments import lease_ms
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
 from paxosd.client.clock import lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.errors import PaxosError, ProposeTimeout
+from paxosd.client.inquiring import Inquiry
 from paxosd.client.leases import HeldLease, KeyHold
+from paxosd.client.outcomes import CommandOutcome, Receipt
 from paxosd.client.reads import LINEARIZABLE, Read, query
 from paxosd.client.upkeep import ConnectionState
 from paxosd.client.watched import WatchCall
 from paxosd.client.watcher import Watcher
 from paxosd.client.worker import Worker
 from paxosd.core.messages import Answer
-from paxosd.core.types import Instant, MachineName, Revision
+from paxosd.core.types import Instant, MachineName, Revision, SessionId
 from paxosd.machine.kv.requests import Grant, Revoke
 from paxosd.machine.kv.results import Granted
 from paxosd.process import native
@@ -152,6 +154,14 @@ class RecipeDriver:
         call = Question(asked, time.monotonic() + (self._timeout if timeout is None else timeout))
         self._await(call)
         return driving.answered(machine, call.answer)
+
+    def outcome(self, session: SessionId, seq: int, timeout: float | None) -> CommandOutcome:
+        """What became of a command whose outcome was unknown."""
+        self._worker.require_usable()
+        call = Inquiry(session, seq, time.monotonic() + (self._timeout if timeout is None else timeout))
+        self._await(call)
+        assert isinstance(call.answer, CommandOutcome)
+        return call.answer
 
     def watch(self, key: bytes, end: bytes, start: Revision, previous: bool) -> Watcher:
         """What happens to keys."""

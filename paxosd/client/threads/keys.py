@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from paxosd.client.arguments import command_name, range_of, text_or_bytes, value_bytes
 from paxosd.client.arguments import key as a_key
-from paxosd.client.arguments import range_of, text_or_bytes, value_bytes
-from paxosd.client.calls import Receipt
 from paxosd.client.leases import HeldLease, KeyHold
+from paxosd.client.outcomes import CommandOutcome, Receipt
 from paxosd.client.reads import LINEARIZABLE, Read
 from paxosd.client.threads.driver import Lost, RecipeDriver, Watcher
 from paxosd.client.threads.locks import Lock, ReadWriteLock, RLock, Semaphore
 from paxosd.client.threads.meetings import Barrier, DoubleBarrier, Election, Party
 from paxosd.client.threads.queues import Counter, LockingQueue, PriorityQueue, Queue
 from paxosd.core.messages import Answer
-from paxosd.core.types import MachineName, Revision
+from paxosd.core.types import MachineName, Revision, SessionId
 from paxosd.machine.kv.records import KeyValue
 from paxosd.machine.kv.requests import Compare, Delete, Op, Put, Range, Sort
 from paxosd.machine.kv.results import RangeFound
@@ -178,6 +178,16 @@ class Keys:
     ) -> Answer:
         """Ask a machine; nothing is changed by it. Raises `QuestionRefused`."""
         return self._driver.ask(machine, value_bytes(question), read, timeout)
+
+    def outcome(self, session: SessionId | str, seq: int, *, timeout: float | None = None) -> CommandOutcome:
+        """What became of a command of unknown outcome, whatever machine it is for. `error.session` and `error.seq`
+        name it; hexadecimal digits will do for a session, too. Any client may ask, also in another process.
+
+        `WasApplied`, `NeverApplied` (and it never will be: to ask makes sure of that, also of earlier commands of
+        its session that are not in the log yet), or `NoLongerKnown`, where nobody can know any more. Raises what a read
+        raises, and is asked again then; `QuestionRefused` where the session has had far fewer commands.
+        """
+        return self._driver.outcome(*command_name(session, seq), timeout)
 
     # ---- what is made of keys ----
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from paxosd.commands.ctl import answers, backup, completion, holding, keys, leases, queues, watching
+from paxosd.commands.ctl import answers, backup, completion, holding, keys, leases, outcome, queues, watching
 from paxosd.commands.ctl.numbers import a_revision, a_timeout
 from paxosd.commands.flags import Parser, add_version, add_write_out
 
@@ -26,6 +26,7 @@ examples:
   paxosctl backup /backups/monday                     all that the cluster holds, while it runs
   paxosctl archive /archive                           the log, as it grows, until Ctrl-C
   paxosctl status -w json                             the same for programs, and so for every command
+  paxosctl outcome SESSION N                          what became of a command of which an error says "unknown"
 
   paxosctl put flags/dark on                          keys: put, get, del, txn, compact
   paxosctl get --prefix flags/
@@ -164,7 +165,7 @@ def _parser() -> Parser:
     archive.add_argument("folder", metavar="DIR", help="the directory; it is made if it is not there")
     archive.add_argument("--once", action="store_true", help="end when all that is acknowledged by now is there")
     archive.set_defaults(run=backup.archive)
-    for module in (keys, watching, leases, holding, queues):
+    for module in (outcome, keys, watching, leases, holding, queues):
         module.add_to(add)
     completion.add_to(add, lambda: parser)
     return parser

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.client.calls import Command, Question, Receipt
+from paxosd.client.calls import Command, Question
+from paxosd.client.outcomes import Receipt
 from paxosd.core.messages import (
     Accept,
     Applied,
