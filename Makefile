@@ -45,10 +45,8 @@ sim-short: $(VENV)/installed ## simulated faults: 300 fixed seeds and 30 that no
 sim: $(VENV)/installed ## ten minutes: simulated faults, planted bugs, every interleaving of a small world
 	$(BIN)/paxosd sim --gate --minutes 10
 
-bench: $(VENV)/installed ## measure throughput, latency and failover on this machine
-	$(BIN)/python -m bench.throughput
-	$(BIN)/python -m bench.latency
-	$(BIN)/python -m bench.failover
+bench: $(VENV)/installed ## a quarter of an hour: measure this machine, beside etcd and others (bench/README.md)
+	$(BIN)/python -m bench
 
 clean: ## forget the virtual environment and the caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,81 @@
+"""etcd driven by h2load, the lightest client that there is: one thread in C, raw frames of gRPC, answers not read.
+
+Laws:
+1. Each request has a key of its own: `numbered.c` numbers them. Without a C compiler all have the same key, which the
+   table says.
+2. What h2load counts as done is believed only as far as etcd says so: every status of HTTP is 200, also of an error. So
+   after puts its revision, and the number of its keys, are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from bench.loads import KEYS, Load, key
+from bench.peers import frames
+from bench.peers.etcd import EtcdClient
+from bench.plan import Needed, Report
+
+WARM_UP_S = 1
+STREAMS_MAX = 100
+"""As many as h2load shall have on one connection; for more there are more connections."""
+
+H2LOAD = Needed("h2load", lambda: "" if shutil.which("h2load") else "h2load is missing (bench/peers/install.sh)")
+
+
+@cache
+def numbered() -> str:
+    """The library that numbers requests, made now; empty: there is no compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return ""
+    made = Path(tempfile.gettempdir()) / f"paxosd-bench-{os.getuid()}-{os.getpid()}.so"
+    source = Path(__file__).with_name("numbered.c")
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(made), str(source), "-ldl"], check=True)
+    return str(made)
+
+
+_used_from = [5_000_000_000]
+"""The next number that no put has had; those of other clients are lower."""
+
+
+def measure(report: Report, address: str, load: Load) -> None:
+    """Put, or get, with so many under way, and report what came of it."""
+    connections, streams = -(-load.window // STREAMS_MAX), min(load.window, STREAMS_MAX)
+    is_put = load.kind == "put"
+    request = frames.put(key(0), bytes(load.value_bytes)) if is_put else frames.range_of(key(0))
+    with EtcdClient(address) as client, tempfile.TemporaryDirectory() as folder:
+        before = client.counts()
+        frame = frames.framed(request)
+        Path(folder, "frame").write_bytes(frame)
+        environment = {"NUMBER_AT": str(frame.index(frames.NUMBER)), "NUMBERS": "0" if is_put else str(KEYS)}
+        environment["NUMBER_FROM"] = str(_used_from[0])
+        if numbered():
+            environment["LD_PRELOAD"] = numbered()
+        command = ["h2load", f"--clients={connections}", f"--max-concurrent-streams={streams}"]
+        command += [f"--duration={max(1, round(load.seconds))}", f"--warm-up-time={WARM_UP_S}"]
+        command += [f"--data={folder}/frame", f"--log-file={folder}/log"]
+        command += ["--header=content-type: application/grpc", "--header=te: trailers"]
+        command += [f"http://{address}{frames.PUT if is_put else frames.RANGE}"]
+        limit = load.seconds + 30
+        said = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=limit)
+        took = [int(line.split("\t")[2]) / 1e6 for line in Path(folder, "log").read_text().splitlines()]
+        if said.returncode or not took:
+            raise ChildProcessError(f"h2load: {said.stdout[-300:]} {said.stderr[-300:]}")
+        if is_put:
+            made, revisions = (now - then for now, then in zip(client.counts(), before, strict=True))
+            _used_from[0] += revisions + connections * streams
+            _require(took, revisions, made)
+    same = "" if numbered() else ", one key"
+    report.rate(f"{load.name}{same}", len(took), max(1, round(load.seconds)), took)
+
+
+def _require(took: list[float], revisions: int, keys: int) -> None:
+    """What was counted was done; what was done while it warmed up was not counted."""
+    if revisions < len(took) or (numbered() and keys != revisions):
+        raise ChildProcessError(f"h2load counted {len(took)} puts, etcd {revisions}, of {keys} new keys")
