@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from paxosd.client import verdicts
 from paxosd.client.calls import Call, Command, Question
-from paxosd.client.clock import lease_now
+from paxosd.client.clock import Clocks
 from paxosd.client.errors import (
     BeyondEnd,
     Compacted,
@@ -155,15 +155,16 @@ def in_vain(error: PaxosError, waits: bool) -> PaxosError:
     return error
 
 
-def deadline_of(until: Instant | None, usual_s: float, lease: HeldLease | None, now: Instant) -> Instant:
+def deadline_of(until: Instant | None, usual_s: float, lease: HeldLease | None, clocks: Clocks) -> Instant:
     """Until when one step may take: its usual time, not beyond that of the whole call, nor beyond the lease."""
+    now = clocks.now()
     deadline = now + usual_s if until is None else min(now + usual_s, until)
-    return deadline if lease is None else min(deadline, now + max(0.0, lease.valid_until - lease_now()))
+    return deadline if lease is None else min(deadline, now + max(0.0, lease.valid_until - clocks.lease_now()))
 
 
-def require_valid(lease: HeldLease | None) -> None:
+def require_valid(lease: HeldLease | None, clocks: Clocks) -> None:
     """Raise `HoldLost` if it is over."""
-    if lease is not None and (lease.is_lost(lease_now()) or lease.is_over):
+    if lease is not None and (lease.is_lost(clocks.lease_now()) or lease.is_over):
         raise of_lost(lease)
 
 

@@ -5,13 +5,12 @@ A turn: `prepare` and `send` what is due, wait for the link in whatever way, `re
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from paxosd.client.calls import Command, Question
-from paxosd.client.clock import lease_now
+from paxosd.client.clock import Clocks
 from paxosd.client.driving import ChangeCall, KeyGuard, command_of, decoded, watch_of
 from paxosd.client.errors import Compacted, ConfigurationError, PaxosError
 from paxosd.client.leases import KeyHold
@@ -27,15 +26,21 @@ from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 
 class Engine:
-    """Of one client. `tell` hears whenever its leases stand otherwise."""
+    """Of one client. `tell` hears whenever its leases stand otherwise; `clocks` say what time it is."""
 
     def __init__(
-        self, session: WatchingSession, codec: Codec, link: ClientLink, tell: Callable[[ConnectionState], None]
+        self,
+        session: WatchingSession,
+        codec: Codec,
+        link: ClientLink,
+        tell: Callable[[ConnectionState], None],
+        clocks: Clocks | None = None,
     ) -> None:
         self.session = session
         self.link = link
         self.upkeep = Upkeep(tell)
         self._codec = codec
+        self._clocks = clocks or Clocks()
         self._dialed = self._gateway = session.gateway
         self._messages: list[FromClient] = []
         self._ways = 0
@@ -44,10 +49,10 @@ class Engine:
 
     def prepare(self) -> None:
         """Decide what is due. Raises `WrongCluster` or `WrongHistory`, which end the client, as `receive` does."""
-        for duty in self.upkeep.due(lease_now()):
+        for duty in self.upkeep.due(self._clocks.lease_now()):
             self._undertake(duty)
-        self._begin_guarding(time.monotonic())
-        self._messages = self.session.poll(time.monotonic())
+        self._begin_guarding(self._clocks.now())
+        self._messages = self.session.poll(self._clocks.now())
         self._gateway = self.session.gateway
 
     def send(self) -> Instant | None:
@@ -68,7 +73,7 @@ class Engine:
 
     def receive(self, frames: Sequence[bytes]) -> None:
         """Take what came. Raises `WrongCluster` or `WrongHistory`, which end the client."""
-        now = time.monotonic()
+        now = self._clocks.now()
         for frame in frames:
             receive(frame, self._dialed, self._codec, self.session, now)
 
@@ -140,22 +145,23 @@ class Engine:
         due = self.upkeep.next_due()
         if due is None:
             return deadline
-        at = time.monotonic() + max(0.0, due - lease_now())
+        at = self._on_clock_of_deadlines(due)
         return at if deadline is None else min(at, deadline)
 
     def _undertake(self, duty: Duty) -> None:
-        deadline = time.monotonic() + max(0.0, duty.deadline - lease_now())
-        command = command_of(duty.command, deadline)
-        command.watcher = partial(_settle, duty, command)
+        command = command_of(duty.command, self._on_clock_of_deadlines(duty.deadline))
+        command.watcher = partial(self._settle, duty, command)
         self.session.propose(command)
 
+    def _on_clock_of_deadlines(self, lease_instant: Instant) -> Instant:
+        return self._clocks.now() + max(0.0, lease_instant - self._clocks.lease_now())
 
-def _settle(duty: Duty, command: Command) -> None:
-    now = lease_now()
-    if command.receipt is None:
-        return duty.failed(now)
-    try:
-        result = decoded(command.receipt.result)
-    except ConfigurationError:
-        return duty.failed(now)
-    return duty.done(result, now)
+    def _settle(self, duty: Duty, command: Command) -> None:
+        now = self._clocks.lease_now()
+        if command.receipt is None:
+            return duty.failed(now)
+        try:
+            result = decoded(command.receipt.result)
+        except ConfigurationError:
+            return duty.failed(now)
+        return duty.done(result, now)

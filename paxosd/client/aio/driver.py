@@ -22,7 +22,7 @@ from paxosd.client.aio.pump import Pump
 from paxosd.client.aio.watcher import AsyncWatcher
 from paxosd.client.arguments import lease_ms
 from paxosd.client.calls import Call, Command, Question
-from paxosd.client.clock import lease_now
+from paxosd.client.clock import Clocks, lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.errors import PaxosError, ProposeTimeout
 from paxosd.client.inquiring import Inquiry
@@ -42,6 +42,7 @@ T = TypeVar("T")
 TTL_S = 10.0
 """The time to live of a lease, where nobody says another one."""
 FOR_EVER_S = 1e6
+CLOCKS = Clocks()
 
 __all__ = ["AsyncLost", "AsyncRecipeDriver", "AsyncWatcher", "current_owner"]
 
@@ -83,7 +84,7 @@ class AsyncRecipeDriver:
             course.begin()
             while not course.is_over:
                 try:
-                    driving.require_valid(bound)
+                    driving.require_valid(bound, CLOCKS)
                     answer = await self._perform(course.step, until, bound, waits, read)
                 except PaxosError as error:
                     course.fail(driving.in_vain(error, waits))
@@ -100,7 +101,7 @@ class AsyncRecipeDriver:
     ) -> object:
         if waits and until is not None and time.monotonic() >= until:
             raise driving.wait_is_over()
-        deadline = driving.deadline_of(until, self._timeout, lease, time.monotonic())
+        deadline = driving.deadline_of(until, self._timeout, lease, CLOCKS)
         if isinstance(step, Do):
             command = driving.command_of(step.change, deadline)
             await self.call(command)
@@ -133,7 +134,7 @@ class AsyncRecipeDriver:
                 if call.deadline <= time.monotonic():
                     raise driving.wait_is_over()
                 await self._finish(call, min(call.deadline - time.monotonic(), _left_s(lease)))
-                driving.require_valid(lease)
+                driving.require_valid(lease, CLOCKS)
         finally:
             take_back()
             self._pump.stop_watching(call)

@@ -19,7 +19,7 @@ from typing import TypeVar
 from paxosd.client import driving
 from paxosd.client.arguments import lease_ms
 from paxosd.client.calls import Command, Question
-from paxosd.client.clock import lease_now
+from paxosd.client.clock import Clocks, lease_now
 from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.errors import PaxosError, ProposeTimeout
 from paxosd.client.inquiring import Inquiry
@@ -42,6 +42,7 @@ T = TypeVar("T")
 TTL_S = 10.0
 """The time to live of a lease, where nobody says another one."""
 FOR_EVER_S = 1e6
+CLOCKS = Clocks()
 
 __all__ = ["Lost", "RecipeDriver", "Watcher", "current_owner"]
 
@@ -83,7 +84,7 @@ class RecipeDriver:
             course.begin()
             while not course.is_over:
                 try:
-                    driving.require_valid(bound)
+                    driving.require_valid(bound, CLOCKS)
                     answer = self._perform(course.step, until, bound, waits, read)
                 except PaxosError as error:
                     course.fail(driving.in_vain(error, waits))
@@ -98,7 +99,7 @@ class RecipeDriver:
     def _perform(self, step: object, until: Instant | None, lease: HeldLease | None, waits: bool, read: Read) -> object:
         if waits and until is not None and time.monotonic() >= until:
             raise driving.wait_is_over()
-        deadline = driving.deadline_of(until, self._timeout, lease, time.monotonic())
+        deadline = driving.deadline_of(until, self._timeout, lease, CLOCKS)
         if isinstance(step, Do):
             self._worker.await_room(deadline)
             command = driving.command_of(step.change, deadline)
@@ -127,7 +128,7 @@ class RecipeDriver:
                 if call.deadline <= time.monotonic():
                     raise driving.wait_is_over()
                 self._worker.wait(call, max(0.0, left_s))
-                driving.require_valid(lease)
+                driving.require_valid(lease, CLOCKS)
         finally:
             take_back()
             self._worker.do_soon(partial(self._worker.stop_watching, call))
