@@ -141,8 +141,6 @@ class Watches:
         """Tell what happened. `marks`: whether clients are told that nothing did: those that are not go elsewhere."""
         while (stream := self._streams.silent(now)) is not None:
             self._end(stream)
-        if not self._feeds:
-            return
         revision = self._replicated.revision
         for name, feed in list(self._feeds.items()):
             machine = self._replicated.machine(name)

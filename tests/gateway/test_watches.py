@@ -377,6 +377,23 @@ def test_who_is_told_nothing_is_told_now_and_then_how_far_that_goes() -> None:
     assert hall.turn(marks=True) == []
 
 
+def test_a_client_of_which_nothing_is_registered_any_more_is_told_so_too_and_keeps_nobody_busy() -> None:
+    hall = Hall()
+    hall.keys.put(b"k")
+    hall.watch(1)
+    hall.heard()
+    hall.watches.unregister(ME, Unwatch(7, (1,)), hall.now)
+    hall.now += 2.0
+
+    assert hall.turn(marks=True) == [WatchMark(7, 100_000_000, 2, 1)]
+
+    hall.now += 2.0
+    assert hall.turn(marks=True) == [WatchMark(7, 100_000_000, 3, 1)]
+    due = hall.watches.next_deadline(True, hall.now)
+    assert due is not None
+    assert due > hall.now
+
+
 def test_where_it_serves_nothing_any_more_every_client_is_told() -> None:
     hall = Hall()
     hall.watch(1)
