@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from random import Random
 
-from paxosd.client.calls import Question
-from paxosd.core.messages import FromClient, GetStatus
-from paxosd.core.types import Instant
+from paxosd.client.calls import Question, Told
+from paxosd.core.messages import Answer, FromClient, GetStatus, LogPage
+from paxosd.core.types import Instant, Revision
 
 A_WORD = GetStatus(0)
 """A question whose answer nobody awaits: that there is one is enough."""
@@ -76,3 +76,12 @@ class Asking:
     def all(self) -> list[Question]:
         """All that are open."""
         return list(self._open.values())
+
+
+def shown(answer: Told) -> Revision:
+    """The latest revision that whoever gave this answer had applied; 0: it does not say."""
+    match answer:
+        case LogPage(last=revision) | Answer(revision=revision):
+            return revision
+        case _:
+            return 0

@@ -2,7 +2,7 @@
 
 LINEARIZABLE        all that was acknowledged to anybody before the call; asks the leader, needs a quorum
 MaxAge(seconds)     at most so old; asks the leader where the gateway does not know better
-SESSION             all that this client has seen, in receipts and in other answers, at whatever gateway
+SESSION             all that this client has seen, in receipts, answers, the log, and watches, at whatever gateway
 AtLeast(revision)   all up to this revision
 LOCAL               what the gateway has; it may lack the latest, also what this client did
 """

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from random import Random
 
 from paxosd.client import settling, verdicts
-from paxosd.client.asking import A_WORD, Asking
+from paxosd.client.asking import A_WORD, Asking, shown
 from paxosd.client.batching import batches, body_of, machine_of
 from paxosd.client.calls import Command, Question, Told
 from paxosd.client.deadlines import Deadlines
@@ -208,7 +208,6 @@ class Session:
             case LogPage():
                 self._on_page(message, now)
             case Answer():
-                self.seen = max(self.seen, message.revision)
                 self._answer(message.request, message, now)
                 self._follow_hint(message.hint, now)
             case SlotPage(request) | SnapshotPage(request) | StatusReport(request):
@@ -329,6 +328,7 @@ class Session:
 
     def _answer(self, key: Hashable, answer: Told, now: Instant) -> None:
         question = self._questions.take(key)
+        self.seen = max(self.seen, shown(answer))
         if not isinstance(answer, StatusReport):
             self._seeking.end()
         if question is not None and not question.done:

@@ -52,6 +52,8 @@ class WatchingSession(InquiringSession):
             return super().receive(message, now)
         self._heard_at = now
         self.gateways.heard()
+        if isinstance(message, WatchEvents):
+            self.seen = max(self.seen, message.upto)
         refused = self._watches.receive(message, now)
         if refused is None:
             self._seeking.end()

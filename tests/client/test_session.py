@@ -25,6 +25,7 @@ from paxosd.client.errors import (
 from paxosd.client.outcomes import Receipt
 from paxosd.client.session import RESEND_MAX_S, Session
 from paxosd.core.messages import (
+    Answer,
     Applied,
     FromClient,
     LogPage,
@@ -829,3 +830,16 @@ def test_what_had_no_turn_in_time_while_others_were_served_is_overloaded() -> No
     bench.poll()
 
     assert isinstance(waits.error, Overloaded)
+
+
+def test_what_the_client_saw_of_the_log_or_in_an_answer_counts_as_seen() -> None:
+    bench = opened()
+    bench.session.ask(Question(ReadLog(1, 0, True, 0, 0), FAR))
+    bench.poll()
+
+    bench.hear(LogPage(1, (), 7, 0, ""))
+    assert bench.session.seen == 7
+
+    bench.hear(LogPage(2, (), 0, Reason.BEHIND, ""))
+    bench.hear(Answer(3, b"", 9))
+    assert bench.session.seen == 9

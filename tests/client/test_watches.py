@@ -108,6 +108,14 @@ def test_a_watch_is_registered_and_what_is_told_of_it_comes_out_revision_by_revi
     assert call.take() is None
 
 
+def test_what_a_watch_tells_counts_as_seen_by_its_client() -> None:
+    bench = Bench(watch(end=b"z"))
+    bench.register()
+    bench.tell(event(11), after=10, upto=15)
+
+    assert bench.session.seen == 15
+
+
 def test_progress_goes_on_where_nothing_happens() -> None:
     call = watch(start=4)
     bench = Bench(call)
