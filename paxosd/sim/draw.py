@@ -148,6 +148,26 @@ def _watched(plan: Plan, random: Random) -> Mapping[str, Any]:
     }
 
 
+def _with_keys(plan: Plan, random: Random) -> Mapping[str, Any]:
+    """Most calls are about keys; every client watches some, and wants locks and the like."""
+    return {
+        "keys": random.choice((0.7, 0.9)),
+        "turns": random.choice((0, 1, 2)),
+        "ttl_s": plan.election_s * random.choice((2.0, 4.0)),
+        "reads": random.choice((0.3, 0.5)),
+        "watches": random.choice((1, 2)),
+        "window": random.choice((60, 300)),
+        "credit_bytes": random.choice((600, 5000)),
+        "think_s": random.choice((0.3, 0.5)),
+        "clients": random.randint(3, 4),
+        "command_bytes": 20,
+        "jitter_s": random.choice((0.0005, 0.005)),
+        "drift": random.choice((0.0, 0.05)),
+        "pinned": random.random() < 0.3,
+        "sessions": 5000,
+    }
+
+
 FAMILIES: Mapping[str, Family] = {
     "swarm": Family(KINDS),
     "crash": Family(("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe", "roll-back")),
@@ -163,6 +183,10 @@ FAMILIES: Mapping[str, Family] = {
     "watches": Family(
         (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
         _watched,
+    ),
+    "keys": Family(
+        (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
+        _with_keys,
     ),
     "quiet": Family(()),
 }
@@ -291,7 +315,7 @@ def _faults(plan: Plan, family: Family, random: Random) -> list[Fault]:
 def _family(profile: str, random: Random) -> str:
     """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about."""
     if profile == "swarm" and random.random() < 0.5:
-        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "watches", "quiet")])
+        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "watches", "keys", "quiet")])
     return profile
 
 

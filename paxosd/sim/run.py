@@ -15,8 +15,8 @@ from paxosd.core.types import NodeId
 from paxosd.core.voters import Voters
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
+from paxosd.sim.calls import check_commands, check_ends
 from paxosd.sim.check.invariants import Violation, ensure
-from paxosd.sim.clients import check_ends
 from paxosd.sim.faults import schedule_faults
 from paxosd.sim.losses import put_right
 from paxosd.sim.network import FOREVER
@@ -103,6 +103,7 @@ def _play(world: World, result: Result) -> None:
             world.ghost.marks.ended(node.driver)
     operations = [operation for client in world.clients.values() for operation in client.operations]
     check_ends(operations, world.ghost.order, certain=world.plan.repeat == 0)
+    check_commands(world.ghost, certain=world.plan.repeat == 0)
     books = world.network.check()
     ensure(books is None, "28 nothing lost silently", str(books))
 

@@ -13,21 +13,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
 from random import Random
 
 from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
-from paxosd.core.messages import Applied, LogPage, Message, Prepare
+from paxosd.core.messages import Answer, Applied, LogPage, Message, Prepare
 from paxosd.core.records import Record, Round
-from paxosd.core.types import LOG, NO_HISTORY, HistoryId, NodeId, Revision
+from paxosd.core.types import NO_HISTORY, HistoryId, MachineName, NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.server.assembly import assemble
+from paxosd.sim.agenda import Agenda
 from paxosd.sim.check.ghost import Ghost
-from paxosd.sim.check.invariants import Violation
+from paxosd.sim.check.invariants import Violation, ensure
 from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import RESERVE_BYTES, SimDisk, SimStore
 from paxosd.sim.network import Network, SimTransport
@@ -39,6 +39,9 @@ from paxosd.storage.space import Gauge, Watch
 
 TURN_S = 0.00005
 """How long a turn takes at least; frames that come meanwhile are taken in together by the next one."""
+
+TURNS_PER_S_MAX = 10_000
+"""Half of those that there is time for: who turns more often does not sleep though there is nothing to do (33)."""
 
 UNEXPECTED = (
     ArithmeticError,
@@ -75,7 +78,7 @@ class SimNode:
         self.crash_with_power_loss = False
         self._stopping = False  # a signal came: it ends once it has nothing left to finish
         self.transport: SimTransport | None = None
-        self.machine: WitnessedMachine | None = None
+        self.machines: dict[MachineName, WitnessedMachine] = {}
         self.ghost = world.ghost  # of the history that it belongs to
         self._name = node_id + "'" * world.ghosts.index(self.ghost)  # a restored one is another one
         self._world = world
@@ -85,11 +88,12 @@ class SimNode:
         self._moment = 0.0  # the time inside a turn
         self._busy_until = 0.0
         self._turn_at: float | None = None
+        self._second, self._turns = 0, 0  # how often it turned in this second
 
     @property
     def revision(self) -> Revision:
         """What this life has applied."""
-        return 0 if self.machine is None else self.machine.revision
+        return max((machine.revision for machine in self.machines.values()), default=0)
 
     # ---- lives ----
 
@@ -104,7 +108,7 @@ class SimNode:
         world.note(self._name, "starts life %d", self.life)
         self.ghost.marks.started(self.id, self.life)
         self.transport = SimTransport(self.id, world.network, lambda: self._moment, self._effect)
-        self.machine = witnessed(self.id, world.machine(), self.ghost.order)
+        self.machines = witnessed(self.id, world.machine(), self.ghost, world.plan.window, world.on_chosen)
         chance = Random(f"chance-{world.plan.seed}-{self._name}-{self.life}").getrandbits(CHANCE_BITS)
         self.own_life = OwnLife(self.count, chance, self._keep_count)
         driver = assemble(
@@ -115,7 +119,7 @@ class SimNode:
             self._clock,
             Random(self._random.getrandbits(64)),
             WatchedCodec(world.config, self.id, self.own_life.number, self._sent),
-            {LOG: self.machine},
+            self.machines,
             self._on_event,
             self.own_life,
             Watch(self.disk.usage, Gauge(reserve=RESERVE_BYTES), lambda usage, space, is_new: None),
@@ -203,10 +207,17 @@ class SimNode:
             return self._turn_by(self.paused_until)
         self._turn_at = None
         self._moment = self._world.now
+        self._count_turn()
         self._live(self.driver.turn)
         if self._stopping and self.driver is not None and self.driver.agent.drained:
             self._live(self.driver.turn)
             self._end_life(self.life)
+
+    def _count_turn(self) -> None:
+        second = int(self._world.now)
+        self._turns = self._turns + 1 if second == self._second else 1
+        self._second = second
+        ensure(self._turns <= TURNS_PER_S_MAX, "33 turns", f"{self.id} turns {self._turns} times in a second")
 
     def _sleep(self) -> None:
         """As the driver waits: until the next frame or the next deadline."""
@@ -243,8 +254,8 @@ class SimNode:
     def _sent(self, message: Message) -> None:
         world = self._world
         self.ghost.safety.sent((self.id, self.life), message, self.disk.synced)
-        if isinstance(message, Applied | LogPage):
-            self.ghost.answers.told(message, world.now)
+        if isinstance(message, Applied | LogPage | Answer):
+            self.ghost.answers.told(message, world.now, self._moment)
         if world.now < world.coups_until and isinstance(message, Prepare):
             world.on_prepare(self)
         self.ghost.marks.sent(self.id, self.life, message)
@@ -255,20 +266,20 @@ class SimNode:
         self._world.note(self._name, "%s %s", event.name, event.fields)
         if event.name == "leader.elected":
             self._world.leader = self._world.nodes[self.id]
-        if event.name == "state.differs" and not (self.machine is not None and self.machine.is_wrong):
+        if event.name == "state.differs" and not any(machine.is_wrong for machine in self.machines.values()):
             raise Violation("15 state digest", f"{self.id} finds that {event.fields['what']}")
         if event.name in ("disk.quorum_went_back", "log.differs"):  # no plan loses what a quorum told
             raise Violation("1 agreement", f"{self.id} finds that {event.fields['what']}")
         self.ghost.marks.event(event, self.ghost.safety.watermark)
 
 
-class World:
+class World(Agenda):
     """Everything of one run. `machine` makes the user's state machine; `tracing` keeps a readable trace."""
 
     def __init__(self, plan: Plan, machine: Callable[[], StateMachine] = Log, tracing: bool = False) -> None:
+        super().__init__()
         self.plan = plan
-        self.machine = (lambda: WatchedLog(plan.window)) if plan.watches else machine
-        self.now = 0.0
+        self.machine = (lambda: WatchedLog(plan.window)) if plan.watches and not plan.keys else machine
         self.coups_until, self.coup_for_s = 0.0, 0.0
         self.on_prepare: Callable[[SimNode], None] = lambda node: None
         self.leader: SimNode | None = None  # who was elected last
@@ -281,8 +292,6 @@ class World:
         self.wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
-        self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
-        self._count = 0
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)
         self.nodes = {node: SimNode(self, node, Random(self.random.getrandbits(64))) for node in plan.roles}
         self.twins: dict[NodeId, SimNode] = {}
@@ -298,7 +307,13 @@ class World:
         """Of a history of this cluster in which nothing has happened yet."""
         plan, nodes = self.plan, self.config.nodes
         weights = {node: known.weight for node, known in nodes.items() if known.role.value in VOTING}
-        return Ghost(weights, plan.window_slots, plan.sessions, self.config.membership.learners)
+        window = plan.window if plan.keys else 0
+        return Ghost(weights, plan.window_slots, plan.sessions, self.config.membership.learners, window)
+
+    def on_chosen(self) -> None:
+        """More is known of what the keys must come to."""
+        for client in self.clients.values():
+            client.keys.on_chosen(self.now)
 
     def ghosts_of(self, history: HistoryId) -> list[Ghost]:
         """Of this history; all of them if it is not known which one."""
@@ -315,32 +330,6 @@ class World:
             lambda client, gateway, frame: self.network.send(client, gateway, frame, self.now, client=True),
             lambda at: self._wake_client(name, at),
         )
-
-    # ---- time ----
-
-    def schedule(self, at: float, call: Callable[..., None], arguments: tuple[object, ...] = ()) -> None:
-        """Call this at that time; calls at equal times keep their order."""
-        self._count += 1
-        heappush(self._events, (at, self._count, call, arguments))
-
-    def later(self, delay_s: float, call: Callable[..., None], *arguments: object) -> None:
-        """Call this so many seconds from now."""
-        self.schedule(self.now + delay_s, call, arguments)
-
-    def run_until(self, end: float, done: Callable[[], bool] | None = None) -> None:
-        """Play every event up to this time, or until `done`, which is looked at now and then."""
-        events = self._events
-        countdown = 50
-        while events and events[0][0] <= end:
-            at, _, call, arguments = heappop(events)
-            self.now = at
-            call(*arguments)
-            countdown -= 1
-            if countdown == 0:
-                countdown = 50
-                if done is not None and done():
-                    return
-        self.now = max(self.now, end)
 
     def start(self) -> None:
         """Start every node, in any order, and every client."""

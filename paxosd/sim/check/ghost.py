@@ -7,23 +7,34 @@ one of them for good, and a client's answers to the one that its client was told
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from paxosd.core.types import HistoryId, NodeId, Revision, Slot
 from paxosd.sim.check.answers import Answers
-from paxosd.sim.check.invariants import Order, Safety
+from paxosd.sim.check.invariants import Safety
 from paxosd.sim.check.marks import Marks
+from paxosd.sim.check.order import Order
+from paxosd.sim.check.replay import Replay
 
 
 class Ghost:
-    """The ghost state of one history. `weights` maps each acceptor of the membership file to its weight."""
+    """The ghost state of one history. `weights` maps each acceptor of the membership file to its weight; `window`: how
+    many revisions of keys are told, 0: there are no keys."""
 
     def __init__(
-        self, weights: Mapping[NodeId, int], window_slots: int, sessions_max: int, learners: Collection[NodeId]
+        self,
+        weights: Mapping[NodeId, int],
+        window_slots: int,
+        sessions_max: int,
+        learners: Collection[NodeId],
+        window: int = 0,
     ) -> None:
         self.marks = Marks(window_slots)
         self.safety = Safety(weights, window_slots, sessions_max, learners)
         self.order = Order()
-        self.answers = Answers(self.order)
+        self.replay = Replay(self.safety.chosen, window) if window else None
+        self.answers = Answers(self.order, self.replay)
+        self.commands: list[tuple[Any, bytes]] = []  # each that a client began, and its bytes
 
     def begin_with(self, past: Ghost, watermark: Slot, revision: Revision) -> None:
         """The history of a cluster that was restored: this is how far it is that of another one."""

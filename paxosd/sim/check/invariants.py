@@ -27,7 +27,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.reasons import Reason
 from paxosd.core.records import Floor, Learned, Promised, Record, Round, Voted
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, Revision, SessionId, Slot
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, NodeId, SessionId, Slot
 from paxosd.core.values import DIGESTS, MalformedValue, batches, commands
 from paxosd.sim.check.electorate import Electorate, Reported, without_passed_over
 from paxosd.storage.memory import MemoryStore
@@ -361,40 +361,3 @@ class Safety:
         """The directory of a node is gone, or an older one: its rounds may begin anew."""
         self._rounds[node] = 0
         self._owners = {ballot: life for ballot, life in self._owners.items() if ballot.proposer != node}
-
-
-class Order:
-    """The order of commands that the learners apply."""
-
-    def __init__(self, log: Sequence[bytes] = ()) -> None:
-        self.log: list[bytes] = []
-        self.digests: dict[Revision, bytes] = {}
-        self._latest: dict[bytes, int] = {}  # of each client, the number of its command that is in the log last
-        for revision, command in enumerate(log, 1):
-            self._append("", revision, command)
-
-    def applied(self, node: NodeId, first: Revision, commands: Sequence[bytes], digest: bytes | None) -> None:
-        """13, 15, 16, 17: a learner applied these commands from revision `first` on, and has this digest after it, if
-        it must not be any."""
-        for revision, command in enumerate(commands, first):
-            if revision > len(self.log):
-                self._append(node, revision, command)
-            if self.log[revision - 1] != command:
-                raise Violation("13 applied prefix", f"{node} applies another revision {revision}")
-        last = first + len(commands) - 1
-        if digest is not None and self.digests.setdefault(last, digest) != digest:
-            raise Violation("15 state digest", f"{node} differs after revision {last}")
-
-    def restored(self, node: NodeId, revision: Revision, digest: bytes) -> None:
-        """15: the state that a learner kept, up to this revision, is the one that it had there."""
-        if revision > len(self.log) or self.digests.get(revision, digest) != digest:
-            raise Violation("15 state digest", f"{node} kept another state at revision {revision}")
-
-    def _append(self, node: NodeId, revision: Revision, command: bytes) -> None:
-        if revision != len(self.log) + 1:
-            raise Violation("13 applied prefix", f"{node} skips to revision {revision}")
-        client, _, number = command.partition(b"#")[0].rpartition(b"-")
-        if int(number) <= self._latest.get(client, 0):
-            raise Violation("16, 17 exactly once, in order", f"{command[:20]!r} comes late or twice")
-        self._latest[client] = int(number)
-        self.log.append(command)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from paxosd.machine.kv.ranges import covers
@@ -65,13 +67,15 @@ class Refusal(Exception):
 
 
 class NaiveKeys:
-    """Applies commands, one revision each; keeps the keys as of every revision."""
+    """Applies commands, one revision each; keeps the keys as of every revision, and which was the first told then."""
 
     def __init__(self, window_revisions: int) -> None:
         self.states: list[Keys] = [{}]
+        self.firsts: list[int] = [1]
         self.leases: dict[int, tuple[int, int]] = {}
         self.first_revision = 1
         self._window_revisions = window_revisions
+        self._changed: deque[int] = deque()  # the revisions that are told, and changed something
 
     @property
     def revision(self) -> int:
@@ -92,6 +96,11 @@ class NaiveKeys:
         self._trim()
         return result
 
+    def pass_by(self) -> None:
+        """A revision of another machine."""
+        self.states.append(self.now)
+        self.firsts.append(self.first_revision)
+
     def expire(self, log_time_ms: int) -> None:
         self.states.append(dict(self.now))
         for lease in [lease for lease, (_, deadline) in self.leases.items() if deadline <= log_time_ms]:
@@ -99,9 +108,13 @@ class NaiveKeys:
         self._trim()
 
     def _trim(self) -> None:
-        changed = [each for each in range(self.first_revision, self.revision + 1) if self.events_of(each)]
-        if len(changed) > self._window_revisions:
-            self.first_revision = changed[-self._window_revisions - 1] + 1
+        if self.now != self.states[-2]:
+            self._changed.append(self.revision)
+        while self._changed and self._changed[0] < self.first_revision:
+            self._changed.popleft()
+        if len(self._changed) > self._window_revisions:
+            self.first_revision = self._changed[-self._window_revisions - 1] + 1
+        self.firsts.append(self.first_revision)
 
     def _do(self, command: Command, log_time_ms: int) -> Result:
         match command:
@@ -186,11 +199,19 @@ class NaiveKeys:
         return RELATIONS[compare.op](of[compare.target], compare.operand)
 
     def range(self, asked: Range) -> RangeFound:
-        if asked.revision > self.revision:
+        """As of now: in a transaction, of what it has done so far."""
+        return self._range(asked, self.revision, self.first_revision)
+
+    def range_at(self, asked: Range, revision: int) -> RangeFound:
+        """As it was right after a revision."""
+        return self._range(asked, revision, self.firsts[revision])
+
+    def _range(self, asked: Range, revision: int, first_revision: int) -> RangeFound:
+        if asked.revision > revision:
             raise Refusal(Failure.FUTURE_REVISION)
-        if asked.revision and asked.revision < self.first_revision:
+        if asked.revision and asked.revision < first_revision:
             raise Refusal(Failure.COMPACTED)
-        at = asked.revision or self.revision
+        at = asked.revision or revision
         found = [kv for key, kv in sorted(self.states[at].items()) if covers(asked.key, asked.end, key)]
         count = len(found)
         if asked.count_only:
@@ -235,3 +256,24 @@ class NaiveKeys:
                 ways = [way + each for way in ways for each in more]
             found += ways
         return found
+
+
+# ---- what the model does not say ----
+
+
+def without_text(result: Result) -> Result:
+    """A result without the words for people."""
+    return without_resume(replace(result, text="") if isinstance(result, Failed) else result)
+
+
+def without_resume(result: Result) -> Result:
+    """A result without the places to go on from."""
+    if isinstance(result, RangeFound):
+        return replace(result, resume=b"")
+    return _op_result(result) if isinstance(result, TxnDone) else result
+
+
+def _op_result(result: OpResult) -> OpResult:
+    if isinstance(result, TxnDone):
+        return replace(result, results=tuple([_op_result(each) for each in result.results]))
+    return replace(result, resume=b"") if isinstance(result, RangeFound) else result

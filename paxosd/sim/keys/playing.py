@@ -6,7 +6,6 @@ shows.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 from paxosd.core.agent import InvariantBroken
@@ -29,8 +28,8 @@ from paxosd.machine.kv.requests import (
     Sort,
     Txn,
 )
-from paxosd.machine.kv.results import Failed, OpResult, RangeFound, Result, TxnDone, decode_result
-from paxosd.sim.keys.model import NaiveKeys, Refusal
+from paxosd.machine.kv.results import Failed, Result, decode_result
+from paxosd.sim.keys.model import NaiveKeys, Refusal, without_resume, without_text
 from paxosd.testing.feeding import START_MS, FedMachine
 
 WINDOW = 6
@@ -130,27 +129,6 @@ class Game:
         except Refusal as refusal:
             is_compacted = refusal.failure.name == "COMPACTED"
             return Failed(refusal.failure, "", self.model.first_revision if is_compacted else 0)
-
-
-# ---- what the model does not say ----
-
-
-def without_text(result: Result) -> Result:
-    """A result without the words for people."""
-    return without_resume(replace(result, text="") if isinstance(result, Failed) else result)
-
-
-def without_resume(result: Result) -> Result:
-    """A result without the places to go on from."""
-    if isinstance(result, RangeFound):
-        return replace(result, resume=b"")
-    return _op_result(result) if isinstance(result, TxnDone) else result
-
-
-def _op_result(result: OpResult) -> OpResult:
-    if isinstance(result, TxnDone):
-        return replace(result, results=tuple([_op_result(each) for each in result.results]))
-    return replace(result, resume=b"") if isinstance(result, RangeFound) else result
 
 
 # ---- drawing ----

@@ -25,7 +25,8 @@ from paxosd.core.reasons import Reason
 from paxosd.core.records import Learned
 from paxosd.core.types import SESSION_BYTES, NodeId, SessionId
 from paxosd.core.values import encode_body
-from paxosd.sim.clients import SimCall, SimClient
+from paxosd.sim.calls import SimCall
+from paxosd.sim.clients import SimClient
 from paxosd.sim.scenarios.props import Caught, Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script, begin, expect, report
 

@@ -4,9 +4,9 @@ lives. And of one that is not what the others are, though nobody can see it from
 from __future__ import annotations
 
 from paxosd.core.messages import Applied, LogPage, ReadLog, SessionOpened
-from paxosd.core.types import NodeId
+from paxosd.core.types import LOG, NodeId
 from paxosd.gateway.agreement import DIGEST_EVERY_SLOTS
-from paxosd.sim.clients import check_ends
+from paxosd.sim.calls import check_ends
 from paxosd.sim.restored import check_apart, restore, take_address
 from paxosd.sim.scenarios.props import Chronicle, Report
 from paxosd.sim.scenarios.script import Script, begin, expect, report
@@ -29,8 +29,7 @@ def d22_wrong_bit(seed: int, layout: str) -> Report:
     victim = script.pick(script.learners)
     node, safety = script.nodes[victim], script.world.ghost.safety
     at, flipped_in = script.now, safety.watermark
-    assert node.machine is not None
-    node.machine.flip_a_bit()
+    node.machines[LOG].flip_a_bit()
     found = "digest mismatch found"
     script.until(
         lambda: script.chronicle.hits[found] > 0 or safety.watermark > flipped_in + FOUND_WITHIN_SLOTS,

@@ -17,8 +17,9 @@ from typing import Any, ClassVar, TypeVar
 from paxosd.core.messages import FromClient, ToClient
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.core.types import NO_HISTORY, HistoryId, NodeId
+from paxosd.sim.calls import SimCall, check_ends
 from paxosd.sim.check.invariants import Violation, ensure
-from paxosd.sim.clients import SimCall, SimClient, check_ends
+from paxosd.sim.clients import SimClient
 from paxosd.sim.network import Name
 from paxosd.sim.scenarios.props import Catch, Caught, Chronicle, Report, ScriptedDisk, calm
 from paxosd.sim.world import Crashed, SimNode, World
