@@ -149,6 +149,7 @@ class Acceptor(Participant):
     # ---- election and phase 1 ----
 
     def _on_pre_vote(self, source: NodeId, message: PreVote, now: Instant) -> None:
+        self._learn_voters(message.voters, now)  # those that nobody told us have to make a quorum with us
         heard_at = self._leader_heard_at
         hears_another = heard_at is not None and now - heard_at < self._timing.election_s and self._leader != source
         granted = message.ballot > self.promised and not hears_another and self.may_vote

@@ -94,6 +94,9 @@ SENDERS: Mapping[type, Role | None] = {
 _ALSO: Mapping[type, Role] = {FetchVotes: Role.ACCEPTOR}
 """And acceptors, which ask for what a new disk has to know."""
 
+WITH_VOTERS = (Fetched, Heartbeat, Outdated, Prepare, PreVote, PreVoteReply, SnapshotPart)
+"""These say who votes."""
+
 _OF_THE_SENDER = (PreVote, Prepare, Accept, Watermark, Heartbeat, Resign, Trim)
 """In these the ballot is the sender's own."""
 
@@ -165,7 +168,7 @@ class Admission:
                 _SLOTS.get(kind, ()),
                 kind in (Accept, Chosen),
                 kind in (Promise, Fetched, FetchedVotes),
-                kind in (Heartbeat, Outdated, Prepare, PreVoteReply),
+                kind in WITH_VOTERS,
             )
             for kind, role in SENDERS.items()
         }

@@ -210,6 +210,14 @@ class Agent(ABC):
         self.record(voters)
         return True
 
+    def _learn_voters(self, voters: Voters, now: Instant) -> None:
+        """Take up who votes, as another node says."""
+        self.take_up(voters)
+        self._notice_voters(now)
+
+    def _notice_voters(self, now: Instant) -> None:  # noqa: B027 (gateways count nobody's votes)
+        """Do what it means for this role that others vote, if they do. Another role may have learned it, too."""
+
     def on_timer(self, timer: Timer, now: Instant) -> None:
         """A timer that this role armed is due; it is disarmed before the call."""
         raise InvariantBroken(f"{type(self).__name__} armed {timer} and does not handle it")

@@ -42,7 +42,7 @@ from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX,
 from paxosd.core.records import Record, Round
 from paxosd.core.standstill import told_lost
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot
-from paxosd.core.voters import NO_VOTERS, Count, Voters
+from paxosd.core.voters import NO_VOTERS, Count
 
 ELECTION_SPREAD = 0.5
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
@@ -187,12 +187,7 @@ class Candidate(Agent):
 
     # ---- who votes ----
 
-    def _learn_voters(self, voters: Voters, now: Instant) -> None:
-        self.take_up(voters)
-        self._notice_voters(now)
-
     def _notice_voters(self, now: Instant) -> None:
-        """Another role of this process may have learned of new voters, too."""
         if self.voters.are_named and not self._is_born:
             self._is_born = True
             self._forget_what_was_heard(now)
@@ -231,7 +226,7 @@ class Candidate(Agent):
         self._supporters, self._canvassed_at = set(), now
         self._silent = set(self._founders)
         for node in self._asked_to_support:  # acceptors whether they would promise, learners what is chosen
-            self.send_early(node, PreVote(self.ballot))
+            self.send_early(node, PreVote(self.ballot, self.known.told))
         self._await_silence(now)
 
     def _note_lost_disks(self) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Collection
 
 from paxosd.core.messages import (
     DiskSpace,
+    Fetched,
     Heartbeat,
     Message,
     Outdated,
@@ -40,13 +41,13 @@ ASKED_EVERY_S = 1.0
 ROUND_S = 5.0
 """Within this time all others have to be heard."""
 
-_QUESTIONS = (DiskSpace, Ping, Pong, PreVote, Recall, Recalled)
+_QUESTIONS = (DiskSpace, Ping, Pong, Recall, Recalled)
 
 
 def is_taken(message: Message) -> bool:
     """Whether a node that has only heard of a history takes this message of another one (law 3)."""
-    if isinstance(message, Heartbeat | Outdated | Prepare | PreVoteReply | SnapshotPart):
-        return message.voters.are_named or isinstance(message, Prepare | PreVoteReply)
+    if isinstance(message, Fetched | Heartbeat | Outdated | Prepare | PreVote | PreVoteReply | SnapshotPart):
+        return message.voters.are_named or isinstance(message, Prepare | PreVote | PreVoteReply)
     return isinstance(message, _QUESTIONS)
 
 

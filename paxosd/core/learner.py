@@ -44,6 +44,7 @@ from paxosd.core.messages import (
     SnapshotPart,
     Watermark,
 )
+from paxosd.core.newcomers import BEFORE_THE_BIRTH
 from paxosd.core.options import Limits, Timing
 from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, SnapshotDropped, SnapshotInstalled, Synced
@@ -51,9 +52,6 @@ from paxosd.core.snapshots import Shelf, Taking, Telling, is_worth_it
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
-
-_BEFORE_THE_BIRTH = (Heartbeat, PreVote, Fetch, FetchSnapshot, DiskSpace)
-"""What is taken by who knows of no birth: who leads, and how the own disk is; and it tells what it has."""
 
 
 class Learner(Agent):
@@ -100,16 +98,16 @@ class Learner(Agent):
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
         self._notice_voters(now)
-        if not self.voters.are_named and not isinstance(message, _BEFORE_THE_BIRTH):
+        if not self.voters.are_named and not isinstance(message, BEFORE_THE_BIRTH):
             return self.ignore("word of a history that is not joined yet")  # `newcomers.py`, law 4
         match message:
             case Chosen(slot, value):
                 self._on_chosen(source, slot, value)
             case Heartbeat(ballot, _, watermark, _, voters):
-                self.take_up(voters)
-                self._notice_voters(now)
+                self._learn_voters(voters, now)
                 self._hear_leader(source, ballot, watermark, voters.decreed, now)
-            case PreVote():
+            case PreVote(_, voters):
+                self._learn_voters(voters, now)
                 if self._synced > FIRST_SLOT:
                     self.send(source, Durable(self._synced))
             case Watermark(ballot, watermark, decreed):
@@ -219,7 +217,6 @@ class Learner(Agent):
     # ---- knowing what is missing ----
 
     def _notice_voters(self, now: Instant) -> None:
-        """Another role of this process may have learned of new voters, too."""
         if self.voters is not self._noticed:
             self._noticed = self.voters
             self._catchup.count_with(self.voters)
@@ -297,6 +294,7 @@ class Learner(Agent):
     def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
         if not self._catchup.take_learner(source, message.first):
             return self.ignore("fetched values that were not asked for")
+        self._learn_voters(message.voters, now)
         self._raise_watermark(message.watermark, message.decreed)
         if self._taking.teller is None and is_worth_it(self.next_slot, self.watermark, message.floor):
             return self._take_snapshot(source, now)
@@ -396,5 +394,6 @@ class Learner(Agent):
     def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
         values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
-        fetched = Fetched(first, values, self.watermark, self._history.learned_start(), self.voters.decreed)
+        told = self.known.told
+        fetched = Fetched(first, values, self.watermark, self._history.learned_start(), told.decreed, told)
         self.send(learner, fetched)

@@ -22,9 +22,12 @@ that is durable, and so without the name: such a word is as if it were lost, and
 from __future__ import annotations
 
 from paxosd.core.messages import (
+    DiskSpace,
     Fetch,
+    Fetched,
     FetchSnapshot,
     FetchVotes,
+    Heartbeat,
     Message,
     Nack,
     Outlived,
@@ -39,11 +42,15 @@ from paxosd.core.messages import (
 WITHOUT_HISTORY = "message of a node without a history"
 """Why it is ignored."""
 
-_TAKEN = (Fetch, FetchSnapshot, FetchVotes, Nack, Outlived, Ping, Pong, PreVote, PreVoteReply, Recall)
+_TAKEN = (Fetch, FetchSnapshot, FetchVotes, Nack, Outlived, Ping, Pong, PreVoteReply, Recall)
+
+BEFORE_THE_BIRTH = (DiskSpace, Fetch, Fetched, FetchSnapshot, Heartbeat, PreVote)
+"""What a learner takes that does not know who votes: who does, who leads, and how its disk is; and it tells what it
+has."""
 
 
 def may_say(message: Message) -> bool:
     """Whether a node that has a history takes this of one that speaks without any."""
-    if isinstance(message, Prepare):  # one that names no voters is answered with those that are (`Outdated`)
+    if isinstance(message, Prepare | PreVote):  # one that names no voters is answered with those that are
         return not message.voters.are_named
     return isinstance(message, _TAKEN)

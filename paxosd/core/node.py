@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.admission import Admission
+from paxosd.core.admission import WITH_VOTERS, Admission
 from paxosd.core.agent import Agent, Output
 from paxosd.core.hearsay import Hearsay, is_taken
 from paxosd.core.learner import Learner
@@ -21,15 +21,11 @@ from paxosd.core.messages import (
     DiskSpace,
     Heartbeat,
     Message,
-    Outdated,
     Ping,
     Pong,
-    Prepare,
-    PreVoteReply,
     Recall,
     Recalled,
     Refused,
-    SnapshotPart,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
@@ -58,8 +54,6 @@ from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 200
 """How much of a list of names is told."""
-
-WITH_VOTERS = (Heartbeat, Outdated, Prepare, PreVoteReply, SnapshotPart)
 
 LEADER_TOLD_EVERY_S = 1.0
 """How often a new leadership is reported at most: whoever claims a higher one all the time must not fill the log."""

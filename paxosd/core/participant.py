@@ -114,12 +114,7 @@ class Participant(Agent):
             return False
         return True
 
-    def _learn_voters(self, voters: Voters, now: Instant) -> None:
-        self.take_up(voters)
-        self._notice_voters(now)
-
     def _notice_voters(self, now: Instant) -> None:
-        """Another role of this process may have learned of new voters, too."""
         voters = self.voters
         if voters is self._noticed:
             return

@@ -19,7 +19,7 @@ from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.records import Disk, Record, Voted
-from paxosd.core.types import Ballot, Instant, NodeId, SessionId, Slot, Source
+from paxosd.core.types import NO_HISTORY, Ballot, Instant, NodeId, SessionId, Slot, Source
 from paxosd.core.values import encode_body
 from paxosd.gateway.gateway import Gateway
 from paxosd.machine.ledger import Ledger
@@ -68,6 +68,8 @@ class Member:
         for _ in range(len(self.own)):
             self.agent.receive(self.node, self.own.popleft(), now)
         for source, message in inbound:
+            if isinstance(source, str) and self.agent.history == NO_HISTORY:
+                self.agent.meet_history(source, self._network.members[source].agent.history, now)
             self.agent.receive(source, message, now)
         self.agent.tick(now)
         output = self.agent.take_output()

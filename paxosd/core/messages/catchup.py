@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Slot, Vote
+from paxosd.core.voters import NO_VOTERS, Voters
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Fetched:
     watermark: Slot
     floor: Slot = FIRST_SLOT
     decreed: Slot = 0
+    voters: Voters = NO_VOTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from paxosd.core.voters import NO_VOTERS, Voters
 
 @dataclass(frozen=True, slots=True)
 class PreVote:
-    """Proposer to acceptor: would you promise this ballot? Changes nothing (Ongaro's thesis, 9.6).
+    """Proposer to acceptor: would you promise this ballot, which would count with these voters? Changes nothing
+    (Ongaro's thesis, 9.6), but that who knows older voters takes these up.
 
     And to learner: how far is the log durable with you (`Durable`)?
     """
 
     ballot: Ballot
+    voters: Voters = NO_VOTERS
 
 
 @dataclass(frozen=True, slots=True)
