@@ -15,13 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bench import machine, plan, table
-from bench.asked import RATIOS
+from bench import asked, machine, plan, table
 from bench.book import Book
-from bench.parts import PARTS
+from bench.parts import ONLY_IF_ASKED, PARTS
 from bench.plan import Options, Subject, turns
 
-MINUTES = 20.0
+MINUTES = 40.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     described = machine.described()
     book = Book(chosen.csv)
     _measure(subjects, options, book, chosen.minutes)
-    table.print_all(book, RATIOS, described, options)
+    table.print_all(book, asked.ALL, described, options)
     if chosen.csv:
         print(f"every figure of every round: {chosen.csv}")
     return 0 if book.figures else 1
@@ -68,7 +67,7 @@ def _list(subjects: Sequence[Subject], options: Options) -> int:
 
 
 def _parts(text: str) -> list[str]:
-    names = text.split(",")
+    names = [*PARTS] if text == "all" else text.split(",")
     if unknown := [name for name in names if name not in PARTS]:
         raise argparse.ArgumentTypeError(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     return names
@@ -85,8 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    usual = Options()
-    parser.add_argument("--only", type=_parts, default=[*PARTS], metavar="PART,…", help=", ".join(PARTS))
+    usual, usual_parts = Options(), [name for name in PARTS if name not in ONLY_IF_ASKED]
+    told = f"usually {','.join(usual_parts)}; there are also {','.join(ONLY_IF_ASKED)}; all: everything"
+    parser.add_argument("--only", type=_parts, default=usual_parts, metavar="PART,…", help=told)
     parser.add_argument("--whose", default="", metavar="TEXT", help="only those in whose name this stands")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="nothing begins that would end later")
     parser.add_argument("--csv", type=Path, help="every figure of every round, as it is measured")

@@ -27,12 +27,12 @@ class Key(NamedTuple):
     unit: str
 
 
-class Ratio(NamedTuple):
-    """One figure as so many times another one. `asked`: what is wanted of it; `aim`: what it shall become."""
+class Asked(NamedTuple):
+    """A figure as so many times another one, or by itself. `asked`: what is wanted; `aim`: what it shall become."""
 
     what: str
     of: Key
-    to: Key
+    to: Key | None
     asked: str = ""
     aim: str = ""
 
@@ -81,9 +81,11 @@ class Book:
         """Of all rounds of a figure."""
         return spread([*self.figures.get(key, {}).values()])
 
-    def ratio(self, ratio: Ratio) -> Spread | None:
+    def answer(self, asked: Asked) -> Spread | None:
         """Of the rounds in which both were measured; None: there was none."""
-        of, to = self.figures.get(ratio.of, {}), self.figures.get(ratio.to, {})
+        if asked.to is None:
+            return self.spread(asked.of)
+        of, to = self.figures.get(asked.of, {}), self.figures.get(asked.to, {})
         return spread([of[round_] / to[round_] for round_ in of if to.get(round_)])
 
     def lines(self) -> Iterator[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,8 @@ KEYS = 10_000
 WRITES_OF_MIXED = 10
 """One of so many calls is a write."""
 TIMEOUT_S = 60.0
+LOAD_S = 1.5
+"""What a load takes beside its seconds, about: a process starts, and warms up."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Done:
 
     count: int
     took_s: list[float]
+
+
+def ends(windows: Sequence[int]) -> list[int]:
+    """The least and the most."""
+    return sorted({min(windows), max(windows)})
 
 
 def key(number: int) -> bytes:
@@ -165,7 +172,7 @@ async def _tasks(client: AsyncClient, load: Load) -> Done:
     return Done(len(took), took)
 
 
-def fill(config: Path, keys: int, value_bytes: int, window: int = 1000) -> None:
+def fill(config: Path | str, keys: int, value_bytes: int, window: int = 1000) -> None:
     """Put so many keys, in this process."""
     value = bytes(value_bytes)
     with Client.from_config(config, timeout=TIMEOUT_S) as client:

@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.book import P50, P99, RATE, Book, Key
@@ -34,12 +34,13 @@ class Options:
 
     seconds: float = 2.0
     rounds: int = 3
+    """At most; parts that take long have fewer."""
     value_bytes: int = 100
     windows: tuple[int, ...] = (1, 10, 100, 1000)
     sizes: tuple[int, ...] = (1_000, 100_000)
     clients: tuple[int, ...] = (4, 16, 64)
-    members: tuple[int, ...] = (5, 7)
-    sync_ms: tuple[float, ...] = (2.0, 10.0)
+    members: tuple[int, ...] = (5,)
+    sync_ms: tuple[float, ...] = (2.0,)
     keys: int = 1_000_000
     history: int = 200_000
     watchers: int = 1_000
@@ -88,7 +89,6 @@ class Progress:
 
     begins: Callable[[Subject, int], None] = lambda subject, round_: None
     ended: Callable[[Subject], None] = lambda subject: None
-    subjects: list[Subject] = field(default_factory=list)
 
 
 def turns(subjects: Sequence[Subject], rounds: int) -> Iterator[tuple[int, Subject]]:

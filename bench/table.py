@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.book import P50, P99, RATE, Book, Key, Ratio, Spread
+from bench.book import P50, P99, RATE, Asked, Book, Key, Spread
 from bench.plan import Options
 
 NO_TERMINAL_COLUMNS = 200
@@ -54,14 +54,14 @@ def figures(book: Book) -> Table:
     return table
 
 
-def ratios(book: Book, all_ratios: Sequence[Ratio]) -> Table:
+def answers(book: Book, all_asked: Sequence[Asked]) -> Table:
     """What is asked of the figures, and what came out."""
-    table = Table(title="Ratios: made within each round, then the median")
+    table = Table(title="What is asked; a ratio is made within each round, then comes the median")
     for name in ("", "measured", "asked", "the aim"):
         table.add_column(name, justify="left" if not name else "right")
-    for ratio in all_ratios:
-        if (spread := book.ratio(ratio)) is not None:
-            table.add_row(ratio.what, shown(spread, "x"), ratio.asked, ratio.aim)
+    for asked in all_asked:
+        if (spread := book.answer(asked)) is not None:
+            table.add_row(asked.what, shown(spread, "x" if asked.to else ""), asked.asked, asked.aim)
     return table
 
 
@@ -75,7 +75,7 @@ def failures(book: Book) -> Table:
     return table
 
 
-def print_all(book: Book, all_ratios: Sequence[Ratio], machine: Sequence[str], options: Options) -> None:
+def print_all(book: Book, all_asked: Sequence[Asked], machine: Sequence[str], options: Options) -> None:
     """All of it."""
     out = console()
     for line in machine:
@@ -83,7 +83,7 @@ def print_all(book: Book, all_ratios: Sequence[Ratio], machine: Sequence[str], o
     out.print(f"Each load: {options.seconds:g} s in each of up to {options.rounds} rounds.", highlight=False)
     if book.figures:
         out.print(figures(book))
-    if any(book.ratio(ratio) for ratio in all_ratios):
-        out.print(ratios(book, all_ratios))
+    if any(book.answer(asked) for asked in all_asked):
+        out.print(answers(book, all_asked))
     if book.failures:
         out.print(failures(book))

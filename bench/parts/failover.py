@@ -123,9 +123,18 @@ def _first_acknowledged(ours: DaemonCluster) -> None:
 
 
 def failover(options: Options) -> list[Subject]:
-    """Of both layouts."""
+    """Of three replicas."""
+    return [_failover_of(THREE, options)]
+
+
+def failover_apart(options: Options) -> list[Subject]:
+    """Of separate roles."""
+    return [_failover_of(APART, options)]
+
+
+def _failover_of(layout: str, options: Options) -> Subject:
     seconds = 5 + options.kills * (CALM_S + AFTER_S + 1.5)
-    return [Subject(FAILOVER, layout, seconds, partial(_failover, layout), rounds=1) for layout in (THREE, APART)]
+    return Subject(FAILOVER, layout, seconds, partial(_failover, layout), rounds=1)
 
 
 def recovery(options: Options) -> list[Subject]:

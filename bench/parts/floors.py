@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from bench.book import P50
 from bench.floors import disk, echo, hops
-from bench.loads import Load
+from bench.loads import LOAD_S, Load
 from bench.plan import Options, Report, Subject
 
 PART = "floors"
+DISK, ZEROMQ, ECHO = "disk", "ZeroMQ, and the disk", "a gateway without consensus"
 APPEND = "an append with fdatasync"
 HOP = "a hop there and back, and an append with fdatasync"
 HOPS = "two hops there and back, and an append with fdatasync"
@@ -40,12 +40,9 @@ def _echo(options: Options, report: Report) -> None:
 
 def subjects(options: Options) -> list[Subject]:
     """Each floor."""
-    each_s = options.seconds + 2
+    each_s = options.seconds + LOAD_S
     return [
-        Subject(PART, "disk", options.seconds + 1, _appends),
-        Subject(PART, "ZeroMQ, and the disk", 2 * each_s, _hops),
-        Subject(PART, "a gateway without consensus", len(options.windows) * each_s, _echo),
+        Subject(PART, DISK, options.seconds + 1, _appends),
+        Subject(PART, ZEROMQ, 2 * each_s, _hops),
+        Subject(PART, ECHO, len(options.windows) * each_s, _echo),
     ]
-
-
-__all__ = ["APPEND", "CPU", "HOP", "HOPS", "P50", "PART", "subjects"]

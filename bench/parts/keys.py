@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import loads
 from bench.clusters import THREE, cluster
-from bench.loads import KEYS, WARM_UP_S, Done, Load, key, one_by_one
+from bench.loads import KEYS, LOAD_S, WARM_UP_S, Done, Load, ends, key, one_by_one
 from bench.parts.values import ETCD_H2LOAD, ETCD_PYTHON
 from bench.peers import etcd, frames, h2load
 from bench.plan import Options, Report, Subject
@@ -24,17 +24,13 @@ PART = "keys"
 LOCK = "lock and unlock, uncontended"
 
 
-def _windows(options: Options) -> list[int]:
-    return [window for window in options.windows if window in (min(options.windows), max(options.windows))]
-
-
 def _ours(options: Options, report: Report) -> None:
     with cluster(REPLICAS) as ours:
         loads.fill(ours.config, KEYS, options.value_bytes)
         most = max(options.windows)
         loads.measure(report, ours.config, Load("propose", most, options.seconds, options.value_bytes))
         for kind in ("put", "get"):
-            for window in _windows(options):
+            for window in ends(options.windows):
                 loads.measure(report, ours.config, Load(kind, window, options.seconds, options.value_bytes))
         loads.measure(report, ours.config, Load("mixed", most, options.seconds, options.value_bytes))
         (done,) = together(_lock, [(str(ours.config), options.seconds)], options.seconds)
@@ -66,7 +62,7 @@ def _etcd_h2load(options: Options, report: Report) -> None:
     with etcd.members() as members:
         _filled(members.leader, options.value_bytes)
         for kind in ("put", "get"):
-            for window in _windows(options):
+            for window in ends(options.windows):
                 h2load.measure(report, members.leader, Load(kind, window, options.seconds, options.value_bytes))
 
 
@@ -74,7 +70,7 @@ def _etcd_python(options: Options, report: Report) -> None:
     with etcd.members() as members:
         _filled(members.leader, options.value_bytes)
         for kind in ("put", "get"):
-            for window in _windows(options):
+            for window in ends(options.windows):
                 etcd.measure(report, members.leader, Load(kind, window, options.seconds, options.value_bytes))
         (done,) = together(etcd.lock_and_unlock, [(members.leader, options.seconds)], options.seconds)
         report.rate(LOCK, done.count, options.seconds, done.took_s)
@@ -82,9 +78,9 @@ def _etcd_python(options: Options, report: Report) -> None:
 
 def subjects(options: Options) -> list[Subject]:
     """Ours, and etcd with both of its clients."""
-    each_s = options.seconds + 2
+    each_s = options.seconds + LOAD_S
     return [
-        Subject(PART, THREE, 5 + 7 * each_s, _ours),
-        Subject(PART, ETCD_H2LOAD, 6 + 4 * each_s, _etcd_h2load, (etcd.ETCD, etcd.GRPC, h2load.H2LOAD)),
-        Subject(PART, ETCD_PYTHON, 6 + 5 * each_s, _etcd_python, (etcd.ETCD, etcd.GRPC)),
+        Subject(PART, THREE, 5 + 7 * each_s, _ours, rounds=2),
+        Subject(PART, ETCD_H2LOAD, 6 + 4 * each_s, _etcd_h2load, (etcd.ETCD, etcd.GRPC, h2load.H2LOAD), rounds=2),
+        Subject(PART, ETCD_PYTHON, 6 + 5 * each_s, _etcd_python, (etcd.ETCD, etcd.GRPC), rounds=2),
     ]

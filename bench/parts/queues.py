@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.loads import WARM_UP_S, Done, Load, in_window, one_by_one
+from bench.loads import WARM_UP_S, Done, Load, ends, in_window, one_by_one
 from bench.peers import paxos01
 from bench.plan import Options, Report, Subject
 from bench.processes import together
@@ -20,7 +20,7 @@ OURS, THEIRS = "paxosd, queues", "paxos 0.1"
 
 
 def _ours(options: Options, report: Report) -> None:
-    for window in options.windows:
+    for window in ends(options.windows):
         load = Load("propose", window, options.seconds, options.value_bytes)
         (done,) = together(_client, [(load,)], options.seconds + 10)
         report.rate(load.name, done.count, options.seconds, done.took_s)
@@ -41,13 +41,13 @@ def _client(load: Load, begin: Callable[[], Any]) -> Done:
 
 
 def _theirs(options: Options, report: Report) -> None:
-    for window in options.windows:
+    for window in ends(options.windows):
         paxos01.measure(report, Load("propose", window, options.seconds, options.value_bytes))
 
 
 def subjects(options: Options) -> list[Subject]:
     """Ours, and the peer."""
-    seconds = len(options.windows) * (options.seconds + 5)
+    seconds = 2 * (options.seconds + 4)
     return [
         Subject(PART, OURS, seconds, _ours, rounds=2),
         Subject(PART, THEIRS, seconds, _theirs, (paxos01.PAXOS_01,), rounds=2),

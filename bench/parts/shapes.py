@@ -6,7 +6,7 @@ from functools import partial
 
 from bench import loads
 from bench.clusters import THREE, cluster, replicas
-from bench.loads import Load
+from bench.loads import LOAD_S, Load
 from bench.parts.values import ETCD_H2LOAD
 from bench.peers import etcd, h2load
 from bench.plan import Options, Report, Subject
@@ -54,7 +54,7 @@ def _members(count: int, options: Options, report: Report) -> None:
 
 def sizes(options: Options) -> list[Subject]:
     """Ours and etcd's."""
-    seconds = 4 + 2 * len(options.sizes) * (options.seconds + 2)
+    seconds = 4 + 2 * len(options.sizes) * (options.seconds + LOAD_S)
     needs = etcd.ETCD, etcd.GRPC, h2load.H2LOAD
     return [
         Subject(SIZES, THREE, seconds, _sizes, rounds=1),
@@ -70,7 +70,7 @@ def clients(options: Options) -> list[Subject]:
 
 def members(options: Options) -> list[Subject]:
     """Three, and more."""
-    each_s = 4 + 2 * (options.seconds + 2)
+    each_s = 4 + 2 * (options.seconds + LOAD_S)
     return [
         Subject(MEMBERS, f"paxosd, {count} replicas", each_s + count, partial(_members, count), rounds=2)
         for count in (3, *options.members)

@@ -13,21 +13,17 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench import loads
-from bench.book import P50
 from bench.clusters import THREE, cluster
-from bench.loads import Load
-from bench.parts.floors import HOP
+from bench.loads import LOAD_S, Load
+from bench.parts.floors import HOP, ZEROMQ
 from bench.parts.values import ETCD_H2LOAD, ETCD_PYTHON
 from bench.peers import etcd, h2load
 from bench.plan import Needed, Options, Report, Subject
 from tests.system.daemons import REPLICAS
 
-FLOOR = "ZeroMQ, and the disk"
 SYNCS = "fsync,fdatasync,sync_file_range,msync"
 STRACE = Needed("strace", lambda: "" if shutil.which("strace") else "strace is missing (bench/peers/install.sh)")
 WINDOWS = 1, 100, 1000
-
-__all__ = ["FLOOR", "HOP", "P50", "part", "subjects"]
 
 
 def part(ms: float) -> str:
@@ -79,7 +75,7 @@ def _printed(command: Sequence[str], within_s: float) -> list[float]:
 def subjects(options: Options) -> list[Subject]:
     """For each delay: ours, etcd with both of its clients, and the floor."""
     python, by_h2load = (etcd.ETCD, etcd.GRPC, STRACE), (etcd.ETCD, etcd.GRPC, STRACE, h2load.H2LOAD)
-    each_s = options.seconds + 2
+    each_s = options.seconds + LOAD_S
     return [
         subject
         for ms in options.sync_ms
@@ -87,6 +83,6 @@ def subjects(options: Options) -> list[Subject]:
             Subject(part(ms), THREE, 6 + 3 * each_s, partial(_ours, ms), (STRACE,), rounds=2),
             Subject(part(ms), ETCD_H2LOAD, 6 + 3 * each_s, partial(_etcd, ms), by_h2load, rounds=2),
             Subject(part(ms), ETCD_PYTHON, 6 + each_s, partial(_etcd_python, ms), python, rounds=2),
-            Subject(part(ms), FLOOR, each_s, partial(_floor, ms), (STRACE,), rounds=2),
+            Subject(part(ms), ZEROMQ, each_s, partial(_floor, ms), (STRACE,), rounds=2),
         )
     ]

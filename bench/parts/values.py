@@ -6,7 +6,7 @@ from functools import partial
 
 from bench import loads
 from bench.clusters import APART, LAYOUTS, THREE, cluster
-from bench.loads import Load
+from bench.loads import LOAD_S, Load, ends
 from bench.peers import etcd, h2load, pysync
 from bench.plan import Options, Report, Subject
 
@@ -35,17 +35,17 @@ def _etcd_python(options: Options, report: Report) -> None:
 
 
 def _pysync(options: Options, report: Report) -> None:
-    for window in options.windows:
+    for window in ends(options.windows):
         pysync.measure(report, Load("append", window, options.seconds, options.value_bytes))
 
 
 def subjects(options: Options) -> list[Subject]:
     """Both layouts of ours, and the peers."""
-    loads_s = len(options.windows) * (options.seconds + 2)
+    loads_s = len(options.windows) * (options.seconds + LOAD_S)
     return [
         Subject(PART, THREE, 4 + loads_s, partial(_ours, THREE)),
         Subject(PART, ETCD_H2LOAD, 4 + loads_s, _etcd_h2load, (etcd.ETCD, etcd.GRPC, h2load.H2LOAD)),
         Subject(PART, APART, 5 + loads_s, partial(_ours, APART)),
         Subject(PART, ETCD_PYTHON, 4 + loads_s, _etcd_python, (etcd.ETCD, etcd.GRPC)),
-        Subject(PART, PYSYNC, 3 * loads_s, _pysync, (pysync.PYSYNCOBJ,)),
+        Subject(PART, PYSYNC, 2 * (options.seconds + 4), _pysync, (pysync.PYSYNCOBJ,), rounds=2),
     ]

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -46,33 +47,59 @@ _used_from = [5_000_000_000]
 
 def measure(report: Report, address: str, load: Load) -> None:
     """Put, or get, with so many under way, and report what came of it."""
-    connections, streams = -(-load.window // STREAMS_MAX), min(load.window, STREAMS_MAX)
+    seconds = max(1, round(load.seconds))
     is_put = load.kind == "put"
     request = frames.put(key(0), bytes(load.value_bytes)) if is_put else frames.range_of(key(0))
-    with EtcdClient(address) as client, tempfile.TemporaryDirectory() as folder:
+    length = [f"--duration={seconds}", f"--warm-up-time={WARM_UP_S}"]
+    with EtcdClient(address) as client:
         before = client.counts()
-        frame = frames.framed(request)
-        Path(folder, "frame").write_bytes(frame)
-        environment = {"NUMBER_AT": str(frame.index(frames.NUMBER)), "NUMBERS": "0" if is_put else str(KEYS)}
-        environment["NUMBER_FROM"] = str(_used_from[0])
-        if numbered():
-            environment["LD_PRELOAD"] = numbered()
-        command = ["h2load", f"--clients={connections}", f"--max-concurrent-streams={streams}"]
-        command += [f"--duration={max(1, round(load.seconds))}", f"--warm-up-time={WARM_UP_S}"]
-        command += [f"--data={folder}/frame", f"--log-file={folder}/log"]
-        command += ["--header=content-type: application/grpc", "--header=te: trailers"]
-        command += [f"http://{address}{frames.PUT if is_put else frames.RANGE}"]
-        limit = load.seconds + 30
-        said = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=limit)
-        took = [int(line.split("\t")[2]) / 1e6 for line in Path(folder, "log").read_text().splitlines()]
-        if said.returncode or not took:
-            raise ChildProcessError(f"h2load: {said.stdout[-300:]} {said.stderr[-300:]}")
+        numbers = (_used_from[0], 0) if is_put else (0, KEYS)
+        took = _drive(address, frames.PUT if is_put else frames.RANGE, request, load.window, length, numbers)
         if is_put:
             made, revisions = (now - then for now, then in zip(client.counts(), before, strict=True))
-            _used_from[0] += revisions + connections * streams
+            _used_from[0] += revisions + load.window
             _require(took, revisions, made)
     same = "" if numbered() else ", one key"
-    report.rate(f"{load.name}{same}", len(took), max(1, round(load.seconds)), took)
+    report.rate(f"{load.name}{same}", len(took), seconds, took)
+
+
+def fill(address: str, keys: int, value_bytes: int) -> None:
+    """Put so many keys, beginning with the first."""
+    if not numbered():
+        raise ChildProcessError("without a C compiler all would be one key")
+    with EtcdClient(address) as client:
+        request = frames.put(key(0), bytes(value_bytes))
+        _drive(address, frames.PUT, request, 1000, [f"--requests={keys}"], (0, 0), within_s=keys / 1000)
+        if client.counts()[0] != keys:
+            raise ChildProcessError(f"etcd has {client.counts()[0]} keys, not {keys}")
+
+
+def _drive(
+    address: str,
+    method: str,
+    request: bytes,
+    window: int,
+    length: Sequence[str],
+    numbers: tuple[int, int],
+    within_s: float = 60.0,
+) -> list[float]:
+    """How long each request took. `numbers`: the first one, and how many there are; 0: without end."""
+    connections, streams = -(-window // STREAMS_MAX), min(window, STREAMS_MAX)
+    frame = frames.framed(request)
+    environment = {"NUMBER_AT": str(frame.index(frames.NUMBER))}
+    environment |= {"NUMBER_FROM": str(numbers[0]), "NUMBERS": str(numbers[1])}
+    if numbered():
+        environment["LD_PRELOAD"] = numbered()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "frame").write_bytes(frame)
+        command = ["h2load", f"--clients={connections}", f"--max-concurrent-streams={streams}", *length]
+        command += [f"--data={folder}/frame", f"--log-file={folder}/log"]
+        command += ["--header=content-type: application/grpc", "--header=te: trailers", f"http://{address}{method}"]
+        said = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=within_s)
+        took = [int(line.split("\t")[2]) / 1e6 for line in Path(folder, "log").read_text().splitlines()]
+    if said.returncode or not took:
+        raise ChildProcessError(f"h2load: {said.stdout[-300:]} {said.stderr[-300:]}")
+    return took
 
 
 def _require(took: list[float], revisions: int, keys: int) -> None:
