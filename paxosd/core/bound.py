@@ -19,7 +19,7 @@ from paxosd.core.guests import Guests
 from paxosd.core.membership import Membership
 from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
-from paxosd.core.standstill import told_unlike
+from paxosd.core.standstill import told_half_born, told_unlike
 from paxosd.core.types import FIRST_SLOT, HISTORY_BYTES, NO_DISK, Instant, NodeId, Slot, disk_text
 from paxosd.core.values import encode_value
 from paxosd.core.voters import NO_VOTERS, Count
@@ -53,18 +53,24 @@ class Bound(Candidate):
             return True
         told = phase1.decree(self.watermark)
         if told is not None and isinstance(told[1], Birth):
-            self._voting = Count(told[1].voters(told[0]))
-            return True
+            voters = told[1].voters(told[0])
+            self._voting = Count(voters)
+            return not self._is_hopeless("history.half_born", told_half_born(voters, phase1.disks), now)
         pasts = set(phase1.pasts.values())
-        if len(pasts) > 1:
-            before, self.loss = self.loss, told_unlike(phase1.pasts)
-            if not before:
-                self.warn("history.disks_differ", what=self.loss)
-            self._follow("the disks do not continue the same", now)
+        if self._is_hopeless("history.disks_differ", told_unlike(phase1.pasts) if len(pasts) > 1 else "", now):
             return False
         self._birth = self._new_birth(phase1, pasts.pop())
         self._voting = Count(self._birth.voters(phase1.stop))
         return True
+
+    def _is_hopeless(self, event: str, why: str, now: Instant) -> bool:
+        """Whether nothing can be chosen in this ballot, nor in a later one with these disks: said once."""
+        if why and not self.loss:
+            self.warn(event, what=why)
+        if why:
+            self.loss = why
+            self._follow("a history cannot begin with these disks", now)
+        return bool(why)
 
     def _new_birth(self, phase1: PhaseOne, past: bytes) -> Birth:
         history = self._random.getrandbits(8 * HISTORY_BYTES).to_bytes(HISTORY_BYTES, "big")

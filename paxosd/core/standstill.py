@@ -84,6 +84,21 @@ def told_unlike(pasts: Mapping[NodeId, bytes]) -> str:
     return f"{told[:MAIN_CHARS_MAX]}; restore all nodes from one backup to one end, or start all with empty directories"
 
 
+def told_half_born(birth: Voters, disks: Mapping[NodeId, DiskId]) -> str:
+    """What there is to say if a birth was voted for, and too many of the disks that it names are lost; else nothing.
+
+    It may be chosen, and so may what was proposed after it, by the disks that are lost: so it is not given up by itself.
+    """
+    lost = _lost(birth, disks)
+    if not lost or _is_enough(birth.quorum, birth.quorum.weights.keys() - set(lost)):
+        return ""
+    return (
+        f"history {birth.history.hex()[:8]} was begun with disks that are gone ({names(lost)}), and may be born: bring "
+        "back the directories that they had; or, if nobody was told that a value is acknowledged, start all acceptors "
+        "with empty ones"
+    )
+
+
 def _is_enough(quorum: Quorum, nodes: Collection[NodeId]) -> bool:
     return quorum.can_prepare(nodes) and quorum.can_accept(nodes)
 
