@@ -87,7 +87,7 @@ def told_unlike(pasts: Mapping[NodeId, bytes]) -> str:
 def told_half_born(birth: Voters, disks: Mapping[NodeId, DiskId]) -> str:
     """What there is to say if a birth was voted for, and too many of the disks that it names are lost; else nothing.
 
-    It may be chosen, and so may what was proposed after it, by the disks that are lost: so it is not given up by itself.
+    It may be chosen, and so may what was proposed after it, by the disks that are lost: it is not given up by itself.
     """
     lost = _lost(birth, disks)
     if not lost or _is_enough(birth.quorum, birth.quorum.weights.keys() - set(lost)):
