@@ -1,0 +1,119 @@
+"""What one value costs each role, in instructions of the interpreter: a guard that knows no clock and cannot flake.
+
+A count is the same in every run and on every machine, and differs between versions of Python; these are of 3.11. It
+has all that the turn of a node does in Python, from a frame that came in to the frames that go out: what runs in C
+(msgpack, SQLite, libzmq, the disk) counts as one instruction. The records are in memory. `make bench` measures the
+rest.
+
+A ceiling is some 10 % above what was counted last. A change that needs more either finds out why, or raises the ceiling
+in the same commit, whose message says what the instructions are spent for. A change that needs less lowers it. To see
+the counts: `python -m tests.costs.test_costs`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from paxosd.core.types import LOG
+from paxosd.machine.kv.encoding import encode_command
+from paxosd.machine.kv.requests import Put
+from paxosd.wire.frames import Codec, Envelope
+from tests.costs.one_thread import APART, CLIENT, TOGETHER, OneThread
+
+VALUE = bytes(100)
+MANY = 100
+SETTLED_AFTER = 2
+"""The first of a kind make what the later ones find."""
+
+ALONE = {
+    "client": 4_550,
+    "leader": 10_050,
+    "acceptor": 3_400,
+    "learner": 9_300,
+    "leading replica": 16_300,
+    "replica": 10_700,
+}
+"""All that each does for one value that is alone under way."""
+FURTHER = {"client": 560, "leader": 2, "acceptor": 2, "learner": 64, "leading replica": 64, "replica": 43}
+"""And for each further one that is proposed in the same turn of the client."""
+FURTHER_PUT = {"client": 590, "leader": 2, "acceptor": 2, "learner": 575, "leading replica": 575, "replica": 555}
+"""The same for a key that is put."""
+
+
+def per_role(spent: Counter[str]) -> Counter[str]:
+    """By role in the place of the node; of several the one that did the most."""
+    if "p1" in spent:
+        acceptor = max(spent[node] for node in ("a1", "a2", "a3"))
+        return Counter(client=spent[CLIENT], leader=spent["p1"], acceptor=acceptor, learner=spent["l1"])
+    _, follower, leader = sorted(spent[node] for node in TOGETHER)
+    return Counter({"client": spent[CLIENT], "leading replica": leader, "replica": follower})
+
+
+@cache
+def counted() -> dict[str, Counter[str]]:
+    """What each role does for one value alone, for each further one, and for each further put."""
+    found = {"alone": Counter[str](), "further": Counter[str](), "further put": Counter[str]()}
+    for roles in (APART, TOGETHER):
+        cluster = OneThread(roles)
+        one, many = spent(cluster, [VALUE]), spent(cluster, [VALUE] * MANY)
+        puts = [encode_command(Put(b"key/%d" % number, VALUE)) for number in range(MANY)]
+        put, more_puts = spent(cluster, puts[:1], "kv"), spent(cluster, puts, "kv")
+        for role in one:
+            found["alone"][role] = one[role]
+            found["further"][role] = -(-(many[role] - one[role]) // (MANY - 1))
+            found["further put"][role] = -(-(more_puts[role] - put[role]) // (MANY - 1))
+    return found
+
+
+def spent(cluster: OneThread, values: list[bytes], machine: str = LOG) -> Counter[str]:
+    """What each role does until the client has the results of these values."""
+    for _ in range(SETTLED_AFTER):
+        cluster.propose(values, machine)
+    cluster.counts = True
+    found = per_role(cluster.propose(values, machine))
+    cluster.counts = False
+    return found
+
+
+of_this_version = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the ceilings are of Python 3.11")
+
+
+@of_this_version
+@pytest.mark.parametrize("role", ALONE)
+def test_one_value_costs_no_more_than_its_ceiling(role: str) -> None:
+    assert counted()["alone"][role] <= ALONE[role]
+
+
+@of_this_version
+@pytest.mark.parametrize("role", FURTHER)
+def test_each_further_value_costs_no_more_than_its_ceiling(role: str) -> None:
+    assert counted()["further"][role] <= FURTHER[role]
+
+
+@of_this_version
+@pytest.mark.parametrize("role", FURTHER_PUT)
+def test_each_further_put_costs_no_more_than_its_ceiling(role: str) -> None:
+    assert counted()["further put"][role] <= FURTHER_PUT[role]
+
+
+def test_the_count_is_the_same_in_every_run() -> None:
+    assert spent(OneThread(APART), [VALUE]) == spent(OneThread(APART), [VALUE])
+
+
+@of_this_version
+def test_frames_that_are_read_twice_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Callable[[Codec, bytes], Envelope] = Codec.from_peer
+    monkeypatch.setattr(Codec, "from_peer", lambda codec, frame: read(codec, frame) and read(codec, frame))
+    cost = spent(OneThread(APART), [VALUE])
+
+    assert [role for role in ("leader", "acceptor", "learner") if cost[role] > ALONE[role]] != []
+
+
+if __name__ == "__main__":
+    for what, counts in counted().items():
+        print(what, dict(counts))
