@@ -74,7 +74,7 @@ class Limits:
     pending_bytes_max: int = 16 * 1024 * 1024
     """How many bytes of commands may wait at the leader at most, however fast it is (see `QUEUE_S`); at least
     `command_bytes_max`."""
-    sessions_max: int = 65536
+    sessions_max: int = 100_000
     """How many client sessions are remembered; the client that has the most loses its longest unused one first."""
     frame_bytes_max: int = 16 * 1024 * 1024
     """The largest frame a node sends or takes from a peer."""

@@ -14,6 +14,9 @@ from typing import Generic, TypeVar
 O = TypeVar("O", bound=Hashable)  # noqa: E741 (an owner)
 K = TypeVar("K", bound=Hashable)
 
+FEW = 8
+"""So many keys of one owner stand in a plain dict, which is half as large as one that finds its first key at once."""
+
 
 class Holdings(Generic[O]):
     """How much each owner holds."""
@@ -67,7 +70,7 @@ class Shares(Generic[O, K]):
 
     def __init__(self) -> None:
         self._holdings: Holdings[O] = Holdings()
-        self._keys: dict[O, OrderedDict[K, None]] = {}  # the longest unused one first
+        self._keys: dict[O, dict[K, None]] = {}  # the longest unused one first
         self._count = 0
 
     def __len__(self) -> int:
@@ -84,14 +87,16 @@ class Shares(Generic[O, K]):
 
     def use(self, owner: O, key: K) -> None:
         """The owner uses this key, perhaps for the first time."""
-        try:
-            self._keys[owner].move_to_end(key)
-        except KeyError:
-            self._keys.setdefault(owner, OrderedDict())[key] = None
-            self._count += 1
-            self._holdings.change(owner, 1)
-        else:
-            self._holdings.touch(owner)
+        keys = self._keys.setdefault(owner, {})
+        if key in keys:
+            del keys[key]
+            keys[key] = None
+            return self._holdings.touch(owner)
+        if len(keys) == FEW:
+            keys = self._keys[owner] = OrderedDict(keys)
+        keys[key] = None
+        self._count += 1
+        self._holdings.change(owner, 1)
 
     def drop(self, owner: O, key: K) -> None:
         """The owner has this key no more."""

@@ -15,10 +15,8 @@ Laws:
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from struct import Struct
 from typing import TypeAlias
 
@@ -110,7 +108,7 @@ class OpenedSession:
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self.last_seq = 0
-        self.runs: deque[Run] = deque()
+        self.runs: list[Run] = []  # most have one: an empty deque takes as much as a whole session without it
         self.held = 0  # how many results it holds, by their weight
         self.said_bytes = 0  # of what machines said in them
         self.used_at = 0  # the number of its last use
@@ -133,13 +131,14 @@ class OpenedSession:
 
     def acknowledge(self, below: int) -> None:
         """Let go of the results of all commands below."""
-        while self.runs and _stop_seq(self.runs[0]) <= below:
-            run = self.runs.popleft()
+        count = bisect_right(self.runs, below, key=_stop_seq)
+        for run in self.runs[:count]:
             self.held -= run.weight
             self.said_bytes -= len(run.said)
             if run.stands_elsewhere and self._acknowledged < self._told:
                 self._gone.append(self._acknowledged)
             self._acknowledged += 1
+        del self.runs[:count]
 
     def results(self, session: SessionId, first_seq: int, stop_seq: int) -> Iterator[Outcome]:
         """The stored results of [first_seq, stop_seq); those that were acknowledged are gone."""
@@ -169,7 +168,7 @@ class OpenedSession:
             yield _block_key(key, block), _NUMBER.pack(begin) + self._packed(begin, (block + 1) * BLOCK_RUNS)
         for index in self._gone:
             yield _said_key(key, index), None
-        for index, run in enumerate(islice(self.runs, max(0, self._told - first), None), max(self._told, first)):
+        for index, run in enumerate(self.runs[max(0, self._told - first) :], max(self._told, first)):
             if run.stands_elsewhere:
                 yield _said_key(key, index), run.said
         self._blocks_from, self._blocks_stop, self._told, self.is_kept = live, full, stop, True
@@ -179,8 +178,7 @@ class OpenedSession:
 
     def _packed(self, first: int, stop: int) -> bytes:
         """These of all results that it ever had, counted from 0 on."""
-        runs = islice(self.runs, first - self._acknowledged, stop - self._acknowledged)
-        return b"".join(map(_pack, runs))
+        return b"".join(map(_pack, self.runs[first - self._acknowledged : stop - self._acknowledged]))
 
     def kept_keys(self, key: bytes) -> Iterator[bytes]:
         """The keys of all its rows."""
