@@ -109,9 +109,9 @@ class Retention:
     """How much of the log is kept for readers at least; None: this is no bound. Without any it is kept for ever."""
 
     entries: int | None = None
-    """So many of the latest commands."""
+    """So many of the latest commands of the machine `log`."""
     bytes: int | None = None
-    """So many bytes of the latest commands."""
+    """So many bytes of the latest commands of all machines."""
     age_ms: int | None = None
     """What was applied within so many milliseconds of log time."""
 

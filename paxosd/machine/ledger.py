@@ -44,16 +44,15 @@ from paxosd.core.values import DIGESTS, OLD_OPENING, RESULT_DROPPED, Batch, old_
 from paxosd.machine.base import StateMachine
 from paxosd.machine.entries import batches_of, commands_of, page
 from paxosd.machine.mounts import COMMANDS_AT_ONCE, MachineMissing, Mounts
+from paxosd.machine.parts import parts, within
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
 from paxosd.machine.sessions import (
-    SAID_PER_RUN_MAX,
     SAID_PER_SESSION_MAX,
     OpenedSession,
     Run,
     Sessions,
     said_of,
-    weight_of,
 )
 
 REPEATED_RESULTS_MAX = 256
@@ -67,8 +66,8 @@ OWNER_BYTES_MAX = 8
 LEDGER = "ledger"
 """Whose rows are kept: the sessions', with the totals; those of a machine are kept under its name."""
 TOTALS_KEY = b""
-_TOTALS = Struct(">12Q")
-_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 9, 1, FIRST_SLOT)
+_TOTALS = Struct(">13Q")
+_NOTHING = _TOTALS.pack(FIRST_SLOT, *(0,) * 10, 1, FIRST_SLOT)
 ROW_OF_RESULTS_BYTES = 4096
 """So many bytes of results count as a row that is not kept yet."""
 FOR_EVER = Retention()
@@ -107,6 +106,7 @@ class Ledger:
         self._retained = Retained(retention, self._revisions)
         self._opened = 0  # by values of kind 0, which number sessions in the order of their opening
         self._bytes = 0  # of all commands that got revisions
+        self._entries = 0  # so many of these are of the machine `log`
         self._said_room = 0  # how many bytes machines may still say to the commands of this slot
         self._unkept_said = 0  # how many they said that are not kept yet
         self._kept_slot: Slot = FIRST_SLOT
@@ -138,7 +138,7 @@ class Ledger:
 
     def state_digest(self) -> bytes:
         """Over all that the log made: equal on all learners that have applied the same slots."""
-        facts = Struct(">10Q").pack(*self._applied(), *self._sessions.totals())
+        facts = Struct(">11Q").pack(*self._applied(), *self._sessions.totals())
         return blake2b(facts + self._mounts.digest(), digest_size=SESSION_BYTES).digest()
 
     def _applied(self) -> tuple[int, ...]:
@@ -150,6 +150,7 @@ class Ledger:
             self.noops,
             self._opened,
             self._bytes,
+            self._entries,
         )
 
     # ---- applying ----
@@ -160,17 +161,17 @@ class Ledger:
         self.next_slot += 1
         self.log_time_ms = max(self.log_time_ms, readable_stamp_ms(value))
         self._said_room = SAID_PER_SLOT_MAX
-        revision, bytes_before = self.revision, self._bytes
+        revision, before = self.revision, (self._bytes, self._entries)
         self._expire()
         expired = self.revision - revision
         found = batches_of(value)
         outcomes: list[Outcome] = []
         skipped = tuple([self._apply_batch(slot, batch, outcomes) for batch in found])
         if self.revision > revision:
-            about = About(self.log_time_ms, bytes_before, expired, skipped if any(skipped) else ())
+            about = About(self.log_time_ms, *before, expired, skipped if any(skipped) else ())
             self._revisions.add(revision + 1, slot, about)
         self.noops += not found
-        self._retained.look(slot, LogEnd(self.revision, self._bytes, self.log_time_ms))
+        self._retained.look(slot, LogEnd(self.revision, self._bytes, self._entries, self.log_time_ms))
         return outcomes
 
     def _expire(self) -> None:
@@ -206,7 +207,7 @@ class Ledger:
             return batch.count
         if batch.first_seq < next_seq:
             stored = session.results(batch.session, batch.first_seq, min(stop_seq, next_seq))
-            outcomes += _within(stored, REPEATED_RESULTS_MAX)
+            outcomes += within(stored, REPEATED_RESULTS_MAX)
         if stop_seq <= next_seq:
             return batch.count
         return self._apply_new(slot, batch, session, next_seq - batch.first_seq, outcomes)
@@ -220,7 +221,7 @@ class Ledger:
             outcomes.append(Outcome("applied", batch.session, first_seq, count, 0, slot))
             return known
         revision = self.revision + 1
-        for results in _parts(self._apply_commands(batch.machine, fresh, SAID_PER_SESSION_MAX - session.said_bytes)):
+        for results in parts(self._apply_commands(batch.machine, fresh, SAID_PER_SESSION_MAX - session.said_bytes)):
             said = said_of(results)
             session.append(Run(first_seq, len(results), revision, slot, said))
             outcomes.append(Outcome("applied", batch.session, first_seq, len(results), revision, slot, said=said))
@@ -246,6 +247,7 @@ class Ledger:
             self.revision += len(some)
         if machine == LOG:
             self.log_revision = self.revision
+            self._entries += len(fresh)
         self._bytes += sum(map(len, fresh))
         return results
 
@@ -302,7 +304,7 @@ class Ledger:
         totals = rows.pop(TOTALS_KEY, _NOTHING)
         fields = _TOTALS.unpack_from(totals)
         self.next_slot, self.revision, self.log_revision, self.log_time_ms, self.noops = fields[:5]
-        self._opened, self._bytes = fields[5:7]
+        self._opened, self._bytes, self._entries = fields[5:8]
         missing = set(totals[_TOTALS.size :].decode().split(",")) - {"", *self._mounts.names}
         if missing:
             raise MachineMissing(f"the state that is kept is one with the machine {', '.join(sorted(missing))}")
@@ -310,9 +312,9 @@ class Ledger:
         self._kept_slot = kept_slot
         self._unkept_said = 0
         self._revisions = Revisions(self._history)
-        self._retained = Retained(self._retention, self._revisions, fields[10], fields[11])
+        self._retained = Retained(self._retention, self._revisions, *fields[11:])
         self._sessions = Sessions(self._sessions_max)
-        self._sessions.restore(rows.items(), (fields[7], fields[8], fields[9]))
+        self._sessions.restore(rows.items(), fields[8:11])
         for name in self._mounts.names:
             self._mounts.restore(name, self._history.kept_rows(name))
         return self.revision
@@ -373,27 +375,3 @@ class Ledger:
         if start > self.log_revision:
             return Page((), 0, 0, max(start, self.revision + 1))
         return page(self._history, self._revisions, start, (self.next_slot, self.revision + 1), bytes_max)
-
-
-def _within(stored: Iterator[Outcome], results_max: int) -> Iterator[Outcome]:
-    """As many of these as count for that, and at least one."""
-    told = 0
-    for outcome in stored:
-        told += weight_of(outcome)
-        if told > max(results_max, weight_of(outcome)):
-            return
-        yield outcome
-
-
-def _parts(results: list[bytes]) -> Iterator[list[bytes]]:
-    """These results in runs that are not too large."""
-    if not any(results):
-        yield results
-        return
-    begin, size = 0, 0
-    for index, result in enumerate(results):
-        size += len(result)
-        if size > SAID_PER_RUN_MAX and index > begin:
-            yield results[begin:index]
-            begin, size = index, len(result)
-    yield results[begin:]

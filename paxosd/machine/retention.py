@@ -2,7 +2,10 @@
 
 Laws:
 1. Whole slots go, the oldest first, and never the last one. What the membership file says is kept at least; a slot goes
-   as soon as one of its bounds is kept without it. Age is log time.
+   as soon as one of its bounds is kept without it. Age is log time. Entries are those of the machine `log`, for readers
+   read nothing else; bytes are those of the commands of all machines, which stand in the same slots and are kept with
+   them. A slot without an entry takes none away: it goes as soon as so many commands of whatever machine are kept
+   without it.
 2. It is looked at every so many slots, and each time so many slots go at most: a turn does not stall, and a log that
    grows as fast as it can is outrun all the same. A bound that is lowered takes a while.
 """
@@ -22,20 +25,22 @@ GOING_MAX = 256
 
 
 class LogEnd(NamedTuple):
-    """Where the log ends: its latest revision, the bytes of all commands up to there, and its log time."""
+    """Where the log ends: its latest revision, the bytes of all commands up to there, the entries, and its log time."""
 
     revision: Revision
     bytes: int
+    entries: int
     log_time_ms: int
 
 
 class _Row(NamedTuple):
-    """A slot with revisions: the first of them, its log time, and the bytes of all commands before it."""
+    """A slot with revisions: the first of them, its log time, the bytes of all commands and the entries before it."""
 
     first: Revision
     slot: Slot
     log_time_ms: int
     bytes_before: int
+    entries_before: int
 
 
 class Retained:
@@ -64,12 +69,14 @@ class Retained:
 
     def _read(self) -> None:
         rows = self._revisions.rows_from(self.revision, GOING_MAX)
-        self._rows = deque(_Row(first, slot, *About.unpack(about)[:2]) for first, slot, about in rows)
+        self._rows = deque(_Row(first, slot, *About.unpack(about)[:3]) for first, slot, about in rows)
 
     def _may_go(self, row: _Row, following: _Row, end: LogEnd) -> bool:
         entries, size, age_ms = self._bounds.entries, self._bounds.bytes, self._bounds.age_ms
+        has_entries = following.entries_before > row.entries_before
+        left = end.entries - following.entries_before if has_entries else end.revision + 1 - following.first
         return (
-            (entries is not None and end.revision + 1 - following.first >= entries)
+            (entries is not None and left >= entries)
             or (size is not None and end.bytes - following.bytes_before >= size)
             or (age_ms is not None and end.log_time_ms - following.log_time_ms >= age_ms)
         )

@@ -9,33 +9,36 @@ from typing import NamedTuple
 from paxosd.core.history import History
 from paxosd.core.types import Revision, RevisionRow, Slot
 
-_ABOUT = Struct(">QQI")
+_ABOUT = Struct(">QQQI")
 
 
 class About(NamedTuple):
     """What is remembered of a slot that has revisions, beside the first one.
 
     `log_time_ms`: its log time. `bytes_before`: how many bytes all commands before it have that got revisions.
+    `entries_before`: how many of these are of the machine `log`.
     `expired`: how many of its revisions, from the first on, are those of what ran out.
     `skipped`: how many of each batch's commands, from the first on, got none; empty if none was skipped.
     """
 
     log_time_ms: int
     bytes_before: int
+    entries_before: int
     expired: int
     skipped: tuple[int, ...]
 
     def pack(self) -> bytes:
         """As bytes of a row."""
-        head = _ABOUT.pack(self.log_time_ms, self.bytes_before, self.expired)
+        head = _ABOUT.pack(*self[:-1])
         return head + Struct(f">{len(self.skipped)}I").pack(*self.skipped)
 
     @staticmethod
     def unpack(content: bytes) -> About:
         """What `pack` made."""
-        log_time_ms, bytes_before, expired = _ABOUT.unpack_from(content)
+        log_time_ms, bytes_before, entries_before, expired = _ABOUT.unpack_from(content)
         count = (len(content) - _ABOUT.size) // 4
-        return About(log_time_ms, bytes_before, expired, Struct(f">{count}I").unpack_from(content, _ABOUT.size))
+        skipped = Struct(f">{count}I").unpack_from(content, _ABOUT.size)
+        return About(log_time_ms, bytes_before, entries_before, expired, skipped)
 
 
 class Revisions:

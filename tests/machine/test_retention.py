@@ -129,3 +129,36 @@ def test_the_last_slot_with_entries_is_always_kept() -> None:
     node.learn(200)
 
     assert node.revisions()[-1] == 200
+
+
+class Busy(Node):
+    """A learner of a cluster in which keys are busy: their machine has the same commands as the log."""
+
+    def begin(self, retention: Retention) -> None:
+        self.ledger = Ledger(self.store, {"log": Log(), "kv": Log()}, 10, PAGE_BYTES, retention)
+        self.ledger.restore()
+
+    def keys(self, commands: int) -> None:
+        for _ in range(commands):
+            self.seq += 1
+            body = encode_body([b"%010d" % self.seq])
+            self.learn_batch(Batch(self.session, self.seq, self.seq, 1, body, machine="kv"))
+
+
+def test_entries_of_the_log_do_not_go_early_where_keys_are_busy() -> None:
+    node = Busy(Retention(entries=10))
+    for _ in range(20):
+        node.keys(100)
+        node.learn(1)
+
+    assert 10 <= len(node.revisions()) <= 11
+
+
+def test_where_nothing_is_in_the_log_as_many_commands_of_others_are_kept() -> None:
+    node = Busy(Retention(entries=100))
+    node.keys(1000)
+    node.learn(2)
+    node.keys(1000)
+
+    assert len(node.revisions()) == 2
+    assert node.ledger.revision - node.ledger.first_revision + 1 <= 1000 + LOOK_EVERY_SLOTS + 102

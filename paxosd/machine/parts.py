@@ -1,0 +1,32 @@
+"""Results of commands, told or kept a part at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from paxosd.core.types import Outcome
+from paxosd.machine.sessions import SAID_PER_RUN_MAX, weight_of
+
+
+def within(stored: Iterator[Outcome], results_max: int) -> Iterator[Outcome]:
+    """As many of these as count for that, and at least one."""
+    told = 0
+    for outcome in stored:
+        told += weight_of(outcome)
+        if told > max(results_max, weight_of(outcome)):
+            return
+        yield outcome
+
+
+def parts(results: list[bytes]) -> Iterator[list[bytes]]:
+    """These results in runs that are not too large."""
+    if not any(results):
+        yield results
+        return
+    begin, size = 0, 0
+    for index, result in enumerate(results):
+        size += len(result)
+        if size > SAID_PER_RUN_MAX and index > begin:
+            yield results[begin:index]
+            begin, size = index, len(result)
+    yield results[begin:]
