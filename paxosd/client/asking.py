@@ -21,7 +21,7 @@ class Asking:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._open: dict[Hashable, Question] = {}
-        self._asked: set[Hashable] = set()  # which were sent since the last rewind
+        self._unasked: dict[Hashable, Question] = {}  # those of them that were not sent since the last rewind
 
     def __bool__(self) -> bool:
         """Whether any is open."""
@@ -34,44 +34,50 @@ class Asking:
     @property
     def awaited(self) -> bool:
         """Whether a gateway was asked one, and did not answer."""
-        return bool(self._asked)
+        return len(self._unasked) < len(self._open)
 
     @property
     def held_s(self) -> float:
         """How long gateways may hold all of them, by our own wish, because there is nothing new."""
-        return min((question.held_s for question in self._open.values()), default=0.0)
+        least = 0.0
+        for question in self._open.values():
+            if not question.held_s:  # as nearly all are
+                return 0.0
+            least = min(least or question.held_s, question.held_s)
+        return least
 
     def add(self, question: Question) -> None:
         """One more, to be asked when it is due."""
+        if question.key not in self._open or question.key in self._unasked:
+            self._unasked[question.key] = question
         self._open[question.key] = question
 
     def due(self, now: Instant) -> list[FromClient]:
         """What is to be asked now; from then on an answer is awaited."""
-        found = [key for key, question in self._open.items() if key not in self._asked and now >= question.not_before]
-        self._asked.update(found)
-        return [self._open[key].message for key in found]
+        found = [key for key, question in self._unasked.items() if now >= question.not_before]
+        return [self._unasked.pop(key).message for key in found]
 
     def next_due(self) -> list[Instant]:
         """When those are due that nobody is asked now."""
-        return [question.not_before for key, question in self._open.items() if key not in self._asked]
+        return [question.not_before for question in self._unasked.values()]
 
     def refused(self, key: Hashable, now: Instant) -> bool:
         """A gateway does not answer it: ask again in a moment. False if it is not open."""
         question = self._open.get(key)
         if question is None:
             return False
-        self._asked.discard(key)
+        self._unasked[key] = question
         question.not_before = now + self._random.uniform(*PAUSE_S)
         return True
 
     def take(self, key: Hashable) -> Question | None:
         """It is answered, or given up; None if it is not open."""
-        self._asked.discard(key)
+        self._unasked.pop(key, None)
         return self._open.pop(key, None)
 
     def rewind(self) -> None:
         """Another gateway has its turn: ask it all of them."""
-        self._asked.clear()
+        self._unasked = dict(self._open)
 
     def all(self) -> list[Question]:
         """All that are open."""
