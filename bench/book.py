@@ -37,6 +37,11 @@ class Asked(NamedTuple):
     aim: str = ""
 
 
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which this share of them lies."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
 class Spread(NamedTuple):
     """Of several rounds."""
 

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.book import P50, P99, RATE, Book, Key
-from bench.cluster import percentile
+from bench.book import P50, P99, RATE, Book, Key, percentile
 
 
 class Needed(NamedTuple):

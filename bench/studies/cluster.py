@@ -1,11 +1,10 @@
-"""A cluster of real daemons for measurements, and a table of what was measured."""
+"""A table of what a study has measured."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import statistics
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -14,21 +13,6 @@ from rich.table import Table
 from tests.system.daemons import REPLICAS, ROLES
 
 LAYOUTS = {"roles": ROLES, "replicas": REPLICAS}
-
-
-def percentile(sorted_values: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies."""
-    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * share))]
-
-
-def summary_ms(durations_s: Sequence[float]) -> dict[str, float]:
-    """Median, p99 and maximum, in milliseconds."""
-    ordered = sorted(durations_s)
-    return {
-        "p50_ms": round(statistics.median(ordered) * 1000, 3),
-        "p99_ms": round(percentile(ordered, 0.99) * 1000, 3),
-        "max_ms": round(ordered[-1] * 1000, 3),
-    }
 
 
 NO_TERMINAL_COLUMNS = 400

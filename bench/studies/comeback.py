@@ -1,4 +1,4 @@
-"""What it costs when a node comes back: `python -m bench.comeback [--snapshot-mb 500] [--behind-s 60]`.
+"""What it costs when a node comes back: `python -m bench.studies.comeback [--snapshot-mb 500] [--behind-s 60]`.
 
 Three replicas each time. A replica that lost its disk is started while nothing else happens, and its new disk is
 admitted. One that lost its disk takes the state of another one, while one value after the other is proposed: the
@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.cluster import percentile, show
-from bench.longlife import resident
+from bench.book import percentile
+from bench.studies.cluster import show
+from bench.studies.longlife import resident
 from paxosd import Client, Future
 from tests.system.daemons import REPLICAS, Daemon, DaemonCluster
 

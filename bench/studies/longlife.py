@@ -1,4 +1,4 @@
-"""What a long life costs: `python -m bench.longlife [--values 10000000] [--keep 100000] [--window 1000]`.
+"""What a long life costs: `python -m bench.studies.longlife [--values 10000000] [--keep 100000] [--window 1000]`.
 
 Three replicas keep the last `--keep` entries of the log while one client proposes `--values` values, with `--window`
 of them under way. Memory and disk of every replica are looked at five times a second. One replica is killed with
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 
-from bench.cluster import show
+from bench.studies.cluster import show
 from paxosd import Client
 from tests.system.daemons import REPLICAS, Daemon, DaemonCluster
 

@@ -1,6 +1,6 @@
 """What the machine of keys can do by itself, in one process: no log, no network, no disk.
 
-    python -m bench.keys [--keys 1000000] [--json]
+    python -m bench.studies.machine_of_keys [--keys 1000000] [--json]
 
 Times are of this process's own CPU, in which each load ran; the rows that a learner would write are made, too.
 """
@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from bench.cluster import show
+from bench.studies.cluster import show
 from paxosd.machine.kv.encoding import encode_command, encode_question
 from paxosd.machine.kv.kv import Kv
 from paxosd.machine.kv.requests import Put, Range

@@ -1,4 +1,4 @@
-"""What a cluster does with more than it can take: `python -m bench.overload [--layout replicas] [--times 10]`.
+"""What a cluster does with more than it can take: `python -m bench.studies.overload [--layout replicas] [--times 10]`.
 
 The same wire clients are used twice on one cluster. First with few batches under way: what then gets through is the
 peak. Then as an open loop (`wire.py`) that offers `--times` as much, however slowly it is answered. Meanwhile one
@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cluster import LAYOUTS, percentile, show
-from bench.wire import Generators, Shape, Tally
+from bench.book import percentile
+from bench.studies.cluster import LAYOUTS, show
+from bench.studies.wire import Generators, Shape, Tally
 from paxosd import Client, PaxosError
 from paxosd.config import load as load_config
 from tests.system.daemons import DaemonCluster

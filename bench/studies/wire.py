@@ -1,4 +1,4 @@
-"""The load of `bench.overload`: processes that speak to gateways frame by frame, as fast as they are told.
+"""The load of `bench.studies.overload`: processes that speak to gateways frame by frame, as fast as they are told.
 
 An open loop never waits for answers: what it offers, it offers on time, with another session for each batch that waits.
 """
