@@ -9,14 +9,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 
-from paxosd.client.calls import Command
+from paxosd.client.calls import Command, Question
 from paxosd.client.clock import Clocks
 from paxosd.client.engine import Engine
 from paxosd.client.watching import WatchingSession
 from paxosd.config import Config, load
+from paxosd.core.messages import Answer, Query
 from paxosd.core.types import LOG, ClientAddress, NodeId
 from paxosd.driver import Driver
 from paxosd.server.assembly import assemble, codec_of
@@ -95,6 +97,7 @@ class OneThread:
         self.counts = False
         self.spent: Counter[str] = Counter()
         self.answers: deque[bytes] = deque()
+        self._requests = count(1)
         config = _config(roles)
         self.wires = {node: Wire(self, deque(), Counter()) for node in roles}
         self.node_at = {known.client.url: node for node, known in config.nodes.items() if known.client}
@@ -120,19 +123,31 @@ class OneThread:
 
     def propose(self, values: Sequence[bytes], machine: str = LOG) -> Counter[str]:
         """Propose these values at once; returns what each spent until the client has all results."""
-        self.spent = Counter()
         commands = [Command(value, self.now + 60, machine) for value in values]
-        for command in commands:
-            self._do(CLIENT, partial(self.engine.take, command))
+        self._call(commands)
+        assert all(command.receipt is not None for command in commands), [command.error for command in commands]
+        return self.spent
+
+    def ask(self, questions: Sequence[bytes], machine: str) -> Counter[str]:
+        """Ask a machine all of these at once, linearizably; returns what each spent until the client is answered."""
+        asked = [
+            Question(Query(next(self._requests), machine, question, True, 0), self.now + 60) for question in questions
+        ]
+        self._call(asked)
+        assert all(isinstance(question.answer, Answer) for question in asked), [question.error for question in asked]
+        return self.spent
+
+    def _call(self, calls: Sequence[Command | Question]) -> None:
+        self.spent = Counter()
+        for call in calls:
+            self._do(CLIENT, partial(self.engine.take, call))
         self._do(CLIENT, self._client_turn)
         for _ in range(ROUNDS_MAX):
             self.turns(1)
             if self.answers:
                 self._do(CLIENT, self._client_turn)
-            if all(command.done for command in commands):
+            if all(call.done for call in calls):
                 break
-        assert all(command.receipt is not None for command in commands), [command.error for command in commands]
-        return self.spent
 
     def _client_turn(self) -> None:
         self.engine.receive(self.engine.link.receive(0))

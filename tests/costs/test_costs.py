@@ -15,13 +15,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
 from paxosd.core.types import LOG
-from paxosd.machine.kv.encoding import encode_command
-from paxosd.machine.kv.requests import Put
+from paxosd.machine.kv.encoding import encode_command, encode_question
+from paxosd.machine.kv.requests import Put, Range
 from paxosd.wire.frames import Codec, Envelope
 from tests.costs.one_thread import APART, CLIENT, TOGETHER, OneThread
 
@@ -43,6 +43,8 @@ FURTHER = {"client": 560, "leader": 2, "acceptor": 2, "learner": 64, "leading re
 """And for each further one that is proposed in the same turn of the client."""
 FURTHER_PUT = {"client": 590, "leader": 2, "acceptor": 2, "learner": 575, "leading replica": 575, "replica": 555}
 """The same for a key that is put."""
+FURTHER_GET = {"client": 1_230, "leader": 2, "acceptor": 2, "learner": 3_090, "leading replica": 3_060, "replica": 2}
+"""The same for a key that is got, linearizably."""
 
 
 def per_role(spent: Counter[str]) -> Counter[str]:
@@ -57,25 +59,31 @@ def per_role(spent: Counter[str]) -> Counter[str]:
 @cache
 def counted() -> dict[str, Counter[str]]:
     """What each role does for one value alone, for each further one, and for each further put."""
-    found = {"alone": Counter[str](), "further": Counter[str](), "further put": Counter[str]()}
+    found = {what: Counter[str]() for what in ("alone", "further", "further put", "further get")}
     for roles in (APART, TOGETHER):
         cluster = OneThread(roles)
-        one, many = spent(cluster, [VALUE]), spent(cluster, [VALUE] * MANY)
-        puts = [encode_command(Put(b"key/%d" % number, VALUE)) for number in range(MANY)]
-        put, more_puts = spent(cluster, puts[:1], "kv"), spent(cluster, puts, "kv")
-        for role in one:
-            found["alone"][role] = one[role]
-            found["further"][role] = -(-(many[role] - one[role]) // (MANY - 1))
-            found["further put"][role] = -(-(more_puts[role] - put[role]) // (MANY - 1))
+        values, keys = [VALUE] * MANY, [b"key/%d" % number for number in range(MANY)]
+        puts = [encode_command(Put(key, VALUE)) for key in keys]
+        gets = [encode_question(Range(key)) for key in keys]
+        found["alone"] |= spent(cluster, partial(cluster.propose, [VALUE]))
+        found["further"] |= further(cluster, partial(cluster.propose, machine=LOG), values)
+        found["further put"] |= further(cluster, partial(cluster.propose, machine="kv"), puts)
+        found["further get"] |= further(cluster, partial(cluster.ask, machine="kv"), gets)
     return found
 
 
-def spent(cluster: OneThread, values: list[bytes], machine: str = LOG) -> Counter[str]:
-    """What each role does until the client has the results of these values."""
+def further(cluster: OneThread, call: Callable[[list[bytes]], Counter[str]], calls: list[bytes]) -> Counter[str]:
+    """What each role does for each but the first of these calls."""
+    first, all_of_them = spent(cluster, partial(call, calls[:1])), spent(cluster, partial(call, calls))
+    return Counter({role: -(-(all_of_them[role] - first[role]) // (len(calls) - 1)) for role in first})
+
+
+def spent(cluster: OneThread, call: Callable[[], Counter[str]]) -> Counter[str]:
+    """What each role does until the client has all results of this call."""
     for _ in range(SETTLED_AFTER):
-        cluster.propose(values, machine)
+        call()
     cluster.counts = True
-    found = per_role(cluster.propose(values, machine))
+    found = per_role(call())
     cluster.counts = False
     return found
 
@@ -101,15 +109,24 @@ def test_each_further_put_costs_no_more_than_its_ceiling(role: str) -> None:
     assert counted()["further put"][role] <= FURTHER_PUT[role]
 
 
+@of_this_version
+@pytest.mark.parametrize("role", FURTHER_GET)
+def test_each_further_get_costs_no_more_than_its_ceiling(role: str) -> None:
+    assert counted()["further get"][role] <= FURTHER_GET[role]
+
+
 def test_the_count_is_the_same_in_every_run() -> None:
-    assert spent(OneThread(APART), [VALUE]) == spent(OneThread(APART), [VALUE])
+    one, other = OneThread(APART), OneThread(APART)
+
+    assert spent(one, partial(one.propose, [VALUE])) == spent(other, partial(other.propose, [VALUE]))
 
 
 @of_this_version
 def test_frames_that_are_read_twice_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     read: Callable[[Codec, bytes], Envelope] = Codec.from_peer
     monkeypatch.setattr(Codec, "from_peer", lambda codec, frame: read(codec, frame) and read(codec, frame))
-    cost = spent(OneThread(APART), [VALUE])
+    cluster = OneThread(APART)
+    cost = spent(cluster, partial(cluster.propose, [VALUE]))
 
     assert [role for role in ("leader", "acceptor", "learner") if cost[role] > ALONE[role]] != []
 
