@@ -93,9 +93,9 @@ class Bound(Candidate):
         assert self._phase1 is not None
         bound = self._phase1.value(slot)
         if bound is None and slot == self._recovered_stop and self._birth is not None:
-            bound = encode_decree(self._stamp(now), self._birth)
+            bound = encode_decree(self._log_time.stamp(now), self._birth)
         if bound is None:
-            return encode_value(self._stamp(now))
+            return encode_value(self._log_time.stamp(now))
         decree = decree_of(bound)
         if decree is not None:
             self._decree = slot, decree
@@ -107,7 +107,7 @@ class Bound(Candidate):
         if decree is None:
             return None
         self._decree = slot, decree
-        return encode_decree(self._stamp(now), decree)
+        return encode_decree(self._log_time.stamp(now), decree)
 
     # ---- what is decreed ----
 

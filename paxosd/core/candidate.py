@@ -25,6 +25,7 @@ from enum import Enum
 from random import Random
 
 from paxosd.core.agent import Agent, Timer, require
+from paxosd.core.log_time import LogTime
 from paxosd.core.loss import ToldChosen, first_lost, told_loss
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -38,7 +39,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import Timing
 from paxosd.core.phase1 import PhaseOne
-from paxosd.core.plausible import LOG_TIME_MAX_MS, LOG_TIME_REACH_MS, ROUND_MAX, Ceiling
+from paxosd.core.plausible import ROUND_MAX
 from paxosd.core.records import Record, Round
 from paxosd.core.standstill import told_lost
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot
@@ -86,9 +87,7 @@ class Candidate(Agent):
         self._round = 0  # the highest round of ours that is durable
         self._step = 1  # by how much our next round is above what is known (law 1)
         self._highest: Ballot = NO_BALLOT  # the highest ballot seen anywhere
-        self._log_time_ms = 0  # the latest stamp we know of
-        self._log_time_at: Instant = 0.0  # when we learned it
-        self._log_times = Ceiling(LOG_TIME_REACH_MS, LOG_TIME_MAX_MS)
+        self._log_time = LogTime()
         self._supporters: set[NodeId] = set()  # who would promise our ballot (canvassing)
         self._canvassed_at: Instant = 0.0
         self._silent: set[NodeId] = set(self._founders)  # who did not answer the latest canvass yet
@@ -124,7 +123,6 @@ class Candidate(Agent):
         self._count = Count(self.voters)
         self._is_born = self.voters.are_named
         self._step = self._random.randint(1, FIRST_STEP_MAX)
-        self._log_time_at = now
         if self._round >= ROUND_MAX:
             self.warn("rounds.exhausted", round=self._round, advice="this node can lead no more; see plausible.py")
         # With nobody leading yet there is nothing to wait for, except for the others not to start at once too.
@@ -147,7 +145,8 @@ class Candidate(Agent):
             self._follow(f"{source} leads", now)
         self.ballot, self.loss, self.lost = message.ballot, "", ""
         self.watermark = max(self.watermark, message.watermark)
-        self._learn_log_time(message.log_time_ms, now)
+        if not self._log_time.hear(message.ballot, message.log_time_ms, now):
+            self.ignore("log time far above what is known")
         self._await_silence(now)
 
     def _on_leaders_word(self, source: NodeId, ballot: Ballot, now: Instant) -> None:
@@ -179,6 +178,7 @@ class Candidate(Agent):
         """Stop whatever leads to leading, and wait."""
         if self.leading or self._renewing:
             self._stop_leading(why)
+            self._log_time.end(now)
         self.phase, self._renewing = Phase.FOLLOWING, False
         self.ballot = NO_BALLOT
         self._phase1 = None
@@ -200,7 +200,7 @@ class Candidate(Agent):
         """It may have been about another history than the one that we join (`newcomers.py`, law 4)."""
         self.watermark = FIRST_SLOT
         self._told_chosen = ToldChosen()
-        self._log_time_ms, self._log_time_at = 0, now
+        self._log_time.forget()
 
     def _on_outdated(self, message: Outdated, now: Instant) -> None:
         self._see(message.promised)
@@ -325,16 +325,3 @@ class Candidate(Agent):
         self._see(message.promised)
         if self.phase in (Phase.PREPARING, Phase.LEADING) and message.ballot == self.ballot < message.promised:
             self._follow(f"ballot {message.promised} is about", now)
-
-    # ---- log time ----
-
-    def _learn_log_time(self, log_time_ms: int, now: Instant) -> None:
-        if log_time_ms <= self._stamp(now):
-            return
-        if not self._log_times.admits(log_time_ms, now):
-            return self.ignore("log time far above what is known")
-        self._log_time_ms, self._log_time_at = log_time_ms, now
-
-    def _stamp(self, now: Instant) -> int:
-        """Log time goes on with the monotonic clock of whoever leads, from the latest stamp that is known."""
-        return min(LOG_TIME_MAX_MS, self._log_time_ms + int((now - self._log_time_at) * 1000))

@@ -110,9 +110,9 @@ class PhaseOne:
                 return slot, decree
         return None
 
-    def values(self) -> list[bytes]:
-        """All values that were told, in no order."""
-        return [vote.value for vote in self._highest.values()]
+    def votes(self) -> list[Vote]:
+        """The highest vote of each slot that has one, in no order."""
+        return list(self._highest.values())
 
 
 def _stop_of(promise: Promise) -> Slot:

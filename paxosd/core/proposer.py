@@ -50,7 +50,7 @@ from paxosd.core.reasons import Reason
 from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
 from paxosd.core.types import FIRST_SLOT, Instant, NodeId, Slot, Source
-from paxosd.core.values import COMMANDS_MAX, encode_value, readable_stamp_ms
+from paxosd.core.values import COMMANDS_MAX, encode_value
 from paxosd.core.wanted import WantedTime
 
 TRIM_TOLD_EVERY = 64
@@ -114,7 +114,7 @@ class Proposer(Bound):
             case ReadIndex(request):
                 self._on_read_index(source, request)
             case WantTime(log_time_ms):
-                self._wanted.want(log_time_ms, self._stamp(now))
+                self._wanted.want(log_time_ms, self._log_time.stamp(now))
             case Durable(slot):
                 self._on_durable(source, slot, now)
             case Resign(ballot):
@@ -181,8 +181,8 @@ class Proposer(Bound):
         self.loss = self.lost = ""
         event = "leader.renewed" if self._renewing else "leader.elected"
         self.phase, self._renewing = Phase.LEADING, False
-        for value in phase1.values():
-            self._learn_log_time(readable_stamp_ms(value), now)
+        if not self._log_time.begin(self.ballot, phase1.votes(), now):
+            self.ignore("log time far above what is known")
         self._bind(phase1, now)
         limits = self._limits
         quorum = self._voting.quorum
@@ -220,7 +220,7 @@ class Proposer(Bound):
             return decree
         if not self._intake and not self._wanted.is_due(phase2.in_flight):
             return None
-        return encode_value(self._wanted.propose(self._stamp(now)), self._intake.take(slot, now))
+        return encode_value(self._wanted.propose(self._log_time.stamp(now)), self._intake.take(slot, now))
 
     def _propose(self, phase2: PhaseTwo, value: bytes, now: Instant) -> None:
         slot = phase2.propose(value, now)
@@ -304,7 +304,7 @@ class Proposer(Bound):
     def _heartbeat(self, now: Instant) -> None:
         self._sequence += 1
         seen = tuple(sorted(self.known.seen.items()))
-        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._stamp(now), self.voters, seen)
+        message = Heartbeat(self.ballot, self._sequence, self.watermark, self._log_time.stamp(now), self.voters, seen)
         for node in self._nodes:
             self.send_early(node, message)
         self._tell_floor()

@@ -54,7 +54,7 @@ def test_in_a_slot_without_a_vote_the_proposer_is_free() -> None:
 
     assert [phase1.value(slot) for slot in (1, 2, 3, 4)] == [b"one", None, b"three", None]
     assert phase1.stop == 4
-    assert sorted(phase1.values()) == [b"one", b"three"]
+    assert sorted(vote.value for vote in phase1.votes()) == [b"one", b"three"]
 
 
 DECREE = encode_decree(0, Replace("a3", 1, 2))

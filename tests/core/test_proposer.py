@@ -290,7 +290,7 @@ def test_it_leads_once_a_prepare_quorum_promised() -> None:
 
     assert stage.agent.leading
     assert {target for target, _ in stage.take(Heartbeat)} == set(ROLES)
-    assert {message for _, message in stage.take(Accept)} == {Accept(ballot, 1, noop(2000), 1)}
+    assert {message for _, message in stage.take(Accept)} == {Accept(ballot, 1, noop(), 1)}
     [event] = stage.events
     assert (event.name, event.fields) == ("leader.elected", {"ballot": "1.p1", "watermark": 1, "next_slot": 1})
     stage.set_aside()

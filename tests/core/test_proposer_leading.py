@@ -54,7 +54,7 @@ def forward(seq: int = 1, attempt: int = 1, size: int = 3, session: int = 1) -> 
 
 def holding(stage: Stage[Proposer], *made: Forward) -> bytes:
     """The value that these batches make, stamped now."""
-    stamp = stage.agent._stamp(stage.now)
+    stamp = stage.agent._log_time.stamp(stage.now)
     batches = [Batch(one.session, one.acknowledged, one.first_seq, one.count, one.body) for one in made]
     return encode_value(stamp, batches)
 

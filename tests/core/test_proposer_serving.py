@@ -208,7 +208,29 @@ def test_log_time_goes_on_from_what_the_last_leader_told() -> None:
     stage.deliver("p2", heartbeat(Ballot(3, "p2"), log_time_ms=1_000_000))
     elect(stage)
 
-    assert 1_000_000 < stamp_of_first(stage) <= 1_000_000 + 2 * T * 1000
+    assert stamp_of_first(stage) == 1_000_000
+
+
+def test_no_log_time_passes_while_another_one_leads_by_the_clock_of_who_follows() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(Ballot(3, "p2"), log_time_ms=1000))
+    for beat in range(1, 100):  # our clock is twice as fast as that of the leader
+        stage.wait(TIMING.heartbeat_s)
+        told = 1000 + int(beat * TIMING.heartbeat_s * 500)
+        stage.deliver("p2", heartbeat(Ballot(3, "p2"), sequence=1 + beat, log_time_ms=told))
+    elect(stage)
+
+    assert stamp_of_first(stage) == told
+
+
+def test_what_an_earlier_leader_told_does_not_count_where_a_later_one_began_with_less() -> None:
+    stage = proposer()
+    stage.deliver("p2", heartbeat(OLD, log_time_ms=1_000_000))
+    later = Ballot(OLD.round + 1, "p3")
+    elect(stage, {"a1": [Vote(1, later, noop(7_000))], "a2": []})
+
+    opening = proposed(stage)[-1]
+    assert stamp_ms(opening[1]) == 7_000
 
 
 def test_log_time_goes_on_from_the_values_that_a_quorum_told() -> None:

@@ -12,7 +12,7 @@ from tests.core.test_proposer_leading import forward, proposed
 
 
 def log_time(stage: Stage[Proposer]) -> int:
-    return stage.agent._stamp(stage.now)
+    return stage.agent._log_time.stamp(stage.now)
 
 
 def leader() -> Stage[Proposer]:

@@ -85,7 +85,7 @@ VOTES: tuple[Bug, ...] = (
     ),
     other(
         "retry with another value",
-        Edit("core.proposer:Proposer._retry", ast.Attribute, "proposal value", "encode_value(self._stamp(now))"),
+        Edit("core.proposer:Proposer._retry", ast.Attribute, "proposal value", "encode_value(self._highest.round)"),
     ),
     other(
         "watermark jumps over a gap",
