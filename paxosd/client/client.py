@@ -47,6 +47,7 @@ from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision, Slot
 from paxosd.machine.kv.requests import Put
 from paxosd.process import native
+from paxosd.recipes import plain
 from paxosd.transport.base import ClientLink
 from paxosd.wire.frames import Codec
 
@@ -159,12 +160,22 @@ class Client(Keys):
         return Future(self, self._worker, command)
 
     def put_async(
-        self, key: str | bytes, value: bytes, lease: Lease | None = None, timeout: float | None = None
+        self,
+        key: str | bytes,
+        value: bytes,
+        lease: Lease | None = None,
+        timeout: float | None = None,
+        *,
+        if_absent: bool = False,
+        if_revision: Revision | None = None,
     ) -> PutFuture:
-        """Set a key without waiting: many may be under way, and are applied in the order of these calls."""
-        request = Put(arguments.key(key), arguments.value_bytes(value), 0 if lease is None else lease.id)
+        """Set a key without waiting: many may be under way, and are applied in the order of these calls. The conditions
+        are those of `put`; where one does not hold, `result` raises `Conflict`."""
+        named = arguments.key(key)
+        request = Put(named, arguments.value_bytes(value), 0 if lease is None else lease.id)
+        condition = plain.absence_or(named, if_absent, if_revision)
         deadline = time.monotonic() + self._seconds(timeout)
-        command = driving.command_of(request, deadline)
+        command = driving.command_of(plain.under(condition, request), deadline)
         self._worker.await_room(deadline)
         self._worker.submit(command)
         return PutFuture(self, self._worker, command)
@@ -254,7 +265,7 @@ class Client(Keys):
 
     @property
     def connection(self) -> ConnectionState:
-        """How the leases of this client stand."""
+        """Whether gateways answer, and how the leases of this client stand."""
         return self._worker.upkeep.connection
 
     def listen(self, listener: Callable[[ConnectionState], None]) -> None:

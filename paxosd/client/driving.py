@@ -32,6 +32,7 @@ from paxosd.machine.kv.requests import Command as KeyCommand
 from paxosd.machine.kv.requests import Failure
 from paxosd.machine.kv.requests import Question as KeyQuestion
 from paxosd.machine.kv.results import Failed, MalformedResult, Result, decode_result
+from paxosd.recipes import plain
 from paxosd.recipes.steps import AwaitChange, Done, KeyGone, NotSo
 
 MACHINE = "kv"
@@ -83,6 +84,14 @@ def answer_to_command(command: Command) -> Done:
     assert command.receipt is not None
     receipt = command.receipt
     return Done(receipt.revision, _checked(decoded(receipt.result)), receipt.slot)
+
+
+def require_condition(done: Done) -> None:
+    """Raise `Conflict` if the change stood under a condition that did not hold."""
+    try:
+        plain.result_under(done.result)
+    except NotSo as error:
+        raise of_recipe(error) from None
 
 
 def answer_to_question(answer: object) -> Any:

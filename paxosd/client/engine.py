@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from paxosd.client.asking import A_WORD
 from paxosd.client.calls import Command, Question
 from paxosd.client.clock import Clocks
 from paxosd.client.driving import ChangeCall, KeyGuard, command_of, decoded, watch_of
@@ -23,6 +24,10 @@ from paxosd.core.options import CLIENT_FRAME_BYTES
 from paxosd.core.types import Instant
 from paxosd.transport.base import ClientLink
 from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
+
+WORD_EVERY_S = 1.0
+"""How often a gateway is asked for a word where somebody listens."""
+FOR_EVER_S = 1e9
 
 
 class Engine:
@@ -46,14 +51,18 @@ class Engine:
         self._ways = 0
         self._watching: dict[ChangeCall, list[WatchCall]] = {}
         self._guards: deque[KeyGuard] = deque()  # those that are not watched yet, the first first
+        self._word_at: Instant | None = None  # when a gateway is asked for a word, where somebody listens
+        self._word: Question | None = None  # that was asked for
 
     def prepare(self) -> None:
         """Decide what is due. Raises `WrongCluster` or `WrongHistory`, which end the client, as `receive` does."""
         for duty in self.upkeep.due(self._clocks.lease_now()):
             self._undertake(duty)
         self._begin_guarding(self._clocks.now())
+        self._keep_in_touch(self._clocks.now())
         self._messages = self.session.poll(self._clocks.now())
         self._gateway = self.session.gateway
+        self.upkeep.hear(not self.session.gateways.all_silent)
 
     def send(self) -> Instant | None:
         """Send what was decided; returns when there is more to do if nothing comes before."""
@@ -76,6 +85,22 @@ class Engine:
         now = self._clocks.now()
         for frame in frames:
             receive(frame, self._dialed, self._codec, self.session, now)
+        self.upkeep.hear(not self.session.gateways.all_silent)
+
+    def keep_in_touch(self) -> None:
+        """Somebody listens to how the client stands: ask a gateway for a word now and then, also while it is idle."""
+        self._word_at = self._word_at or self._clocks.now()
+
+    def _keep_in_touch(self, now: Instant) -> None:
+        if self._awaits_word or self._word_at is None or now < self._word_at:
+            return
+        self._word_at = now + WORD_EVERY_S
+        self._word = Question(A_WORD, now + FOR_EVER_S)
+        self.session.ask(self._word)
+
+    @property
+    def _awaits_word(self) -> bool:
+        return self._word is not None and not self._word.done
 
     # ---- calls ----
 
@@ -142,6 +167,8 @@ class Engine:
         deadline: Instant | None = self.session.next_deadline()
         if self._guards:
             deadline = self._guards[0].at if deadline is None else min(deadline, self._guards[0].at)
+        if self._word_at is not None and not self._awaits_word:
+            deadline = self._word_at if deadline is None else min(deadline, self._word_at)
         due = self.upkeep.next_due()
         if due is None:
             return deadline

@@ -163,5 +163,5 @@ class PutFuture(Future):
     def _receipt(self) -> Receipt:
         receipt = super()._receipt()
         if receipt.result != PUT_DONE:
-            driving.answer_to_command(self._command)
+            driving.require_condition(driving.answer_to_command(self._command))
         return receipt

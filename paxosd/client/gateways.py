@@ -76,6 +76,12 @@ class Gateways:
         """Whether all are set aside."""
         return all(known in self._foreign for known in self._known)
 
+    @property
+    def all_silent(self) -> bool:
+        """Whether each was asked since it was heard last, and said nothing."""
+        silent = self._silences.keys() | self._foreign.keys() if self._silences else ()
+        return len(silent) == len(self._known)
+
     def avoids(self, address: str, now: Instant) -> bool:
         """Whether this one was found silent lately, or is set aside."""
         return now < self._avoided_until.get(address, now) or address in self._foreign

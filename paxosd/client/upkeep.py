@@ -31,14 +31,16 @@ LATER_MAX = 4096
 
 
 class ConnectionState(Enum):
-    """What a client knows of its leases, and so of what it holds by them."""
+    """What a client knows of its gateways and its leases, and so of what it holds by them."""
 
     CONNECTED = "connected"
-    """They were kept in time."""
+    """A gateway answers, and the leases were kept in time."""
     SUSPENDED = "suspended"
-    """They were not, so far. What is held is still held; it is not wise to begin something that takes long."""
+    """No gateway answers, or leases were not kept so far. What is held is still held; it is not wise to begin something
+    that takes long."""
     LOST = "lost"
-    """One ran out: what was held by it is lost, and others may have it."""
+    """A lease ran out: what was held by it is lost, and others may have it. So it stays until a lease is taken again,
+    or another one is kept; a client that never had a lease is never `LOST`."""
 
 
 @dataclass(slots=True)
@@ -98,6 +100,13 @@ class Upkeep:
     def holds(self) -> list[HeldLease]:
         """The leases that are not over."""
         return [lease for lease in self._leases.values() if not lease.is_over]
+
+    def hear(self, anybody: bool) -> None:
+        """Whether any gateway answers. Who holds something is connected again when that was kept."""
+        if not anybody:
+            self._suspend()
+        elif self.connection is ConnectionState.SUSPENDED and not self.holds:
+            self._become(ConnectionState.CONNECTED)
 
     def close(self, why: str) -> None:
         """The client is over, and keeps nothing any more."""

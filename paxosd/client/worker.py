@@ -134,6 +134,11 @@ class Worker:
         self._errands.append(errand)
         self._link.wake()
 
+    def listen(self, listener: Callable[[ConnectionState], None]) -> None:
+        """Call it in the thread of the client whenever its connection stands otherwise."""
+        self.listeners.append(listener)
+        self.do_soon(self._engine.keep_in_touch)
+
     def do_later(self, errand: Callable[[], None]) -> None:
         """The same, but there is no hurry: when the thread has something else to do."""
         self._errands.append(errand)

@@ -39,16 +39,16 @@ class TxnReceipt(NamedTuple):
 
 def put(request: Put, condition: Compare | None) -> Steps[PutReceipt]:
     """Put a key. Raises `NotSo`."""
-    done = yield from do(request if condition is None else _if(condition, request))
-    result = _result_if(done.result)
+    done = yield from do(under(condition, request))
+    result = result_under(done.result)
     assert isinstance(result, PutDone)
     return PutReceipt(done.revision, done.slot, result.previous)
 
 
 def delete(request: Delete, condition: Compare | None) -> Steps[DeleteReceipt]:
     """Delete keys. Raises `NotSo`."""
-    done = yield from do(request if condition is None else _if(condition, request))
-    result = _result_if(done.result)
+    done = yield from do(under(condition, request))
+    result = result_under(done.result)
     assert isinstance(result, Deleted)
     return DeleteReceipt(done.revision, done.slot, result.count, result.previous)
 
@@ -81,11 +81,12 @@ def absence_or(key: bytes, if_absent: bool, if_revision: Revision | None) -> Com
     return None if if_revision is None else Compare(key, CompareTarget.MOD, CompareOp.EQUAL, if_revision)
 
 
-def _if(condition: Compare, request: Put | Delete) -> Txn:
-    return Txn((condition,), (request,), (Range(condition.key),))
+def under(condition: Compare | None, request: Put | Delete) -> Put | Delete | Txn:
+    """The request, under this condition if there is one."""
+    return request if condition is None else Txn((condition,), (request,), (Range(condition.key),))
 
 
-def _result_if(result: object) -> object:
+def result_under(result: object) -> object:
     """The result of the request, where it stood under a condition or not. Raises `NotSo`."""
     if not isinstance(result, TxnDone):
         return result

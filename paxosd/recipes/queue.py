@@ -30,6 +30,9 @@ class QueuePlaces:
     recipe: str
     name: str | bytes
 
+    def __post_init__(self) -> None:
+        place(self.recipe, self.name)  # which refuses what is no name, before anything is done
+
     @property
     def entries(self) -> Span:
         """All that was put and not taken."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from paxosd.client import driving
 from paxosd.client.calls import Command, Question
 from paxosd.client.client import Client
 from paxosd.client.driving import ChangeCall
-from paxosd.client.errors import ConfigurationError, Conflict, HoldLost, WaitTimeout
+from paxosd.client.errors import ConfigurationError, Conflict, HoldLost, KeysRefused, WaitTimeout
 from paxosd.client.upkeep import ConnectionState
+from paxosd.machine.kv.requests import Put
 from tests.client.keys_world import KeysCluster
 
 
@@ -61,6 +63,76 @@ def test_many_puts_may_be_under_way_and_what_is_refused_is_an_error(client: Clie
     assert revisions == list(range(revisions[0], revisions[0] + 50))
     assert isinstance(refused.exception(5), HoldLost)
     assert isinstance(concurrent.futures.wait([refused], 5).done.pop().exception(), HoldLost)
+
+
+def test_a_put_under_way_takes_the_conditions_of_a_put(client: Client) -> None:
+    first = client.put_async("a", b"1", if_absent=True).result(5)
+    refused = [client.put_async("a", b"2", if_absent=True), client.put_async("a", b"2", if_revision=first.revision + 1)]
+    second = client.put_async("a", b"3", if_revision=first.revision).result(5)
+    errors = [future.exception(5) for future in refused]
+
+    assert second.revision > first.revision
+    assert [type(error) for error in errors] == [Conflict, Conflict]
+    assert [error.current.value for error in errors if isinstance(error, Conflict) and error.current] == [b"1", b"1"]
+    with pytest.raises(ValueError, match="give if_absent or if_revision"):
+        client.put_async("a", b"4", if_absent=True, if_revision=1)
+
+
+RECIPES: dict[str, Callable[[Client, Any], object]] = {
+    "lock": lambda client, name: client.lock(name),
+    "rlock": lambda client, name: client.rlock(name),
+    "read_write_lock": lambda client, name: client.read_write_lock(name),
+    "semaphore": lambda client, name: client.semaphore(name, 2),
+    "election": lambda client, name: client.election(name),
+    "barrier": lambda client, name: client.barrier(name),
+    "double_barrier": lambda client, name: client.double_barrier(name, 2),
+    "queue": lambda client, name: client.queue(name),
+    "priority_queue": lambda client, name: client.priority_queue(name),
+    "locking_queue": lambda client, name: client.locking_queue(name),
+    "counter": lambda client, name: client.counter(name),
+    "party": lambda client, name: client.party(name),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_empty_name_is_none_and_nothing_is_sent(recipe: str, client: Client, cluster: KeysCluster) -> None:
+    for nothing in ("", b""):
+        with pytest.raises(ValueError, match="is not empty"):
+            RECIPES[recipe](client, nothing)
+    for other in (None, 7):
+        with pytest.raises(TypeError, match="text or bytes"):
+            RECIPES[recipe](client, other)
+    assert cluster.applied == []
+
+
+def test_names_with_slashes_and_bytes_of_all_kinds_stand_apart(client: Client, cluster: KeysCluster) -> None:
+    names: list[str | bytes] = ["a", "a/b", "a%2Fb", "/", "..", " ", "\0", "\n", "\u00e4", b"\xff", b"\xff/\xff"]
+    held = [client.lock(name).acquire(timeout=5) for name in names]
+
+    assert len({one.fence for one in held}) == len(names)
+    assert {key.split(b"/")[1] for key in cluster.keys(b"lock/")} == {
+        b"a", b"a%2Fb", b"a%252Fb", b"%2F", b"..", b" ", b"\0", b"\n", "\u00e4".encode(), b"\xff", b"\xff%2F\xff"
+    }  # fmt: skip
+    for one in held:
+        one.release()
+
+
+@pytest.mark.parametrize("key", ["", b""])
+def test_an_empty_key_is_none_for_any_verb(key: str | bytes, client: Client, cluster: KeysCluster) -> None:
+    for verb in (
+        lambda: client.put(key, b""),
+        lambda: client.put_async(key, b""),
+        lambda: client.get(key),
+        lambda: client.get_range(key),
+        lambda: client.delete(key),
+        lambda: client.watch(key),
+        lambda: client.get_and_watch(key),
+    ):
+        with pytest.raises(ValueError, match="a key is not empty"):
+            verb()
+    with pytest.raises(KeysRefused):
+        client.txn([], [Put(b"", b"")])
+    assert cluster.keys() == {}
 
 
 def test_ranges_and_prefixes(client: Client) -> None:

@@ -132,7 +132,7 @@ class AsyncClient(AsyncKeys):
 
     @property
     def connection(self) -> ConnectionState:
-        """How the leases of this client stand."""
+        """Whether gateways answer, and how the leases of this client stand."""
         return self._pump.upkeep.connection
 
     def listen(self, listener: Callable[[ConnectionState], None]) -> None:

@@ -265,7 +265,7 @@ class AsyncRecipeDriver:
 
     def listen(self, listener: Callable[[ConnectionState], None]) -> None:
         """Tell it, in the loop, whenever leases stand otherwise."""
-        self._pump.listeners.append(listener)
+        self._pump.listen(listener)
 
 
 class AsyncLost:

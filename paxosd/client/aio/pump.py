@@ -107,6 +107,11 @@ class Pump:
         errand()
         self._turn_soon()
 
+    def listen(self, listener: Callable[[ConnectionState], None]) -> None:
+        """Call it in the loop whenever the connection stands otherwise."""
+        self.listeners.append(listener)
+        self.do_soon(self._engine.keep_in_touch)
+
     def _tell(self, connection: ConnectionState) -> None:
         for listener in list(self.listeners):
             self._loop.call_soon(listener, connection)

@@ -256,7 +256,7 @@ class RecipeDriver:
 
     def listen(self, listener: Callable[[ConnectionState], None]) -> None:
         """Tell it, in the client's own thread, whenever leases stand otherwise."""
-        self._worker.listeners.append(listener)
+        self._worker.listen(listener)
 
 
 class Lost:
