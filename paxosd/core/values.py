@@ -24,6 +24,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 
 from paxosd.core.types import LOG, MACHINE_NAME_BYTES_MAX, SESSION_BYTES, MachineName, SessionId
 
@@ -172,14 +173,15 @@ def encode_body(commands: Sequence[bytes]) -> bytes:
 
 def commands(body: bytes, count: int) -> list[bytes]:
     """The commands of a body; raises `MalformedValue` unless it holds exactly `count` of them."""
-    position = 4 * count
-    if len(body) < position:
+    ends = list(accumulate(lengths(body, count), initial=4 * count))
+    return list(map(body.__getitem__, map(slice, ends, ends[1:])))
+
+
+def lengths(body: bytes, count: int) -> tuple[int, ...]:
+    """How long each of them is; raises `MalformedValue` as `commands` does."""
+    if len(body) < 4 * count:
         raise MalformedValue("the body is shorter than its table of lengths")
-    lengths = struct.unpack_from(f">{count}I", body)
-    if position + sum(lengths) != len(body):
+    found = struct.unpack_from(f">{count}I", body)
+    if 4 * count + sum(found) != len(body):
         raise MalformedValue("the lengths of the commands do not add up to the body")
-    found = []
-    for length in lengths:
-        found.append(body[position : position + length])
-        position += length
     return found

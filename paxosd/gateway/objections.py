@@ -6,7 +6,7 @@ from paxosd.core.messages import Propose
 from paxosd.core.options import Limits
 from paxosd.core.reasons import Reason
 from paxosd.core.types import Sending
-from paxosd.core.values import COMMANDS_MAX, MalformedValue, commands
+from paxosd.core.values import COMMANDS_MAX, MalformedValue, lengths
 
 
 def is_impossible(message: Propose | Sending) -> bool:
@@ -22,7 +22,7 @@ def objection(message: Propose, limits: Limits) -> Reason | None:
     if len(message.body) > limits.body_bytes_max:
         return Reason.TOO_LARGE
     try:
-        largest = max(map(len, commands(message.body, message.count)))
+        largest = max(lengths(message.body, message.count))
     except MalformedValue:
         return Reason.MALFORMED
     return Reason.TOO_LARGE if largest > limits.command_bytes_max else None

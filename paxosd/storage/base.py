@@ -4,8 +4,9 @@
    nobody knows which; the node must stop without sending anything, and a later life reads what is there.
    Nothing is retried: after a failed fsync the kernel may have dropped what it could not write.
    A commit of nothing but records that may be lost (`MAY_BE_LOST`) need not wait for the disk: a power cut may
-   take it, as a whole; the next commit that waits makes it durable too. What is taken is the end of what was
-   committed: a commit that is still there comes with all before it.
+   take it, as a whole, and so may the end of the process; the next commit that waits makes it durable too. What is
+   taken is the end of what was committed: a commit that is still there comes with all before it. This life reads it
+   at once.
 2. `records` gives back what is durable: the latest record of each class without a key, every vote at or above the
    watermark that was told, and nothing else. What it read is durable before it returns: a page that only
    the page cache holds could be acted on now and be gone after a power loss.

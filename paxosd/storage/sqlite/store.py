@@ -8,6 +8,8 @@ Laws:
 4. Rows that are damaged or missing are seen (see `rows.py` and `file.py`).
 5. Which history the records are of stands in their directory, too, once a commit said so. Records that know of none,
    in a directory that does, are an older copy.
+6. A commit of nothing but learned values is held back until the next one, or until somebody reads what it says: it may
+   be lost, so nobody waits for it, and together they cost one transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from paxosd.core.plausible import SLOT_MAX, believed_watermark
@@ -58,6 +60,10 @@ STEPS_PER_CHECKPOINT = 8
 COMMIT_BYTES = 16 * 1024
 """About how much a commit writes besides its values."""
 
+HELD_BACK_BYTES_MAX = 1024 * 1024
+HELD_BACK_ROWS_MAX = 128
+"""How much is held back at most. One commit may delete twice as many rows (`trim.py`), so that deleting keeps up."""
+
 
 class SQLiteStore:
     """The records of one node in the SQLite file at `path`, with their count in `path` + "-acknowledged".
@@ -74,6 +80,8 @@ class SQLiteStore:
         self._installs: KeptAt | None = None  # with the commit that is under way
         self._written_bytes = 0
         self._saves_room = False
+        self._held_back: list[Learned] = []  # law 6
+        self._held_back_bytes = 0
         beside = path.with_name(path.name + "-acknowledged")
         with ExitStack() as unless_opened:
             with errors(path, "opened"):
@@ -141,6 +149,7 @@ class SQLiteStore:
     # ---- reading ----
 
     def records(self) -> Sequence[Record]:
+        self._commit_held_back()
         with errors(self._path, "read"):
             state, _ = rows.read_state(self._db)
             watermark = FIRST_SLOT
@@ -156,6 +165,7 @@ class SQLiteStore:
             return self._values.votes(first, stop, bytes_max)
 
     def learned(self, first: Slot, stop: Slot, bytes_max: int) -> Sequence[tuple[Slot, bytes]]:
+        self._commit_held_back()
         with errors(self._path, "read"):
             return self._values.learned(first, stop, bytes_max)
 
@@ -181,6 +191,27 @@ class SQLiteStore:
     def commit(self, records: Sequence[Record]) -> None:
         if self._failed is not None:
             raise StorageError(f"{self._path}: an earlier commit failed ({self._failed}); restart the daemon")
+        learned = [record for record in records if isinstance(record, Learned)]
+        if len(learned) < len(records):
+            self._commit(records)
+        else:
+            self._hold_back(learned)
+
+    def _hold_back(self, learned: list[Learned]) -> None:
+        self._held_back += learned
+        self._held_back_bytes += sum(len(record.value) for record in learned)
+        self._values.expect(learned)
+        if self._held_back_bytes > HELD_BACK_BYTES_MAX or len(self._held_back) >= HELD_BACK_ROWS_MAX:
+            self._commit(())
+
+    def _commit_held_back(self) -> None:
+        if self._held_back:
+            self._commit(())
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        """These, behind what was held back."""
+        records = [*self._held_back, *records]
+        self._held_back, self._held_back_bytes = [], 0
         try:
             with errors(self._path, "written"):
                 self._write(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
@@ -274,6 +305,7 @@ class SQLiteStore:
         return self._shelf.offered()
 
     def offer(self) -> None:
+        self._commit_held_back()
         with errors(self._path, "copied"):
             self._shelf.offer(self._kept.slot)
 
@@ -296,6 +328,9 @@ class SQLiteStore:
             self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
 
     def close(self) -> None:
+        if self._failed is None:
+            with suppress(StorageError):  # what is held back may be lost
+                self._commit_held_back()
         self._shelf.close()
         self._db.close()
         self._acknowledged.close()

@@ -20,7 +20,8 @@ class Trimmer:
         self._look = f"SELECT {key}, length({value}) FROM {table} WHERE {key} < ? ORDER BY {key} LIMIT ?"
         self._delete = f"DELETE FROM {table} WHERE {key} <= ?"
         self._floor = floor
-        self._is_done = False
+        self.is_done = False
+        """Whether `trim` has nothing to do until the floor rises."""
 
     @property
     def floor(self) -> int:
@@ -28,11 +29,11 @@ class Trimmer:
 
     @floor.setter
     def floor(self, floor: int) -> None:
-        self._floor, self._is_done = floor, False
+        self._floor, self.is_done = floor, False
 
     def trim(self, stop: int | None = None) -> None:
         """Delete some, of those below `stop` alone if that is lower; inside a transaction."""
-        if self._is_done:
+        if self.is_done:
             return
         floor = self._floor if stop is None else min(self._floor, stop)
         left, last = BYTES_PER_COMMIT, None
@@ -44,4 +45,4 @@ class Trimmer:
             last = key
         if last is not None:
             self._db.execute(self._delete, (last,))
-        self._is_done = floor == self._floor and left >= 0 and len(found) < ROWS_PER_COMMIT
+        self.is_done = floor == self._floor and left >= 0 and len(found) < ROWS_PER_COMMIT

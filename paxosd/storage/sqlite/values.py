@@ -137,7 +137,7 @@ class StoredValues:
             return self._put_vote(record)
         self._learns = True
         stood = put_learned(self._db, rows.learned_row(record))
-        self._ahead.add(record.slot)
+        self._note_learned(record.slot)
         return MARK_BYTES if stood else len(record.value)
 
     def _put_vote(self, vote: Voted) -> int:
@@ -160,6 +160,16 @@ class StoredValues:
         self._db.execute("DELETE FROM votes")
         self._has_unlearned = True
 
+    def expect(self, learned: Iterable[Learned]) -> None:
+        """These count from now on; they are put before anything is read."""
+        for record in learned:
+            self._note_learned(record.slot)
+        self._count_on()
+
+    def _note_learned(self, slot: Slot) -> None:
+        if slot >= self.learned_stop:
+            self._ahead.add(slot)
+
     def let_go_of_votes(self, floor: Slot) -> None:
         """Votes below are told no more, and are deleted by and by."""
         self._votes.floor = floor
@@ -172,6 +182,8 @@ class StoredValues:
     def trim(self) -> None:
         """Delete some of what may go."""
         self._votes.trim()
+        if self._learned.is_done and not self._has_unlearned:
+            return
         found = self._db.execute("SELECT min(slot) FROM votes").fetchone()[0]
         first_vote = SLOT_MAX if found is None else found
         self._learned.trim(first_vote)
@@ -189,6 +201,9 @@ class StoredValues:
         if at.slot > self.learned_stop:
             self.learned_stop = at.slot
             self._ahead = {slot for slot in self._ahead if slot >= at.slot}
+        self._count_on()
+
+    def _count_on(self) -> None:
         while self.learned_stop in self._ahead:
             self._ahead.remove(self.learned_stop)
             self.learned_stop += 1

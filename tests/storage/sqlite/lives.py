@@ -11,7 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from paxosd.core.records import Learned
+from paxosd.core.records import Learned, Told
 from paxosd.core.types import SessionId, Slot, Wish
 from paxosd.core.values import Batch, encode_body, encode_value
 from paxosd.machine import sessions
@@ -72,7 +72,7 @@ def live(path: Path, statements: int) -> None:
     store._db.set_trace_callback(count)
     while True:
         slot = ledger.next_slot
-        store.commit([Learned(slot, value(slot))])
+        store.commit([Told(slot), Learned(slot, value(slot))])  # alone, what is learned is held back
         ledger.apply(slot, value(slot))
         if slot % KEEP_EVERY == 0:
             store.commit([ledger.keep()])

@@ -117,7 +117,7 @@ class TestSQLiteShelf(ShelfContract):
         teller.offer()
         assert copied.wait(WAITS_S)
         for slot in range(END, END + 9):  # more than is moved at once
-            teller.commit([Learned(slot, bytes(1024 * 1024))])
+            teller.commit([Voted(slot, Ballot(1, "p1"), bytes(1024 * 1024))])
         before = teller._path.stat().st_size
         goes_on.set()
         self.settle(teller)
@@ -137,7 +137,7 @@ class TestSQLiteShelf(ShelfContract):
         self.settle(teller)
         with pytest.raises(StorageError, match="disk I/O error"):
             for slot in range(END, END + 9):
-                teller.commit([Learned(slot, bytes(1024 * 1024))])
+                teller.commit([Voted(slot, Ballot(1, "p1"), bytes(1024 * 1024))])
 
     def test_a_store_is_closed_while_one_is_being_made(self, teller: Store) -> None:
         teller.offer()
@@ -205,7 +205,7 @@ class TestSQLiteShelf(ShelfContract):
         assert isinstance(again, SQLiteStore)
         sides = kept.sides(again._db)
         for slot in range(7, 20):
-            again.commit([Learned(slot, b"value %d" % slot)])
+            again.commit([Voted(slot, Ballot(1, "p1"), b"value %d" % slot)])
 
         assert (sides, kept.sides(again._db)) == ([0, 1], [0])
 

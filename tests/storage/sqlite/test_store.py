@@ -70,6 +70,58 @@ def test_d13_a_second_opener_is_refused_while_the_first_one_lives(tmp_path: Path
     SQLiteStore(tmp_path / "x.sqlite3").close()
 
 
+# ---- what is held back -----------------------------------------------------------------------
+
+
+def written_slots(path: Path) -> list[int]:
+    """The learned values that stand in the file, as another program sees it."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        return [slot for (slot,) in db.execute("SELECT slot FROM learned ORDER BY slot")]
+
+
+def test_values_that_were_only_learned_are_written_with_the_next_commit(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(SQLiteStore(path)) as store:
+        store.commit([Learned(1, b"one")])
+        store.commit([Learned(2, b"two")])
+        held_back = written_slots(path)
+        store.commit([Voted(3, LOW, b"three")])
+
+        assert (held_back, written_slots(path)) == ([], [1, 2])
+
+
+def test_what_is_held_back_counts_and_is_read_like_all_that_was_learned(tmp_path: Path) -> None:
+    with closing(SQLiteStore(tmp_path / "x.sqlite3")) as store:
+        store.commit([Learned(2, b"two")])
+        above_a_gap = store.learned_stop()
+        store.commit([Learned(1, b"one")])
+
+        assert (above_a_gap, store.learned_stop()) == (1, 3)
+        assert list(store.learned(1, 3, MANY)) == [(1, b"one"), (2, b"two")]
+
+
+@pytest.mark.parametrize("size", [0, 100_000], ids=["rows", "bytes"])
+def test_no_more_is_held_back_than_fits_the_bounds(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "x.sqlite3"
+    rows_max = min(sqlite.HELD_BACK_ROWS_MAX, sqlite.HELD_BACK_BYTES_MAX // size + 1 if size else MANY)
+    with closing(SQLiteStore(path)) as store:
+        for slot in range(1, rows_max):
+            store.commit([Learned(slot, bytes(size))])
+        held_back = written_slots(path)
+        store.commit([Learned(rows_max, bytes(size))])
+
+        assert (held_back, written_slots(path)) == ([], list(range(1, rows_max + 1)))
+
+
+def test_what_is_held_back_is_written_when_the_store_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    store = SQLiteStore(path)
+    store.commit([Learned(1, b"one")])
+    store.close()
+
+    assert written_slots(path) == [1]
+
+
 # ---- power and kills -------------------------------------------------------------------------
 
 
@@ -452,7 +504,7 @@ def test_a_number_that_fits_no_row_is_a_storage_error_that_says_so(tmp_path: Pat
         closing(SQLiteStore(tmp_path / "records.sqlite3")) as store,
         pytest.raises(StorageError, match="too large for a row"),
     ):
-        store.commit([record])
+        store.commit([record, Round(1)])
 
 
 def test_the_space_of_what_is_kept_no_longer_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
