@@ -16,7 +16,7 @@ from paxosd.core.types import Revision
 from paxosd.machine.base import Changes, QueryRefused
 from paxosd.machine.kv.bounds import DEFAULT_BOUNDS, KvBounds
 from paxosd.machine.kv.digest import RunningDigest
-from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_put
+from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_get, plain_put
 from paxosd.machine.kv.events import encode_change
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
@@ -189,6 +189,11 @@ class Kv:
     # ---- asking ----
 
     def query(self, question: bytes, revision: Revision, log_time_ms: int) -> bytes:
+        key = plain_get(question)
+        if key is not None:
+            record = self._state.get(key)
+            pairs = [] if record is None else [(key, record)]
+            return encode_range(pairs, len(pairs), False, revision, b"")
         try:
             asked = decode_question(question)
         except Malformed as error:

@@ -6,7 +6,7 @@ import pytest
 
 from paxosd.core.agent import InvariantBroken
 from paxosd.machine.base import QueryRefused
-from paxosd.machine.kv.encoding import encode_command
+from paxosd.machine.kv.encoding import encode_command, encode_question, plain_get
 from paxosd.machine.kv.kv import PUT_DONE, Kv
 from paxosd.machine.kv.requests import (
     Compact,
@@ -14,6 +14,7 @@ from paxosd.machine.kv.requests import (
     Failure,
     Grant,
     Put,
+    Range,
     Revoke,
     Txn,
 )
@@ -77,6 +78,26 @@ def test_what_looks_like_a_plain_put_and_is_none_is_malformed(kv: FedKv, content
 def test_a_plain_put_has_a_result_of_few_bytes_which_is_shared(kv: FedKv) -> None:
     assert kv.do_bytes(encode_command(Put(b"k", b"v"))) is PUT_DONE
     assert len(PUT_DONE) == 3
+
+
+@pytest.mark.parametrize("key", [b"k", b"gone", b"c4000000c200c2c200000000", bytes.fromhex("c4000000c200c2c200000000")])
+def test_a_question_for_a_key_has_the_same_answer_whether_it_is_plain_or_not(kv: FedKv, key: bytes) -> None:
+    kv.do_all(Put(b"k", b"v"), Put(b"gone", b"v"), Delete(b"gone"))
+    plain, other = Range(key), Range(key, limit=1)
+
+    assert plain_get(encode_question(plain)) == key
+    assert plain_get(encode_question(other)) is None
+    assert kv.kv.query(encode_question(plain), 3, 0) == kv.kv.query(encode_question(other), 3, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["9d03c400c4000000c200c2c200000000", "9d03a16bc4000000c200c2c200000000", "9d03c4016bc4016bc4000000c200c2c200000000",
+     "9d03c4000000c200c2c200000000", "9d03c4026bc4000000c200c2c200000000"],
+)  # fmt: skip
+def test_what_looks_like_a_plain_question_and_is_none_is_refused(kv: FedKv, content: str) -> None:
+    with pytest.raises(QueryRefused):
+        kv.kv.query(bytes.fromhex(content), 0, 0)
 
 
 # ---- rows ----
