@@ -1,0 +1,91 @@
+"""What a new disk takes up from the others before it votes; why that is enough stands in `core/copying.py`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from paxosd.core.acceptor import Acceptor
+from paxosd.core.messages import FetchedVotes, FetchVotes, Heartbeat, Nack, Prepare, Promise
+from paxosd.core.records import Disk, Promised
+from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, Vote
+from tests.core.helpers import Stage, acceptor, disk_of, value
+
+LOW, MIDDLE, HIGH = Ballot(3, "p1"), Ballot(5, "p2"), Ballot(9, "p1")
+NEW: DiskId = 77
+DECREED = 2
+OLD, CHOSEN = value(b"old"), value(b"chosen")
+ASKED = FetchVotes(FIRST_SLOT, DECREED + 1)
+
+
+def guest() -> Stage[Acceptor]:
+    """a3 with a new disk, of which nothing is decreed yet."""
+    stage = acceptor("a3", records=[Disk(NEW, copied=False, used=False)])
+    stage.agent.standing.sure = True
+    stage.speaks_of_disks = True
+    stage.set_aside()
+    return stage
+
+
+def named() -> Stage[Acceptor]:
+    """The same, once the decree in slot 2 names it."""
+    stage = guest()
+    voters = stage.voters.replaced(DECREED, "a3", disk_of("a3"), NEW)
+    stage.deliver("p1", Heartbeat(LOW, 1, DECREED + 1, 0, voters))
+    assert {target for target, _ in stage.take(FetchVotes)} == {"a1", "a2"}
+    stage.set_aside()
+    return stage
+
+
+def page(node: str, *votes: Vote, promised: Ballot = LOW) -> FetchedVotes:
+    told = FetchedVotes(FIRST_SLOT, ASKED.stop, ASKED.stop, votes, DECREED + 1, disk=disk_of(node))
+    return replace(told, decreed=DECREED, promised=promised)
+
+
+def votes(first: Ballot, what: bytes) -> tuple[Vote, Vote]:
+    return Vote(1, first, what), Vote(DECREED, LOW, CHOSEN)
+
+
+@pytest.mark.parametrize("order", [("a1", "a2"), ("a2", "a1")])
+def test_of_two_votes_in_a_slot_it_copies_the_higher_one(order: tuple[str, str]) -> None:
+    stage = named()
+    told = {"a1": page("a1", *votes(LOW, OLD)), "a2": page("a2", *votes(MIDDLE, CHOSEN))}
+    for node in order:
+        assert not stage.agent.may_vote
+        stage.deliver(node, told[node])
+
+    assert stage.agent.may_vote
+    found = stage.disk.vote(1)
+    assert found is not None
+    assert (found.ballot, found.value) == (MIDDLE, CHOSEN)
+    stage.set_aside()
+
+
+def test_it_promises_what_any_of_the_others_had_promised_before_it_votes() -> None:
+    stage = named()
+    stage.deliver("a1", page("a1", *votes(LOW, CHOSEN), promised=HIGH))
+    stage.deliver("a2", page("a2", *votes(LOW, CHOSEN), promised=LOW))
+    assert Promised(HIGH) in stage.records
+    stage.set_aside()
+    stage.deliver("p2", Prepare(MIDDLE, FIRST_SLOT, stage.agent.voters))
+
+    assert stage.take_one(Nack) == Nack(MIDDLE, HIGH)
+    assert stage.take(Promise) == []
+    stage.set_aside()
+
+
+def test_the_answer_of_a_disk_that_does_not_vote_counts_for_nothing() -> None:
+    stage = named()
+    stage.deliver("a1", page("a1", *votes(LOW, CHOSEN)))
+    stage.deliver("a2", replace(page("a2", *votes(LOW, CHOSEN)), disk=5))
+
+    assert not stage.agent.may_vote
+    stage.set_aside()
+
+
+def test_a_disk_tells_nobody_its_votes_before_it_may_vote() -> None:
+    for stage in (guest(), named()):
+        stage.deliver("l1", ASKED)
+        assert stage.take(FetchedVotes) == []
+        stage.set_aside()
