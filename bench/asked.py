@@ -147,9 +147,9 @@ KEYS = [
 ]
 OTHERS = [
     Asked(
-        f"queue mode, {BIG}, beside paxos 0.1",
+        f"queue mode, {BIG}, beside paxos 0.1 with 10 in flight",
         Key(queues.PART, f"propose, {BIG}", queues.OURS, RATE),
-        Key(queues.PART, f"propose, {BIG}", queues.THEIRS, RATE),
+        Key(queues.PART, "propose, 10 in flight", queues.THEIRS, RATE),
         "100x",
         "150x",
     ),

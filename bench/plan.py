@@ -5,7 +5,7 @@ Laws:
    machine meanwhile concerns all of them, and a run that is ended early has fewer rounds, and not fewer rows.
 2. A subject is measured in time or not at all: it is given up after a multiple of what it usually takes.
 3. What fails is told and left behind; the others are measured all the same.
-4. Nothing begins after the minutes that there are.
+4. Nothing begins that would end after the minutes that there are.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def run(subjects: Sequence[Subject], options: Options, book: Book, progress: Pro
     for round_, subject in turns([each for each in subjects if each not in absent], options.rounds):
         name = f"{subject.part}: {subject.name}, round {round_}"
         if time.monotonic() + subject.seconds > until:
-            book.fail(name, "the minutes were over")
-            continue
+            book.fail(name, "the minutes were over, and so nothing came later")
+            return
         progress.begins(subject, round_)
         try:
             with within(60 + 5 * subject.seconds):

@@ -10,7 +10,7 @@ from rich.table import Table
 from bench.book import P50, P99, RATE, Asked, Book, Key, Spread
 from bench.plan import Options
 
-NO_TERMINAL_COLUMNS = 200
+NO_TERMINAL_COLUMNS = 240
 
 
 def console() -> Console:

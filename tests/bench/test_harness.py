@@ -73,7 +73,7 @@ def test_nothing_begins_that_would_end_after_the_minutes() -> None:
     book = Book()
     run([subject("ours", measured)], Options(rounds=1), book, Progress(), minutes=-1)
 
-    assert (measured, [*book.failures.values()]) == ([], ["the minutes were over"])
+    assert (measured, [*book.failures.values()]) == ([], ["the minutes were over, and so nothing came later"])
 
 
 def test_who_takes_too_long_is_given_up() -> None:
