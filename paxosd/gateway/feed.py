@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from paxosd.core.reasons import Reason
-from paxosd.core.types import Instant, Revision
+from paxosd.core.types import Revision
 from paxosd.gateway.bundles import BUNDLE_BYTES, Bundles
 from paxosd.gateway.ranges import Place, Ranges
 from paxosd.gateway.streams import Bundle, InParts, Registered, Stream, Streams, set_next
@@ -47,7 +47,6 @@ class Feed:
         self._round_at: Revision = 0  # where the round of those that lag goes on
         self._left = 0  # how many messages this turn may send
         self._large: dict[Bundle, int] = {}  # to how many streams each is on its way
-        self._now: Instant = 0.0
 
     @property
     def has_work(self) -> bool:
@@ -86,9 +85,9 @@ class Feed:
 
     # ---- a turn ----
 
-    def turn(self, machine: Watchable, revision: Revision, now: Instant) -> None:
+    def turn(self, machine: Watchable, revision: Revision) -> None:
         """Look at what happened up to this revision, and tell whom it concerns."""
-        self._left, self._now = TOLD_PER_TURN_MAX, now
+        self._left = TOLD_PER_TURN_MAX
         if revision > self.cursor:
             self._tell_news(machine, revision)
         if self._behind:
@@ -155,7 +154,7 @@ class Feed:
         stream = registered.stream
         self.remove(registered)
         self._streams.remove(registered)
-        self._streams.answer(stream, registered.number, registered.told, self._now, Reason.COMPACTED, first)
+        self._streams.answer(stream, registered.number, registered.told, Reason.COMPACTED, first)
 
     # ---- telling ----
 
@@ -191,7 +190,7 @@ class Feed:
 
     def _send(self, stream: Stream, group: list[Registered], upto: Revision, data: bytes, more: bool = False) -> None:
         self._left -= 1
-        self._streams.tell(stream, group, upto, data, more, self._now)
+        self._streams.tell(stream, group, upto, data, more)
         if not more:
             for registered in group:
                 registered.told = max(registered.told, upto)
@@ -227,9 +226,8 @@ class Feed:
         stream.parts.append(parts)
         return self._send_parts(stream, parts)
 
-    def go_on_with_parts(self, stream: Stream, now: Instant) -> None:
+    def go_on_with_parts(self, stream: Stream) -> None:
         """Its client takes again: send what more it may have."""
-        self._now = now
         for parts in stream.parts.copy():
             if parts.watches[0].machine == self._name:
                 self._send_parts(stream, parts)

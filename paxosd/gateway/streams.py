@@ -20,7 +20,7 @@ from paxosd.gateway.ranges import Place
 FORGOTTEN_AFTER_S = 10.0
 """How long a client may say nothing; ours says something every two seconds."""
 MARK_EVERY_S = 1.0
-"""How often a client that is told nothing else is told that."""
+"""How often a client is told how far all that was told goes."""
 WATCHES_MAX = 65536
 """How many watches a gateway holds."""
 WATCHES_PER_CLIENT_MAX = 16384
@@ -78,7 +78,7 @@ class Stream:
     client: ClientAddress
     number: int
     heard_at: Instant
-    said_at: Instant
+    marked_at: Instant
     begun: int
     credit_bytes: int = CREDIT_BYTES_MAX
     sent: int = 0  # the number of the latest message
@@ -97,7 +97,7 @@ class Streams:
     def __init__(self, send: Callable[[ClientAddress, WatchEvents | Watching | WatchMark], None]) -> None:
         self._send = send
         self._streams: OrderedDict[ClientAddress, Stream] = OrderedDict()  # who was heard longest ago first
-        self._said: OrderedDict[ClientAddress, Stream] = OrderedDict()  # who was told something longest ago first
+        self._marked: OrderedDict[ClientAddress, Stream] = OrderedDict()  # who had a mark longest ago first
         self._untaken_bytes = 0
         self._key_bytes = 0
         self._watches = 0
@@ -130,7 +130,7 @@ class Streams:
     def begin(self, client: ClientAddress, number: int, now: Instant) -> Stream:
         """A new stream of a client that has none."""
         stream = Stream(client, number, now, now, begun=max(1, int(now * 1_000_000)))
-        self._streams[client] = self._said[client] = stream
+        self._streams[client] = self._marked[client] = stream
         return stream
 
     def hear(self, stream: Stream, now: Instant) -> None:
@@ -140,7 +140,7 @@ class Streams:
 
     def end(self, stream: Stream) -> None:
         """Forget a stream, of which the watches are removed already."""
-        del self._streams[stream.client], self._said[stream.client]
+        del self._streams[stream.client], self._marked[stream.client]
         self._untaken_bytes -= stream.untaken_bytes
 
     def silent(self, now: Instant) -> Stream | None:
@@ -184,11 +184,9 @@ class Streams:
         most = CREDIT_BYTES_LEAST if self._untaken_bytes >= UNTAKEN_BYTES_MAX else CREDIT_BYTES_MAX
         return stream.untaken_bytes < min(most, stream.credit_bytes)
 
-    def tell(
-        self, stream: Stream, watches: list[Registered], upto: Revision, data: bytes, more: bool, now: Instant
-    ) -> None:
+    def tell(self, stream: Stream, watches: list[Registered], upto: Revision, data: bytes, more: bool) -> None:
         """Events of some of its watches."""
-        number = self._next(stream, now)
+        number = self._next(stream)
         size = len(data) + MESSAGE_BYTES + 8 * len(watches)
         stream.untaken.append((number, size))
         stream.untaken_bytes += size
@@ -197,17 +195,13 @@ class Streams:
         numbers = tuple(registered.number for registered in watches)
         self._send(stream.client, WatchEvents(stream.number, stream.begun, number, numbers, after, upto, data, more))
 
-    def answer(
-        self, stream: Stream, watch: int, revision: Revision, now: Instant, refused: int = 0, first: Revision = 0
-    ) -> None:
+    def answer(self, stream: Stream, watch: int, revision: Revision, refused: int = 0, first: Revision = 0) -> None:
         """What became of a registration."""
-        number = self._next(stream, now)
+        number = self._next(stream)
         self._send(stream.client, Watching(stream.number, stream.begun, number, watch, revision, refused, first))
 
-    def _next(self, stream: Stream, now: Instant) -> int:
+    def _next(self, stream: Stream) -> int:
         stream.sent += 1
-        stream.said_at = now
-        self._said.move_to_end(stream.client)
         return stream.sent
 
     def take(self, stream: Stream, number: int) -> None:
@@ -219,9 +213,12 @@ class Streams:
             self._untaken_bytes -= size
 
     def mark(self, revision: Revision, now: Instant) -> None:
-        """Tell those that were told nothing for a while that there was nothing to tell up to this revision."""
-        while (stream := next(iter(self._said.values()), None)) and now >= stream.said_at + MARK_EVERY_S:
-            number = self._next(stream, now)
+        """Tell each now and then that all was told up to this revision: where one of its watches is told much, another
+        one may be told nothing for long."""
+        while (stream := next(iter(self._marked.values()), None)) and now >= stream.marked_at + MARK_EVERY_S:
+            stream.marked_at = now
+            self._marked.move_to_end(stream.client)
+            number = self._next(stream)
             self._send(stream.client, WatchMark(stream.number, stream.begun, number, 0 if stream.late else revision))
 
     # ---- time ----
@@ -232,7 +229,7 @@ class Streams:
         if heard is None:
             return None
         forgets = heard.heard_at + FORGOTTEN_AFTER_S
-        return min(forgets, next(iter(self._said.values())).said_at + MARK_EVERY_S) if marks else forgets
+        return min(forgets, next(iter(self._marked.values())).marked_at + MARK_EVERY_S) if marks else forgets
 
 
 def set_next(registered: Registered, revision: Revision) -> None:

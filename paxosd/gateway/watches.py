@@ -51,23 +51,23 @@ class Watches:
         self._streams.hear(stream, now)
         stream.credit_bytes = message.credit_bytes
         if message.watch in stream.watches:  # it came twice, or the answer was lost
-            return self._streams.answer(stream, message.watch, stream.watches[message.watch].told, now)
+            return self._streams.answer(stream, message.watch, stream.watches[message.watch].told)
         if self._streams.refuses(stream, len(message.key) + len(message.end)):
             return self._refuse(client, message, Reason.OVERLOADED)
         assert isinstance(machine, Watchable)
-        return self._begin(stream, message, machine, now)
+        return self._begin(stream, message, machine)
 
-    def _begin(self, stream: Stream, message: WatchKeys, machine: Watchable, now: Instant) -> None:
+    def _begin(self, stream: Stream, message: WatchKeys, machine: Watchable) -> None:
         told = message.start - 1 if message.start else self._replicated.revision
         if told + 1 < machine.first_revision:
             refused, first = Reason.COMPACTED, machine.first_revision
-            return self._streams.answer(stream, message.watch, told, now, refused, first)
+            return self._streams.answer(stream, message.watch, told, refused, first)
         feed = self._feed(message.machine)
         place = feed.ranges.place(message.key, message.end)
         registered = Registered(stream, message.watch, message.machine, place, message.previous, told)
         self._streams.add(registered)
         feed.add(registered)
-        return self._streams.answer(stream, message.watch, told, now)
+        return self._streams.answer(stream, message.watch, told)
 
     def _refuse(self, client: ClientAddress, message: WatchKeys, reason: Reason) -> None:
         self._send(client, Watching(message.stream, 0, 0, message.watch, 0, reason))
@@ -93,7 +93,7 @@ class Watches:
             return
         self._streams.take(stream, message.number)
         for feed in self._feeds.values():
-            feed.go_on_with_parts(stream, now)
+            feed.go_on_with_parts(stream)
         blocked = list(stream.blocked) if self._streams.has_credit(stream) else []
         for registered in blocked:
             del stream.blocked[registered]
@@ -147,7 +147,7 @@ class Watches:
             if not len(feed.ranges):
                 del self._feeds[name]
             elif isinstance(machine, Watchable):
-                feed.turn(machine, revision, now)
+                feed.turn(machine, revision)
         if marks:
             upto = min((feed.cursor for feed in self._feeds.values()), default=revision)
             self._streams.mark(upto, now)

@@ -373,8 +373,21 @@ def test_who_is_told_nothing_is_told_now_and_then_how_far_that_goes() -> None:
     hall.now += streams.MARK_EVERY_S
 
     assert hall.turn(marks=False) == []
-    assert hall.turn(marks=True) == [WatchMark(7, 100_000_000, 3, 0), WatchMark(7, 100_000_000, 4, 3)]
+    assert hall.turn(marks=True) == [WatchMark(7, 100_000_000, 4, 3), WatchMark(7, 100_000_000, 3, 0)]
     assert hall.turn(marks=True) == []
+
+
+def test_a_watch_beside_one_that_is_told_all_the_time_is_told_now_and_then_how_far_that_goes() -> None:
+    hall = Hall()
+    hall.watch(1)
+    hall.watch(2, key=b"quiet")
+    marks = []
+    for _ in range(30):
+        hall.now += streams.MARK_EVERY_S / 8
+        hall.keys.put(b"k")
+        marks += [message.revision for message in hall.turn(marks=True) if isinstance(message, WatchMark)]
+
+    assert marks == [8, 16, 24]
 
 
 def test_a_client_of_which_nothing_is_registered_any_more_is_told_so_too_and_keeps_nobody_busy() -> None:
