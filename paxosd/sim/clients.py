@@ -70,8 +70,8 @@ class SimSession(WatchingSession):
 
 class SimClient:
     """One client, the only one with this number. `ghosts_of` gives what is known of its history, of every history while
-    that is not known. `send` hands a frame for a gateway to the network, `wake` asks for
-    `step` at a time."""
+    that is not known. `send` hands a frame for a gateway to the network, `wake` asks for `step` at a time, `time` is
+    that of the world."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class SimClient:
         ghosts_of: Callable[[HistoryId], Sequence[Ghost]],
         send: Callable[[str, NodeId, bytes], None],
         wake: Callable[[float], None],
+        time: Callable[[], float],
     ) -> None:
         self.name = name
         self.working = True
@@ -97,12 +98,11 @@ class SimClient:
         self._gateways = gateways
         self._is_pinned = plan.pinned and number % 2 == 1
         self._digest = digest
-        self._now = 0.0
         self._came_in_pause: deque[tuple[NodeId, bytes]] = deque()
         self._calls = SimCalls(name, number, plan.timeout_s, lambda: self.ghosts)
         own = Random(f"client-{plan.seed}-{name}")
         rate, offset = 1.0 + own.uniform(-1.0, 1.0) * plan.drift, own.uniform(0.0, 1e5)
-        self._clocks = Clocks(lambda: self._now, lambda: offset + rate * self._now)
+        self._clocks = Clocks(time, lambda: offset + rate * time())
         self.watchers = SimWatchers(name, plan)
         self.keys = KeyCaller(name, plan, self._calls, self._clocks, lambda: self.ghosts[-1])
         self._be_new()
@@ -163,7 +163,6 @@ class SimClient:
         """Call, send, take up what is done, and say when to be woken."""
         if now < self.paused_until:
             return self._wake(self.paused_until)
-        self._now = now
         while self._came_in_pause:
             self._take(*self._came_in_pause.popleft())
         if self.working and now >= self._next_call_s:
@@ -193,7 +192,6 @@ class SimClient:
             return True
         if gateway != self.gateway:
             return False
-        self._now = now
         self._take(gateway, frame)
         self.step(now)
         return True
@@ -208,12 +206,11 @@ class SimClient:
     def _end(self, error: WrongCluster | WrongHistory) -> None:
         """The client's history is gone: whoever called is told, and goes on with a new client."""
         self._engine.close(error)
-        self._calls.settle(self._now)
+        self._calls.settle(self._clocks.now())
         self._be_new()
 
     def die(self, now: float) -> None:
         """The process of the client ends at any point, and another one begins."""
-        self._now = now
         self._calls.abandon()
         self._came_in_pause.clear()
         self._be_new()

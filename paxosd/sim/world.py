@@ -312,8 +312,10 @@ class World(Agenda):
 
     def on_chosen(self) -> None:
         """More is known of what the keys must come to."""
+        if self.ghost.turns is not None:
+            self.ghost.turns.look()
         for client in self.clients.values():
-            client.keys.on_chosen(self.now)
+            client.keys.check_leases()
 
     def ghosts_of(self, history: HistoryId) -> list[Ghost]:
         """Of this history; all of them if it is not known which one."""
@@ -329,6 +331,7 @@ class World(Agenda):
             self.ghosts_of,
             lambda client, gateway, frame: self.network.send(client, gateway, frame, self.now, client=True),
             lambda at: self._wake_client(name, at),
+            lambda: self.now,
         )
 
     def start(self) -> None:

@@ -15,6 +15,7 @@ from paxosd.sim.check.invariants import Safety
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.check.order import Order
 from paxosd.sim.check.replay import Replay
+from paxosd.sim.check.turns import HeldTurns
 
 
 class Ghost:
@@ -33,6 +34,7 @@ class Ghost:
         self.safety = Safety(weights, window_slots, sessions_max, learners)
         self.order = Order()
         self.replay = Replay(self.safety.chosen, window) if window else None
+        self.turns = None if self.replay is None else HeldTurns(self.replay)
         self.answers = Answers(self.order, self.replay)
         self.commands: list[tuple[Any, bytes]] = []  # each that a client began, and its bytes
 

@@ -23,7 +23,10 @@ from paxosd.machine.kv.requests import Question as KeyQuestion
 from paxosd.machine.kv.results import Granted, RangeFound, decode_result
 from paxosd.sim.calls import SimCall, SimCalls, ignore
 from paxosd.sim.check.ghost import Ghost
+from paxosd.sim.check.turns import HeldTurns
+from paxosd.sim.keys.courses import SimCourses
 from paxosd.sim.keys.drawing import KeyDraw
+from paxosd.sim.keys.turns import TurnTaker
 from paxosd.sim.plan import Plan
 
 LEASES_MAX = 3
@@ -42,10 +45,45 @@ class KeyCaller:
         self._random = Random(f"keys-{plan.seed}-{name}")
         self._draw = KeyDraw(name, self._random)
         self._engine: Engine | None = None
+        self._name = name
+        self._courses = SimCourses(calls, clocks)
+        self._lease: HeldLease | None = None  # that of all turns
+        self._is_granting = False
+        self._working = True
+        own = [Random(f"turns-{plan.seed}-{name}-{number}") for number in range(plan.turns)]
+        self.takers = [
+            TurnTaker(name, plan, random, clocks, self._courses, self._turns, self._lease_of_turns) for random in own
+        ]
 
     def begin(self, engine: Engine) -> None:
         """The client has a new session; whatever it held is not its own any more."""
         self._engine = engine
+        self._courses.begin(engine)
+        self._lease, self._is_granting = None, False
+        for taker in self.takers:
+            taker.begin()
+
+    def _turns(self) -> HeldTurns:
+        turns = self._ghost().turns
+        assert turns is not None
+        return turns
+
+    def _lease_of_turns(self) -> HeldLease | None:
+        """The one that is held; if there is none, one is asked for."""
+        lease = self._lease
+        if lease is not None and not lease.is_lost(self._clocks.lease_now()) and not lease.is_over:
+            return lease
+        self._lease = None
+        if not self._is_granting:
+            self._is_granting = True
+            self.grant(self._clocks.now(), self._granted)
+        return None
+
+    def _granted(self, lease: HeldLease | None) -> None:
+        self._is_granting = False
+        if lease is not None:
+            self._lease = lease
+            self.engine.upkeep.add(lease)
 
     @property
     def engine(self) -> Engine:
@@ -72,7 +110,8 @@ class KeyCaller:
         held = self.engine.upkeep.holds
         kind = random.randrange(20)
         if kind == 0 and len(held) < LEASES_MAX:
-            return self.grant(now, self.engine.upkeep.add)
+            return self.grant(now, self._keep)
+        held = [lease for lease in held if lease is not self._lease]
         if kind == 1 and held:
             return self.engine.upkeep.give_up(random.choice(held))
         if kind < 5 and held:
@@ -87,17 +126,24 @@ class KeyCaller:
         self.engine.take(command)
         self._calls.begin("keys", command, now, then)
 
-    def grant(self, now: float, then: Callable[[HeldLease], None]) -> None:
-        """A new lease, which is kept as soon as it is there."""
+    def _keep(self, lease: HeldLease | None) -> None:
+        if lease is not None:
+            self.engine.upkeep.add(lease)
+
+    def grant(self, now: float, then: Callable[[HeldLease | None], None]) -> None:
+        """A new lease; none, where that came to nothing as far as is known."""
         ttl_ms = round(1000 * self._plan.ttl_s * self._random.uniform(0.5, 1.5))
         asked_at, engine = self._clocks.lease_now(), self.engine
 
         def granted(call: SimCall, now: float) -> None:
             assert isinstance(call.pending, Command)
-            if call.pending.receipt is not None and engine is self._engine:
-                result = decode_result(call.pending.receipt.result)
-                assert isinstance(result, Granted)
-                then(HeldLease(result.lease, result.ttl_ms, asked_at))
+            if engine is not self._engine:
+                return
+            if call.pending.receipt is None:
+                return then(None)
+            result = decode_result(call.pending.receipt.result)
+            assert isinstance(result, Granted)
+            then(HeldLease(result.lease, result.ttl_ms, asked_at))
 
         self.command(Grant(ttl_ms), now, granted)
 
@@ -146,10 +192,19 @@ class KeyCaller:
 
     def step(self, now: float, working: bool) -> None:
         """What became due."""
+        self._courses.step(now)
+        self._working = working
+        for taker in self.takers if working else ():
+            taker.step(now)
 
     def next_due(self) -> list[float]:
         """When `step` has something to do if nothing comes before."""
-        return []
+        return [*self._courses.next_due(), *(taker.at for taker in self.takers if self._working)]
 
-    def on_chosen(self, now: float) -> None:
+    def check_leases(self) -> None:
         """More is known of what the keys must come to: whoever thinks that it has a lease has it."""
+        turns = self._ghost().turns
+        if turns is None:
+            return
+        for lease in self.engine.upkeep.holds:
+            turns.check_lease(self._name, lease, self._clocks.lease_now())

@@ -1,0 +1,155 @@
+"""What a simulated client does with locks, elections and semaphores: it waits for turns, has them for a while, writes
+with its fence, and gives them back, or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from paxosd.client.clock import Clocks
+from paxosd.client.driving import GUARDED_AFTER_S, KeyGuard, watch_of
+from paxosd.client.leases import HeldLease, KeyHold
+from paxosd.core.types import Instant
+from paxosd.machine.kv.requests import Put
+from paxosd.recipes import election
+from paxosd.recipes.line import OwnKey, TakenTurn, WaitingLine, give_back, take_turn, with_room
+from paxosd.recipes.names import span
+from paxosd.recipes.steps import do_if, made_at
+from paxosd.sim.check.turns import GUARDED, HeldTurn, HeldTurns
+from paxosd.sim.keys.courses import Going, SimCourses
+from paxosd.sim.plan import Plan
+
+ROOM = 2
+
+
+class WantedTurn(NamedTuple):
+    """Something that can be wanted: in which line one waits, and what its own keys begin with."""
+
+    name: bytes
+    line: WaitingLine
+    prefix: bytes
+    alone: bool
+
+
+_LOCKS = tuple(span("lock", name) for name in ("a", "b"))
+_LEAD, _SEMAPHORE = span("election", "e"), span("semaphore", "s")
+_BOTH, _READ, _WRITE = span("rwlock", "r"), span("rwlock", "r", "read"), span("rwlock", "r", "write")
+KINDS = (
+    *(WantedTurn(lock.key, WaitingLine(lock), lock.key, True) for lock in _LOCKS),
+    WantedTurn(_LEAD.key, WaitingLine(_LEAD), _LEAD.key, True),
+    WantedTurn(_SEMAPHORE.key, WaitingLine(_SEMAPHORE, ROOM), _SEMAPHORE.key, False),
+    WantedTurn(_BOTH.key, WaitingLine(_WRITE), _READ.key, False),
+    WantedTurn(_BOTH.key, WaitingLine(_BOTH), _WRITE.key, True),
+)
+MANY = 10**6
+
+
+class TurnTaker:
+    """One caller of a client, who does one thing after the other. `lease` gives the lease of the client's turns, or
+    none yet."""
+
+    def __init__(
+        self,
+        client: str,
+        plan: Plan,
+        random: Random,
+        clocks: Clocks,
+        courses: SimCourses,
+        turns: Callable[[], HeldTurns],
+        lease: Callable[[], HeldLease | None],
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._random = random
+        self._clocks = clocks
+        self._courses = courses
+        self._turns = turns
+        self._lease = lease
+        self.begin()
+
+    def begin(self) -> None:
+        """As a new one."""
+        self.at: Instant = 0.0  # when it does something next
+        self.going: Going | None = None
+        self.own: OwnKey | None = None
+        self.kind = KINDS[0]
+        self.turn: HeldTurn | None = None
+        self._guard: KeyGuard | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it sleeps until it is its turn."""
+        return self.turn is None and self.going is not None and self.going.change is not None
+
+    def step(self, now: Instant) -> None:
+        """Do what is due."""
+        if now < self.at:
+            return
+        self.at = now + self._random.expovariate(1.0) * self._plan.election_s
+        if self.turn is not None:
+            self._hold(self.turn)
+        elif self.going is None:
+            self._want(now)
+        elif self._random.random() < 0.05:
+            going, self.going = self.going, None
+            self._courses.cancel(going)
+
+    # ---- waiting ----
+
+    def _want(self, now: Instant) -> None:
+        lease = self._lease()
+        if lease is None:
+            return
+        random = self._random
+        self.kind = kind = random.choice(KINDS)
+        value = with_room(kind.line.room, b"") if kind.line.room > 1 else b""
+        self.own = OwnKey(kind.prefix + random.randbytes(8).hex().encode(), value, lease.id)
+        patient = random.random() < 0.8
+        until = now + random.choice((2.0, 10.0, 30.0)) * self._plan.election_s
+        steps = take_turn(kind.line, self.own, patient)
+        going = self._courses.start(
+            steps, lease, lambda taken: self._taken(lease, taken), lambda error: self._over(), until
+        )
+        if not going.course.is_over:
+            self.going = going
+
+    def _taken(self, lease: HeldLease, taken: TakenTurn | None) -> None:
+        self.going = None
+        if taken is None:
+            return
+        hold = KeyHold(lease)
+        watch = watch_of(taken.key, b"", taken.fence + 1, previous=False)
+        self._guard = KeyGuard(watch, self._clocks.now() + GUARDED_AFTER_S)
+        self._courses.engine.guard(hold, self._guard)
+        kind = self.kind
+        room = kind.line.room if not kind.alone and kind.line.room > 1 else MANY
+        about = self._client, kind.name, room, kind.alone, taken.key, taken.fence
+        self.turn = HeldTurn(*about, hold, self._clocks.lease_now)
+        self._turns().take(self.turn)
+
+    def _over(self) -> None:
+        self.going = None
+
+    # ---- having it ----
+
+    def _hold(self, turn: HeldTurn) -> None:
+        kind = self._random.randrange(4)
+        if kind == 0 or not turn.is_believed:
+            return self._give_back(turn)
+        lease = turn.hold.lease
+        if kind == 1 and turn.line == _LEAD.key:
+            self._courses.start(election.proclaim(TakenTurn(turn.key, turn.fence), b"%d" % turn.fence), lease)
+        elif turn.alone:
+            put = Put(GUARDED + turn.line, b"%d" % turn.fence)
+            self._courses.start(do_if((made_at(turn.key, turn.fence),), put), lease, hurried=True)
+        return None
+
+    def _give_back(self, turn: HeldTurn) -> None:
+        turn.given_back = True
+        self.turn = None
+        if self._guard is not None:
+            self._guard.watch.closed = True
+            self._courses.engine.session.attend(self._guard.watch)
+            self._guard = None
+        self._courses.start(give_back(turn.key), turn.hold.lease, hurried=True)
