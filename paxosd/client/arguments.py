@@ -18,6 +18,8 @@ LEASE_S_MAX = 3e9
 """Nearly a hundred years."""
 
 SEQ_MAX = 2**62
+NUMBER_MAX = 2**63 - 1
+"""The largest number in a message."""
 
 EXAMPLE = '["l1:7100", "l2:7100"]'
 
@@ -142,6 +144,21 @@ def whole_number(what: str, given: int, most: int) -> int:
     if not 0 <= given <= most:
         raise ValueError(f"{what} is a whole number from 0 to {most}, not {given}")
     return given
+
+
+def at(revision: Revision) -> Revision:
+    """A revision, or 0 for none of them; raises `TypeError` or `ValueError`."""
+    return whole_number("a revision", revision, NUMBER_MAX)
+
+
+def maybe_at(revision: Revision | None) -> Revision | None:
+    """The same, or None; raises `TypeError` or `ValueError`."""
+    return None if revision is None else at(revision)
+
+
+def at_most(limit: int) -> int:
+    """How many, 0 for all; raises `TypeError` or `ValueError`."""
+    return whole_number("a limit", limit, NUMBER_MAX)
 
 
 def command_name(session: bytes | str, seq: int) -> tuple[SessionId, int]:

@@ -173,7 +173,7 @@ class Client(Keys):
         are those of `put`; where one does not hold, `result` raises `Conflict`."""
         named = arguments.key(key)
         request = Put(named, arguments.value_bytes(value), 0 if lease is None else lease.id)
-        condition = plain.absence_or(named, if_absent, if_revision)
+        condition = plain.absence_or(named, if_absent, arguments.maybe_at(if_revision))
         deadline = time.monotonic() + self._seconds(timeout)
         command = driving.command_of(plain.under(condition, request), deadline)
         self._worker.await_room(deadline)

@@ -51,7 +51,7 @@ def query(request: int, machine: MachineName, question: bytes, read: Read, seen:
     """The message that asks so; `seen`: the latest revision that this client has seen. Raises `TypeError` or
     `ValueError` for what is no read."""
     if isinstance(read, AtLeast):
-        if type(read.revision) is not int or read.revision < 0:
+        if type(read.revision) is not int or not 0 <= read.revision < 2**63:
             raise ValueError(f"AtLeast takes a revision, a whole number, and not {read.revision!r}")
         return Query(request, machine, question, False, read.revision)
     if isinstance(read, MaxAge):

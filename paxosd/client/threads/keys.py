@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxosd.client.arguments import command_name, range_of, text_or_bytes, value_bytes
+from paxosd.client.arguments import at, at_most, command_name, maybe_at, range_of, text_or_bytes, value_bytes
 from paxosd.client.arguments import key as a_key
 from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.outcomes import CommandOutcome, Receipt
@@ -70,7 +70,7 @@ class Keys:
         """
         named = a_key(key)
         request = Put(named, value_bytes(value), 0 if lease is None else lease.id, previous)
-        condition = plain.absence_or(named, if_absent, if_revision)
+        condition = plain.absence_or(named, if_absent, maybe_at(if_revision))
         held = None if lease is None else lease.held
         return self._driver.drive(plain.put(request, condition), timeout, held)
 
@@ -78,7 +78,7 @@ class Keys:
         self, key: str | bytes, *, revision: Revision = 0, read: Read = LINEARIZABLE, timeout: float | None = None
     ) -> KeyValue | None:
         """A key, as of now or of a past revision; None: it is missing. `read`: how new that must be."""
-        return self._driver.drive(plain.get(a_key(key), revision), timeout, read=read)
+        return self._driver.drive(plain.get(a_key(key), at(revision)), timeout, read=read)
 
     def get_range(
         self,
@@ -97,7 +97,7 @@ class Keys:
     ) -> RangeFound:
         """The keys from `key` on and below `end`, or those that begin with `prefix`: b"" begins all. `limit` 0: all."""
         first, last = range_of(key, end, prefix)
-        asked = Range(first, last, revision, limit, descending, sort, keys_only, count_only)
+        asked = Range(first, last, at(revision), at_most(limit), descending, sort, keys_only, count_only)
         return self._driver.drive(look(asked), timeout, read=read)
 
     def watch(
@@ -113,7 +113,7 @@ class Keys:
         """What happens to these keys from revision `start` on, in order, each revision whole. 0: from now on, which is
         behind all that was acknowledged to anybody before this call; so it asks, and may raise what a read raises."""
         first, last = range_of(key, end, prefix)
-        if not start:
+        if not at(start):
             found = self._driver.drive(look(Range(first, count_only=True)), timeout)
             start = found.revision + 1
         return self._driver.watch(first, last, start, previous)
@@ -144,7 +144,7 @@ class Keys:
     ) -> DeleteReceipt:
         """Delete a key, a range of keys, or those that begin with `prefix`. `if_revision` as with `put`, of `key`."""
         first, last = range_of(key, end, prefix)
-        condition = None if if_revision is None else plain.absence_or(a_key(key), False, if_revision)
+        condition = None if if_revision is None else plain.absence_or(a_key(key), False, at(if_revision))
         return self._driver.drive(plain.delete(Delete(first, last, previous), condition), timeout)
 
     def txn(
@@ -161,7 +161,7 @@ class Keys:
 
     def compact(self, revision: Revision, *, timeout: float | None = None) -> None:
         """Let go of the history of keys before this revision."""
-        self._driver.drive(plain.compact(revision), timeout)
+        self._driver.drive(plain.compact(at(revision)), timeout)
 
     def lease(self, ttl: float, *, name: str | bytes = b"", timeout: float | None = None) -> Lease:
         """A lease of so many seconds that this client keeps until it is closed. `name`: for people."""

@@ -65,20 +65,22 @@ class Malformed(ValueError):
 
 
 def encode_command(command: Command) -> bytes:
-    """The bytes of a command; raises `ValueError` for a number that no message carries."""
-    return _packed(_fields(command))
+    """The bytes of a command; raises `ValueError` for a number, or a transaction, that no message carries."""
+    return _packed(command)
 
 
 def encode_question(question: Question) -> bytes:
     """The bytes of a question; raises `ValueError` for a number that no message carries."""
-    return _packed(_fields(question))
+    return _packed(question)
 
 
-def _packed(fields: Fields) -> bytes:
+def _packed(request: Command | Question) -> bytes:
     try:
-        return msgpack.packb(fields)  # type: ignore[no-any-return]
+        return msgpack.packb(_fields(request))  # type: ignore[no-any-return]
     except OverflowError:
         raise ValueError("a number of a request has more than 64 bits") from None
+    except RecursionError:
+        raise ValueError("transactions of a request are nested without end") from None
 
 
 _RANGE_BEGINS = bytes([0x9D, RANGE])  # an array of thirteen, and the number
