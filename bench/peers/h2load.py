@@ -9,6 +9,7 @@ Laws:
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ def numbered() -> str:
         return ""
     made = Path(tempfile.gettempdir()) / f"paxosd-bench-{os.getuid()}-{os.getpid()}.so"
     source = Path(__file__).with_name("numbered.c")
+    atexit.register(made.unlink, missing_ok=True)
     subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(made), str(source), "-ldl"], check=True)
     return str(made)
 

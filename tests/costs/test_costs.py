@@ -39,9 +39,9 @@ ALONE = {
     "replica": 10_700,
 }
 """All that each does for one value that is alone under way."""
-FURTHER = {"client": 560, "leader": 2, "acceptor": 2, "learner": 5, "leading replica": 5, "replica": 5}
+FURTHER = {"client": 560, "leader": 2, "acceptor": 2, "learner": 6, "leading replica": 6, "replica": 6}
 """And for each further one that is proposed in the same turn of the client."""
-FURTHER_PUT = {"client": 590, "leader": 2, "acceptor": 2, "learner": 530, "leading replica": 530, "replica": 530}
+FURTHER_PUT = {"client": 570, "leader": 2, "acceptor": 2, "learner": 532, "leading replica": 532, "replica": 532}
 """The same for a key that is put."""
 FURTHER_GET = {"client": 1_230, "leader": 2, "acceptor": 2, "learner": 2_260, "leading replica": 2_230, "replica": 2}
 """The same for a key that is got, linearizably."""
