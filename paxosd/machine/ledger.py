@@ -40,11 +40,11 @@ from paxosd.core.types import (
     Slot,
     Wish,
 )
-from paxosd.core.values import DIGESTS, OLD_OPENING, RESULT_DROPPED, Batch, old_session, readable_stamp_ms
+from paxosd.core.values import DIGESTS, OLD_OPENING, Batch, old_session, readable_stamp_ms
 from paxosd.machine.base import StateMachine
 from paxosd.machine.entries import batches_of, commands_of, page
 from paxosd.machine.mounts import COMMANDS_AT_ONCE, MachineMissing, Mounts
-from paxosd.machine.parts import parts, within
+from paxosd.machine.parts import fitting, parts, within
 from paxosd.machine.retention import LogEnd, Retained
 from paxosd.machine.revisions import About, Revisions
 from paxosd.machine.sessions import (
@@ -236,14 +236,12 @@ class Ledger:
         for begin in range(0, len(fresh), COMMANDS_AT_ONCE):
             some = fresh[begin : begin + COMMANDS_AT_ONCE]
             found = self._mounts.apply(machine, self.revision + 1, some, self.log_time_ms)
-            if not any(found):  # as `log` does, which has the most of them
-                results, found = results + found, []
-            for result in found:
-                kept = result if len(result) <= max(room, len(RESULT_DROPPED)) else RESULT_DROPPED
-                room -= len(kept)
-                self._said_room -= len(kept)
-                self._unkept_said += len(kept)
-                results.append(kept)
+            told = fitting(found, room)
+            said = sum(map(len, told))
+            room -= said
+            self._said_room -= said
+            self._unkept_said += said
+            results += told
             self.revision += len(some)
         if machine == LOG:
             self.log_revision = self.revision

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paxosd.core.types import Outcome
+from paxosd.core.values import RESULT_DROPPED
 from paxosd.machine.sessions import SAID_PER_RUN_MAX, weight_of
 
 
@@ -30,3 +31,14 @@ def parts(results: list[bytes]) -> Iterator[list[bytes]]:
             yield results[begin:index]
             begin, size = index, len(result)
     yield results[begin:]
+
+
+def fitting(results: list[bytes], room: int) -> list[bytes]:
+    """These results; in the place of each for which no room is left, of so many bytes, that it was dropped."""
+    if sum(map(len, results)) <= room:
+        return results
+    told: list[bytes] = []
+    for result in results:
+        told.append(result if len(result) <= max(room, len(RESULT_DROPPED)) else RESULT_DROPPED)
+        room -= len(told[-1])
+    return told
