@@ -42,8 +42,8 @@ _DIFFERS = (
     "to do: give this client the other gateways"
 )
 SESSION_GONE = (
-    "the cluster does not know this session (any more): it forgets those unused for longest, and a cluster that was "
-    "wiped, or restored from before, has none of them"
+    "the cluster does not know this session (any more): it forgets those unused for longest, and one that was wiped, "
+    "or restored from a backup older than the session, never had it"
 )
 RESULT_GONE = "the client of this session went on since, and acknowledged the result, which is kept no more"
 _READ_FIRST = "read the log before you propose it again"

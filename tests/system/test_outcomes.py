@@ -14,6 +14,7 @@ from paxosd import NeverApplied, NoLongerKnown, WasApplied
 from paxosd.client import AsyncClient
 from paxosd.process.exits import Exit
 from tests.system.daemons import REPLICAS, DaemonCluster
+from tests.system.test_backup import paxosctl, paxosd
 from tests.system.test_ctl_keys import CTL
 
 UNSURE = """
@@ -82,3 +83,24 @@ def test_what_became_of_the_command_of_a_dead_program_is_told_alike_to_all_and_s
     assert (b"unsure" in values) == isinstance(told, WasApplied)
     assert fields["outcome"] == told.outcome
     assert code == (Exit.OK if isinstance(told, WasApplied) else Exit.ERROR)
+
+
+def test_in_a_restored_cluster_it_is_told_what_became_of_a_command_in_the_history_that_there_is_now(
+    tmp_path: Path,
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    with DaemonCluster(old, REPLICAS) as cluster, cluster.client(timeout=30) as client:
+        before = client.propose(b"before the backup")
+        session = client._worker.session._outbox.session
+        assert paxosctl("--config", str(cluster.config), "backup", str(tmp_path / "b")).returncode == 0
+        client.propose(b"after it")
+    assert (
+        paxosd("restore", str(tmp_path / "b"), "--config", str(cluster.config), "--data-dir", str(new)).returncode == 0
+    )
+    with DaemonCluster(new, REPLICAS, config=cluster.config) as restored, restored.client(timeout=30) as client:
+        assert client.outcome(session, 1) == WasApplied(before)
+        assert client.outcome(session, 2) == NeverApplied()
+        assert isinstance(client.outcome(bytes(16), 1), NoLongerKnown)
+        assert [entry.value for entry in client.log()] == [b"before the backup"]
