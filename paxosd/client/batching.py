@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from paxosd.client.calls import Command
 from paxosd.core.options import CLIENT_FRAME_BYTES
@@ -24,19 +24,20 @@ def machine_of(command: Command) -> MachineName | None:
     return None if command.value is None else command.machine
 
 
-def batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
+def batches(commands: Sequence[Command]) -> Iterator[list[Command]]:
     """Runs of these that fit one sending each, for one machine; what is withdrawn is sent apart from what is not."""
     batch: list[Command] = []
     size = 0
     machine: MachineName | None = None  # of the batch
     for command in commands:
-        own_machine = machine_of(command)
-        grown = size + len(command.value or b"")
-        full = len(batch) == BATCH_COMMANDS_MAX or grown > BATCH_BYTES_MAX
+        value = command.value
+        own_machine, own_size = (None, 0) if value is None else (command.machine, len(value))
+        full = size + own_size > BATCH_BYTES_MAX or len(batch) == BATCH_COMMANDS_MAX
         if batch and (full or own_machine != machine):
             yield batch
-            batch, grown = [], len(command.value or b"")
-        size, machine = grown, own_machine
+            batch, size = [], 0
+        size += own_size
+        machine = own_machine
         batch.append(command)
     if batch:
         yield batch

@@ -34,18 +34,14 @@ class Call:
     that comes about.
     """
 
-    __slots__ = ("deadline", "error", "turnstiles", "watcher")
+    __slots__ = ("deadline", "done", "error", "turnstiles", "watcher")
 
     def __init__(self, deadline: Instant) -> None:
         self.deadline = deadline
+        self.done = False  # whether there is something to tell
         self.error: PaxosError | None = None
         self.turnstiles: list[LockType] = []  # locks that are held, one for each caller that waits
         self.watcher: Callable[[], None] | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether there is something to tell."""
-        return self.error is not None
 
     def fail(self, error: PaxosError) -> None:
         """There is no result, for this reason; if it is not done already."""
@@ -55,6 +51,7 @@ class Call:
 
     def tell(self) -> None:
         """It is done: wake those that wait for it. Whoever comes to wait from now on sees that it is done."""
+        self.done = True
         if self.turnstiles:  # else nobody waits, as for most
             for turnstile in self.turnstiles.copy():
                 open_turnstile(turnstile)
@@ -69,10 +66,15 @@ def open_turnstile(turnstile: LockType) -> None:
 
 
 class Command(Call):
-    """One proposed value on its way. `error` or `receipt` is set once it is done, or it is `taken_back`."""
+    """One proposed value on its way. `error` or `receipt` is set once it is done, or it is `taken_back`.
+
+    A caller may take it back until the client's thread begins it. Who comes first decides, by the deletion of
+    `_is_open`: that is one step, which one of both alone gets done.
+    """
 
     __slots__ = (
-        "_decision",
+        "_is_open",
+        "is_begun",
         "machine",
         "offset",
         "receipt",
@@ -83,41 +85,41 @@ class Command(Call):
         "unaccounted",
         "value",
     )
+    offset: int  # how many bytes were proposed in this session before it; from its first sending on
+    sent_at: Instant  # the last time
 
     def __init__(self, value: bytes, deadline: Instant, machine: MachineName = LOG) -> None:
         super().__init__(deadline)
         self.machine = machine
         self.value: bytes | None = value  # None: withdrawn
         self.size = len(value)
-        self.seq = 0
-        self.offset = 0  # how many bytes were proposed in this session before it
-        self.sent_at: Instant = 0.0  # the last time
+        self.seq = 0  # until it is sent
         self.settled = False  # the log has its number, whatever the caller was told
         self.unaccounted = 0  # sendings that were not refused: any of them may still reach the log
         self.receipt: Receipt | None = None
-        self._decision: dict[None, bool] = {}  # whether it goes on its way: who comes first decides, in one step
-
-    @property
-    def done(self) -> bool:
-        return self.receipt is not None or self.error is not None or not self._decision.get(None, True)
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether its caller cannot take it back any more."""
-        return self._decision.get(None, False)
+        self.is_begun = False  # its caller cannot take it back any more
+        self._is_open = True  # there while it is neither begun nor taken back
 
     @property
     def taken_back(self) -> bool:
         """Whether its caller took it back before it was sent."""
-        return not self._decision.get(None, True)
+        return self.done and self.receipt is None and self.error is None
 
     def begin(self) -> bool:
         """The client's thread sends it, or says what became of it. False: its caller took it back."""
-        return self._decision.setdefault(None, True)
+        if not self.is_begun:
+            try:
+                del self._is_open
+            except AttributeError:
+                return False
+            self.is_begun = True
+        return True
 
     def take_back(self) -> bool:
         """Its caller wants it no more. False: it is too late, or was done before."""
-        if self._decision or self._decision.setdefault(None, False):
+        try:
+            del self._is_open
+        except AttributeError:
             return False
         self.tell()
         return True
@@ -147,10 +149,6 @@ class Question(Call):
         self.message = message
         self.not_before: Instant = 0.0
         self.answer: Told | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.answer is not None or self.error is not None
 
     def succeed(self, answer: Told) -> None:
         """A gateway answered; if it is not done already."""

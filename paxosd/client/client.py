@@ -153,10 +153,8 @@ class Client(Keys):
     def propose_async(self, value: bytes | bytearray | memoryview, timeout: float | None = None) -> Future:
         """The same without waiting: many may be under way, and are applied in the order of these calls."""
         kept = arguments.value(value, self._command_bytes_max)
-        deadline = time.monotonic() + self._seconds(timeout)
-        command = Command(kept, deadline)
-        self._worker.await_room(deadline)
-        self._worker.submit(command)
+        command = Command(kept, time.monotonic() + self._seconds(timeout))
+        self._worker.propose(command)
         return Future(self, self._worker, command)
 
     def put_async(
@@ -176,8 +174,7 @@ class Client(Keys):
         condition = plain.absence_or(named, if_absent, arguments.maybe_at(if_revision))
         deadline = time.monotonic() + self._seconds(timeout)
         command = driving.command_of(plain.under(condition, request), deadline)
-        self._worker.await_room(deadline)
-        self._worker.submit(command)
+        self._worker.propose(command)
         return PutFuture(self, self._worker, command)
 
     # ---- reading ----

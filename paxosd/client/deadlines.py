@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -24,13 +25,16 @@ class Deadlines:
         self._heap: list[tuple[Instant, int, Call]] = []
         self._count = 0
 
-    def add(self, call: Call) -> None:
-        """One more call is under way."""
-        if not self._in_order or call.deadline >= self._in_order[-1].deadline:
-            self._in_order.append(call)
-            return
-        self._count += 1
-        heapq.heappush(self._heap, (call.deadline, self._count, call))
+    def add(self, *calls: Call) -> None:
+        """These are under way, too."""
+        latest = self._in_order[-1].deadline if self._in_order else -math.inf
+        for call in calls:
+            if call.deadline >= latest:
+                latest = call.deadline
+                self._in_order.append(call)
+            else:
+                self._count += 1
+                heapq.heappush(self._heap, (call.deadline, self._count, call))
 
     @property
     def next(self) -> Instant | None:

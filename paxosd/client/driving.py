@@ -42,23 +42,17 @@ T = TypeVar("T")
 
 
 class ChangeCall(Call):
-    """Waits for a change of some keys. It is `told` when there may be one."""
+    """Waits for a change of some keys. It is done when there may be one."""
 
-    __slots__ = ("step", "told")
+    __slots__ = ("step",)
 
     def __init__(self, step: AwaitChange, deadline: Instant) -> None:
         super().__init__(deadline)
         self.step = step
-        self.told = False
-
-    @property
-    def done(self) -> bool:
-        return self.told or self.error is not None
 
     def succeed(self) -> None:
         """There may be a change."""
         if not self.done:
-            self.told = True
             self.tell()
 
 

@@ -104,14 +104,20 @@ class Engine:
 
     # ---- calls ----
 
-    def take(self, call: Command | Question | ChangeCall) -> None:
-        """Begin a call."""
-        if isinstance(call, Command):
-            self.session.propose(call)
-        elif isinstance(call, Question):
-            self.session.ask(call)
-        else:
-            self._watch(call)
+    def take(self, *calls: Command | Question | ChangeCall) -> None:
+        """Begin these calls."""
+        for call in calls:
+            if isinstance(call, Command):
+                self.session.propose(call)
+            elif isinstance(call, Question):
+                self.session.ask(call)
+            else:
+                self._watch(call)
+
+    def propose(self, *commands: Command) -> None:
+        """The same, where all are commands, of which there may be many."""
+        if commands:
+            self.session.propose(*commands)
 
     def _watch(self, call: ChangeCall) -> None:
         if call.done:

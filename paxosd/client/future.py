@@ -73,10 +73,11 @@ class Future(concurrent.futures.Future[Receipt]):
         `timeout`, in seconds, bounds this wait, not the command: a plain `TimeoutError` says that the command goes
         on, and that its result can be asked for again. None: until the command's own time is over.
         """
-        if timeout is not None or self._command.receipt is None:
-            self._await(timeout)
-        if self._command.error is not None:
-            raise copy(self._command.error)  # an error that was raised holds its callers, and they the client
+        timeout_s = None if timeout is None else seconds(timeout, least=0.0)
+        if self._command.receipt is None:
+            self._await(timeout_s)
+            if self._command.error is not None:
+                raise copy(self._command.error)  # an error that was raised holds its callers, and they the client
         return self._receipt()
 
     def _receipt(self) -> Receipt:
@@ -86,7 +87,7 @@ class Future(concurrent.futures.Future[Receipt]):
 
     def exception(self, timeout: float | None = None) -> PaxosError | None:
         """Wait as `result` does, and give the error instead of raising it; None if there is a receipt."""
-        self._await(timeout)
+        self._await(None if timeout is None else seconds(timeout, least=0.0))
         if self._command.error is not None:
             return copy(self._command.error)
         try:
@@ -95,8 +96,7 @@ class Future(concurrent.futures.Future[Receipt]):
             return error
         return None
 
-    def _await(self, timeout: float | None) -> None:
-        timeout_s = None if timeout is None else seconds(timeout, least=0.0)
+    def _await(self, timeout_s: float | None) -> None:
         self._worker.wait(self._command, timeout_s)
         if self._command.taken_back:
             raise CancelledError("not applied: it was cancelled before it was sent")

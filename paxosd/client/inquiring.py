@@ -123,7 +123,9 @@ class InquiringSession(Session):
             return self._hear_refusal(inquiry, message, now)
         results = settling.results_of(message)
         if results is not None:
-            self._tell(inquiry, outcome_of(settling.receipt(message, results, inquiry.seq - message.first_seq)), now)
+            place = inquiry.seq - message.first_seq
+            [receipt] = settling.receipts(message, results, range(place, place + 1))
+            self._tell(inquiry, outcome_of(receipt), now)
         return None
 
     def _hear_refusal(self, inquiry: Inquiry, message: Refused, now: Instant) -> None:

@@ -9,7 +9,7 @@ Laws:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from paxosd.client.calls import Command
@@ -38,11 +38,10 @@ class Outbox:
         self._next_seq = 1
         self._send_from = 1  # commands from this number on are to be sent
 
-    def add(self, command: Command) -> None:
-        """One more, behind all others."""
-        assert command.value is not None
-        self._waiting.append(command)
-        self._bytes += len(command.value)
+    def add(self, commands: Sequence[Command]) -> None:
+        """These, behind all others."""
+        self._waiting.extend(commands)
+        self._bytes += sum([command.size for command in commands])
 
     @property
     def is_full(self) -> bool:
@@ -113,59 +112,65 @@ class Outbox:
         """Send all again that has no result."""
         self.send_from(self.first_seq)
 
-    def sendable(self, fail_if_late: Callable[[Command], None]) -> Iterator[Command]:
+    def sendable(self, fail_if_late: Callable[[Command], None]) -> list[Command]:
         """What may be sent now: again what has a number, then what waits, which gets its number here.
 
         `fail_if_late` is shown what has waited and is on no way: it may fail it.
         """
         first = self.first_seq
         self._send_from = max(self._send_from, first)
+        again: list[Command] = []
         for command in islice(self._numbered, self._send_from - first, None):
             if not self._has_share(command.offset, command):
-                return
+                return again
             if not command.unaccounted:
                 fail_if_late(command)
             self._send_from = command.seq + 1
-            yield command
-        yield from self._newly_numbered(fail_if_late)
+            again.append(command)
+        return again + self._newly_numbered(fail_if_late)
 
-    def _newly_numbered(self, fail_if_late: Callable[[Command], None]) -> Iterator[Command]:
+    def _newly_numbered(self, fail_if_late: Callable[[Command], None]) -> list[Command]:
         waiting, numbered = self._waiting, self._numbered
         begin = numbered[0].offset if numbered else self._offset
         stop = begin + self._pacing.share_bytes
+        seq, offset = self._next_seq, self._offset
+        begun: list[Command] = []
         while waiting:
             command = waiting[0]
             if self._held_back:
                 fail_if_late(command)
-            if not command.done and begin < self._offset > stop - command.size:
+            if begin < offset > stop - command.size and not command.done:
                 self._held_back = len(waiting)
-                return
+                break
             waiting.popleft()
             if self._held_back:
                 self._held_back -= 1
             if command.done or not command.begin():
                 self._bytes -= len(command.value or b"")  # it was taken back
-            else:
-                command.seq, command.offset = self._next_seq, self._offset
-                self._next_seq = self._send_from = command.seq + 1
-                self._offset += command.size + COMMAND_BYTES
-                numbered.append(command)
-                yield command
+                continue
+            command.seq, command.offset = seq, offset
+            seq += 1
+            offset += command.size + COMMAND_BYTES
+            numbered.append(command)
+            begun.append(command)
+        self._next_seq = self._send_from = seq
+        self._offset = offset
+        return begun
 
     # ---- what becomes of it ----
 
-    def numbered(self, first_seq: int, count: int) -> Iterator[tuple[int, Command]]:
-        """Those of so many numbers that have no result, each with its place among them."""
+    def numbered(self, first_seq: int, count: int) -> tuple[list[Command], range]:
+        """Those of so many numbers that have no result, and their places among them."""
         first = self.first_seq
-        for place in range(max(0, first - first_seq), count):
-            index = first_seq + place - first
-            if index >= len(self._numbered):
-                return
-            yield place, self._numbered[index]
+        begin = max(first, first_seq)
+        end = min(first + len(self._numbered), first_seq + count)
+        if end <= begin:
+            return [], range(0)
+        found = list(islice(self._numbered, begin - first, end - first))
+        return found, range(begin - first_seq, end - first_seq)
 
-    def settle(self, command: Command, receipt: Receipt) -> None:
-        """The log has its number; `take_settled` lets go of it."""
-        command.settled = True
+    def note_late(self, command: Command, receipt: Receipt) -> None:
+        """The log has its number, and its caller was told something else before: maybe by which name to ask for it."""
         if command.error is not None and command.error.seq:
             self.late.note(self.session, command.seq, receipt)
 
@@ -176,7 +181,8 @@ class Outbox:
         begin, last = self._numbered[0].offset, None
         while self._numbered and self._numbered[0].settled:
             last = self._numbered.popleft()
-            self._bytes -= len(last.value or b"")
+            if last.value is not None:
+                self._bytes -= last.size
         if last is not None:
             self._pacing.applied(last.offset + last.size + COMMAND_BYTES - begin, now - last.sent_at, now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from paxosd.client.calls import Command
+from paxosd.core.types import Instant
 
 
 class Sendings:
@@ -24,15 +25,21 @@ class Sendings:
         self.latest += 1
         return self.latest
 
-    def add(self, batch: list[Command]) -> int:
+    def add(self, batch: list[Command], now: Instant) -> int:
         """These commands are sent together; returns the name of the sending."""
         name = self.next_name()
         self._open[name] = batch
+        for command in batch:
+            command.sent_at = now
+            command.unaccounted += 1
         return name
 
     def take(self, name: int) -> list[Command] | None:
         """This sending was refused; None if that is known already, or if all of it has a result."""
-        return self._open.pop(name, None)
+        batch = self._open.pop(name, None)
+        for command in batch or ():
+            command.unaccounted -= 1
+        return batch
 
     def forget_settled(self) -> None:
         """Those whose commands all have results can be refused no more, nor do they count."""

@@ -98,10 +98,10 @@ class Session:
     def is_full(self) -> bool:
         return self._outbox.is_full
 
-    def propose(self, command: Command) -> None:
-        """Take a command; `poll` sends it when its turn comes."""
-        self._outbox.add(command)
-        self._deadlines.add(command)
+    def propose(self, *commands: Command) -> None:
+        """Take commands; `poll` sends them when their turn comes."""
+        self._outbox.add(commands)
+        self._deadlines.add(*commands)
 
     def ask(self, question: Question) -> None:
         self._questions.add(question)
@@ -177,10 +177,7 @@ class Session:
             self._outbox.fail(command, verdicts.overloaded())
 
     def _sending(self, batch: list[Command], now: Instant) -> Propose:
-        attempt = self._sendings.add(batch)
-        for command in batch:
-            command.sent_at = now
-            command.unaccounted += 1
+        attempt = self._sendings.add(batch, now)
         sending = self._outbox.session, attempt, self._outbox.first_seq, batch[0].seq, len(batch), body_of(batch)
         return Propose(*sending, machine_of(batch[0]) or LOG)
 
@@ -217,21 +214,26 @@ class Session:
         results = settling.results_of(message)
         if message.session != self._outbox.session or not self._outbox.has_numbers or results is None:
             return
-        for place, command in self._outbox.numbered(message.first_seq, message.count):
-            self._settle(command, settling.receipt(message, results, place))
+        commands, places = self._outbox.numbered(message.first_seq, message.count)
+        self._settle(commands, settling.receipts(message, results, places))
         self._outbox.take_settled(now)
         self._sendings.forget_settled()
         self._refusals, self._last_refusal = 0, None
         self._seeking.end()
         self._progress(now)
 
-    def _settle(self, command: Command, receipt: Receipt) -> None:
-        """The log has its number: applied, or withdrawn (revision 0)."""
-        self._outbox.settle(command, receipt)
-        self.seen = max(self.seen, receipt.revision)
-        if not command.done and (error := settling.of_result(command, receipt)) is not None:
-            self._outbox.fail(command, error)
-        command.succeed(receipt)
+    def _settle(self, commands: list[Command], receipts: list[Receipt]) -> None:
+        """The log has their numbers: applied, or withdrawn (revision 0)."""
+        if receipts:
+            self.seen = max(self.seen, receipts[-1].revision)  # before anybody is woken who reads what was seen
+        for command, receipt in zip(commands, receipts, strict=True):
+            command.settled = True
+            if command.done:  # its caller was told something else
+                self._outbox.note_late(command, receipt)
+                continue
+            if (error := settling.of_result(command, receipt)) is not None:
+                self._outbox.fail(command, error)
+            command.succeed(receipt)
 
     def _progress(self, now: Instant) -> None:
         self._resend_s = min(max(RESEND_FIRST_S, 3 * self._pacing.quickest_s), RESEND_MAX_S)
@@ -278,9 +280,7 @@ class Session:
         """A sending came without an earlier command: send all again from that one on, once for all that tell of it."""
         if message.session != self._outbox.session:
             return
-        batch = self._sendings.take(message.attempt)
-        for command in batch or ():
-            command.unaccounted -= 1
+        self._sendings.take(message.attempt)
         is_news = message.attempt > self._went_back if message.attempt else self._pacing.is_new_gap(now)
         if is_news and message.expected >= self._outbox.first_seq:  # otherwise the gap is closed by now
             self._went_back = self._sendings.latest
@@ -292,8 +292,6 @@ class Session:
         batch = self._sendings.take(message.attempt)
         if batch is None:
             return False
-        for command in batch:
-            command.unaccounted -= 1
         self._outbox.send_from(batch[0].seq)
         for command in batch:
             if (error := settling.of_refusal(command, message)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from paxosd.client import verdicts
 from paxosd.client.calls import Command
@@ -10,7 +11,7 @@ from paxosd.client.errors import PaxosError
 from paxosd.client.outcomes import Receipt
 from paxosd.core.messages import Applied, Refused
 from paxosd.core.reasons import Reason
-from paxosd.core.values import RESULT_DROPPED, UNKNOWN_MACHINE, MalformedValue, commands
+from paxosd.core.values import OF_THE_LEDGER, RESULT_DROPPED, UNKNOWN_MACHINE, MalformedValue, commands
 
 
 def results_of(message: Applied) -> Sequence[bytes] | None:
@@ -21,17 +22,19 @@ def results_of(message: Applied) -> Sequence[bytes] | None:
         return None
 
 
-def receipt(message: Applied, results: Sequence[bytes], place: int) -> Receipt:
-    """That of the command in this place among those of the message."""
-    revision = message.revision and message.revision + place
-    return Receipt(revision, message.slot, results[place] if results else b"")
+def receipts(message: Applied, results: Sequence[bytes], places: range) -> list[Receipt]:
+    """Those of the commands in these places among those of the message."""
+    first = message.revision + places.start
+    revisions = range(first, first + len(places)) if message.revision else repeat(0, len(places))
+    said = results[places.start : places.stop] if results else repeat(b"")
+    return list(map(Receipt._make, zip(revisions, repeat(message.slot), said, strict=False)))
 
 
 def of_result(command: Command, receipt: Receipt) -> PaxosError | None:
     """The log has the number of this command: what is wrong. Revision 0: it was withdrawn, and not by its client."""
     if not receipt.revision:
         return verdicts.withdrawn_by_others()
-    if not receipt.result:
+    if not receipt.result.startswith(OF_THE_LEDGER):  # as nearly all
         return None
     if receipt.result == UNKNOWN_MACHINE:
         return verdicts.unknown_machine(command.machine)

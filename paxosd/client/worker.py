@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from paxosd.client import verdicts
-from paxosd.client.calls import Command, Question, open_turnstile
+from paxosd.client.calls import Call, Command, Question, open_turnstile
 from paxosd.client.driving import ChangeCall, KeyGuard
 from paxosd.client.engine import Engine
 from paxosd.client.errors import (
@@ -38,12 +38,15 @@ from paxosd.client.errors import (
 from paxosd.client.leases import KeyHold
 from paxosd.client.upkeep import ConnectionState, Upkeep
 from paxosd.client.watching import WatchingSession
+from paxosd.core.types import Instant
 from paxosd.process import forks, native
 from paxosd.transport.base import ClientLink, TransportError
 from paxosd.wire.frames import Codec
 
 if TYPE_CHECKING:
     from _thread import LockType
+
+C = TypeVar("C", bound=Call)
 
 SUBMITTED_MAX = 16384
 SUBMITTED_BYTES_MAX = 16 * 1024 * 1024
@@ -67,14 +70,17 @@ class Worker:
         self._engine = Engine(session, codec, link, self._tell)
         self._link = link
         self._name = name
-        self._submitted: deque[Command | Question | ChangeCall] = deque()
+        self._proposed: deque[Command] = deque()
+        self._submitted: deque[Question | ChangeCall] = deque()
         self._errands: deque[Callable[[], None]] = deque()
-        self._submitted_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
+        self._proposed_bytes = 0  # about, with no lock: each that is counted has the thread count from 0 again soon
+        self._session_is_full = False  # as of the last turn
         self._seeking_room: list[LockType] = []
-        self._stopping = False
+        self._stopping = False  # or ended
         self._ended: PaxosError | None = None
         self._generation = forks.generation
         self._thread: native.NativeThread | None = None
+        self._thread_ident = 0
 
     # ---- its life ----
 
@@ -108,23 +114,38 @@ class Worker:
 
     def require_usable(self) -> None:
         """Raise what there is to say if no call can be made any more."""
-        if self._generation != forks.generation:
-            raise _of_a_fork("not_applied")
+        is_foreign = self._generation != forks.generation
+        if is_foreign or self._stopping or self._thread_ident == native.get_ident():
+            raise self._why_unusable()
+
+    def _why_unusable(self) -> PaxosError:
+        if self.is_foreign:
+            return _of_a_fork("not_applied")
         if self._ended is not None:
-            raise type(self._ended)(f"not applied: {self._ended}")
+            return type(self._ended)(f"not applied: {self._ended}")
         if self._stopping:
-            raise ClientClosed(f"not applied: {CLOSED}")
-        if self._thread is not None and self._thread.is_current:
-            raise ClientClosed(
-                "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, "
-                "which would wait for itself; call it elsewhere"
-            )
+            return ClientClosed(f"not applied: {CLOSED}")
+        return ClientClosed(
+            "not applied: a callback of a future, or a finalizer, called the client in the client's own thread, which "
+            "would wait for itself; call it elsewhere"
+        )
+
+    def propose(self, command: Command) -> None:
+        """Hand a command to the thread as soon as there is room; raises `Overloaded` if its time is over before."""
+        self.require_usable()
+        while (
+            self._session_is_full or len(self._proposed) >= SUBMITTED_MAX or self._proposed_bytes >= SUBMITTED_BYTES_MAX
+        ):
+            self._await_room(command.deadline)
+        self.submit(command)
 
     def submit(self, pending: Command | Question | ChangeCall) -> None:
         """Hand a call to the thread."""
         if isinstance(pending, Command):
-            self._submitted_bytes += pending.size
-        self._submitted.append(pending)
+            self._proposed_bytes += pending.size
+            self._proposed.append(pending)
+        else:
+            self._submitted.append(pending)
         if self._ended is not None:  # maybe after the thread took the last one
             self._fail_submitted(self._ended)
         self._link.wake()
@@ -185,33 +206,28 @@ class Worker:
         finally:  # also after a Ctrl-C
             pending.turnstiles.remove(turnstile)
 
-    def await_room(self, deadline: float) -> None:
-        """Wait until one more command may be submitted; raises `Overloaded` when the time is over."""
+    def _await_room(self, deadline: Instant) -> None:
+        """Wait until there may be room, or a moment."""
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Overloaded(
+                "not applied: this client has as many commands under way as it may, and the cluster is slower; "
+                "wait for some results before you propose more"
+            )
+        turnstile = native.allocate_lock()
+        turnstile.acquire()
+        self._seeking_room.append(turnstile)
+        try:
+            native.wait(turnstile, min(left_s, 0.1))
+        finally:  # also after a Ctrl-C
+            self._seeking_room.remove(turnstile)
         self.require_usable()
-        while self.session.is_full or self._is_full:
-            self.require_usable()
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise Overloaded(
-                    "not applied: this client has as many commands under way as it may, and the cluster is slower; "
-                    "wait for some results before you propose more"
-                )
-            turnstile = native.allocate_lock()
-            turnstile.acquire()
-            self._seeking_room.append(turnstile)
-            try:
-                native.wait(turnstile, min(left_s, 0.1))
-            finally:  # also after a Ctrl-C
-                self._seeking_room.remove(turnstile)
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._submitted) >= SUBMITTED_MAX or self._submitted_bytes >= SUBMITTED_BYTES_MAX
 
     # ---- the thread ----
 
     def _run(self) -> None:
         end: PaxosError = ClientClosed("this client's thread ended by an error of its own; make a new client")
+        self._thread_ident = native.get_ident()
         try:
             while not self._stopping:
                 self._turn()
@@ -223,7 +239,7 @@ class Worker:
         except MemoryError:  # in the session, which cannot tell any more where it stood
             end = OutOfResources("this client's thread found no memory; free some, and make a new client")
         finally:
-            self._ended = end
+            self._ended, self._stopping = end, True
             try:
                 self._link.close()
             finally:
@@ -250,28 +266,37 @@ class Worker:
             listener(connection)
 
     def _take_submitted(self) -> None:
-        self._submitted_bytes = 0
         while self._errands:
             self._errands.popleft()()
-        while self._submitted:
-            pending = self._submitted.popleft()
-            try:
-                self._engine.take(pending)
-            except MemoryError:
-                pending.fail(OutOfResources("not applied: this client's thread found no memory"))
-                raise
+        self._proposed_bytes = 0
+        self._take(self._proposed, self._engine.propose)
+        self._take(self._submitted, self._engine.take)
+
+    def _take(self, submitted: deque[C], begin: Callable[..., None]) -> None:
+        taken: list[C] = []
+        try:
+            for _ in range(len(submitted)):  # those that come meanwhile wait, as only so many may
+                taken.append(submitted[0])
+                submitted.popleft()
+            begin(*taken)
+        except MemoryError:
+            for call in taken:
+                call.fail(OutOfResources("not applied: this client's thread found no memory"))
+            raise
 
     def _let_in(self) -> None:
-        """Those that wait for room try again."""
-        if self._seeking_room and not self.session.is_full:
+        """Those that wait for room try again, if there is any."""
+        self._session_is_full = self.session.is_full
+        if self._seeking_room and not self._session_is_full:
             for turnstile in self._seeking_room.copy():
                 open_turnstile(turnstile)
 
     def _fail_submitted(self, end: PaxosError) -> None:
         """Of those that the session never had nothing was sent."""
-        with suppress(IndexError):  # another caller may take the last one
-            while True:
-                self._submitted.popleft().fail(type(end)(f"not applied; {end}"))
+        for calls in (self._proposed, self._submitted):
+            with suppress(IndexError):  # another caller may take the last one
+                while True:
+                    calls.popleft().fail(type(end)(f"not applied; {end}"))
         self._let_in()
 
 

@@ -63,9 +63,10 @@ class SimSession(WatchingSession):
 
     heard: Callable[[Command], None]
 
-    def propose(self, command: Command) -> None:
-        self.heard(command)
-        super().propose(command)
+    def propose(self, *commands: Command) -> None:
+        for command in commands:
+            self.heard(command)
+        super().propose(*commands)
 
 
 class SimClient:

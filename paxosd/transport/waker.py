@@ -36,10 +36,17 @@ class Waker:
         if self._awake:
             return
         with self._lock:
-            if not self._closed:
-                self._awake = True
+            if self._closed:
+                return
+            is_written = False
+            self._awake = True
+            try:
                 with suppress(BlockingIOError):  # full: awake anyway
                     os.write(self._write, b"w")
+                is_written = True
+            finally:
+                if not is_written:  # a handler of a signal raised, so that nobody may rely on this wake
+                    self._awake = False
 
     def clear(self) -> None:
         with suppress(BlockingIOError):

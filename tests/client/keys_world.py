@@ -136,8 +136,8 @@ class KeysSession:
     gateway = ADDRESS
     seen = 0
 
-    def propose(self, command: Command) -> None:
-        self._waiting.append(command)
+    def propose(self, *commands: Command) -> None:
+        self._waiting += commands
 
     def ask(self, question: Question) -> None:
         self._waiting.append(question)

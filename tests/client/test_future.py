@@ -177,13 +177,32 @@ def test_what_was_sent_or_is_done_cannot_be_taken_back(client: Client) -> None:
     assert done.result() == receipt
 
 
+def test_a_value_is_either_sent_or_taken_back_also_if_both_come_at_once() -> None:
+    commands = [Command(b"v", FAR) for _ in range(20_000)]
+    together = threading.Barrier(2)
+    taken: list[bool] = []
+
+    def take_back() -> None:
+        together.wait(20)
+        taken.extend(command.take_back() for command in reversed(commands))
+
+    caller = threading.Thread(target=take_back)
+    caller.start()
+    together.wait(20)
+    begun = [command.begin() for command in commands]
+    caller.join()
+
+    assert begun == [not back for back in reversed(taken)]
+    assert [command.is_begun for command in commands] == begun
+    assert [command.taken_back for command in commands] == [not sent for sent in begun]
+
+
 def test_a_value_that_was_taken_back_is_passed_over_and_gives_its_room_back() -> None:
     outbox = Outbox(Pacing(Random(1)))
     kept, gone, last = (Command(value, FAR) for value in (b"kept", b"gone", b"last"))
-    for command in (kept, gone, last):
-        outbox.add(command)
+    outbox.add([kept, gone, last])
     assert gone.take_back()
-    sent = list(outbox.sendable(lambda command: None))
+    sent = outbox.sendable(lambda command: None)
 
     assert sent == [kept, last]
     assert [command.seq for command in sent] == [1, 2]

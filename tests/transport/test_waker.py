@@ -52,6 +52,21 @@ def test_a_wake_in_the_middle_of_a_clear_does_not_deafen_it_to_all_later_ones(
     assert is_awake(waker)
 
 
+def test_a_wake_that_a_signal_ends_does_not_deafen_it_to_all_later_ones(
+    waker: Waker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(descriptor: int, data: bytes) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        waker.wake()
+    monkeypatch.undo()
+    waker.wake()
+
+    assert is_awake(waker)
+
+
 def test_many_wakes_do_not_block(waker: Waker) -> None:
     for _ in range(100_000):
         waker.wake()

@@ -101,9 +101,9 @@ class RecipeDriver:
             raise driving.wait_is_over()
         deadline = driving.deadline_of(until, self._timeout, lease, CLOCKS)
         if isinstance(step, Do):
-            self._worker.await_room(deadline)
             command = driving.command_of(step.change, deadline)
-            self._await(command)
+            self._worker.propose(command)
+            self._worker.finish(command)
             return driving.answer_to_command(command)
         if isinstance(step, Look):
             seen = self._worker.session.seen
