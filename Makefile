@@ -5,8 +5,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# Tests that look at no clock and start no process; all cores share them.
-PURE := tests/core tests/gateway tests/machine tests/recipes tests/sim tests/wire
+# Tests that nothing beside them disturbs; all cores share them.
+UNDISTURBED := tests/core tests/gateway tests/machine tests/recipes tests/sim tests/storage tests/wire
 
 .PHONY: help run check fix test slow test-compose sim-short sim bench clean
 
@@ -33,8 +33,8 @@ fix: $(VENV)/installed ## mend what the linter can mend
 	$(BIN)/ruff format .
 
 test: $(VENV)/installed ## all tests that need no Docker, but the slow ones
-	$(PYTEST) -m "not slow and not compose" -n logical --dist worksteal $(PURE)
-	$(PYTEST) -m "not slow and not compose" $(PURE:%=--ignore=%)
+	$(PYTEST) -m "not slow and not compose" -n logical --dist worksteal $(UNDISTURBED)
+	$(PYTEST) -m "not slow and not compose" $(UNDISTURBED:%=--ignore=%)
 
 slow: $(VENV)/installed ## long runs with real processes that are killed, stopped and cut off
 	$(PYTEST) -m slow
