@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from paxosd.core.acceptor import Acceptor
-from paxosd.core.messages import FetchedVotes, FetchVotes, Heartbeat, Nack, Prepare, Promise
+from paxosd.core.messages import FetchedVotes, FetchVotes, Heartbeat, Nack, Prepare, Promise, Recall, Recalled
 from paxosd.core.records import Disk, Promised
 from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, Vote
 from tests.core.helpers import Stage, acceptor, disk_of, value
@@ -88,4 +88,11 @@ def test_a_disk_tells_nobody_its_votes_before_it_may_vote() -> None:
     for stage in (guest(), named()):
         stage.deliver("l1", ASKED)
         assert stage.take(FetchedVotes) == []
+        stage.set_aside()
+
+
+def test_a_disk_that_does_not_vote_says_nothing_of_what_it_saw_of_others_for_it_may_be_the_one_that_forgot() -> None:
+    for stage, is_voter in ((guest(), False), (acceptor("a3"), True)):
+        stage.deliver("a1", Recall(disk_of("a1")))
+        assert bool(stage.take(Recalled)) == is_voter
         stage.set_aside()
