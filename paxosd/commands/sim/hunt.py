@@ -26,6 +26,7 @@ ROUNDS: tuple[Search, ...] = (
     Seeds(0, 8, "pages"),
     Seeds(0, 8, "disks"),
     Seeds(0, 6, "watches"),
+    Seeds(0, 8, "keys"),
     Scenarios(),
     Interleavings("two slots", 50_000),
     Interleavings("one slot", 300_000),
