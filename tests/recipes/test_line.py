@@ -164,7 +164,7 @@ def test_readers_share_and_a_writer_is_alone(seed: int) -> None:
 def test_names_that_begin_alike_have_lines_of_their_own(order: int) -> None:
     world = World(0, trouble=0.0)
     turns: list[TakenTurn] = []
-    for name in ("a", "a/b", "ab", "a%2Fb", "", "/", b"\xff")[::order]:
+    for name in ("a", "a/b", "ab", "a%2Fb", " ", "/", b"\xff")[::order]:
         client = world.client()
         place = span("lock", name)
         own = OwnKey(place.key + b"x", b"", client.lease)

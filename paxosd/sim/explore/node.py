@@ -23,6 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.agent import Timer, require
+from paxosd.core.log_time import LogTime
 from paxosd.core.membership import Membership, Role
 from paxosd.core.messages import Message
 from paxosd.core.node import Node
@@ -30,7 +31,8 @@ from paxosd.core.options import Limits, Timing
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Record
-from paxosd.core.types import NO_DISK, NO_HISTORY, DiskId, Instant, NodeId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.types import NO_DISK, NO_HISTORY, Ballot, DiskId, Instant, NodeId, Revision, RevisionRow, Slot, Vote
+from paxosd.core.values import readable_stamp_ms
 from paxosd.core.voters import Voter, Voters
 from paxosd.driver import Driver
 from paxosd.sim.explore.values import fork, frozen
@@ -184,7 +186,9 @@ class Player:
         if self._membership.roles[self.node] is Role.ACCEPTOR:
             return Acceptor(self.node, self._membership, Timing(election_s=0.0), self._limits, disk, self._chance)
         timing = Timing(heartbeat_s=PATIENCE_S, election_s=PATIENCE_S, retry_s=0.0)
-        return Proposer(self.node, self._membership, timing, self._limits, self._chance)
+        proposer = Proposer(self.node, self._membership, timing, self._limits, self._chance)
+        proposer._log_time = _LogTime(int(self._now * 1000))
+        return proposer
 
     def _driver(self, agent: Agent, disk: _Disk, wire: _Wire, now: Instant) -> _Driver:
         members, node_id = self._membership, self.node
@@ -235,6 +239,29 @@ def _settled(agent: Agent, disk: MemoryStore) -> State:
     if isinstance(agent, Proposer):
         agent._guests._began_at = -_NEVER
     return State(agent, disk, (frozen(agent), frozen(disk)))
+
+
+class _LogTime(LogTime):
+    """Of a proposer whose clock went on, before it stamps anything, up to an instant of its own (law 3). Of all that is
+    told of log time it knows the latest, whoever said it: what follows from log time is not explored."""
+
+    def __init__(self, own_ms: int) -> None:
+        self._own_ms = own_ms
+        super().__init__()
+
+    def hear(self, ballot: Ballot, log_time_ms: int, now: Instant) -> bool:
+        self._ms = max(self._ms, log_time_ms)
+        return True
+
+    def begin(self, ballot: Ballot, votes: Iterable[Vote], now: Instant) -> bool:
+        self._ms = max([self._ms, *(readable_stamp_ms(vote.value) for vote in votes)])
+        return True
+
+    def end(self, now: Instant) -> None:
+        """Nothing is known that was not known."""
+
+    def stamp(self, now: Instant) -> int:
+        return max(self._ms, self._own_ms)
 
 
 class _NoChance(Random):
