@@ -45,11 +45,11 @@ class LogTime:
     def begin(self, ballot: Ballot, votes: Iterable[Vote], now: Instant) -> bool:
         """Our reign begins, and a quorum told these votes. False: some stamps are left out."""
         votes = list(votes)
-        if max((vote.ballot for vote in votes), default=NO_BALLOT) > self._of:
-            self._ms = 0
+        is_later = max((vote.ballot for vote in votes), default=NO_BALLOT) > self._of
+        known = 0 if is_later else self.stamp(now)  # which goes on where our own reign is renewed
         stamps = sorted(readable_stamp_ms(vote.value) for vote in votes)
-        taken = [stamp for stamp in stamps if stamp <= self._ms or self._ceiling.admits(stamp, now)]
-        self._ms, self._of, self._began_at = max([self._ms, *taken]), ballot, now
+        taken = [stamp for stamp in stamps if stamp <= known or self._ceiling.admits(stamp, now)]
+        self._ms, self._of, self._began_at = max([known, *taken]), ballot, now
         return len(taken) == len(stamps)
 
     def end(self, now: Instant) -> None:

@@ -49,6 +49,9 @@ ITEMS_MAX = 1 << 16
 PUT, DELETE, RANGE, TXN, COMPACT, GRANT, REVOKE, KEEP, ASK_LEASE, ASK_LEASES = range(1, 11)
 
 _PUT_BEGINS = bytes([0x97, PUT])  # an array of seven, and the number
+_RANGE_BEGINS = bytes([0x9D, RANGE])  # an array of thirteen, and the number
+_GET_ENDS = b"".join(map(msgpack.packb, (b"", 0, 0, False, Sort.KEY, False, False, 0, 0, 0, 0)))
+"""What stands behind the key where nothing else is asked for."""
 
 Fields: TypeAlias = list[object]
 
@@ -81,10 +84,6 @@ def _packed(request: Command | Question) -> bytes:
         raise ValueError("a number of a request has more than 64 bits") from None
     except RecursionError:
         raise ValueError("transactions of a request are nested without end") from None
-
-
-_RANGE_BEGINS = bytes([0x9D, RANGE])  # an array of thirteen, and the number
-_GET_ENDS = b"".join(map(msgpack.packb, (b"", 0, 0, False, Sort.KEY, False, False, 0, 0, 0, 0)))
 
 
 def _fields(request: Command | Question | Op) -> Fields:  # one case for each kind

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +25,8 @@ from paxosd.machine.kv.requests import (
     Sort,
     Txn,
 )
-from paxosd.machine.kv.results import Failed, OpResult, RangeFound, Result, TxnDone, decode_result
-from paxosd.sim.keys.model import NaiveKeys, Refusal
+from paxosd.machine.kv.results import Failed, Result, decode_result
+from paxosd.sim.keys.model import NaiveKeys, Refusal, without_resume, without_text
 from tests.machine.kv.fed import take_changes
 
 WINDOW = 6
@@ -126,22 +124,6 @@ class Both:
     def expected_events(self) -> list[object]:
         told = range(self.model.first_revision, self.model.revision + 1)
         return [(revision, events) for revision in told if (events := self.model.events_of(revision))]
-
-
-def without_text(result: Result) -> Result:
-    return without_resume(replace(result, text="") if isinstance(result, Failed) else result)
-
-
-def without_resume(result: Result) -> Result:
-    if isinstance(result, RangeFound):
-        return replace(result, resume=b"")
-    return op_result(result) if isinstance(result, TxnDone) else result
-
-
-def op_result(result: OpResult) -> OpResult:
-    if isinstance(result, TxnDone):
-        return replace(result, results=tuple([op_result(each) for each in result.results]))
-    return replace(result, resume=b"") if isinstance(result, RangeFound) else result
 
 
 def expected_answer(model: NaiveKeys, asked: Range) -> Result:
