@@ -149,7 +149,6 @@ class SQLiteStore:
     # ---- reading ----
 
     def records(self) -> Sequence[Record]:
-        self._commit_held_back()
         with errors(self._path, "read"):
             state, _ = rows.read_state(self._db)
             watermark = FIRST_SLOT
@@ -305,7 +304,6 @@ class SQLiteStore:
         return self._shelf.offered()
 
     def offer(self) -> None:
-        self._commit_held_back()
         with errors(self._path, "copied"):
             self._shelf.offer(self._kept.slot)
 
