@@ -88,6 +88,7 @@ class Timer(Enum):
     QUORUM = auto()
     RETRY = auto()
     FILL = auto()
+    TELL = auto()
     FETCH = auto()
     SYNC = auto()
     SNAPSHOT = auto()
@@ -235,6 +236,9 @@ class Agent(ABC):
 
     def send_early(self, target: Source, message: Message) -> None:
         self._output.early.append((target, message))
+
+    def send_early_to_all(self, targets: Iterable[NodeId], message: Message) -> None:
+        self._output.early += [(target, message) for target in targets]
 
     def send(self, target: Source, message: Message) -> None:
         self._output.messages.append((target, message))

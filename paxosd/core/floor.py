@@ -50,6 +50,9 @@ SLOW_BYTES = 16 * 1024 * 1024
 MARK_SLOTS = 64
 MARK_BYTES = 256 * 1024
 
+TOLD_AGAIN_EVERY = 64
+"""After so many heartbeats acceptors are told again how far they may trim."""
+
 
 class DurableSlots:
     """A leader's list: the slot below which the state of each learner is durable, as it told last."""
@@ -57,6 +60,7 @@ class DurableSlots:
     def __init__(self, learners: Sequence[NodeId], acceptors: int) -> None:
         self._slots: dict[NodeId, Slot] = dict.fromkeys(learners, FIRST_SLOT)
         self._needed = max(len(learners) // 2 + 1, min(2, acceptors))
+        self._told = FIRST_SLOT, FIRST_SLOT
 
     def tell(self, learner: NodeId, slot: Slot) -> None:
         """A learner's state is durable up to here. It may be less than before: a disk was lost."""
@@ -65,6 +69,16 @@ class DurableSlots:
     def forget(self) -> None:
         """A new leadership: what was told to an earlier one may be of a disk that was lost since."""
         self._slots = dict.fromkeys(self._slots, FIRST_SLOT)
+        self._told = FIRST_SLOT, FIRST_SLOT
+
+    def news(self, watermark: Slot, sequence: int) -> tuple[Slot, Slot] | None:
+        """With this heartbeat: how far acceptors may trim (`Trim`), when it changed, and now and then for whoever
+        missed it."""
+        told = min(self.safe, watermark), min(self.everywhere, watermark)
+        if told == self._told and (told[0] == FIRST_SLOT or sequence % TOLD_AGAIN_EVERY):
+            return None
+        self._told = told
+        return told
 
     @property
     def safe(self) -> Slot:

@@ -5,11 +5,12 @@ Laws: those of `bound.py`, and:
 2. A leader that a quorum did not answer for an election timeout stops leading, whoever still hears it.
 3. A turn proposes so many bytes and leaves the rest to the next one, which serves the peers first.
 4. It takes no command that could not be written without those whose disks are nearly full (`space.py`).
+5. What is chosen is told at once to whoever may wait for it, and else with the next Accept (`watermarks.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from random import Random
 from typing import get_args
 
@@ -49,12 +50,12 @@ from paxosd.core.reads import ReadRounds
 from paxosd.core.reasons import Reason
 from paxosd.core.seen import hear
 from paxosd.core.space import SpaceBoard, space_of
-from paxosd.core.types import FIRST_SLOT, Instant, NodeId, Slot, Source
-from paxosd.core.values import COMMANDS_MAX, encode_value
+from paxosd.core.types import Instant, NodeId, Slot, Source
+from paxosd.core.values import COMMANDS_MAX, DIGESTS, encode_value
 from paxosd.core.wanted import WantedTime
+from paxosd.core.watermarks import TELL_WITHIN_S, Watermarks
 
-TRIM_TOLD_EVERY = 64
-"""After so many heartbeats acceptors are told again how far they may trim."""
+_OF_A_LEADER = (Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY, Timer.FILL, Timer.TELL)
 
 
 class Proposer(Bound):
@@ -73,7 +74,6 @@ class Proposer(Bound):
     ) -> None:
         super().__init__(node_id, membership, timing, random, without)
         self._nodes = membership.nodes
-        self._other_replicas = tuple(node for node in membership.replicas if node != node_id)
         self._told_of_chosen = membership.pure_learners + ((node_id,) if node_id in membership.replicas else ())
         self._others = tuple(node for node in membership.nodes if node != node_id)
         self._limits = limits
@@ -85,9 +85,8 @@ class Proposer(Bound):
         self._no_space = ""  # why no command is taken for want of room; empty: there is room
         self._heard_at: dict[NodeId, Instant] = {}  # when each acceptor last answered our ballot
         self._sequence = 0
-        self._watermark_told: Slot = FIRST_SLOT
+        self._watermarks = Watermarks(tuple(node for node in membership.replicas if node != node_id))
         self._durable = DurableSlots(membership.learners, len(membership.acceptors))
-        self._trim_told = FIRST_SLOT, FIRST_SLOT
 
     def receive(self, source: Source, message: Message, now: Instant) -> None:
         assert isinstance(source, str)
@@ -112,8 +111,9 @@ class Proposer(Bound):
             case Outdated():
                 self._on_outdated(message, now)
             case ReadIndex(request):
-                self._on_read_index(source, request)
+                self._on_read_index(source, request, now)
             case WantTime(log_time_ms):
+                self._watermarks.asks(source, now)
                 self._wanted.want(log_time_ms, self._log_time.stamp(now))
             case Durable(slot):
                 self._on_durable(source, slot, now)
@@ -136,6 +136,8 @@ class Proposer(Bound):
                 self._check_quorum(now)
             case Timer.RETRY:
                 self._retry(now)
+            case Timer.TELL:
+                self._tell_watermark(self._watermarks.tells(self.watermark))
             case Timer.FILL | Timer.FAREWELL:
                 pass  # the window is filled in each tick; drained
 
@@ -147,7 +149,7 @@ class Proposer(Bound):
         if self._phase2 is not None:
             self._fill_window(self._phase2, now)
             self._confirm_reads(now)
-            self._tell_watermark(self._phase2)
+            self._tell_those_who_wait(now)
             self._hand_over_when_idle(self._phase2, now)
 
     # ---- stopping ----
@@ -168,8 +170,8 @@ class Proposer(Bound):
             self.arm(Timer.FAREWELL, now + self._timing.retry_s)  # what crosses it on the way is refused, not lost
 
     def _hand_over(self, why: str, now: Instant) -> None:
-        for node in self._others:
-            self.send_early(node, Resign(self.ballot))
+        self._tell_watermark(self._watermarks.tells(self.watermark))
+        self.send_early_to_all(self._others, Resign(self.ballot))
         self._follow(why, now)
 
     # ---- leading ----
@@ -191,9 +193,8 @@ class Proposer(Bound):
         self._wanted = WantedTime()
         self._heard_at = dict.fromkeys(self._acceptors, now)
         self._sequence = 0
-        self._watermark_told = FIRST_SLOT
+        self._watermarks.forget()
         self._durable.forget()
-        self._trim_told = FIRST_SLOT, FIRST_SLOT
         self.disarm(Timer.PREPARE)
         self.disarm(Timer.ELECTION)
         self.arm(Timer.QUORUM, now + self._timing.election_s)
@@ -225,9 +226,9 @@ class Proposer(Bound):
     def _propose(self, phase2: PhaseTwo, value: bytes, now: Instant) -> None:
         slot = phase2.propose(value, now)
         accept = Accept(self.ballot, slot, value, phase2.watermark, self.voters.decreed)
-        for acceptor in self._acceptors:
-            self.send_early(acceptor, accept)
-        self._watermark_told = phase2.watermark
+        self.send_early_to_all(self._acceptors, accept)
+        self._watermarks.carried(phase2.watermark)
+        self.disarm(Timer.TELL)
 
     def _on_accepted(self, source: NodeId, message: Accepted, now: Instant) -> None:
         phase2, slot = self._phase2, message.slot
@@ -243,8 +244,7 @@ class Proposer(Bound):
         self.watermark = phase2.watermark
         self._intake.chosen(slot)
         chosen = Chosen(slot, value)
-        for learner in self._told_of_chosen:
-            self.send_early(learner, chosen)
+        self.send_early_to_all(self._told_of_chosen, chosen)
         if self._decree is not None and phase2.watermark > self._decree[0]:
             slot, decree = self._decree
             self._take_up_decree(slot, decree)
@@ -258,13 +258,15 @@ class Proposer(Bound):
         self._renewing = True
         self._prepare(now)
 
-    def _tell_watermark(self, phase2: PhaseTwo) -> None:
-        """An Accept carries the watermark for free; where none left this turn, say it: somebody waits for it."""
-        if phase2.watermark > self._watermark_told:
-            self._watermark_told = phase2.watermark
-            told = Watermark(self.ballot, phase2.watermark, self.voters.decreed)
-            for replica in self._other_replicas:
-                self.send_early(replica, told)
+    def _tell_those_who_wait(self, now: Instant) -> None:
+        if self._watermarks.is_untold(self.watermark):
+            if Timer.TELL not in self._deadlines:
+                self.arm(Timer.TELL, now + TELL_WITHIN_S)
+            self._tell_watermark(self._watermarks.hurries(self.watermark, now))
+
+    def _tell_watermark(self, replicas: Sequence[NodeId]) -> None:
+        told = Watermark(self.ballot, self.watermark, self.voters.decreed)
+        self.send_early_to_all(replicas, told)
 
     def _retry(self, now: Instant) -> None:
         """Send a value in flight again, the same value, to those who did not vote."""
@@ -289,7 +291,7 @@ class Proposer(Bound):
 
     def _stop_phase2(self) -> None:
         self._phase2, self._birth, self._decree, self._no_space = None, None, None, ""
-        for timer in (Timer.HEARTBEAT, Timer.QUORUM, Timer.RETRY, Timer.FILL):
+        for timer in _OF_A_LEADER:
             self.disarm(timer)
 
     # ---- staying leader ----
@@ -305,18 +307,10 @@ class Proposer(Bound):
         self._sequence += 1
         seen = tuple(sorted(self.known.seen.items()))
         message = Heartbeat(self.ballot, self._sequence, self.watermark, self._log_time.stamp(now), self.voters, seen)
-        for node in self._nodes:
-            self.send_early(node, message)
-        self._tell_floor()
+        self.send_early_to_all(self._nodes, message)
+        if (floor := self._durable.news(self.watermark, self._sequence)) is not None:
+            self.send_early_to_all(self._acceptors, Trim(self.ballot, *floor))
         self.arm(Timer.HEARTBEAT, now + self._timing.heartbeat_s)
-
-    def _tell_floor(self) -> None:
-        """How far acceptors may trim: when it changed, and now and then, for whoever missed it."""
-        told = min(self._durable.safe, self.watermark), min(self._durable.everywhere, self.watermark)
-        if told != self._trim_told or (told[0] > FIRST_SLOT and self._sequence % TRIM_TOLD_EVERY == 0):
-            self._trim_told = told
-            for acceptor in self._acceptors:
-                self.send_early(acceptor, Trim(self.ballot, *told))
 
     def _on_heartbeat_reply(self, source: NodeId, message: HeartbeatReply, now: Instant) -> None:
         if not self.leading or message.ballot != self.ballot:
@@ -348,6 +342,8 @@ class Proposer(Bound):
     # ---- commands and reads ----
 
     def _on_forward(self, source: NodeId, message: Forward, now: Instant) -> None:
+        if message.session != DIGESTS:
+            self._watermarks.asks(source, now)
         if self._draining or not (self.leading or self._renewing):
             return self._refuse(source, message, Reason.NOT_LEADER)
         full = Reason.NO_SPACE if self._no_space else None
@@ -386,7 +382,8 @@ class Proposer(Bound):
         refusal = ForwardRefused(forward.session, forward.attempt, forward.first_seq, forward.count, reason)
         self.send_early(gateway, refusal)
 
-    def _on_read_index(self, source: NodeId, request: int) -> None:
+    def _on_read_index(self, source: NodeId, request: int, now: Instant) -> None:
+        self._watermarks.asks(source, now)
         if self.leading:
             self._reads.add(source, request)
         else:

@@ -627,6 +627,7 @@ def test_n01_if_multiple_servers_think_they_are_leaders_safety_is_preserved() ->
     session = network.open_session("r1")
     old = network.leaders()[0]
     others = [node for node in REPLICAS if node != old]
+    network.run(0.1)  # everybody knows of the session
     network.propose(others[0], session, 1, b"1")
     network.cut_off(old)
     network.propose(old, session, 2, b"in vain")

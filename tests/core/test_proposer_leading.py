@@ -27,6 +27,7 @@ from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, Slot, Vote
 from paxosd.core.values import Batch, encode_body, encode_value, is_noop
+from paxosd.core.watermarks import TELL_WITHIN_S
 from tests.core.helpers import (
     FIVE,
     REPLICAS,
@@ -275,7 +276,7 @@ def test_an_accept_quorum_of_flexible_size_makes_it_chosen() -> None:
     stage.set_aside()
 
 
-def test_a_replica_tells_its_own_learner_the_value_and_the_other_replicas_the_watermark() -> None:
+def test_a_replica_tells_its_own_learner_the_value_at_once_and_other_replicas_the_watermark_a_little_later() -> None:
     stage = proposer("r1", REPLICAS)
     ballot = elect(stage, {"r1": [], "r2": []})
     stage.set_aside()
@@ -284,6 +285,8 @@ def test_a_replica_tells_its_own_learner_the_value_and_the_other_replicas_the_wa
 
     [chosen] = stage.take(Chosen)
     assert chosen[0] == "r1"
+    stage.expect_silence()
+    stage.wait(TELL_WITHIN_S)
     stage.expect_sent("r2", Watermark(ballot, 2), early=True)
     stage.expect_sent("r3", Watermark(ballot, 2), early=True)
     stage.expect_silence()
