@@ -29,6 +29,8 @@ from paxosd.machine.ledger import LEDGER
 
 PAGE_BYTES = 4 * 1024 * 1024
 ROWS_AT_ONCE = 1024
+UNCOPIED = "has not copied what it must know"
+"""Why the votes on a disk do not count that was named, and had no time to copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class RescuePlan:
 
     `chosen_stop`: every slot below is provably chosen. `held_stop`: and its value is provably here. `end`: where a
     history made of all this would end: the first slot that is chosen and has no value here, or the first one that no
-    disk voted in. `may_be_lost`: chosen values may have been on missing disks alone.
+    disk voted in. `may_be_lost`: chosen values may have been on missing disks alone. `uncopied`: of the
+    missing ones those whose disk is here, but has not copied what it must know.
     """
 
     cluster: str
@@ -45,6 +48,7 @@ class RescuePlan:
     voters: Voters
     counted: dict[NodeId, ReadDisk]
     missing: tuple[NodeId, ...]
+    uncopied: tuple[NodeId, ...]
     not_counted: tuple[tuple[ReadDisk, str], ...]
     log: ReadDisk | None
     chosen_stop: Slot
@@ -63,11 +67,18 @@ class RescuePlan:
 
     @property
     def waits_for(self) -> list[tuple[NodeId, ...]]:
-        """The smallest sets of missing disks with any of which the cluster goes on, and nothing is lost."""
-        for size in range(len(self.missing) + 1):
+        """The smallest sets of missing disks with any of which the cluster goes on, and nothing is lost.
+
+        A disk that is here and has not copied what it must know is nothing to be brought back: it copies by itself,
+        once the others go on.
+        """
+        return self._enough([node for node in self.missing if node not in self.uncopied]) or self._enough(self.missing)
+
+    def _enough(self, missing: Sequence[NodeId]) -> list[tuple[NodeId, ...]]:
+        for size in range(len(missing) + 1):
             enough = [
                 more
-                for more in combinations(self.missing, size)
+                for more in combinations(missing, size)
                 if self.quorum.can_prepare([*self.counted, *more]) and self.quorum.can_accept([*self.counted, *more])
             ]
             if enough:
@@ -105,6 +116,7 @@ def plan(disks: ReadDisks) -> RescuePlan:
         voters,
         counted,
         missing,
+        tuple(disk.node for disk, why in not_counted if why == UNCOPIED),
         tuple(not_counted),
         log,
         chosen_stop,
@@ -130,12 +142,10 @@ def _objection(disk: ReadDisk, history: HistoryId, voters: Voters, others: Seque
     voter = voters.voter(disk.node)
     if voter is None or voter.disk != disk.disk:
         return "is not the disk with which this node votes: a guest, or one that was replaced"
-    if voter.since > voters.birth and not disk.copied:
-        return "has not copied what it must know"
     seen = max((other.seen.get(disk.disk, 0) for other in others), default=0)
     if seen > disk.store.commits:
         return f"went back in time: {seen} commits of it were seen, and it has {disk.store.commits}"
-    return ""
+    return UNCOPIED if voter.since > voters.birth and not disk.copied else ""
 
 
 def _look_at_votes(

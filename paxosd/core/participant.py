@@ -30,7 +30,7 @@ from paxosd.core.messages import (
 from paxosd.core.options import Timing
 from paxosd.core.records import Record, Seen
 from paxosd.core.seen import Memory, hear
-from paxosd.core.standing import Standing
+from paxosd.core.standing import COPIES, Standing
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, Instant, NodeId, Slot, Vote, disk_text
 from paxosd.core.voters import Voters
 
@@ -85,7 +85,7 @@ class Participant(Agent):
         """Whether its disk votes, for people."""
         copying = self._copying
         if copying is not None:
-            return f"copies slot {copying.first} of {copying.stop - 1}"
+            return f"{COPIES} {copying.first} of {copying.stop - 1}"
         return self.standing.text(self.voters)
 
     # ---- whose ballots it takes part in ----

@@ -25,6 +25,16 @@ from paxosd.core.records import Disk, Promised, Record, Upgraded
 from paxosd.core.types import NO_DISK, DiskId, NodeId
 from paxosd.core.voters import Voters
 
+GUEST = "guest"
+COPYING = "copying"
+COPIES = "copies slot"
+"""How it is said, for people, that another disk is named, and that a disk copies; the last one says how far."""
+
+
+def is_copying(text: str) -> bool:
+    """Whether an acceptor said so of its disk."""
+    return text.startswith((COPYING, COPIES))
+
 
 class Standing:
     """The disk of one acceptor. `random` draws its ids."""
@@ -99,7 +109,7 @@ class Standing:
         if not voters.are_named:
             return "waits for the others" if voters.history else "unborn"
         if not self.is_named(voters):
-            return "guest"
+            return GUEST
         if not self.sure:
             return "asks the others"
-        return "voter" if self.votes(voters) else "copying"
+        return "voter" if self.votes(voters) else COPYING

@@ -36,21 +36,39 @@ def told_lost(voters: Voters, disks: Mapping[NodeId, DiskId]) -> str:
     )
 
 
-def told_missing(voters: Voters, disks: Mapping[NodeId, DiskId]) -> str:
-    """Which disks that vote are missing, and what to do: where some are lost, so that silence is not all of it."""
+def told_missing(voters: Voters, disks: Mapping[NodeId, DiskId], copying: Collection[NodeId] = ()) -> str:
+    """Which disks that vote are missing, and what to do: where some are lost, so that silence is not all of it.
+
+    `copying`: whose disk is named, and has not copied yet what it must know.
+    """
     lost = _lost(voters, disks)
     here = [voter.node for voter in voters.named if disks.get(voter.node) == voter.disk != NO_DISK]
-    if not lost or _is_enough(voters.quorum, here):
+    knows = [node for node in here if node not in copying]
+    if not lost or _is_enough(voters.quorum, knows):
         return ""
     if hard := told_lost(voters, disks):
         return hard
     one = len(lost) == 1
     silent = [voter.node for voter in voters.named if voter.node not in disks]
+    if not silent:
+        return "" if voters.quorum.can_prepare(knows) else _told_nothing_to_copy(lost, [*set(here) - set(knows)])
     had = "the directory that it had" if len(silent) == 1 else "the directories that they had"
     return (
         f"the disk{'' if one else 's'} of {names(lost)} {'is' if one else 'are'} new or went back, and will vote once "
         f"a leader has admitted {'it' if one else 'them'}, for which too few others are heard: bring back "
         f"{names(silent)} with {had}"
+    )
+
+
+def _told_nothing_to_copy(lost: Collection[NodeId], copying: Collection[NodeId]) -> str:
+    """A disk was lost while another one, which is new, had not copied what it must know."""
+    one, its_own = len(lost) == 1, len(copying) == 1
+    return (
+        f"the disk{'' if one else 's'} of {names(lost)} {'is' if one else 'are'} new or went back, and "
+        f"{names(sorted(copying))} {'has a new one' if its_own else 'have new ones'} that cannot copy without "
+        f"{'it' if one else 'them'}: nothing happens by itself; bring back {names(lost)} with the "
+        f"{'directory that it' if one else 'directories that they'} had; or, if {'that is' if one else 'these are'} "
+        "gone, stop all nodes: `paxosd rescue --plan` says what is provably chosen"
     )
 
 

@@ -12,6 +12,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.shares import Shares
+from paxosd.core.standing import GUEST, is_copying
 from paxosd.core.standstill import told_missing, told_unborn
 from paxosd.core.types import (
     NO_BALLOT,
@@ -91,7 +92,8 @@ class StatusBoard:
         """What keeps everybody from leading, as far as can be told from what nodes said; else nothing."""
         spoke = self.speaking(now, silent_after_s)
         disks = {node: pong.disk for node, pong in spoke.items() if pong.disk != NO_DISK}
-        if told := told_missing(voters, disks):
+        copying = {node for node, pong in spoke.items() if is_copying(pong.standing)}
+        if told := told_missing(voters, disks, copying):
             return told[:SENTENCE_CHARS_MAX]
         if alarm := next((pong.alarm for pong in spoke.values() if pong.alarm), ""):
             return alarm
@@ -149,7 +151,7 @@ class StatusBoard:
 def _standing(node: NodeId, pong: Pong, voters: Voters) -> str:
     """Whether its disk votes. What it said may be a moment old: by now another disk may vote in its place."""
     named = voters.disk_of(node)
-    return "guest" if pong.standing == "voter" and named not in (NO_DISK, pong.disk) else pong.standing
+    return GUEST if pong.standing == "voter" and named not in (NO_DISK, pong.disk) else pong.standing
 
 
 _UNKNOWN = DiskSpace(0, 0, 0, False)

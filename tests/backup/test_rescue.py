@@ -144,6 +144,21 @@ def test_a_new_disk_counts_once_it_has_copied(tmp_path: Path, copied: bool, coun
     assert list(plan.counted) == counted
 
 
+def test_a_disk_that_is_here_and_has_not_copied_is_not_asked_to_be_brought_back(tmp_path: Path) -> None:
+    known = voters(since=5)
+    plan = found(acceptor(tmp_path, 1, known=known), acceptor(tmp_path, 3, known=known, copied=False))
+
+    assert (plan.missing, plan.waits_for) == (("a2", "a3"), [("a2",)])
+    assert "do: bring back the disk of a2: then the cluster goes on, and nothing is lost" in sentences(plan)
+
+
+def test_an_older_copy_of_a_disk_that_had_not_copied_went_back_in_time(tmp_path: Path) -> None:
+    known = voters(since=5)
+    plan = found(acceptor(tmp_path, 1, Seen(((3, 9),)), known=known), acceptor(tmp_path, 3, known=known, copied=False))
+
+    assert plan.waits_for == [("a2",), ("a3",)]
+
+
 def test_a_disk_of_which_more_was_seen_went_back_in_time(tmp_path: Path) -> None:
     plan = found(acceptor(tmp_path, 1, Seen(((2, 9),))), acceptor(tmp_path, 2))
 

@@ -357,6 +357,21 @@ def test_a_node_that_needs_somebody_is_an_alarm_told_once_and_code_5(capsys: pyt
     assert json.loads(capsys.readouterr().out)["nodes"][0]["alarm"] == "disks went back"
 
 
+@pytest.mark.parametrize("standing", ["guest", "copying", "copies slot 3 of 9"])
+def test_a_new_disk_that_does_not_vote_yet_is_told_before_somebody_replaces_the_next_one(
+    standing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    p1, a1, *others = REPORT.nodes
+    report = replace(REPORT, nodes=(p1, replace(a1, reachable=True, standing=standing), *others))
+    assert run(Played(report), "status") == 0
+    told = capsys.readouterr().err
+    voter = replace(a1, reachable=True, standing="voter")
+    assert run(Played(replace(report, nodes=(p1, voter, *others))), "status") == 0
+
+    assert "the disk of a1 is new, and will vote by and by: until VOTES says yes, replace no other disk" in told
+    assert capsys.readouterr().err == ""
+
+
 # ---- exit codes ----------------------------------------------------------------------------------
 
 

@@ -41,6 +41,22 @@ def test_a_lost_disk_that_others_could_admit_says_whom_to_bring_back() -> None:
     assert told_lost(THREE, {"a1": 98, "a2": A2}) == ""
 
 
+def test_a_disk_that_was_lost_before_a_new_one_had_copied_is_named_with_the_one_that_cannot() -> None:
+    said = told_missing(THREE, {"a1": A1, "a2": 99, "a3": A3}, copying={"a1"})
+
+    assert said.startswith("the disk of a2 is new or went back, and a1 has a new one that cannot copy without it")
+    assert "bring back a2 with the directory that it had; or, if that is gone, stop all nodes" in said
+    assert "bring back a2 with" in told_missing(THREE, {"a1": A1, "a3": 99}, copying={"a1"})
+    assert told_missing(THREE, {"a1": A1, "a2": A2, "a3": A3}, copying={"a1"}) == ""
+
+
+def test_a_new_disk_that_can_copy_from_the_others_is_no_standstill() -> None:
+    five = born(membership(roles=FIVE))
+    disks = {node: disk_of(node) for node in ("a1", "a2", "a3", "a4")}
+
+    assert told_missing(five, disks | {"a5": 99}, copying={"a1"}) == ""
+
+
 def test_a_disk_that_was_left_out_of_the_birth_is_not_heard_by_having_none() -> None:
     left_out = THREE._replace(named=tuple(each._replace(disk=NO_DISK) for each in THREE.named[:1]) + THREE.named[1:])
 

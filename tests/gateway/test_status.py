@@ -95,6 +95,15 @@ def test_a_standstill_is_told_by_the_disks_with_which_acceptors_speak_now() -> N
     assert standstill(noted, voters, now=9.0) == ""
 
 
+def test_a_disk_that_was_lost_before_a_new_one_had_copied_is_told_to_be_what_that_one_needs() -> None:
+    noted, voters = board(), born(membership())
+    noted.hear("a1", replace(pong(disk=disk_of("a1")), standing="copies slot 1 of 9"), 1.0)
+    noted.hear("a2", replace(pong(disk=99), standing="guest"), 1.0)
+    noted.hear("a3", replace(pong(disk=disk_of("a3")), standing="voter"), 1.0)
+
+    assert "bring back a2 with the directory that it had" in standstill(noted, voters)
+
+
 def test_a_standstill_is_told_by_the_alarms_and_the_awaited_acceptors_of_others() -> None:
     noted = board()
     assert standstill(noted, NO_VOTERS) == ""

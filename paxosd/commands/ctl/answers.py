@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from paxosd.commands.tables import Cell, print_table
 from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.space import Space, space_of
+from paxosd.core.standing import GUEST, is_copying
 from paxosd.core.types import Lag, disk_text
 from paxosd.excerpts import escaped, shown
 from paxosd.process import signals
@@ -80,6 +81,8 @@ def status(client: Client, options: argparse.Namespace) -> int:
     short = [node for node in report.nodes if space_of(node.space).is_short]
     if short:
         tell("paxosctl", _alarm(short, report))
+    if report.leader and (new := _new_disks(report)):
+        tell("paxosctl", f"{new} new, and will vote by and by: until VOTES says yes, replace no other disk")
     behind = [node for node in report.nodes if _is_behind(node, report.watermark)]
     if report.leader and behind and all(node in behind for node in report.nodes if node.reachable and _applies(node)):
         tell("paxosctl", f"no gateway serves commands yet: {'; '.join(_progress(node, report) for node in behind)}")
@@ -89,6 +92,15 @@ def status(client: Client, options: argparse.Namespace) -> int:
     if report.why not in alarms and (report.why or not alarms):
         tell("paxosctl", f"{report.gateway} hears no leader: {report.why or _PATIENCE}")
     return Exit.UNHEALTHY
+
+
+def _new_disks(report: StatusReport) -> str:
+    """Which disks do not vote yet; empty: all do that are heard."""
+    heard = [node for node in report.nodes if node.reachable]
+    new = [node.node for node in heard if node.standing == GUEST or is_copying(node.standing)]
+    if not new:
+        return ""
+    return f"the disks of {', '.join(new)} are" if len(new) > 1 else f"the disk of {new[0]} is"
 
 
 _PATIENCE = "commands fail until a proposer reaches a quorum of acceptors; look at the nodes that are not reachable"
