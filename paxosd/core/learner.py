@@ -270,7 +270,7 @@ class Learner(Agent):
                 self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
         else:
             self._catchup.ask_learner(target, self.next_slot)
-            self.send_early(target, Fetch(self.next_slot))
+            self.send(target, Fetch(self.next_slot))  # after the page before is written: clients need the cores, too
         self.arm(Timer.FETCH, now + self._timing.retry_s)
 
     # ---- what is durable ----

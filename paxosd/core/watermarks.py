@@ -32,7 +32,8 @@ class Watermarks:
 
     def asks(self, node: NodeId, now: Instant) -> None:
         """This node asked for something that its clients wait for."""
-        self._asked_at[node] = now
+        if node in self._replicas:
+            self._asked_at[node] = now
 
     def carried(self, watermark: Slot) -> None:
         """An Accept told it to all of them."""
@@ -40,7 +41,7 @@ class Watermarks:
 
     def is_untold(self, watermark: Slot) -> bool:
         """Whether some of them are still to be told."""
-        return watermark > self._told
+        return bool(self._replicas) and watermark > self._told
 
     def hurries(self, watermark: Slot, now: Instant) -> Sequence[NodeId]:
         """Who is to be told at once, and was not yet."""

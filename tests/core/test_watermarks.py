@@ -65,6 +65,13 @@ def test_what_an_accept_carried_is_told_to_nobody_again(carried: Slot, tells: tu
     assert told.tells(5) == ()
 
 
+def test_where_there_are_no_other_replicas_nothing_is_left_to_tell() -> None:
+    alone = Watermarks(())
+    alone.asks("l1", 10.0)
+
+    assert not alone.is_untold(5)
+
+
 def test_a_new_leadership_tells_everything_anew() -> None:
     told = Watermarks(OTHERS)
     told.carried(5)
