@@ -281,7 +281,7 @@ class Learner(Agent):
             self._synced = self.next_slot
             self.record(Synced(self._synced))
         self._unsynced_bytes = 0
-        incoming = self._history.incoming()
+        incoming = None if self._output.installed else self._history.incoming()  # that one is taken up in this turn
         if incoming is not None and incoming.snapshot.slot <= self.next_slot and self._taking.teller is None:
             self.record(SnapshotDropped(incoming.snapshot.id))  # the log was faster
         if self._synced > FIRST_SLOT:

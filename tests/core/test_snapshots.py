@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 import paxosd.core.snapshots as snapshots_module
+from paxosd.core.agent import Timer
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
@@ -185,6 +186,22 @@ def test_it_is_told_as_durable_only_after_the_commit_that_took_it_up() -> None:
 
     assert installed.slot == END
     assert all(not sent.early for sent in durable)
+    asks.set_aside()
+
+
+def test_what_it_takes_up_is_not_dropped_by_the_timer_that_is_due_in_the_same_turn() -> None:
+    asks, tells = asker(), teller()
+    go_on = asks.agent._go_on_taking
+
+    def go_on_as_the_timer_comes(now: float) -> None:
+        go_on(now)
+        asks.agent.on_timer(Timer.SYNC, now)
+
+    asks.agent._go_on_taking = go_on_as_the_timer_comes  # type: ignore[method-assign]
+    exchange(asks, tells)
+
+    assert [record for record in asks.records if isinstance(record, SnapshotDropped)] == []
+    assert kept(asks.disk) == kept(tells.disk)
     asks.set_aside()
 
 

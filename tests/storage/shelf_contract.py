@@ -179,6 +179,24 @@ class ShelfContract:
             assert (rows[b"new"], rows.get(OLD.key), len(rows)) == (b"n", None, END + 1)
             asker = self.reopen(asker)
 
+    @pytest.mark.parametrize("begins_another", [False, True])
+    def test_what_is_dropped_or_begun_in_the_commit_that_takes_one_up_takes_nothing_of_it_away(
+        self, teller: Store, asker: Store, begins_another: bool
+    ) -> None:
+        told = self.carry(teller, asker)
+        self.put(asker, told)
+        another = SnapshotBytes(b"another", told.slot + 1, 9, b"d", 0, b"part")
+        later = another if begins_another else SnapshotDropped(told.id)
+        asker.commit([SnapshotInstalled(told.id, told.slot), later])
+        asker.commit([Learned(END + 1, b"v"), Kept(END, (), (), (), FIRST, FIRST)])
+
+        for _ in range(2):
+            rows = dict(asker.kept_rows("log"))
+            assert (asker.kept_slot(), len(rows), OLD.key in rows) == (END, END, False)
+            incoming = asker.incoming()
+            assert (incoming.snapshot.id if incoming else None) == (b"another" if begins_another else None)
+            asker = self.reopen(asker)
+
     def test_another_snapshot_can_be_taken_up_later(self, teller: Store, asker: Store) -> None:
         for end in (END, END + 5):
             teller.commit([Kept(end, (KeptRow("log", b"round", b"%d" % end),), (), (), FIRST, FIRST)])

@@ -1,5 +1,7 @@
 """What an SQLite store has of snapshots: one to tell (`snapshot.py`), one that comes in (`incoming.py`), and rubbish.
 
+What a commit takes up is out of reach of the records behind it: nothing of it is dropped any more.
+
 Rubbish are the rows of the kept state that count no more, or never came to count: a few are removed with each commit.
 """
 
@@ -37,6 +39,7 @@ class SQLiteShelf:
         self._making: Copied | None = None
         for leftover in path.parent.glob(f"{path.name}-snapshot-*"):
             leftover.unlink()
+        self._taken_up: Incoming | None = None  # by the commit that is under way
         self._incoming = Incoming.find(path)
         if self._incoming is not None and self._incoming.snapshot.slot <= at.slot:
             self._incoming.remove()  # it was installed, or is of no use
@@ -133,6 +136,7 @@ class SQLiteShelf:
             case SnapshotInstalled(slot=slot):
                 if incoming.state.stage is not Stage.READY:
                     raise StorageError(f"{self._path}: a snapshot is installed that is not ready")
+                self._taken_up, self._incoming = incoming, None
                 return KeptAt(slot, incoming.side, incoming.first)
         return None
 
@@ -144,9 +148,9 @@ class SQLiteShelf:
 
     def installed(self, before: KeptAt) -> None:
         """The commit that took up what came in is durable: another side counted before."""
-        if self._incoming is not None:
-            self._incoming.remove()
-            self._incoming = None
+        if self._taken_up is not None:
+            self._taken_up.remove()
+            self._taken_up = None
         self._rubbish.append(before.side)
 
     # ---- rubbish ----
@@ -162,5 +166,6 @@ class SQLiteShelf:
             if copied is not None:
                 copied.close()
         self._told = self._making = None
-        if self._incoming is not None:
-            self._incoming.close()
+        for incoming in (self._taken_up, self._incoming):
+            if incoming is not None:
+                incoming.close()
