@@ -20,7 +20,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -129,8 +129,11 @@ class DataDirectory:
         self.count = count
 
     def close(self) -> None:
-        """Let another process open it; safe to call twice."""
+        """Let another process open it; safe to call twice. It names no process any more, for another one may get that
+        number, and whoever ends a cluster reads it there."""
         if self._lock is not None:
+            with suppress(OSError):
+                os.ftruncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
 

@@ -345,6 +345,17 @@ def test_o09_a_disk_that_is_nearly_full_is_an_alarm_and_code_5_only_if_commands_
     assert found["nodes"][1]["data_bytes"] == 3 << 20
 
 
+def test_o09_where_nobody_leads_a_nearly_full_disk_is_no_reason_to_say_that_commands_are_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    p1, a1, *others = NOBODY_LEADS.nodes
+    assert run(Played(replace(NOBODY_LEADS, nodes=(p1, replace(a1, space=3), *others))), "status") == 5
+    told = capsys.readouterr().err
+
+    assert "nobody leads, so no commands are taken" in told
+    assert "for others have room" not in told
+
+
 def test_a_node_that_needs_somebody_is_an_alarm_told_once_and_code_5(capsys: pytest.CaptureFixture[str]) -> None:
     alarmed = tuple(replace(node, alarm="disks went back") for node in REPORT.nodes[:2])
     report = replace(NOBODY_LEADS, nodes=(*alarmed, *REPORT.nodes[2:]))

@@ -32,6 +32,14 @@ def opened(path: Path, cluster: str = "demo", node: str = "a1", role: str = "acc
     return directory.count
 
 
+def test_a_lock_that_nobody_holds_after_an_orderly_end_names_no_process(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path, "demo", "a1", "acceptor")
+    held = (tmp_path / "lock").read_text()
+    directory.close()
+
+    assert (held, (tmp_path / "lock").read_text()) == (f"{os.getpid()}\n", "")
+
+
 def test_a_directory_is_made_with_an_identity_of_its_own(tmp_path: Path) -> None:
     opened(tmp_path / "deep" / "a1")
     identity = json.loads((tmp_path / "deep" / "a1" / IDENTITY_NAME).read_text())

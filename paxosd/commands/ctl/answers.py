@@ -114,6 +114,8 @@ def _awaited(report: StatusReport) -> str:
 def _alarm(short: list[NodeStatus], report: StatusReport) -> str:
     disks = ", ".join(f"{node.node} ({_disk(node)})" for node in short)
     became = "the leader refuses commands (NoSpace)" if _refuses(report) else "commands are taken, for others have room"
+    if not report.leader:
+        became = "nobody leads, so no commands are taken"
     return f"ALARM: disks are nearly full: {disks}; {became}; make room there, or raise storage.quota"
 
 
