@@ -368,12 +368,13 @@ def test_i07_records_that_were_swapped_between_two_nodes_are_refused_and_both_ar
 
     with pytest.raises(ForeignDirectory) as refused:
         store_of(one)
+    after = files(one.path)
     one.close()
     other.close()
 
     for name in ("node a1", "node a2", one.directory, other.directory):
         assert name in str(refused.value)
-    assert files(one.path) == before
+    assert after == before
 
 
 def test_i07_records_of_another_directory_of_the_same_node_are_refused(tmp_path: Path) -> None:
