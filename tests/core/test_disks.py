@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.messages import Recalled
+from paxosd.core.decrees import Replace, after
+from paxosd.core.messages import Recall, Recalled
 from paxosd.core.records import Disk, Seen
 from paxosd.core.types import NO_DISK, NodeId
 from paxosd.core.voters import Voters
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import FIVE, REPLICAS, ROLES, acceptor, disk_of
+from tests.core.helpers import FIVE, REPLICAS, ROLES, acceptor, born, disk_of, membership
 from tests.core.network import Network
 
 
@@ -345,3 +346,19 @@ def test_a_disk_that_went_back_is_a_warning_that_says_by_how_much_and_who_knows(
 
     assert [(event.is_warning, event.fields["seen"], event.fields["by"]) for event in found] == [(True, 1000, "l1")]
     stage.set_aside()
+
+
+def test_what_was_seen_of_the_disks_of_others_is_told_after_a_restart_too() -> None:
+    stage = acceptor("a3", records=[Seen(((disk_of("a1"), 9),))])
+    stage.deliver("a1", Recall(disk_of("a1")))
+
+    assert [told for _, told in stage.take(Recalled, "a1")] == [Recalled(disk_of("a1"), 9)]
+    stage.set_aside()
+
+
+def test_a_decree_about_a_disk_that_was_replaced_meanwhile_replaces_nobody() -> None:
+    first = after(born(membership()), 5, Replace("a1", disk_of("a1"), 77))
+    second = after(first, 9, Replace("a1", disk_of("a1"), 78))
+
+    assert (first.disk_of("a1"), second.disk_of("a1")) == (77, 77)
+    assert second.decreed == 9
