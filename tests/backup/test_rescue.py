@@ -123,6 +123,12 @@ def test_of_several_votes_the_highest_is_taken(tmp_path: Path) -> None:
     assert rescued(*paths)[0][1] == b"\x01" + bytes(6) + b"9"
 
 
+def test_votes_of_different_ballots_prove_no_value(tmp_path: Path) -> None:
+    plan = found(acceptor(tmp_path, 1, *voted(1, 2)), acceptor(tmp_path, 2, *voted(1), *voted(2, ballot=B2)))
+
+    assert (plan.chosen_stop, plan.end) == (2, 3)
+
+
 # ---- disks that do not count -----------------------------------------------------------------
 
 
