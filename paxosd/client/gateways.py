@@ -9,7 +9,8 @@ Laws:
 4. A hint is followed only to an address that was given. A gateway tells the address in its own file, which may lead
    nowhere from here (published ports, a tunnel, address translation); if a given one does so, hints to it are followed
    less and less often.
-5. Where there is nobody to turn to, another way to the same address is wanted now and then: a name may stand for many
+5. Where nobody listens at an address, its silence is not waited for: all others are tried, each once in a while.
+6. Where there is nobody to turn to, another way to the same address is wanted now and then: a name may stand for many
    gateways, or for another one than it did.
 """
 
@@ -18,12 +19,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from paxosd.core.types import NO_LAG, Instant, Lag
-from paxosd.transport.base import NAME_NOT_FOUND
+from paxosd.transport.base import NAME_NOT_FOUND, REFUSES
 
 AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
 DOUBTED_S = 1.0
 """The same where the only one that answers serves nobody."""
+REFUSED_S = 0.4
+"""How long an address at which nobody listens is not dialled again for the next one's sake."""
 HINT_AVOIDED_S_MAX = 640.0
 """How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
 STAYS_MAX = 2
@@ -40,6 +43,8 @@ class Gateways:
 
     def __init__(self, addresses: Sequence[str], troubles: Mapping[str, str] | None = None) -> None:
         self.current = addresses[0]
+        self.dialed = ""
+        """The one that was sent something last."""
         self.lag: Lag = NO_LAG
         """How far the gateway that refused last is behind, if it is."""
         self.why = ""
@@ -50,6 +55,7 @@ class Gateways:
         self._troubles = {} if troubles is None else troubles
         self._avoided_until: dict[str, Instant] = {}
         self._hint_avoided_until: dict[str, Instant] = {}
+        self._refused_at: dict[str, Instant] = {}  # when it was last found that nobody listens there
         self._silences: dict[str, int] = {}  # in a row
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
@@ -85,6 +91,14 @@ class Gateways:
     def avoids(self, address: str, now: Instant) -> bool:
         """Whether this one was found silent lately, or is set aside."""
         return now < self._avoided_until.get(address, now) or address in self._foreign
+
+    def leads_nowhere(self, now: Instant) -> bool:
+        """Whether nobody listens where the current one was to be, and another one may be asked."""
+        if self.dialed != self.current or REFUSES not in self._troubles.get(self.current, ""):
+            return False
+        self._refused_at[self.current] = now
+        lately = {known for known, at in self._refused_at.items() if now - at < REFUSED_S}
+        return not lately.union(self._foreign).issuperset(self._known)
 
     # ---- what became of the current one ----
 

@@ -134,6 +134,7 @@ class Session:
                 out += [self._sending(batch, now) for batch in batches(sendable)]
         out += self._questions.due(now)
         if out:
+            self.gateways.dialed = self.gateway
             if self._resend_at is None:
                 self._heard_at = now
             due = now + self._resend_s + self._held_s()
@@ -375,10 +376,11 @@ class Session:
         self._outbox.rewind()
 
     def _resend_if_silent(self, now: Instant) -> None:
-        if self._resend_at is None or now < self._resend_at:
+        leads_nowhere = self.gateways.leads_nowhere(now)
+        if self._resend_at is None or (now < self._resend_at and not leads_nowhere):
             return
         patience_s = SILENCE_S
-        if self._heard_at is None or now - self._heard_at >= SILENCE_S:
+        if leads_nowhere or self._heard_at is None or now - self._heard_at >= SILENCE_S:
             self._heard_at = now
             self.gateways.found_silent(now)
             if self.gateways.avoids(self.gateway, now):  # all are silent

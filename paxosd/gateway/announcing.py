@@ -42,6 +42,7 @@ class Announcing(Reading):
     def next_deadline(self) -> Instant | None:
         deadlines = (
             super().next_deadline(),
+            self._leadership.ends_at(),
             self._watches.next_deadline(self._marks(self._now), self._now),
             self._due.deadline(self._due_ms) if self._leadership.leader(self._now) is not None else None,
         )

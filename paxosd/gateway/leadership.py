@@ -46,6 +46,12 @@ class Leadership:
         is_silent = self._heard_at is None or self._listened_at - self._heard_at > self._election_s
         return None if is_silent else self.ballot.proposer
 
+    def ends_at(self) -> Instant | None:
+        """When it is to be looked whether the leader is silent for too long; None: that was seen, or nobody leads."""
+        if self._heard_at is None or self._listened_at - self._heard_at > self._election_s:
+            return None
+        return self._heard_at + self._election_s * (1 + 1e-6)
+
     def hint(self, now: Instant) -> str:
         """Where a client would be beside the leader; empty if it is, or if the leader serves no clients."""
         leader = self.leader(now)

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from paxosd.core.types import ClientAddress, NodeId
 
 NAME_NOT_FOUND = "name not found"
+REFUSES = "refuses connections"
 
 Connection: TypeAlias = Hashable
 """Names a connection to this node for as long as it lives; opaque."""

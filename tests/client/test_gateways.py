@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from paxosd.client.gateways import AVOIDED_S, DOUBTED_S, HINT_EVERY_S, Gateways
+from paxosd.client.gateways import AVOIDED_S, DOUBTED_S, HINT_EVERY_S, REFUSED_S, Gateways
+from paxosd.transport.base import REFUSES
 
 L1, L2, L3 = "tcp://l1:7100", "tcp://l2:7100", "tcp://l3:7100"
 HINTED = "tcp://l9:7100"
@@ -212,3 +213,35 @@ def test_one_that_says_no_word_is_left_again_and_the_next_one_need_say_none() ->
     gateways.found_silent(2.5)
 
     assert (gateways.current, gateways.wants_a_word(), gateways.is_asked) == ("b", False, False)
+
+
+# ---- nobody listens --------------------------------------------------------------------------
+
+
+def dialled(*refusing: str) -> Gateways:
+    """The first one was sent something, and at these addresses nobody listens."""
+    gateways = Gateways([L1, L2, L3], dict.fromkeys(refusing, f"it {REFUSES}"))
+    gateways.dialed = gateways.current
+    return gateways
+
+
+def test_nobody_has_to_be_waited_for_where_nobody_listens() -> None:
+    assert dialled(L1).leads_nowhere(0.0)
+    assert not dialled(L2).leads_nowhere(0.0)
+
+
+def test_what_was_found_before_it_was_dialled_this_time_does_not_count() -> None:
+    gateways = Gateways([L1, L2, L3], {L1: REFUSES})
+
+    assert not gateways.leads_nowhere(0.0)
+
+
+def test_where_nobody_listens_anywhere_each_is_dialled_once_in_a_while() -> None:
+    gateways = dialled(L1, L2, L3)
+    went_on = []
+    for now in (0.0, 0.01, 0.02, REFUSED_S + 0.1):
+        went_on.append(gateways.leads_nowhere(now))
+        gateways.found_silent(now)
+        gateways.dialed = gateways.current
+
+    assert went_on == [True, True, False, True]

@@ -42,6 +42,7 @@ from paxosd.core.values import Batch, encode_value
 from paxosd.machine.ledger import Ledger
 from paxosd.machine.log import Log
 from paxosd.storage.memory import MemoryStore
+from paxosd.transport.base import REFUSES
 from tests.core.helpers import session_id
 
 GATEWAYS = ["tcp://l1:7100", "tcp://l2:7100"]
@@ -125,6 +126,19 @@ def test_what_was_not_answered_is_sent_again_from_the_first_one_on() -> None:
 
     assert (first.first_seq, second.first_seq) == (2, 3)
     assert (again.first_seq, again.count) == (2, 2)
+
+
+def test_where_nobody_listens_the_next_gateway_is_asked_at_once() -> None:
+    troubles: dict[str, str] = {}
+    bench = Bench()
+    bench.session = Session(GATEWAYS, Random(1), troubles)
+    bench.propose(b"v")
+    bench.poll()
+    assert (bench.session.gateway, bench.poll()) == (GATEWAYS[0], [])
+    troubles[GATEWAYS[0]] = REFUSES
+
+    assert [type(message) for message in bench.poll()] == [OpenSession]
+    assert bench.session.gateway == GATEWAYS[1]
 
 
 def test_l06_a_command_that_was_sent_and_not_refused_is_unknown_when_its_time_is_over() -> None:

@@ -172,6 +172,19 @@ def test_a_leader_is_believed_for_an_election_timeout() -> None:
     assert desk.take(Forward)[0][0] == "p1"
 
 
+def test_a_gateway_to_which_nothing_comes_notices_by_itself_that_the_leader_is_silent() -> None:
+    desk = Desk()
+    until = desk.now + T * 1.01
+    while (due := desk.agent.next_deadline()) is not None and due <= until:
+        desk.now = due
+        desk.turn()
+    desk.now = until
+    desk.deliver(ME, propose(b"a", attempt=9))
+
+    assert [message.reason for _, message in desk.take(Refused)] == [Reason.NO_LEADER]
+    desk.set_aside()
+
+
 def test_a_high_ballot_that_went_silent_does_not_keep_the_leader_out() -> None:
     desk = Desk(hears=Ballot(9, "p2"))
     desk.wait(T + 0.01)

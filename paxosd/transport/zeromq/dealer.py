@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from paxosd.transport.base import REFUSES
 from paxosd.transport.shortage import LINK_DESCRIPTORS, Shortage, room_for
 from paxosd.transport.zeromq.large import LARGE_FROM_BYTES, LargeFrames
 from paxosd.transport.zeromq.names import Names, address_of
@@ -26,7 +27,7 @@ HURRIED_HANDSHAKE_MS = 1000
 REFUSED_WITHIN_S = 0.25
 """Who fails sooner was told so by somebody; nobody says anything where packets are swallowed."""
 
-_REFUSED = "refuses connections, or no way leads there"
+_REFUSED = f"{REFUSES}, or no way leads there"
 _SILENT = "is silent"
 _EVENTS = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
