@@ -25,8 +25,9 @@ AVOIDED_S = 10.0
 """How long a gateway that said nothing is avoided, unless all are."""
 DOUBTED_S = 1.0
 """The same where the only one that answers serves nobody."""
-REFUSED_S = 0.4
-"""How long an address at which nobody listens is not dialled again for the next one's sake."""
+SILENCE_S = 0.4
+"""How long a gateway may say nothing, while it was asked something, before the next one is tried; and for how long an
+address at which nobody listens is not dialled again."""
 HINT_AVOIDED_S_MAX = 640.0
 """How long a hint to it is not followed, at most: twice as long after each silence in a row, from `AVOIDED_S` on."""
 STAYS_MAX = 2
@@ -59,6 +60,7 @@ class Gateways:
         self._silences: dict[str, int] = {}  # in a row
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
+        self._leader_at = ""  # beside which gateway, when the log took something of ours last
         self._stays = 0
         self.is_asked = False
         """Whether the current one was asked for a word, and said nothing yet."""
@@ -97,7 +99,7 @@ class Gateways:
         if self.dialed != self.current or REFUSES not in self._troubles.get(self.current, ""):
             return False
         self._refused_at[self.current] = now
-        lately = {known for known, at in self._refused_at.items() if now - at < REFUSED_S}
+        lately = {known for known, at in self._refused_at.items() if now - at < SILENCE_S}
         return not lately.union(self._foreign).issuperset(self._known)
 
     # ---- what became of the current one ----
@@ -152,10 +154,21 @@ class Gateways:
         if self._stays == STAYS_MAX:
             self.ways, self._stays = self.ways + 1, 0
 
+    def leader_moved(self, hint: str) -> bool:
+        """Whether the leader by whom the log took something now is beside another gateway than the one before: what was
+        sent in between may have gone to that one, and nobody else heard of it."""
+        before, self._leader_at = self._leader_at, _address(hint) or self.current
+        return before not in ("", self._leader_at)
+
     def follow(self, hint: str, now: Instant) -> None:
         """Turn to this one, which is said to be beside the leader, if it was given and is not avoided."""
+        hint = _address(hint)
         if hint not in self._known or now - self._hinted_at < HINT_EVERY_S:
             return
         if not self.avoids(hint, now) and now >= self._hint_avoided_until.get(hint, now):
             self._hinted_at = now
             self.current = hint
+
+
+def _address(hint: str) -> str:
+    return f"tcp://{hint}" if hint and "://" not in hint else hint

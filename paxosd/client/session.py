@@ -27,7 +27,7 @@ from paxosd.client.batching import batches, body_of, machine_of
 from paxosd.client.calls import Command, Question, Told
 from paxosd.client.deadlines import Deadlines
 from paxosd.client.errors import PaxosError, WrongCluster, WrongHistory
-from paxosd.client.gateways import Gateways
+from paxosd.client.gateways import SILENCE_S, Gateways
 from paxosd.client.outbox import Outbox
 from paxosd.client.outcomes import Receipt
 from paxosd.client.pacing import EVERYWHERE, Pacing
@@ -51,8 +51,6 @@ from paxosd.core.reasons import Reason
 from paxosd.core.types import LOG, NO_SESSION, NO_WISH, SESSION_BYTES, Instant, Revision, Wish
 
 RESEND_FIRST_S, RESEND_MAX_S = 0.5, 2.0
-SILENCE_S = 0.4
-"""How long a gateway may say nothing, while it was asked something, before the next one is tried."""
 
 
 class Session:
@@ -221,6 +219,8 @@ class Session:
         self._sendings.forget_settled()
         self._refusals, self._last_refusal = 0, None
         self._seeking.end()
+        if self.gateways.leader_moved(message.hint):
+            self._outbox.rewind()
         self._progress(now)
 
     def _settle(self, commands: list[Command], receipts: list[Receipt]) -> None:
@@ -360,7 +360,7 @@ class Session:
     def _follow_hint(self, hint: str, now: Instant) -> None:
         if hint:
             with self._turning():
-                self.gateways.follow(hint if "://" in hint else f"tcp://{hint}", now)
+                self.gateways.follow(hint, now)
 
     @contextmanager
     def _turning(self) -> Iterator[None]:

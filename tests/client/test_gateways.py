@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from paxosd.client.gateways import AVOIDED_S, DOUBTED_S, HINT_EVERY_S, REFUSED_S, Gateways
+from paxosd.client.gateways import AVOIDED_S, DOUBTED_S, HINT_EVERY_S, SILENCE_S, Gateways
 from paxosd.transport.base import REFUSES
 
 L1, L2, L3 = "tcp://l1:7100", "tcp://l2:7100", "tcp://l3:7100"
@@ -239,9 +239,28 @@ def test_what_was_found_before_it_was_dialled_this_time_does_not_count() -> None
 def test_where_nobody_listens_anywhere_each_is_dialled_once_in_a_while() -> None:
     gateways = dialled(L1, L2, L3)
     went_on = []
-    for now in (0.0, 0.01, 0.02, REFUSED_S + 0.1):
+    for now in (0.0, 0.01, 0.02, SILENCE_S + 0.1):
         went_on.append(gateways.leads_nowhere(now))
         gateways.found_silent(now)
         gateways.dialed = gateways.current
 
     assert went_on == [True, True, False, True]
+
+
+# ---- the leader moves ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hints", "moved"),
+    [
+        ([""], [False]),
+        (["", ""], [False, False]),
+        (["l2:7100", "tcp://l2:7100", "l3:7100"], [False, False, True]),
+        (["l1:7100", ""], [False, False]),  # beside the leader, as another gateway said before
+        (["", "l3:7100"], [False, True]),
+    ],
+)
+def test_the_leader_moved_if_it_is_beside_another_gateway_now(
+    gateways: Gateways, hints: list[str], moved: list[bool]
+) -> None:
+    assert [gateways.leader_moved(hint) for hint in hints] == moved

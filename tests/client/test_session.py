@@ -128,6 +128,16 @@ def test_what_was_not_answered_is_sent_again_from_the_first_one_on() -> None:
     assert (again.first_seq, again.count) == (2, 2)
 
 
+def test_what_was_sent_to_an_old_leader_is_sent_again_when_a_new_one_answers() -> None:
+    bench = opened()
+    for value in (b"taken by the old one", b"lost with it"):
+        bench.propose(value)
+        bench.poll()
+    bench.hear(Applied(bench.id, 2, 1, 2, 2, GATEWAYS[1].removeprefix("tcp://")))
+
+    assert [proposal.first_seq for proposal in bench.proposals()] == [3]
+
+
 def test_where_nobody_listens_the_next_gateway_is_asked_at_once() -> None:
     troubles: dict[str, str] = {}
     bench = Bench()
