@@ -5,7 +5,6 @@ A turn: `prepare` and `send` what is due, wait for the link in whatever way, `re
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,6 +13,7 @@ from paxosd.client.calls import Command, Question
 from paxosd.client.clock import Clocks
 from paxosd.client.driving import ChangeCall, KeyGuard, command_of, decoded, watch_of
 from paxosd.client.errors import Compacted, ConfigurationError, PaxosError
+from paxosd.client.guarding import FOR_EVER_S, Guards
 from paxosd.client.leases import KeyHold
 from paxosd.client.reception import receive
 from paxosd.client.upkeep import ConnectionState, Duty, Upkeep
@@ -27,7 +27,6 @@ from paxosd.wire.frames import CLIENT_MESSAGES_MAX, Codec
 
 WORD_EVERY_S = 1.0
 """How often a gateway is asked for a word where somebody listens."""
-FOR_EVER_S = 1e9
 
 
 class Engine:
@@ -50,7 +49,7 @@ class Engine:
         self._messages: list[FromClient] = []
         self._ways = 0
         self._watching: dict[ChangeCall, list[WatchCall]] = {}
-        self._guards: deque[KeyGuard] = deque()  # those that are not watched yet, the first first
+        self._guards = Guards(session, self._clocks)
         self._word_at: Instant | None = None  # when a gateway is asked for a word, where somebody listens
         self._word: Question | None = None  # that was asked for
 
@@ -58,7 +57,7 @@ class Engine:
         """Decide what is due. Raises `WrongCluster` or `WrongHistory`, which end the client, as `receive` does."""
         for duty in self.upkeep.due(self._clocks.lease_now()):
             self._undertake(duty)
-        self._begin_guarding(self._clocks.now())
+        self._guards.begin(self._clocks.now())
         self._keep_in_touch(self._clocks.now())
         self._messages = self.session.poll(self._clocks.now())
         self._gateway = self.session.gateway
@@ -153,26 +152,15 @@ class Engine:
 
     def guard(self, hold: KeyHold, guard: KeyGuard) -> None:
         """Look whether somebody removes the key of what is held."""
-        guard.watch.watcher = partial(self._on_guarded, hold, guard.watch)
-        self._guards.append(guard)
-
-    def _on_guarded(self, hold: KeyHold, watch: WatchCall) -> None:
-        while (changed := watch.take()) is not None:
-            if not watch.closed and any(event.kv is None for event in changed.events):
-                hold.removed()
-
-    def _begin_guarding(self, now: Instant) -> None:
-        while self._guards and (self._guards[0].at <= now or self._guards[0].watch.closed):
-            guard = self._guards.popleft()
-            if not guard.watch.closed:
-                self.session.attend(guard.watch)
+        self._guards.add(hold, guard)
 
     # ---- what is due ----
 
     def _next_deadline(self) -> Instant | None:
         deadline: Instant | None = self.session.next_deadline()
-        if self._guards:
-            deadline = self._guards[0].at if deadline is None else min(deadline, self._guards[0].at)
+        guarding_at = self._guards.next_at
+        if guarding_at is not None:
+            deadline = guarding_at if deadline is None else min(deadline, guarding_at)
         if self._word_at is not None and not self._awaits_word:
             deadline = self._word_at if deadline is None else min(deadline, self._word_at)
         due = self.upkeep.next_due()

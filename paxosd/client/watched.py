@@ -89,6 +89,10 @@ class WatchCall:
             self.error = error
             self.tell()
 
+    def begin_again(self, revision: Revision) -> None:
+        """It was over, and its caller knows all up to this revision from elsewhere; in the client's thread."""
+        self.error, self.position = None, revision
+
     def tell(self) -> None:
         """Wake whoever waits for it."""
         for turnstile in self.turnstiles.copy():

@@ -104,8 +104,9 @@ class SimClient:
         own = Random(f"client-{plan.seed}-{name}")
         rate, offset = 1.0 + own.uniform(-1.0, 1.0) * plan.drift, own.uniform(0.0, 1e5)
         self._clocks = Clocks(time, lambda: offset + rate * time())
-        self.watchers = SimWatchers(name, plan)
-        self.keys = KeyCaller(name, plan, self._calls, self._clocks, lambda: self.ghosts[-1])
+        only_looks = number % 2 == 0 and number // 2 <= plan.lookers  # those of odd numbers may be pinned
+        self.watchers = SimWatchers(name, plan, only_looks)
+        self.keys = KeyCaller(name, plan, self._calls, self._clocks, lambda: self.ghosts[-1], only_looks)
         self._be_new()
         self._next_call_s = 0.0
         self._is_troubled = True  # faults still come
@@ -153,6 +154,12 @@ class SimClient:
     def timeout_s(self, timeout_s: float) -> None:
         self._calls.timeout_s = timeout_s
 
+    def pause(self, until: float) -> None:
+        """It stands still until then; from the healing of the world on it runs."""
+        self.paused_until = max(self.paused_until, until) if self._is_troubled else until
+        self._calls.woke_at = self.paused_until
+        self._wake(self.paused_until)
+
     def unpin(self) -> None:
         """From now on it knows every gateway; the one that it knew comes first."""
         self._is_pinned = self._is_troubled = False
@@ -170,7 +177,7 @@ class SimClient:
             self._call(now)
         self.watchers.step(self.ghosts[-1], calm=not self._is_troubled)
         self._calls.seen = max(self._calls.seen, self.watchers.seen)
-        self.keys.step(now, self.working)
+        self.keys.step(now, self.working, self._is_troubled)
         try:
             self._engine.prepare()
         except WrongHistory as error:
@@ -210,10 +217,17 @@ class SimClient:
         self._calls.settle(self._clocks.now())
         self._be_new()
 
+    def rest(self) -> None:
+        """It calls nobody any more, and gives back what it has; what it watches it goes on to watch."""
+        self.working = False
+        self.keys.close()
+        self._wake(self._clocks.now())
+
     def die(self, now: float) -> None:
         """The process of the client ends at any point, and another one begins."""
         self._calls.abandon()
         self._came_in_pause.clear()
+        self.paused_until = now
         self._be_new()
         self.step(now)
 

@@ -4,24 +4,21 @@ Laws:
 1. A plan is drawn from its seed alone.
 2. Each seed draws its own mix of faults ("swarm testing", Groce et al. 2012): a world in which everything happens
    at once hides what happens when only two things meet.
-3. A family is about one thing. It says which faults come and what the cluster and its clients are like, so that what it
-   is about happens all the time (`FAMILIES`).
+3. A family is about one thing (`families.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
+from paxosd.sim.families import FAMILIES, OF_CLIENTS, Family
 from paxosd.sim.plan import VOTING, Fault, Plan
 
 FAULTS_S = 40.0
 """How long the first phase lasts, in simulated seconds."""
-
-FAULT_EVERY_S = 2.5
-"""The mean time between two faults."""
 
 LAYOUTS: Mapping[int, tuple[tuple[int, int, int, int], ...]] = {
     3: ((0, 0, 0, 3),),
@@ -34,163 +31,6 @@ LAYOUTS: Mapping[int, tuple[tuple[int, int, int, int], ...]] = {
 
 KEEP_ENTRIES = (0, 0, 10, 100)
 """How many entries of the log are kept; 0: all of them."""
-
-KINDS = (
-    "kill",  # one process ends; its page cache stays
-    "stop",  # one process is asked to end: it finishes what it took and hands over
-    "power",  # any number of nodes lose what was not synced
-    "crash-in-turn",  # a process ends between two effects of one turn, with or without power
-    "crash-in-recovery",  # a process ends again and again before its first turn
-    "pause",  # a process stands still, its clock goes on
-    "slow-disk",
-    "disk-error",  # a commit fails with EIO or ENOSPC
-    "bit-flip",  # a stored row can no longer be read
-    "wipe",  # a node starts from an empty directory, unless nobody else knows what is lost
-    "roll-back",  # a node starts from its directory as it was some time ago, under the same condition
-    "lose-two",  # two nodes are wiped at once
-    "swap",  # two nodes find each other's directories
-    "copy",  # a copy of a directory runs somewhere else for a while, beside its node
-    "cut",  # one link, one way or both
-    "partition",  # two groups
-    "hub",  # every link but those to one node
-    "coups",  # whoever prepares is soon heard by a few only: leader after leader leaves a few votes behind
-    "clog",  # a link holds back what is sent and lets it all through later
-    "loss",
-    "client-cut",  # a client reaches only some gateways
-    "garbage",  # bytes that are no frame
-    "pause-leader",  # these are aimed at whoever leads when they strike
-    "kill-leader",
-    "cut-leader",  # from some of the others or from all, one way or both; clients still reach it
-    "clog-leader",  # what it sends, or what it is sent, comes later
-    "depose-leader",  # another one is elected, and it hears of it late
-    "wipe-leader",
-    "roll-back-leader",
-    "lag",  # all that a node is told comes later, in order
-)
-AIMED = ("pause-leader", "kill-leader", "cut-leader", "clog-leader", "depose-leader")
-LOSSES = ("wipe", "wipe-leader", "lose-two", "roll-back", "roll-back-leader", "swap", "copy")
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Which faults may come, and what of a plan is drawn otherwise than elsewhere. `mainly`: every other fault is this
-    one. `rivals`: there are two at least who may lead. `every_s`: the mean time between two faults."""
-
-    faults: tuple[str, ...]
-    shape: Callable[[Plan, Random], Mapping[str, Any]] = lambda plan, random: {}
-    mainly: str = ""
-    rivals: bool = False
-    every_s: float = FAULT_EVERY_S
-
-
-def _much_read(plan: Plan, random: Random) -> Mapping[str, Any]:
-    """Two calls of three read, and single frames are late by some election timeouts."""
-    return {
-        "reads": 2 / 3,
-        "late": random.choice((0.0, 0.01, 0.05)),
-        "late_s": plan.election_s * random.choice((1.0, 3.0, 6.0)),
-        "loss": 0.0,
-        "repeat": 0.0,
-        "think_s": random.choice((0.1, 0.2, 0.4)),
-        "clients": random.randint(4, 7),
-        "pinned": True,
-        "sessions": 64,
-        "sync_s": random.choice((0.0002, 0.002, 0.05)),
-    }
-
-
-def _flexible(plan: Plan, random: Random) -> Mapping[str, Any]:
-    """Quorums of two sizes that must meet, and weights in every other cluster."""
-    voters = [node for node, role in plan.roles.items() if role in VOTING]
-    weights = {node: random.choice((1, 1, 2, 3)) for node in voters} if random.random() < 0.5 else {}
-    total = sum(weights.get(node, 1) for node in voters)
-    accept = random.choice([size for size in range(1, total + 1) if size != total // 2 + 1])
-    return {
-        "weights": weights,
-        "quorum": (total - accept + 1, accept),
-        "reads": random.choice((0.25, 0.5)),
-        "late": random.choice((0.0, 0.02)),
-        "late_s": 3 * plan.election_s,
-        "think_s": random.choice((0.2, 0.4)),
-        "clients": random.randint(3, 5),
-        "pinned": True,
-    }
-
-
-def _paged(plan: Plan, random: Random) -> Mapping[str, Any]:
-    """Pages of a few values, some of which are larger than a page, and much to catch up with."""
-    page_bytes = random.choice((300, 1000, 2000))
-    return {
-        "page_bytes": page_bytes,
-        "value_bytes": random.choice((page_bytes // 2, page_bytes, 2 * page_bytes)),
-        "edge_bytes": random.choice((page_bytes // 3, page_bytes)),
-        "command_bytes": 20,
-        "window_slots": random.choice((8, 64)),
-        "pending_bytes": 1 << 20,
-        "reads": random.choice((0.25, 0.5)),
-        "think_s": random.choice((0.1, 0.2)),
-    }
-
-
-def _watched(plan: Plan, random: Random) -> Mapping[str, Any]:
-    """Every client watches, some more than they take; now and then what they lack is gone when they come for it."""
-    return {
-        "watches": random.choice((2, 4)),
-        "window": random.choice((40, 200)),
-        "credit_bytes": random.choice((600, 600, 5000)),
-        "think_s": random.choice((0.2, 0.4)),
-        "clients": random.randint(2, 3),
-        "command_bytes": 20,
-        "loss": 0.0,
-        "jitter_s": random.choice((0.0005, 0.005)),
-        "pinned": random.random() < 0.3,
-        "sessions": 64,
-    }
-
-
-def _with_keys(plan: Plan, random: Random) -> Mapping[str, Any]:
-    """Most calls are about keys; every client watches some, and wants locks and the like."""
-    return {
-        "keys": random.choice((0.7, 0.9)),
-        "turns": random.choice((0, 1, 2)),
-        "ttl_s": plan.election_s * random.choice((2.0, 4.0)),
-        "reads": random.choice((0.3, 0.5)),
-        "watches": random.choice((1, 2)),
-        "window": random.choice((60, 300)),
-        "credit_bytes": random.choice((600, 5000)),
-        "think_s": random.choice((0.3, 0.5)),
-        "clients": random.randint(3, 4),
-        "command_bytes": 20,
-        "jitter_s": random.choice((0.0005, 0.005)),
-        "drift": random.choice((0.0, 0.05)),
-        "pinned": random.random() < 0.3,
-        "sessions": 5000,
-    }
-
-
-FAMILIES: Mapping[str, Family] = {
-    "swarm": Family(KINDS),
-    "crash": Family(("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe", "roll-back")),
-    "disk": Family(("power", "crash-in-turn", "slow-disk", "disk-error", "bit-flip", "kill")),
-    "network": Family(("cut", "partition", "hub", "coups", "clog", "loss", "client-cut", "garbage")),
-    "reads": Family(
-        (*AIMED, *AIMED, "lag", "lag", "kill", "pause", "cut", "stop", "coups"), _much_read, "depose-leader", True, 4.0
-    ),
-    "quorums": Family((*AIMED, "kill", "power", "cut", "partition", "hub", "coups"), _flexible),
-    "pages": Family((*AIMED, "kill", "power", "pause", "cut", "partition", "coups", "wipe"), _paged),
-    "space": Family(("nearly-full", "kill", "stop", "power", "pause", "cut", "loss"), mainly="nearly-full"),
-    "disks": Family((*LOSSES, *LOSSES, "kill", "power", "pause-leader", "cut", "partition", "coups")),
-    "watches": Family(
-        (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
-        _watched,
-    ),
-    "keys": Family(
-        (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
-        _with_keys,
-    ),
-    "quiet": Family(()),
-}
-"""By the name that is given to `--profile`."""
 
 
 def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
@@ -323,6 +163,10 @@ def _fault(plan: Plan, random: Random, kind: str, at_s: float) -> Fault | None:
     short_s = random.expovariate(1 / (2 * plan.election_s))
     if kind.endswith("-leader"):
         return _aimed(plan, random, Fault(at_s, kind, (), short_s))
+    if kind in OF_CLIENTS:
+        shares = (0.3, 0.45, 0.6) if kind == "client-stutter" else (0.3, 0.6, 1.2, 2.5)
+        for_s = plan.ttl_s * random.choice(shares)
+        return Fault(at_s, kind, (f"c{random.randint(1, plan.clients)}",), for_s, random.random())
     if kind in ("cut", "partition", "hub", "clog", "client-cut"):
         links, times = _links(plan, random, kind)
         return Fault(at_s, kind, tuple(f"{a}>{b}" for a, b in links), times * short_s)

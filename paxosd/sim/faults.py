@@ -6,12 +6,16 @@ from dataclasses import replace
 
 from paxosd.core.options import DRAIN_S_MAX
 from paxosd.sim.aimed import aim
+from paxosd.sim.clients import SimClient
 from paxosd.sim.disk import RESERVE_BYTES
 from paxosd.sim.losses import lose
 from paxosd.sim.plan import Fault
 from paxosd.sim.world import SimNode, World
 
 RECOVERY_CRASHES = 5
+STUTTERS = 6
+STUTTER_RUNS = 0.15
+"""How long a client that stutters runs at most, in proportion to how long it stands still."""
 
 
 def schedule_faults(world: World) -> None:
@@ -44,6 +48,9 @@ def strike(world: World, fault: Fault) -> None:
                 _strike_node(world, world.leader, replace(fault, kind=fault.kind.removesuffix("-leader")))
         case "wipe" | "wipe-leader" | "lose-two" | "roll-back" | "roll-back-leader" | "swap" | "copy":
             lose(world, fault)
+        case "client-pause" | "client-stutter" | "client-kill":
+            for target in fault.targets:
+                _strike_client(world, world.clients[target], fault)
         case "cut-leader" | "clog-leader" | "depose-leader":
             if world.leader is not None:
                 aim(world, world.leader, fault)
@@ -103,6 +110,25 @@ def _strike_node(world: World, node: SimNode, fault: Fault) -> None:
             world.note(node.id, "damaged: %s", None if row is None else (row[0].__name__, row[1]))
         case "garbage":
             _garble(world, node)
+
+
+def _strike_client(world: World, client: SimClient, fault: Fault) -> None:
+    match fault.kind:
+        case "client-pause":
+            client.pause(world.now + fault.for_s)
+        case "client-stutter":
+            at_s = 0.0
+            for _ in range(STUTTERS):
+                still_s = fault.for_s * world.random.uniform(0.5, 1.0)
+                world.later(at_s, _pause, world, client, still_s)
+                at_s += still_s + fault.for_s * STUTTER_RUNS * fault.amount
+        case "client-kill":
+            client.die(world.now)
+
+
+def _pause(world: World, client: SimClient, for_s: float) -> None:
+    if not world.healed:
+        client.pause(world.now + for_s)
 
 
 def _start_and_end(world: World, node: SimNode) -> None:

@@ -16,6 +16,7 @@ from paxosd.core.voters import Voters
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.sim.calls import check_commands, check_ends
+from paxosd.sim.calm import TOLD_T_E, come_to_rest, watch
 from paxosd.sim.check.invariants import Violation, ensure
 from paxosd.sim.faults import schedule_faults
 from paxosd.sim.losses import put_right
@@ -29,9 +30,6 @@ CONVERGE_T_E = 50
 
 STABLE_T_E = 20
 """For how many election timeouts it must then go on without a change of leadership (31)."""
-
-TOLD_T_E = 6
-"""Within how many of them whoever watches is told what happened, in a healed core (35)."""
 
 PENDING_T_E = 10
 """How long an operation may take in a healed core (32)."""
@@ -98,6 +96,7 @@ def _play(world: World, result: Result) -> None:
         heal(world, core)
         result.recovery_t_e = _converge(world, core, healed_at)
         _stay(world, core)
+        come_to_rest(world)
     for node in world.nodes.values():
         if node.driver is not None:
             world.ghost.marks.ended(node.driver)
@@ -189,6 +188,7 @@ def heal(world: World, core: frozenset[NodeId]) -> None:
             _make_permanent(world, name, random.choice(STATES), random.choice(voters))
     for client in world.clients.values():
         client.unpin()
+        client.pause(world.now)
         client.timeout_s = PENDING_T_E * world.plan.election_s * 2
 
 
@@ -237,9 +237,9 @@ def _converge(world: World, core: frozenset[NodeId], healed_at: float) -> float:
 def _stay(world: World, core: frozenset[NodeId]) -> None:
     t_e = world.plan.election_s
     elected, sent, called = world.ghost.marks.hits["leader elected"], world.network.sent, _calls(world)
-    world.run_until(world.now + (STABLE_T_E - TOLD_T_E) * t_e)
+    watch(world, (STABLE_T_E - TOLD_T_E) * t_e)
     end = len(world.ghost.order.log)
-    world.run_until(world.now + TOLD_T_E * t_e)
+    watch(world, TOLD_T_E * t_e)
     for client in world.clients.values():
         ensure(client.watchers.have_seen(end), "35 watches", f"{client.name} was not told all of {end} revisions")
     frames = (world.network.sent - sent) / STABLE_T_E / len(world.nodes)

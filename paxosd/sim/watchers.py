@@ -143,10 +143,11 @@ class SimWatch:
 
 
 class SimWatchers:
-    """All of one client."""
+    """All of one client; of one that `only_looks` all watch much."""
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: Plan, only_looks: bool = False) -> None:
         self._plan = plan
+        self._places = PLACES[-1:] if only_looks else PLACES
         self._news: Watchables = LogNews(())  # of the history that the client belongs to
         self._random = Random(f"watch-{plan.seed}-{name}")
         self._name = name.encode()
@@ -187,7 +188,7 @@ class SimWatchers:
     def _open(self, start: Revision) -> None:
         assert self._session is not None
         if self._plan.keys:
-            watch = SimWatch(self._news, self._random.choice(PLACES), start, self._random.random() < 0.3)
+            watch = SimWatch(self._news, self._random.choice(self._places), start, self._random.random() < 0.3)
         else:
             keys = [(key, b"") for key in (*KEYS, self._name)]
             watch = SimWatch(self._news, self._random.choice((*keys, *RANGES)), start, False)
@@ -201,5 +202,5 @@ class SimWatchers:
         self._watches.remove(watch)
 
     def have_seen(self, revision: Revision) -> bool:
-        """Whether all are told everything up to this revision."""
-        return all((watch.call.position or 0) >= revision for watch in self._watches)
+        """Whether all have taken everything up to this revision."""
+        return all(watch.next > revision for watch in self._watches)

@@ -254,6 +254,7 @@ class SimNode:
     def _sent(self, message: Message) -> None:
         world = self._world
         self.ghost.safety.sent((self.id, self.life), message, self.disk.synced)
+        self.ghost.log_times.sent((self.id, self.life), message, self._clock())
         if isinstance(message, Applied | LogPage | Answer):
             self.ghost.answers.told(message, world.now, self._moment)
         if world.now < world.coups_until and isinstance(message, Prepare):
@@ -271,6 +272,7 @@ class SimNode:
         if event.name in ("disk.quorum_went_back", "log.differs"):  # no plan loses what a quorum told
             raise Violation("1 agreement", f"{self.id} finds that {event.fields['what']}")
         self.ghost.marks.event(event, self.ghost.safety.watermark)
+        self.ghost.log_times.event((self.id, self.life), event, self._clock())
 
 
 class World(Agenda):

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from paxosd.machine.log import Log
-from paxosd.sim.draw import FAMILIES, draw
+from paxosd.sim.draw import draw
+from paxosd.sim.families import FAMILIES
 from paxosd.sim.plan import Plan
 from paxosd.sim.run import run
 

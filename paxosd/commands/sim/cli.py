@@ -24,7 +24,8 @@ from paxosd.commands.sim.scenarios import replay as replay_scenarios
 from paxosd.commands.sim.seeds import Wanted, be_quiet, machine_named, print_summary, run_seeds
 from paxosd.machine.base import StateMachine
 from paxosd.process.exits import Exit
-from paxosd.sim.draw import FAMILIES, draw
+from paxosd.sim.draw import draw
+from paxosd.sim.families import FAMILIES
 from paxosd.sim.plan import Plan
 from paxosd.sim.run import Result, run
 from paxosd.sim.shrink import shrink

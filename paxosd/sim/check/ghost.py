@@ -12,6 +12,7 @@ from typing import Any
 from paxosd.core.types import HistoryId, NodeId, Revision, Slot
 from paxosd.sim.check.answers import Answers
 from paxosd.sim.check.invariants import Safety
+from paxosd.sim.check.log_time import LogTimes
 from paxosd.sim.check.marks import Marks
 from paxosd.sim.check.order import Order
 from paxosd.sim.check.replay import Replay
@@ -36,6 +37,7 @@ class Ghost:
         self.replay = Replay(self.safety.chosen, window) if window else None
         self.turns = None if self.replay is None else HeldTurns(self.replay)
         self.answers = Answers(self.order, self.replay)
+        self.log_times = LogTimes(self._chosen_ms)
         self.commands: list[tuple[Any, bytes]] = []  # each that a client began, and its bytes
 
     def begin_with(self, past: Ghost, watermark: Slot, revision: Revision) -> None:
@@ -46,6 +48,13 @@ class Ghost:
         self.order = Order(past.order.log[:revision])
         self.answers = Answers(self.order)
         self.answers.seen = revision
+        self.log_times = past.log_times
+
+    def _chosen_ms(self) -> int:
+        if self.replay is None:
+            return 0
+        self.replay.advance()
+        return self.replay.log_time_ms
 
     @property
     def history(self) -> HistoryId:

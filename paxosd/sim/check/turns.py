@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.core.types import Instant, Revision
@@ -15,6 +16,7 @@ from paxosd.sim.check.invariants import ensure
 from paxosd.sim.check.replay import Replay
 
 LAW = "37 turns"
+OF_LINES = (b"lock/", b"election/", b"semaphore/", b"rwlock/")
 GUARDED = b"guarded/"
 """What holders write to, under the condition that they hold: their fence."""
 
@@ -33,6 +35,7 @@ class HeldTurn:
     hold: KeyHold
     lease_now: Callable[[], Instant]
     given_back: bool = False
+    gone_since: Instant | None = None  # its key, while it is believed
 
     @property
     def is_believed(self) -> bool:
@@ -49,17 +52,29 @@ class HeldTurns:
         self._fences: dict[bytes, Revision] = {}  # by line, the highest that was told
         self._guarded: dict[bytes, int] = {}
         self._looked_at: Revision = 0
+        self._meddled_with: set[bytes] = set()  # keys that somebody removes who did not make them
         self.count = 0
 
-    def take(self, turn: HeldTurn) -> None:
-        """Somebody is told that it has its turn."""
-        self._replay.at(turn.fence)
-        made = self._replay.keys.states[turn.fence].get(turn.key)
-        is_so = made is not None and made.create_revision == turn.fence
-        ensure(is_so, LAW, f"{turn.client} has the fence {turn.fence}, which did not make {turn.key!r}")
+    def anybodys_key(self, random: Random) -> bytes | None:
+        """One of the keys of lines, to be removed by somebody who did not make it; there may be none."""
+        keys = [key for key in self._replay.keys.now if key.startswith(OF_LINES)]
+        if not keys:
+            return None
+        key = random.choice(sorted(keys))
+        self._meddled_with.add(key)
+        return key
+
+    def take(self, turn: HeldTurn, looked_at: Revision) -> None:
+        """Somebody is told that it has its turn, after a look at this revision."""
+        for revision in (turn.fence, max(turn.fence, looked_at)):
+            self._replay.at(revision)
+            made = self._replay.keys.states[revision].get(turn.key)
+            is_so = made is not None and made.create_revision == turn.fence
+            what = f"{turn.client} has the fence {turn.fence} of {turn.key!r}, and at {revision} that is {made}"
+            ensure(is_so, LAW, what)
         if not turn.is_believed:
             return
-        others = [other for other in self._turns if other.line == turn.line and other.is_believed]
+        others = [other for other in self._turns if other.line == turn.line and self._is_held(other)]
         for other in others:
             is_apart = not (turn.alone or other.alone)
             ensure(is_apart, LAW, f"{turn.client} and {other.client} both have {turn.line!r}")
@@ -73,6 +88,10 @@ class HeldTurns:
         self._turns = [*(other for other in self._turns if other.is_believed), turn]
         self.count += 1
 
+    def _is_held(self, turn: HeldTurn) -> bool:
+        """Whether nobody else may have it. Whose key was removed by somebody hears of it later."""
+        return turn.is_believed and turn.key not in self._meddled_with
+
     def look(self) -> None:
         """More is chosen: who is believed to have something still has its key, and no late write came through."""
         keys = self._replay.keys.now
@@ -80,7 +99,7 @@ class HeldTurns:
             kv = keys.get(turn.key)
             gone = kv is None or kv.create_revision != turn.fence
             what = f"{turn.client} is told that it has {turn.line!r}, and its key is gone"
-            ensure(not (gone and turn.is_believed), LAW, what)
+            ensure(not (gone and self._is_held(turn)), LAW, what)
         for revision in range(self._looked_at + 1, self._replay.revision + 1):
             if self._replay.keys.states[revision] is not self._replay.keys.states[revision - 1]:
                 self._look_at_guarded(revision)
@@ -92,6 +111,20 @@ class HeldTurns:
                 fence, last = int(event.kv.value), self._guarded.get(event.key, 0)
                 ensure(fence >= last, LAW, f"{event.key!r} was written with fence {fence} after {last}")
                 self._guarded[event.key] = fence
+
+    def check_told(self, now: Instant, patience_s: float) -> None:
+        """41: in a healed cluster whose key was removed by somebody hears of it."""
+        keys = self._replay.keys.now
+        for turn in self._turns:
+            kv = keys.get(turn.key)
+            if (kv is not None and kv.create_revision == turn.fence) or not turn.is_believed:
+                turn.gone_since = None
+            elif turn.gone_since is None:
+                turn.gone_since = now
+            else:
+                gone_s = now - turn.gone_since
+                what = f"{turn.client} believes in its turn {turn.line!r} {gone_s:.1f} s after its key went"
+                ensure(gone_s <= patience_s, "41 who lost hears of it", what)
 
     def check_lease(self, client: str, lease: HeldLease, lease_now: Instant) -> None:
         """A lease that its holder takes for its own is there."""

@@ -18,7 +18,7 @@ from paxosd.client.leases import HeldLease
 from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, Read
 from paxosd.core.messages import Answer
 from paxosd.machine.kv.requests import Command as KeyCommand
-from paxosd.machine.kv.requests import Grant, Put
+from paxosd.machine.kv.requests import Delete, Grant, Put
 from paxosd.machine.kv.requests import Question as KeyQuestion
 from paxosd.machine.kv.results import Granted, RangeFound, decode_result
 from paxosd.sim.calls import SimCall, SimCalls, ignore
@@ -32,13 +32,27 @@ from paxosd.sim.plan import Plan
 LEASES_MAX = 3
 """How many leases a client has at most, besides that of its turns."""
 UNDER_WAY_MAX = 24
+LOOKS = 0.25
+"""How often a client that only looks does so when it is its turn to call."""
+MEDDLES, MEDDLES_IN_PEACE = 0.03, 0.1
+"""How many calls remove a key that somebody else made to wait for a turn; afterwards, when no faults come any more."""
 
 
 class KeyCaller:
-    """Of one client. `ghost`: what is known of its history."""
+    """Of one client. `ghost`: what is known of its history. `only_looks`: it changes nothing, has nothing, and looks
+    seldom, so that most of what it has seen its watches told."""
 
-    def __init__(self, name: str, plan: Plan, calls: SimCalls, clocks: Clocks, ghost: Callable[[], Ghost]) -> None:
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        calls: SimCalls,
+        clocks: Clocks,
+        ghost: Callable[[], Ghost],
+        only_looks: bool = False,
+    ) -> None:
         self._plan = plan
+        self._only_looks = only_looks
         self._calls = calls
         self._clocks = clocks
         self._ghost = ghost
@@ -50,7 +64,8 @@ class KeyCaller:
         self._lease: HeldLease | None = None  # that of all turns
         self._is_granting = False
         self._working = True
-        own = [Random(f"turns-{plan.seed}-{name}-{number}") for number in range(plan.turns)]
+        self._is_closed, self._is_troubled = False, True
+        own = [Random(f"turns-{plan.seed}-{name}-{number}") for number in range(0 if only_looks else plan.turns)]
         self.takers = [
             TurnTaker(name, plan, random, clocks, self._courses, self._turns, self._lease_of_turns) for random in own
         ]
@@ -96,6 +111,10 @@ class KeyCaller:
     def call(self, now: float) -> bool:
         """Make some calls, if it is the turn of keys."""
         plan, random = self._plan, self._random
+        if self._only_looks:
+            if random.random() < LOOKS:
+                self.ask(self._draw.question(len(self._ghost().order.log), 0), SESSION, now)
+            return True
         if not plan.keys or random.random() >= plan.keys:
             return False
         for _ in range(random.choice((1, 1, 2, 4))):
@@ -107,6 +126,10 @@ class KeyCaller:
         random = self._random
         if random.random() < self._plan.reads:
             return self._look(now)
+        if self._plan.turns and random.random() < (MEDDLES if self._is_troubled else MEDDLES_IN_PEACE):
+            key = self._turns().anybodys_key(random)
+            if key is not None:
+                return self.command(Delete(key), now)
         held = self.engine.upkeep.holds
         kind = random.randrange(20)
         if kind == 0 and len(held) < LEASES_MAX:
@@ -137,8 +160,8 @@ class KeyCaller:
 
         def granted(call: SimCall, now: float) -> None:
             assert isinstance(call.pending, Command)
-            if engine is not self._engine:
-                return
+            if engine is not self._engine or self._is_closed:
+                return  # nobody keeps it
             if call.pending.receipt is None:
                 return then(None)
             result = decode_result(call.pending.receipt.result)
@@ -190,16 +213,28 @@ class KeyCaller:
 
     # ---- time ----
 
-    def step(self, now: float, working: bool) -> None:
-        """What became due."""
+    def step(self, now: float, working: bool, troubled: bool) -> None:
+        """What became due; faults still come where all is `troubled`."""
         self._courses.step(now)
-        self._working = working
+        self._working, self._is_troubled = working, troubled
         for taker in self.takers if working else ():
-            taker.step(now)
+            taker.step(now, troubled)
 
     def next_due(self) -> list[float]:
         """When `step` has something to do if nothing comes before."""
         return [*self._courses.next_due(), *(taker.at for taker in self.takers if self._working)]
+
+    def close(self) -> None:
+        """It wants nothing any more, and gives back what it has."""
+        self._is_closed = True
+        for lease in self.engine.upkeep.holds:
+            self.engine.upkeep.give_up(lease)
+
+    def check_waiting(self, now: float, patience_s: float) -> None:
+        """All that are to get on have got on."""
+        replay = self._ghost().replay
+        if replay is not None:
+            self._courses.check_waiting(replay.keys.now, now, patience_s)
 
     def check_leases(self) -> None:
         """More is known of what the keys must come to: whoever thinks that it has a lease has it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from paxosd.client import driving
 from paxosd.client.calls import Command, Question
@@ -15,26 +15,34 @@ from paxosd.client.engine import Engine
 from paxosd.client.errors import PaxosError
 from paxosd.client.leases import HeldLease
 from paxosd.client.reads import LINEARIZABLE
-from paxosd.core.types import Instant
+from paxosd.core.types import Instant, Revision
 from paxosd.recipes.course import Course
 from paxosd.recipes.steps import AwaitChange, Change, Do, KeyGone, Look, NotSo, Steps
 from paxosd.sim.calls import SimCall, SimCalls
+from paxosd.sim.check.invariants import ensure
+from paxosd.sim.keys.model import Keys
 
+LAW = "40 who waits gets on"
 SLEEPS_S_MAX = 1e6
+MayGoOn: TypeAlias = Callable[[Keys], bool]
 
 
 @dataclass(eq=False)
 class Going:
-    """One recipe on its way. `until`: the time of all of it; `hurried`: also with a lease that is over."""
+    """One recipe on its way. `until`: the time of all of it; `hurried`: also with a lease that is over; `may_go_on`:
+    whether it waits for nothing any more, where the keys stand so; it has been so since `free_since`."""
 
     course: Course[Any]
     lease: HeldLease | None
     until: Instant | None
     hurried: bool
-    then: Callable[[Any], None]
+    then: Callable[[Any, Revision], None]
     failed: Callable[[Exception], None]
     change: ChangeCall | None = None
+    may_go_on: MayGoOn | None = None
+    free_since: Instant | None = None
     call: SimCall | None = None
+    answered_at: Revision = 0  # as of which revision its latest call was answered
     take_back: Callable[[], None] = lambda: None
 
 
@@ -61,14 +69,15 @@ class SimCourses:
         self,
         steps: Steps[Any],
         lease: HeldLease | None,
-        then: Callable[[Any], None] = lambda result: None,
+        then: Callable[[Any, Revision], None] = lambda result, at: None,
         failed: Callable[[Exception], None] = lambda error: None,
         until: Instant | None = None,
         hurried: bool = False,
+        may_go_on: MayGoOn | None = None,
     ) -> Going:
-        """Go through a recipe; at its end one of the two is called."""
+        """Go through a recipe; at its end one of the two is called, the first with the revision of its last look."""
         course = Course(steps, partial(self._later, lease))
-        going = Going(course, lease, until, hurried, then, failed)
+        going = Going(course, lease, until, hurried, then, failed, may_go_on=may_go_on)
         self._going.append(going)
         self._move(going, course.begin)
         return going
@@ -96,10 +105,26 @@ class SimCourses:
             elif change.done:
                 self._stop_watching(going)
                 self._move(going, partial(going.course.answer, None))
+        for going in self._going:
+            waits = going.change is not None and not going.change.done
+            over = going.lease is not None and not going.hurried and going.lease.is_over
+            ensure(not (waits and over), LAW, f"{going.course.step} goes on with a lease that is over")
 
     def next_due(self) -> list[Instant]:
         """When `step` has something to do if nothing comes before."""
         return [going.change.deadline for going in self._going if going.change is not None]
+
+    def check_waiting(self, keys: Keys, now: Instant, patience_s: float) -> None:
+        """40: in a healed cluster whoever waits for nothing any more gets on."""
+        for going in self._going:
+            if going.may_go_on is None or not going.may_go_on(keys):
+                going.free_since = None
+            elif going.free_since is None:
+                going.free_since = now
+            else:
+                waits_s = now - going.free_since
+                what = f"{going.course.step} of {going.lease and going.lease.id} could go on for {waits_s:.1f} s"
+                ensure(waits_s <= patience_s, LAW, what)
 
     def _move(self, going: Going, move: Callable[[], None]) -> None:
         course = going.course
@@ -116,7 +141,7 @@ class SimCourses:
             self._leave(going)
             return going.failed(error)
         self._leave(going)
-        return going.then(course.result)
+        return going.then(course.result, going.answered_at)
 
     def _perform(self, going: Going) -> None:
         """Begin the step that the recipe waits for."""
@@ -143,7 +168,7 @@ class SimCourses:
     def _on_answer(self, going: Going, call: SimCall, now: Instant) -> None:
         if going not in self._going or call is not going.call:
             return
-        going.call = None
+        going.call, going.answered_at = None, call.revision
         self._move(going, partial(self._answer, going, call.pending))
 
     def _answer(self, going: Going, pending: Command | Question) -> None:

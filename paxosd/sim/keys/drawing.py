@@ -30,8 +30,8 @@ from paxosd.machine.kv.results import RangeFound
 PREFIX = b"k/"
 KEYS = tuple(PREFIX + name for name in (b"", b"\0", b"a", b"a\0", b"b", b"b/1", b"c", b"\xff"))
 ENDS = (b"", b"", PREFIX + b"a\0", PREFIX + b"c", prefix_end(PREFIX))
-PLACES = tuple((key, b"") for key in KEYS) + tuple((KEYS[at], end) for at in (0, 2, 4) for end in ENDS[2:])
-"""Which keys are watched, and which ranges of them."""
+PLACES = tuple((key, b"") for key in KEYS) + tuple((KEYS[at], end) for at in (4, 2, 0) for end in ENDS[2:])
+"""Which keys are watched, and which ranges of them; the last one is all of them."""
 
 
 class KeyDraw:

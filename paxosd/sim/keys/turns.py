@@ -4,13 +4,14 @@ with its fence, and gives them back, or does not."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import NamedTuple
 
 from paxosd.client.clock import Clocks
 from paxosd.client.driving import GUARDED_AFTER_S, KeyGuard, watch_of
 from paxosd.client.leases import HeldLease, KeyHold
-from paxosd.core.types import Instant
+from paxosd.core.types import Instant, Revision
 from paxosd.machine.kv.requests import Put
 from paxosd.recipes import election
 from paxosd.recipes.line import OwnKey, TakenTurn, WaitingLine, give_back, take_turn, with_room
@@ -18,6 +19,7 @@ from paxosd.recipes.names import span
 from paxosd.recipes.steps import do_if, made_at
 from paxosd.sim.check.turns import GUARDED, HeldTurn, HeldTurns
 from paxosd.sim.keys.courses import Going, SimCourses
+from paxosd.sim.keys.model import Keys
 from paxosd.sim.plan import Plan
 
 ROOM = 2
@@ -43,6 +45,8 @@ KINDS = (
     WantedTurn(_BOTH.key, WaitingLine(_BOTH), _WRITE.key, True),
 )
 MANY = 10**6
+SITS = 0.25
+"""How many of those that have a turn when the faults are over keep it: who waits behind them hears of its own key."""
 
 
 class TurnTaker:
@@ -76,28 +80,29 @@ class TurnTaker:
         self.kind = KINDS[0]
         self.turn: HeldTurn | None = None
         self._guard: KeyGuard | None = None
+        self._sits = False
 
     @property
     def waits(self) -> bool:
         """Whether it sleeps until it is its turn."""
         return self.turn is None and self.going is not None and self.going.change is not None
 
-    def step(self, now: Instant) -> None:
-        """Do what is due."""
+    def step(self, now: Instant, troubled: bool) -> None:
+        """Do what is due. Where no faults come any more, it waits for as long as it takes."""
         if now < self.at:
             return
         self.at = now + self._random.expovariate(1.0) * self._plan.election_s
         if self.turn is not None:
-            self._hold(self.turn)
+            self._hold(self.turn, troubled)
         elif self.going is None:
-            self._want(now)
+            self._want(now, troubled)
         elif self._random.random() < 0.05:
             going, self.going = self.going, None
             self._courses.cancel(going)
 
     # ---- waiting ----
 
-    def _want(self, now: Instant) -> None:
+    def _want(self, now: Instant, troubled: bool) -> None:
         lease = self._lease()
         if lease is None:
             return
@@ -106,15 +111,20 @@ class TurnTaker:
         value = with_room(kind.line.room, b"") if kind.line.room > 1 else b""
         self.own = OwnKey(kind.prefix + random.randbytes(8).hex().encode(), value, lease.id)
         patient = random.random() < 0.8
-        until = now + random.choice((2.0, 10.0, 30.0)) * self._plan.election_s
+        until = now + random.choice((2.0, 10.0, 30.0)) * self._plan.election_s if troubled else None
         steps = take_turn(kind.line, self.own, patient)
         going = self._courses.start(
-            steps, lease, lambda taken: self._taken(lease, taken), lambda error: self._over(), until
+            steps,
+            lease,
+            lambda taken, at: self._taken(lease, taken, at),
+            lambda error: self._over(),
+            until,
+            may_go_on=partial(_has_its_turn, kind.line, self.own.key),
         )
         if not going.course.is_over:
             self.going = going
 
-    def _taken(self, lease: HeldLease, taken: TakenTurn | None) -> None:
+    def _taken(self, lease: HeldLease, taken: TakenTurn | None, looked_at: Revision) -> None:
         self.going = None
         if taken is None:
             return
@@ -125,25 +135,34 @@ class TurnTaker:
         kind = self.kind
         room = kind.line.room if not kind.alone and kind.line.room > 1 else MANY
         about = self._client, kind.name, room, kind.alone, taken.key, taken.fence
+        self._sits = self._random.random() < SITS
         self.turn = HeldTurn(*about, hold, self._clocks.lease_now)
-        self._turns().take(self.turn)
+        self._turns().take(self.turn, looked_at)
 
     def _over(self) -> None:
         self.going = None
 
     # ---- having it ----
 
-    def _hold(self, turn: HeldTurn) -> None:
+    def _hold(self, turn: HeldTurn, troubled: bool) -> None:
         kind = self._random.randrange(4)
-        if kind == 0 or not turn.is_believed:
-            return self._give_back(turn)
         lease = turn.hold.lease
+        if not turn.is_believed:
+            if kind and turn.alone:  # it does not look whether it has it, and stood still maybe
+                self._write(turn)
+            return self._give_back(turn)
+        if kind == 0 and not (self._sits and not troubled):
+            return self._give_back(turn)
         if kind == 1 and turn.line == _LEAD.key:
             self._courses.start(election.proclaim(TakenTurn(turn.key, turn.fence), b"%d" % turn.fence), lease)
         elif turn.alone:
-            put = Put(GUARDED + turn.line, b"%d" % turn.fence)
-            self._courses.start(do_if((made_at(turn.key, turn.fence),), put), lease, hurried=True)
+            self._write(turn)
         return None
+
+    def _write(self, turn: HeldTurn) -> None:
+        """Under the condition that it holds, whether it thinks so or not."""
+        put = Put(GUARDED + turn.line, b"%d" % turn.fence)
+        self._courses.start(do_if((made_at(turn.key, turn.fence),), put), turn.hold.lease, hurried=True)
 
     def _give_back(self, turn: HeldTurn) -> None:
         turn.given_back = True
@@ -153,3 +172,16 @@ class TurnTaker:
             self._courses.engine.session.attend(self._guard.watch)
             self._guard = None
         self._courses.start(give_back(turn.key), turn.hold.lease, hurried=True)
+
+
+def _has_its_turn(line: WaitingLine, own: bytes, keys: Keys) -> bool:
+    """Whether nobody is ahead who would have to go first; or the own key is gone, and it never will be its turn."""
+    made = keys.get(own)
+    if made is None:
+        return True
+    ahead = [
+        key
+        for key, kv in keys.items()
+        if line.span.key <= key < line.span.end and kv.create_revision < made.create_revision
+    ]
+    return len(ahead) < line.room

@@ -1,4 +1,4 @@
-"""Planted: what is built of keys, in clusters: leases and their time, kinds of reads, results, turns."""
+"""Planted: what is built of keys, in clusters: leases and their time, kinds of reads, results, waiting, turns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from paxosd.sim.planted.places import Seeds
 from paxosd.sim.planted.planting import Bug, other
 
 _WITH_KEYS = Seeds(0, 8, "keys")
+_WITH_MORE = Seeds(0, 40, "keys")
 
 
 _LEASES: tuple[Bug, ...] = (
@@ -26,6 +27,21 @@ _LEASES: tuple[Bug, ...] = (
         "a lease that is lost comes back with a late answer",
         Edit("client.leases:HeldLease.is_lost", ast.If, "lose", "pass"),
         shows_in=_WITH_KEYS,
+    ),
+    other(
+        "log time goes on by the clock of who follows",
+        Edit("core.log_time:LogTime.hear", ast.Assign, "_of", "_\nself._began_at = now"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a holder counts from the answer to its wish to keep a lease",
+        Edit("client.upkeep:Upkeep._kept", ast.Call, "kept asked_at", "lease.kept(ttl_ms, now, now)"),
+        shows_in=_WITH_MORE,
+    ),
+    other(
+        "a holder counts its time from the answer, and asks again in time",
+        Edit("client.leases:HeldLease.kept", ast.Call, "max valid_until", "max(_, now + ttl_ms / 1000 * SHARE)"),
+        shows_in=_WITH_MORE,
     ),
 )
 
@@ -52,6 +68,59 @@ _RESULTS_AND_READS: tuple[Bug, ...] = (
     ),
 )
 
+_WAITING: tuple[Bug, ...] = (
+    other(
+        "what a watch tells does not count as seen",
+        Edit("client.watching:WatchingSession.receive", ast.Assign, "upto", "pass"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who waits has its turn though its key is gone",
+        Edit("recipes.line:_look_ahead", ast.Raise, "", "pass"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who waits does not hear that its key went",
+        Edit(
+            "recipes.line:_until_it_may_be_ours",
+            ast.If,
+            "room nearest own",
+            "return AwaitChange((Span(nearest.key),), at)",
+        ),
+        shows_in=_WITH_MORE,
+    ),
+    other(
+        "who waits does not hear that its lease is over",
+        Edit("client.driving:when_over", ast.Expr, "append", "pass"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a holder does not hear that its key went",
+        Edit("client.guarding:Guards._on_news", ast.Expr, "removed", "pass"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a holder whose guard lost its history is guarded no more",
+        Edit("client.guarding:Guards._on_news", ast.If, "Compacted", "pass"),
+        shows_in=_WITH_MORE,
+    ),
+    other(
+        "who waits for a change sees it one revision late",
+        Edit("client.engine:Engine._watch", ast.BinOp, "after", "call.step.after + 2"),
+        shows_in=_WITH_MORE,
+    ),
+    other(
+        "a caller has what changed when the next change comes",
+        Edit("client.watched:WatchCall.take", ast.If, "_waiting", "if len(self._waiting) < 2:\n    return None"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "marks of watches are one revision behind",
+        Edit("gateway.streams:Streams.mark", ast.IfExp, "late", "revision - 1"),
+        shows_in=_WITH_KEYS,
+    ),
+)
+
 _TURNS: tuple[Bug, ...] = (
     other(
         "a turn comes one too early",
@@ -70,4 +139,4 @@ _TURNS: tuple[Bug, ...] = (
     ),
 )
 
-SERVICES: tuple[Bug, ...] = (*_LEASES, *_RESULTS_AND_READS, *_TURNS)
+SERVICES: tuple[Bug, ...] = (*_LEASES, *_RESULTS_AND_READS, *_WAITING, *_TURNS)
