@@ -72,7 +72,7 @@ _WAITING: tuple[Bug, ...] = (
     other(
         "what a watch tells does not count as seen",
         Edit("client.watching:WatchingSession.receive", ast.Assign, "upto", "pass"),
-        shows_in=_WITH_KEYS,
+        shows_in=_WITH_MORE,
     ),
     other(
         "who waits has its turn though its key is gone",
