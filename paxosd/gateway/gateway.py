@@ -74,6 +74,9 @@ from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.reporting import Reporting
 
 
+_READS = (Query, ReadLog, ReadSlots, ReadSnapshot, GetStatus)
+
+
 class Gateway(Reporting):
     """Serves the clients of one node.
 
@@ -129,22 +132,21 @@ class Gateway(Reporting):
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:
-        reads = ReadLog | Query | ReadSlots | ReadSnapshot | GetStatus
-        if isinstance(message, reads) and self._refuses_for_history(client, message, now):
+        if isinstance(message, _READS) and self._refuses_for_history(client, message, now):
             return
         match message:
-            case ReadLog() | Query() | ReadSlots() | ReadSnapshot() if self.known.difference:
-                self._refuse_reads([(client, message.request)], Reason.DIFFERS)
             case Propose():
                 self._on_propose(client, message, now)
+            case Query() | ReadLog() | ReadSlots() | ReadSnapshot() if self.known.difference:
+                self._refuse_reads([(client, message.request)], Reason.DIFFERS)
+            case Query():
+                self._add_query(client, message, now)
             case OpenSession():
                 self._on_open_session(client, message, now)
             case ReadLog(linearizable=True) if self._progress.lag:
                 self._refuse_reads([(client, message.request)], Reason.BEHIND)
             case ReadLog() | ReadSlots():
                 self._add_read(client, message, now)
-            case Query():
-                self._add_query(client, message, now)
             case ReadSnapshot():
                 self._add_backup(client, message)
             case WatchKeys() | Unwatch() | WatchTaken():
