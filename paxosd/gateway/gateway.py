@@ -73,7 +73,6 @@ from paxosd.gateway.repetitions import Repetitions
 from paxosd.gateway.replicated import Replicated
 from paxosd.gateway.reporting import Reporting
 
-
 _READS = (Query, ReadLog, ReadSlots, ReadSnapshot, GetStatus)
 
 
