@@ -49,7 +49,7 @@ class Engine:
         self._messages: list[FromClient] = []
         self._ways = 0
         self._watching: dict[ChangeCall, list[WatchCall]] = {}
-        self._guards = Guards(session, self._clocks)
+        self._guards = Guards(lambda: self.session, self._clocks)
         self._word_at: Instant | None = None  # when a gateway is asked for a word, where somebody listens
         self._word: Question | None = None  # that was asked for
 

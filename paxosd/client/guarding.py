@@ -9,6 +9,7 @@ Laws:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -31,9 +32,9 @@ FOR_EVER_S = 1e9
 
 
 class Guards:
-    """Of one client."""
+    """Of one client, whose session of now is given by `session`."""
 
-    def __init__(self, session: WatchingSession, clocks: Clocks) -> None:
+    def __init__(self, session: Callable[[], WatchingSession], clocks: Clocks) -> None:
         self._session = session
         self._clocks = clocks
         self._waiting: deque[KeyGuard] = deque()  # those that are not watched yet, the first first
@@ -55,7 +56,7 @@ class Guards:
         while self._waiting and (self._waiting[0].at <= now or self._waiting[0].watch.closed):
             guard = self._waiting.popleft()
             if not guard.watch.closed:
-                self._session.attend(guard.watch)
+                self._session().attend(guard.watch)
 
     def _on_news(self, hold: KeyHold, watch: WatchCall, made: Revision) -> None:
         while (changed := watch.take()) is not None:
@@ -66,7 +67,7 @@ class Guards:
             asked = Range(watch.key, keys_only=True)
             question = driving.question_of(next(self._requests), asked, deadline, LINEARIZABLE, 0)
             question.watcher = partial(self._on_look, hold, watch, made, question)
-            self._session.ask(question)
+            self._session().ask(question)
 
     def _on_look(self, hold: KeyHold, watch: WatchCall, made: Revision, question: Question) -> None:
         if question.error is not None or watch.closed:
@@ -76,4 +77,4 @@ class Guards:
             if not found.items or found.items[0].create_revision != made:
                 return hold.removed()
             watch.begin_again(found.revision)
-            self._session.attend(watch)
+            self._session().attend(watch)
