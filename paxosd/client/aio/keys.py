@@ -13,6 +13,7 @@ from paxosd.client.arguments import key as a_key
 from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.client.outcomes import CommandOutcome, Receipt
 from paxosd.client.reads import LINEARIZABLE, Read
+from paxosd.client.transactions import transaction
 from paxosd.core.messages import Answer
 from paxosd.core.types import MachineName, Revision, SessionId
 from paxosd.machine.kv.records import KeyValue
@@ -156,7 +157,7 @@ class AsyncKeys:
         timeout: float | None = None,
     ) -> TxnReceipt:
         """If all compares hold, do `then`, else `otherwise`: one revision, all or nothing."""
-        steps = plain.transact(tuple(compares), tuple(then), tuple(otherwise))
+        steps = plain.transact(*transaction(compares, then, otherwise))
         return await self._driver.drive(steps, timeout)
 
     async def compact(self, revision: Revision, *, timeout: float | None = None) -> None:

@@ -13,6 +13,7 @@ from paxosd.client.threads.driver import Lost, RecipeDriver, Watcher
 from paxosd.client.threads.locks import Lock, ReadWriteLock, RLock, Semaphore
 from paxosd.client.threads.meetings import Barrier, DoubleBarrier, Election, Party
 from paxosd.client.threads.queues import Counter, LockingQueue, PriorityQueue, Queue
+from paxosd.client.transactions import transaction
 from paxosd.core.messages import Answer
 from paxosd.core.types import MachineName, Revision, SessionId
 from paxosd.machine.kv.records import KeyValue
@@ -156,7 +157,7 @@ class Keys:
         timeout: float | None = None,
     ) -> TxnReceipt:
         """If all compares hold, do `then`, else `otherwise`: one revision, all or nothing."""
-        steps = plain.transact(tuple(compares), tuple(then), tuple(otherwise))
+        steps = plain.transact(*transaction(compares, then, otherwise))
         return self._driver.drive(steps, timeout)
 
     def compact(self, revision: Revision, *, timeout: float | None = None) -> None:
