@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "recipes": {"recipes", "core.types", "machine.kv"},
     "client": {"client", "core.messages", "core.options", "core.reasons", "core.types", "core.values", "wire",
                "config", "machine.kv", "recipes", "transport.addresses", "transport.base", "transport.shortage",
-               "transport.zeromq.link", "process.forks", "process.native", "local.cluster"},
+               "transport.zeromq.link", "process.forks", "process.native", "local.cluster", "excerpts"},
     "server": {"server", "driver", "lives", "core", "gateway", "machine", "wire", "config", "storage", "transport",
                "process"},
     "local": {"local", "server", "client", "core", "machine", "config", "storage", "transport", "process"},

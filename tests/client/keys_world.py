@@ -50,7 +50,7 @@ class KeysCluster:
         client = kind([ADDRESS], link=link)
         mover = client._worker if kind is Client else client._pump
         session = KeysSession(self, mover.session)
-        mover._engine.session = mover._engine._guards._session = session
+        mover._engine.session = session
         self._clients.append((session, link))
         link.wake()
         return client, session
