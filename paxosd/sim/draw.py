@@ -33,10 +33,14 @@ KEEP_ENTRIES = (0, 0, 10, 100)
 """How many entries of the log are kept; 0: all of them."""
 
 
+KEYS_EVERY = 16
+"""One of so many seeds of the swarm is of the family of keys."""
+
+
 def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
     """The plan of a seed; `nodes` (3 to 7) fixes the size of the cluster, None draws it."""
     random = Random(f"{profile}-{nodes}-{seed}")
-    family = FAMILIES[_family(profile, random)]
+    family = FAMILIES[_family(profile, seed, random)]
     roles, weights = _members(random, family, nodes)
     election_s = random.choice((0.6, 1.0, 1.5))
     plan = Plan(
@@ -152,8 +156,11 @@ def _faults(plan: Plan, family: Family, random: Random) -> list[Fault]:
     return faults
 
 
-def _family(profile: str, random: Random) -> str:
-    """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about."""
+def _family(profile: str, seed: int, random: Random) -> str:
+    """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about.
+    One of sixteen is of keys, whose clients do much and take long."""
+    if profile == "swarm" and seed % KEYS_EVERY == KEYS_EVERY - 1:
+        return "keys"
     if profile == "swarm" and random.random() < 0.5:
         return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "watches", "keys", "quiet")])
     return profile

@@ -64,6 +64,10 @@ def test_tracing_changes_nothing_but_what_is_kept() -> None:
     assert any("sends Accept(" in line for line in traced.trace)
 
 
+def test_one_of_sixteen_seeds_of_the_swarm_is_of_the_family_of_keys() -> None:
+    assert [seed for seed in range(64) if draw(seed).keys] == [15, 31, 47, 63]
+
+
 def test_a_plan_survives_being_written_down() -> None:
     plan = draw(11)
 
