@@ -27,6 +27,7 @@ from paxosd.machine.kv.results import RangeFound, decode_result
 from paxosd.transport.queues.switchboard import QueueLink, Switchboard
 
 ADDRESS = "queue://g1"
+WITHIN_S = 10.0
 
 
 class KeysCluster:
@@ -39,6 +40,7 @@ class KeysCluster:
         self.cut = False
         self.applied: list[bytes] = []
         self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._clients: list[tuple[KeysSession, QueueLink]] = []
         self._switchboard = Switchboard(1 << 20)
         self._before: dict[bytes, KeyValue] = {}
@@ -106,6 +108,11 @@ class KeysCluster:
         assert isinstance(found, RangeFound)
         return {item.key: item.value for item in found.items if item.key.startswith(prefix)}
 
+    def await_keys(self, prefix: bytes, count: int) -> None:
+        """Wait until so many keys begin so."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.keys(prefix)) >= count, WITHIN_S), self.keys()
+
     def events_since(self, position: int) -> list[Changed]:
         with self._lock:
             found = []
@@ -115,6 +122,7 @@ class KeysCluster:
             return found
 
     def _tell(self) -> None:
+        self._changed.notify_all()
         self._wake_all()
 
     @property

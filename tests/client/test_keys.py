@@ -278,8 +278,7 @@ def test_a_block_that_ends_after_its_lock_was_lost_is_told_so(client: Client, cl
 def test_a_waiter_whose_lease_ran_out_is_told_so_at_once(client: Client, cluster: KeysCluster) -> None:
     with client.lock("job"), cluster.client() as other, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(other.lock("job", ttl=0.3).acquire)
-        while len(cluster.keys(b"lock/")) < 2:
-            pass
+        cluster.await_keys(b"lock/", 2)
         cluster.cut = True
 
         with pytest.raises(HoldLost):
@@ -344,6 +343,7 @@ def test_a_leader_is_seen_and_heard_and_followed_by_the_next(client: Client, clu
     first = election.campaign("one")
     with ThreadPoolExecutor(1) as pool, cluster.client() as other:
         second = pool.submit(other.election("boss").campaign, "two")
+        cluster.await_keys(b"election/", 2)
         seen = election.observe()
         assert [leading and leading.value for leading in (next(seen), election.leader())] == [b"one", b"one"]
         first.proclaim("still one")
