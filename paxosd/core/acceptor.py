@@ -298,7 +298,7 @@ class Acceptor(Participant):
             own = None if vote.slot < self.floor else self._vote_at(vote.slot)
             if own is None or own.ballot < vote.ballot:
                 self.record(Voted(*vote))
-                self._votes.drop(vote.slot)
+                self._votes.add(vote)
         self._votes.first = max(self._votes.first, stop)
         self._votes.stop = max(self._votes.stop, stop)
         if floor > self.floor:

@@ -2,7 +2,8 @@
 
 Laws:
 1. Every vote from `first` on is held. What it let go of below is on the disk, unless the floor took it.
-2. A vote of this turn is not on the disk yet, and is not let go of.
+2. A vote of this turn is not on the disk yet, and is not let go of: whoever asks in the same turn must be told of it,
+   also where it is one that was copied, far below `first`.
 3. What is held is bounded: the votes that are not chosen yet, and of the chosen ones so many slots and bytes.
 """
 
@@ -28,6 +29,7 @@ class HeldVotes:
         self.size_bytes = 0  # what their values hold, and `ROW_BYTES` for each
         self._votes: dict[Slot, Vote] = {}
         self._new: set[Slot] = set()  # of this turn, not yet in the history
+        self._written: set[Slot] = set()  # of the turn before, and below `first`
 
     def __len__(self) -> int:
         return len(self._votes)
@@ -66,8 +68,11 @@ class HeldVotes:
             self.size_bytes -= _held_bytes(old)
 
     def end_turn(self, watermark: Slot) -> None:
-        """Let go of old votes, now and then."""
+        """Let go of old votes, now and then, and of those below `first` once they are on the disk."""
+        for slot in self._written - self._new:
+            self.drop(slot)
         self._forget_old(watermark)
+        self._written = {slot for slot in self._new if slot < self.first}
         self._new.clear()
 
     def _forget_old(self, watermark: Slot) -> None:

@@ -62,6 +62,42 @@ def test_of_two_votes_in_a_slot_it_copies_the_higher_one(order: tuple[str, str])
     stage.set_aside()
 
 
+def copied_in_this_turn() -> Stage[Acceptor]:
+    """What it copies has come, but the turn is not over, so it is not on the disk yet."""
+    stage = named()
+    stage.deliver("a1", page("a1", *votes(LOW, CHOSEN)))
+    stage.agent.receive("a2", page("a2", *votes(LOW, CHOSEN)), stage.now)
+    assert stage.agent.may_vote
+    return stage
+
+
+def test_a_promise_of_the_turn_in_which_it_copied_tells_what_it_copied() -> None:
+    stage = copied_in_this_turn()
+    stage.deliver("p1", Prepare(HIGH, FIRST_SLOT, stage.agent.voters))
+
+    assert stage.take_one(Promise).votes == votes(LOW, CHOSEN)
+    stage.set_aside()
+
+
+def test_a_learner_that_asks_in_that_turn_is_told_what_it_copied() -> None:
+    stage = copied_in_this_turn()
+    stage.deliver("l1", ASKED)
+
+    assert stage.take_one(FetchedVotes).votes == votes(LOW, CHOSEN)
+    stage.set_aside()
+
+
+def test_what_it_copied_is_read_from_the_disk_in_later_turns() -> None:
+    stage = copied_in_this_turn()
+    stage.turn()
+    stage.turn()
+    stage.deliver("l1", ASKED)
+
+    assert len(stage.agent._votes) == 0
+    assert stage.take_one(FetchedVotes).votes == votes(LOW, CHOSEN)
+    stage.set_aside()
+
+
 def test_it_promises_what_any_of_the_others_had_promised_before_it_votes() -> None:
     stage = named()
     stage.deliver("a1", page("a1", *votes(LOW, CHOSEN), promised=HIGH))

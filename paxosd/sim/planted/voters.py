@@ -41,6 +41,11 @@ VOTERS: tuple[Bug, ...] = (
         shows_in=Seeds(0, 8, "disks"),
     ),
     other(
+        "what a new disk copied is told only once it is on the disk",
+        Edit("core.acceptor:Acceptor._copy", ast.Expr, "_votes add vote", "self._votes.drop(vote.slot)"),
+        shows_in=Seeds(59, 60),
+    ),
+    other(
         "a new disk votes before it has copied",
         Patch("core.standing:Standing._is_new", _always(False)),
         shows_in=Seeds(0, 8, "disks"),
