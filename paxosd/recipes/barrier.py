@@ -1,7 +1,8 @@
 """Waiting for each other: a barrier that somebody lifts, and one that opens when enough have come.
 
 Laws of the double barrier:
-1. Whoever makes the last of `size` keys opens it: it makes the key `open`. Those who wait watch that key alone.
+1. Whoever makes the last of `size` keys opens it, if it is inside still: it makes the key `open`. Those who wait watch
+   that key alone.
 2. `open` has no lease: one that goes before all have seen it would leave somebody waiting. If it is there while nobody
    is inside, all died inside; the first who enters removes it, in the transaction that makes its own key.
 3. Who leaves waits for those only whose keys are older than its own leaving: who enters for the next time is not taken
@@ -17,7 +18,7 @@ from paxosd.machine.kv.requests import Delete, Put, Range, Sort, Txn
 from paxosd.machine.kv.results import RangeFound, TxnDone
 from paxosd.recipes.line import OwnKey
 from paxosd.recipes.names import place, span
-from paxosd.recipes.steps import AwaitChange, KeyGone, OnFailure, Span, Steps, absent, do, do_if, look
+from paxosd.recipes.steps import AwaitChange, KeyGone, OnFailure, Span, Steps, absent, do, do_if, look, made_at
 
 
 def put_up(key: bytes, value: bytes, lease: int) -> Steps[bool]:
@@ -58,7 +59,8 @@ def enter(room: MeetingRoom, entry: OwnKey) -> Steps[Revision]:
     inside, is_open = done.result.results[-2:]
     assert isinstance(inside, RangeFound) and isinstance(is_open, RangeFound)
     if inside.count >= room.size and not is_open.items:
-        yield from do(Put(room.opened, entry.key))
+        if not (yield from do_if((made_at(entry.key, done.revision),), Put(room.opened, entry.key))):
+            raise KeyGone(f"{entry.key!r} is gone")
     elif not is_open.items:
         yield from _await_opening(room, entry, done.revision)
     return done.revision

@@ -14,6 +14,7 @@ from paxosd.recipes.election import leader, next_leader, proclaim
 from paxosd.recipes.line import OwnKey, TakenTurn, WaitingLine, give_back, take_turn
 from paxosd.recipes.names import span
 from paxosd.recipes.party import join, members, next_members
+from paxosd.recipes.steps import Do, KeyGone, OnFailure
 from tests.recipes.world import World, WorldClient
 
 SEEDS = pytest.mark.parametrize("seed", range(40))
@@ -56,6 +57,24 @@ def test_nobody_goes_through_before_all_are_there_and_nobody_is_left_waiting(see
     world.run()
 
     assert (sorted(through), world.waiting(), world.items()) == ([0, 0, 0, 1, 1, 1, 2, 2, 2], [], {})
+
+
+def test_who_came_last_and_was_gone_before_it_opened_opens_nothing() -> None:
+    world = World(0, trouble=0.0)
+    room = MeetingRoom.named("a", 2)
+    for draw in (1, 2):
+        own = entry(room, world.client(), draw)
+        steps = enter(room, own)
+        assert isinstance(next(steps), OnFailure)
+        came = next(steps)
+        assert isinstance(came, Do)
+        step = steps.send(world.apply(came.change))
+    assert isinstance(step, Do)  # it is about to open
+    world.apply(Delete(own.key))  # its lease ran out meanwhile
+
+    with pytest.raises(KeyGone):
+        steps.send(world.apply(step.change))
+    assert room.opened not in world.items()
 
 
 @SEEDS
