@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Tests that nothing beside them disturbs; all cores share them.
-UNDISTURBED := tests/core tests/gateway tests/machine tests/recipes tests/sim tests/storage tests/wire
+UNDISTURBED := tests/backup tests/client tests/config tests/core tests/gateway tests/machine tests/recipes tests/sim \
+	tests/storage tests/wire
 
 .PHONY: help run check fix test slow test-compose sim-short sim bench clean
 
