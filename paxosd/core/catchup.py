@@ -30,6 +30,8 @@ from paxosd.core.voters import NO_VOTERS, Count, Voters
 ACCEPTORS: NodeId = ""
 """Stands for all acceptors together, where one learner's name would stand otherwise."""
 
+FEW_SLOTS = 8
+
 
 class CatchUp:
     """One question at a time, to each other learner and to the acceptors in turn."""
@@ -39,6 +41,7 @@ class CatchUp:
         random.shuffle(others)
         self._targets: list[NodeId] = [*others, ACCEPTORS]
         self._turn = 0
+        self._waited_from: Slot = 0  # for slots from where on somebody was asked last
         self._acceptors = membership.acceptors
         self._count = Count(NO_VOTERS)
         self._asked: tuple[NodeId, Slot] | None = None
@@ -50,6 +53,15 @@ class CatchUp:
         target = self._targets[self._turn % len(self._targets)]
         self._turn += 1
         return target
+
+    def patience(self, first: Slot, watermark: Slot) -> float:
+        """How long the answer to a question for slots from `first` on is waited for, as a part of the usual time.
+
+        Few slots are told at once, or by nobody: a change of leader leaves such a gap, nobody is served before it is
+        closed, and who is asked first may be the one that died.
+        """
+        is_first, self._waited_from = self._waited_from != first, first
+        return 0.25 if is_first and watermark - first <= FEW_SLOTS else 1.0
 
     def count_with(self, voters: Voters) -> None:
         """From now on acceptors are counted by these; any earlier question is over."""

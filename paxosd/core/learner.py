@@ -271,7 +271,8 @@ class Learner(Agent):
         else:
             self._catchup.ask_learner(target, self.next_slot)
             self.send(target, Fetch(self.next_slot))  # after the page before is written: clients need the cores, too
-        self.arm(Timer.FETCH, now + self._timing.retry_s)
+        patience = self._catchup.patience(self.next_slot, self.watermark)
+        self.arm(Timer.FETCH, now + patience * self._timing.retry_s)
 
     # ---- what is durable ----
 

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.membership import Role
-from paxosd.core.messages import (
-    FetchedVotes,
-)
+from paxosd.core.messages import Fetch, FetchedVotes, FetchVotes
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
-from tests.core.helpers import ROLES, always_the_same, born, disk_of, membership
+from tests.core.helpers import ROLES, TIMING, always_the_same, born, disk_of, heartbeat, learner, membership
 
 B1, B2 = Ballot(1, "p1"), Ballot(2, "p2")
 
@@ -38,6 +36,29 @@ def told(first: Slot, asked_stop: Slot, *votes: Vote, stop: Slot | None = None) 
 
 
 # ---- whom to ask -----------------------------------------------------------------------------
+
+
+def test_the_first_one_that_is_asked_for_a_few_slots_is_waited_for_a_short_time_alone() -> None:
+    asking = catchup()
+
+    assert [asking.patience(first, 10) for first in (8, 8, 8, 9, 9)] == [0.25, 1.0, 1.0, 0.25, 1.0]
+
+
+def test_pages_of_many_slots_are_waited_for_as_long_as_usual() -> None:
+    asking = catchup()
+
+    assert [asking.patience(first, 1000) for first in (1, 1, 500)] == [1.0, 1.0, 1.0]
+
+
+def test_after_the_first_one_that_says_nothing_the_next_one_is_asked_soon() -> None:
+    stage = learner()
+    stage.deliver("p1", heartbeat(Ballot(3, "p1"), 3))
+    stage.wait(TIMING.retry_s / 4)
+    stage.expect_sent("l2", Fetch(1))
+    stage.wait(TIMING.retry_s / 4)
+
+    assert {target for target, _ in stage.take(FetchVotes)} == {"a1", "a2", "a3"}
+    stage.expect_silence()
 
 
 def test_every_other_learner_and_then_the_acceptors_are_asked_in_turn() -> None:

@@ -233,7 +233,7 @@ def test_after_its_history_a_learner_asks_for_what_it_still_misses() -> None:
     stage.wait(0)
     stage.expect_chosen(ONE, TWO)
     stage.expect_silence()
-    stage.wait(TIMING.retry_s)
+    stage.wait(TIMING.retry_s * 0.4)
 
     stage.expect_sent("l2", Fetch(3))
     stage.expect_silence()
