@@ -57,7 +57,8 @@ class Bound(Candidate):
             self._voting = Count(voters)
             return not self._is_hopeless("history.half_born", told_half_born(voters, phase1.disks), now)
         pasts = set(phase1.pasts.values())
-        if self._is_hopeless("history.disks_differ", told_unlike(phase1.pasts) if len(pasts) > 1 else "", now):
+        unlike = told_unlike(self._file_quorum, phase1.pasts) if len(pasts) > 1 else ""
+        if self._is_hopeless("history.disks_differ", unlike, now):
             return False
         self._birth = self._new_birth(phase1, pasts.pop())
         self._voting = Count(self._birth.voters(phase1.stop))

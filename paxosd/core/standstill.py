@@ -12,13 +12,11 @@ from collections.abc import Collection, Mapping
 
 from paxosd.core.continuing import past_text
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import NO_DISK, DiskId, NodeId
+from paxosd.core.types import NO_DISK, SENTENCE_CHARS_MAX, DiskId, NodeId
 from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 100
 """How much of a list of names is told in a sentence."""
-MAIN_CHARS_MAX = 380
-"""How much of what is wrong, so that there is room for what to do."""
 
 
 def told_lost(voters: Voters, disks: Mapping[NodeId, DiskId]) -> str:
@@ -92,14 +90,31 @@ def told_unborn(quorum: Quorum, waits_for: Collection[NodeId]) -> str:
     return f"{told}, or start the proposers with {flag}, which leaves it out until it comes"
 
 
-def told_unlike(pasts: Mapping[NodeId, bytes]) -> str:
-    """That no history can begin with these disks, for they hold what was before of different ones."""
+def told_unlike(quorum: Quorum, pasts: Mapping[NodeId, bytes]) -> str:
+    """That no history can begin with these disks, for they hold what was before of different ones; and what to do.
+
+    `quorum`: that of the membership file. Where a quorum has the same, nobody is told to give that up.
+    """
     alike: defaultdict[bytes, list[NodeId]] = defaultdict(list)
     for node, past in sorted(pasts.items()):
         alike[past].append(node)
     each = "; ".join(f"{names(nodes)}: {past_text(past)}" for past, nodes in alike.items())
     told = f"no history can begin, for the disks of the acceptors do not continue the same ({each})"
-    return f"{told[:MAIN_CHARS_MAX]}; restore all nodes from one backup to one end, or start all with empty directories"
+    blank = alike.pop(b"", [])
+    hint = _told_of_blank(quorum, blank) if blank and len(alike) == 1 else "; restore all nodes from one backup to one end"
+    if "--birth-without" not in hint:
+        hint += "; or, only if all that was before may be lost, start all with empty directories"
+    return told[: SENTENCE_CHARS_MAX - len(hint)] + hint
+
+
+def _told_of_blank(quorum: Quorum, blank: Collection[NodeId]) -> str:
+    """What to do where these acceptors are new, and all others hold the same."""
+    one = len(blank) == 1
+    hint = f"; give {names(blank)} the {'directory that it' if one else 'directories that they'} had"
+    if not _is_enough(quorum, quorum.weights.keys() - set(blank)):
+        return hint
+    flag = f"--birth-without {next(iter(blank))}" if one else "--birth-without for each of them"
+    return f"{hint}; or, if {'that is' if one else 'these are'} gone, stop all nodes and start the proposers with {flag}"
 
 
 def told_half_born(birth: Voters, disks: Mapping[NodeId, DiskId]) -> str:

@@ -76,10 +76,25 @@ def test_a_birth_names_whom_it_waits_for_and_whom_one_could_leave_out() -> None:
 
 def test_disks_that_continue_different_ends_are_named_with_both() -> None:
     first, second = Continues(b"h" * 16, 5, b"digest"), Continues(b"h" * 16, 9, b"digest")
-    said = told_unlike({"a1": first.past, "a2": first.past, "a3": second.past, "a4": b"", "a5": b"format 1"})
+    pasts = {"a1": first.past, "a2": first.past, "a3": second.past, "a4": b"", "a5": b"format 1"}
+    said = told_unlike(Quorum.majority(dict.fromkeys(pasts, 1)), pasts)
 
     assert "a1, a2: history 68686868 up to slot 4; a3: history 68686868 up to slot 8" in said
     assert "a4: nothing was there before; a5: an upgraded directory" in said
+
+
+def test_where_some_directories_are_upgraded_or_restored_and_others_blank_nobody_is_told_to_empty_them_all() -> None:
+    quorum = Quorum.majority(dict.fromkeys(("a1", "a2", "a3"), 1))
+    for past in (b"format 1", Continues(b"h" * 16, 5, b"digest").past):
+        one = told_unlike(quorum, {"a1": past, "a2": past, "a3": b""})
+        two = told_unlike(quorum, {"a1": past, "a2": b"", "a3": b""})
+
+        assert "give a3 the directory that it had" in one
+        assert "if that is gone, stop all nodes and start the proposers with --birth-without a3" in one
+        assert "give a2, a3 the directories that they had" in two
+        assert "--birth-without" not in two  # what was acknowledged may be on their disks alone
+        assert "empty directories" not in one
+        assert two.endswith("or, only if all that was before may be lost, start all with empty directories")
 
 
 def test_whatever_is_said_fits_a_sentence() -> None:
@@ -91,7 +106,9 @@ def test_whatever_is_said_fits_a_sentence() -> None:
         told_missing(voters, dict.fromkeys(list(long)[:19], 77)),
         told_unborn(quorum, list(long)[:2]),
         told_unborn(quorum, list(long)[:19]),
-        told_unlike({node: Continues(b"h" * 16, index).past for node, index in long.items()}),
+        told_unlike(quorum, {node: Continues(b"h" * 16, index).past for node, index in long.items()}),
+        told_unlike(quorum, {node: b"" if index < 20 else b"format 1" for node, index in long.items()}),
+        told_unlike(quorum, {node: b"format 1" if index < 20 else b"" for node, index in long.items()}),
     ]
 
     assert [len(each) for each in said if len(each) > SENTENCE_CHARS_MAX] == []
