@@ -109,12 +109,12 @@ def told_unlike(quorum: Quorum, pasts: Mapping[NodeId, bytes]) -> str:
 
 def _told_of_blank(quorum: Quorum, blank: Collection[NodeId]) -> str:
     """What to do where these acceptors are new, and all others hold the same."""
-    one = len(blank) == 1
-    hint = f"; give {names(blank)} the {'directory that it' if one else 'directories that they'} had"
+    hint = f"; give {names(blank)} {'a directory that is' if len(blank) == 1 else 'directories that are'} upgraded or "
+    hint += "restored as those of the others are"
     if not _is_enough(quorum, quorum.weights.keys() - set(blank)):
         return hint
-    flag = f"--birth-without {next(iter(blank))}" if one else "--birth-without for each of them"
-    return f"{hint}; or, if {'that is' if one else 'these are'} gone, stop all nodes and start the proposers with {flag}"
+    flag = f"--birth-without {next(iter(blank))}" if len(blank) == 1 else "--birth-without for each of them"
+    return f"{hint}; or, if there is none, stop all nodes and start the proposers with {flag}"
 
 
 def told_half_born(birth: Voters, disks: Mapping[NodeId, DiskId]) -> str:

@@ -89,9 +89,9 @@ def test_where_some_directories_are_upgraded_or_restored_and_others_blank_nobody
         one = told_unlike(quorum, {"a1": past, "a2": past, "a3": b""})
         two = told_unlike(quorum, {"a1": past, "a2": b"", "a3": b""})
 
-        assert "give a3 the directory that it had" in one
-        assert "if that is gone, stop all nodes and start the proposers with --birth-without a3" in one
-        assert "give a2, a3 the directories that they had" in two
+        assert "give a3 a directory that is upgraded or restored as those of the others are" in one
+        assert "if there is none, stop all nodes and start the proposers with --birth-without a3" in one
+        assert "give a2, a3 directories that are upgraded or restored" in two
         assert "--birth-without" not in two  # what was acknowledged may be on their disks alone
         assert "empty directories" not in one
         assert two.endswith("or, only if all that was before may be lost, start all with empty directories")
