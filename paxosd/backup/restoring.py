@@ -6,7 +6,8 @@ go on in the slot at which the backup ends.
 
 Laws:
 1. A backup is read to its end, and so known to be whole, before anything is made.
-2. A directory can be opened once it is complete, and not before (`storage/directory.py`, law 7).
+2. A directory can be opened once it is complete, and not before (`storage/directory.py`, law 7). All of a run are taken
+   before the first one is filled, and complete together: of one that was interrupted no node begins with nothing beside.
 3. An acceptor has let go of all votes but one: it has the last value, as voted for in a ballot below every other one.
    From it a leader learns the log time (`core/proposer.py`), or that would stand still until it had come so far again.
 """
@@ -14,7 +15,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +28,7 @@ from paxosd.core.membership import Role
 from paxosd.core.records import Floor, Kept, KeptRow, Learned, Promised, Record, Round, Told, Voted
 from paxosd.core.types import FIRST_SLOT, Ballot, NodeId, RevisionRow, Slot
 from paxosd.storage.base import StorageError, Store
-from paxosd.storage.directory import IDENTITY_NAME, make_directory, require_vacant
+from paxosd.storage.directory import IDENTITY_NAME, DataDirectory, make_directory, require_vacant
 from paxosd.storage.sqlite.store import SQLiteStore
 
 COMMIT_BYTES = 4 * 1024 * 1024
@@ -105,10 +106,12 @@ def restore(
     learners = [target for target in targets if _learns(config, target.node)]
     total = max(1, len(learners)) * (source.position.watermark - FIRST_SLOT)
     done = 0
-    for target in targets:
-        for step in _make(source, config, target):
-            done += step
-            progress(done, total)
+    with ExitStack() as made:
+        directories = [made.enter_context(_taken(config, target)) for target in targets]
+        for directory in directories:
+            for step in _make(source, config, directory):
+                done += step
+                progress(done, total)
 
 
 def _require_vacant(targets: Sequence[Target]) -> None:
@@ -136,14 +139,14 @@ def _learns(config: Config, node: NodeId) -> bool:
     return config.nodes[node].role in (Role.LEARNER, Role.REPLICA)
 
 
-def _make(source: Source, config: Config, target: Target) -> Iterator[int]:
-    """Make one directory, and give how many slots each step did."""
-    role = config.nodes[target.node].role
-    with (
-        make_directory(target.path, config.cluster, target.node, role.value) as directory,
-        closing(SQLiteStore(directory.store_path, directory)) as store,
-    ):
-        yield from fill(source, config, target.node, store)
+def _taken(config: Config, target: Target) -> AbstractContextManager[DataDirectory]:
+    return make_directory(target.path, config.cluster, target.node, config.nodes[target.node].role.value)
+
+
+def _make(source: Source, config: Config, directory: DataDirectory) -> Iterator[int]:
+    """Fill one directory, and give how many slots each step did."""
+    with closing(SQLiteStore(directory.store_path, directory)) as store:
+        yield from fill(source, config, directory.node, store)
 
 
 def fill(source: Source, config: Config, node: NodeId, store: Store) -> Iterator[int]:

@@ -154,6 +154,22 @@ def test_what_was_interrupted_is_opened_by_nobody_and_begun_anew(tmp_path: Path,
         assert store.learned_stop() == 6
 
 
+def test_no_node_begins_as_a_new_one_beside_those_of_a_restore_that_was_interrupted(
+    tmp_path: Path, config: Config
+) -> None:
+    source, place = BackupSource(backup(tmp_path / "b", 5)), tmp_path / "data"
+    with pytest.raises(BackupError, match="gone"):
+        restore(Interrupted(tmp_path / "b"), config, targets(config, place))
+
+    for target in targets(config, place):
+        with pytest.raises(Corrupt, match="was not filled to its end: run the command that was interrupted again"):
+            list(opened(config, target.path, target.node))
+    restore(source, config, targets(config, place))
+    for target in targets(config, place):
+        for store in opened(config, target.path, target.node):
+            assert Continues(b"\xab" * 16, 6) in store.records()
+
+
 def test_where_an_interrupted_run_made_some_directories_it_is_said_how_the_others_are_made(
     tmp_path: Path, config: Config
 ) -> None:
