@@ -1,5 +1,5 @@
 """What a gateway does unasked: it tells what happens to keys that are watched, and has the log know the time when
-something runs out.
+something runs out, or when there is little room and some of the log need not be kept any more.
 
 Laws:
 1. Watches are served while this gateway hears a leader and is not behind; otherwise its clients are told so, or hear
@@ -86,7 +86,10 @@ class Announcing(Reading):
     @property
     def _due_ms(self) -> int | None:
         """The log time at which something runs out next, if what is known here can be trusted."""
-        return None if self.known.difference else self._replicated.due_ms
+        if self.known.difference:
+            return None
+        trims_ms = self._replicated.trims_ms if self._board.is_short else None
+        return min((at for at in (self._replicated.due_ms, trims_ms) if at is not None), default=None)
 
     def _want_time(self, now: Instant) -> None:
         """Where something ran out, and nobody proposes what would tell the log so, the leader shall."""

@@ -37,6 +37,11 @@ class Replicated(ReadableLog, Protocol):
         """The log time at which something runs out next, in any machine; None: nothing does."""
         ...
 
+    @property
+    def trims_ms(self) -> int | None:
+        """The log time at which more of the log need not be kept; None: time alone changes nothing."""
+        ...
+
     def machine(self, name: MachineName) -> object | None:
         """The machine that is mounted under this name; None: there is none."""
         ...

@@ -12,6 +12,7 @@ from paxosd.core.messages import (
     StatusReport,
 )
 from paxosd.core.shares import Shares
+from paxosd.core.space import space_of
 from paxosd.core.standing import GUEST, is_copying
 from paxosd.core.standstill import told_missing, told_unborn
 from paxosd.core.types import (
@@ -79,6 +80,11 @@ class StatusBoard:
     def hear_space(self, node: NodeId, told: DiskSpace) -> None:
         """A member tells how much room its disk has."""
         self._spaces[node] = told
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the disk of this node is nearly full."""
+        return space_of(self._spaces.get(self._node_id, _UNKNOWN).space).is_short
 
     def rows(self, now: Instant, silent_after_s: float, voters: Voters = NO_VOTERS) -> tuple[NodeStatus, ...]:
         """One row per node; a node is reachable if it answered within the last `silent_after_s` seconds."""

@@ -171,7 +171,7 @@ class Ledger:
             about = About(self.log_time_ms, *before, expired, skipped if any(skipped) else ())
             self._revisions.add(revision + 1, slot, about)
         self.noops += not found
-        self._retained.look(slot, LogEnd(self.revision, self._bytes, self._entries, self.log_time_ms))
+        self._retained.look(slot, self._end)
         return outcomes
 
     def _expire(self) -> None:
@@ -327,6 +327,15 @@ class Ledger:
     def due_ms(self) -> int | None:
         """The log time at which something runs out next, in any machine; None: nothing does."""
         return self._mounts.due_ms
+
+    @property
+    def trims_ms(self) -> int | None:
+        """The log time at which more of the log need not be kept; None: time alone changes nothing."""
+        return self._retained.due_ms(self._end)
+
+    @property
+    def _end(self) -> LogEnd:
+        return LogEnd(self.revision, self._bytes, self._entries, self.log_time_ms)
 
     def query(self, machine: MachineName, question: bytes) -> tuple[bytes, str]:
         """What this machine, which is mounted, answers; or why it does not."""

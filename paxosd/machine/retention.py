@@ -8,6 +8,8 @@ Laws:
    without it.
 2. It is looked at every so many slots, and each time so many slots go at most: a turn does not stall, and a log that
    grows as fast as it can is outrun all the same. A bound that is lowered takes a while.
+3. Where room is short, and so nothing is proposed, the log is wanted to go on until all has gone that may (`due_ms`):
+   else nothing would ever make room, and log time would stand still.
 """
 
 from __future__ import annotations
@@ -66,6 +68,20 @@ class Retained:
                 return
             self._rows.popleft()
             self.revision, self.slot = self._rows[0].first, self._rows[0].slot
+
+    def due_ms(self, end: LogEnd) -> int | None:
+        """The log time that a look has to know, later than that of the end, so that something goes; None: nothing will
+        by time alone. The log ends like this."""
+        if self._bounds.is_for_ever:
+            return None
+        if len(self._rows) < 2:
+            self._read()
+        if len(self._rows) < 2:
+            return None
+        if self._may_go(self._rows[0], self._rows[1], end):
+            return end.log_time_ms + 1
+        age_ms = self._bounds.age_ms
+        return None if age_ms is None else self._rows[1].log_time_ms + age_ms
 
     def _read(self) -> None:
         rows = self._revisions.rows_from(self.revision, GOING_MAX)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from paxosd.core.messages import Unwatch, WantTime, WatchEvents, Watching, WatchKeys, WatchMark, WatchTaken
+from paxosd.core.messages import DiskSpace, Unwatch, WantTime, WatchEvents, Watching, WatchKeys, WatchMark, WatchTaken
 from paxosd.core.options import BEHIND_SLOTS
 from paxosd.core.reasons import Reason
+from paxosd.core.space import Space
 from paxosd.core.types import Outcome
 from tests.core.helpers import NOON, TIMING, heartbeat
 from tests.gateway.fake_keys import FakeKeys
@@ -135,6 +136,24 @@ def test_what_runs_out_next_is_asked_for_without_waiting_for_a_repetition() -> N
     desk.wait(0.002)
 
     desk.expect_sent("p1", WantTime(5001), early=True)
+
+
+def test_where_room_is_short_the_log_goes_on_as_long_as_that_makes_room() -> None:
+    desk = Desk()
+    desk.deliver("p1", replace(heartbeat(B3), log_time_ms=5000))
+    desk.state.trims_ms = 4001
+    desk.turn()
+    desk.expect_silence()
+    desk.deliver("l1", DiskSpace(Space.LOW, 1, 1, False))
+    desk.expect_sent("p1", WantTime(4001), early=True)
+    desk.state.due_ms = 3000
+    desk.turn()
+    desk.expect_sent("p1", WantTime(3000), early=True)
+    desk.state.due_ms = None
+    desk.deliver("l1", DiskSpace(Space.ENOUGH, 1, 1, False))
+    desk.wait(T / 4)
+
+    desk.expect_silence()
 
 
 def test_nobody_is_asked_where_nobody_leads_and_the_next_leader_is() -> None:

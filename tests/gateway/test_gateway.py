@@ -63,6 +63,7 @@ class State:
     chosen: list[bytes] = field(default_factory=list)
     next_seqs: dict[SessionId, int] = field(default_factory=dict)
     due_ms: int | None = None
+    trims_ms: int | None = None
     complaint: str = "the bank does not know"
     machines: dict[str, object] = field(default_factory=lambda: {"log": "the log", "bank": "a bank"})
 

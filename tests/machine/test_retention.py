@@ -124,6 +124,33 @@ def test_a_bound_that_is_lowered_takes_effect_in_steps() -> None:
     assert len(node.revisions()) <= 10 + LOOK_EVERY_SLOTS
 
 
+@pytest.mark.parametrize(
+    "retention", [Retention(entries=10), Retention(bytes=100), Retention(age_ms=100_000)], ids=["entries", "bytes", "age"]
+)
+def test_all_that_may_go_goes_by_the_time_that_is_wanted_though_nothing_is_proposed(retention: Retention) -> None:
+    node = Node(Retention())
+    node.learn(5 * GOING_MAX)
+    node.store.commit([node.ledger.keep()])
+    node.begin(retention)
+    went_on = 0
+    while (wanted_ms := node.ledger.trims_ms) is not None and went_on < 20 * LOOK_EVERY_SLOTS:
+        assert wanted_ms > node.ledger.log_time_ms
+        node.noops(1)
+        went_on += 1
+
+    assert node.ledger.trims_ms is None
+    assert 1 <= len(node.revisions()) <= 10
+    assert went_on <= 6 * LOOK_EVERY_SLOTS
+
+
+def test_by_age_nothing_is_wanted_before_the_oldest_is_so_old() -> None:
+    node = Node(Retention(age_ms=1_000_000))
+    node.learn(10)
+
+    assert node.ledger.trims_ms == 3000 + 1_000_000  # without the second entry's slot, the third, nothing older is there
+    assert Node(Retention()).ledger.trims_ms is None
+
+
 def test_the_last_slot_with_entries_is_always_kept() -> None:
     node = Node(Retention(entries=1, age_ms=1))
     node.learn(200)
