@@ -7,7 +7,7 @@ go on in the slot at which the backup ends.
 Laws:
 1. A backup is read to its end, and so known to be whole, before anything is made.
 2. A directory can be opened once it is complete, and not before (`storage/directory.py`, law 7). All of a run are taken
-   before the first one is filled, and complete together: of one that was interrupted no node begins with nothing beside.
+   before the first one is filled, and complete together: of one that was interrupted no node begins with nothing.
 3. An acceptor has let go of all votes but one: it has the last value, as voted for in a ballot below every other one.
    From it a leader learns the log time (`core/proposer.py`), or that would stand still until it had come so far again.
 """

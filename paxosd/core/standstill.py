@@ -101,7 +101,9 @@ def told_unlike(quorum: Quorum, pasts: Mapping[NodeId, bytes]) -> str:
     each = "; ".join(f"{names(nodes)}: {past_text(past)}" for past, nodes in alike.items())
     told = f"no history can begin, for the disks of the acceptors do not continue the same ({each})"
     blank = alike.pop(b"", [])
-    hint = _told_of_blank(quorum, blank) if blank and len(alike) == 1 else "; restore all nodes from one backup to one end"
+    hint = "; restore all nodes from one backup to one end"
+    if blank and len(alike) == 1:
+        hint = _told_of_blank(quorum, blank)
     if "--birth-without" not in hint:
         hint += "; or, only if all that was before may be lost, start all with empty directories"
     return told[: SENTENCE_CHARS_MAX - len(hint)] + hint

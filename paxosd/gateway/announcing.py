@@ -37,6 +37,7 @@ class Announcing(Reading):
         self._watches = Watches(replicated, self.send)
         self._due = Due(timing.retry_s)
         self._draining = False
+        self._is_short = False  # of room, on the disk of this node
         self._now: Instant = 0.0
 
     def next_deadline(self) -> Instant | None:
@@ -88,7 +89,7 @@ class Announcing(Reading):
         """The log time at which something runs out next, if what is known here can be trusted."""
         if self.known.difference:
             return None
-        trims_ms = self._replicated.trims_ms if self._board.is_short else None
+        trims_ms = self._replicated.trims_ms if self._is_short else None
         return min((at for at in (self._replicated.due_ms, trims_ms) if at is not None), default=None)
 
     def _want_time(self, now: Instant) -> None:

@@ -128,6 +128,7 @@ class Gateway(Reporting):
                 self._board.hear(source, message, now)
             case DiskSpace():
                 self._board.hear_space(source, message)
+                self._is_short = self._board.is_short
         return None
 
     def _receive_client(self, client: ClientAddress, message: FromClient, now: Instant) -> None:

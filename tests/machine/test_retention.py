@@ -125,7 +125,9 @@ def test_a_bound_that_is_lowered_takes_effect_in_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    "retention", [Retention(entries=10), Retention(bytes=100), Retention(age_ms=100_000)], ids=["entries", "bytes", "age"]
+    "retention",
+    [Retention(entries=10), Retention(bytes=100), Retention(age_ms=100_000)],
+    ids=["entries", "bytes", "age"],
 )
 def test_all_that_may_go_goes_by_the_time_that_is_wanted_though_nothing_is_proposed(retention: Retention) -> None:
     node = Node(Retention())
@@ -147,7 +149,9 @@ def test_by_age_nothing_is_wanted_before_the_oldest_is_so_old() -> None:
     node = Node(Retention(age_ms=1_000_000))
     node.learn(10)
 
-    assert node.ledger.trims_ms == 3000 + 1_000_000  # without the second entry's slot, the third, nothing older is there
+    assert (
+        node.ledger.trims_ms == 3000 + 1_000_000
+    )  # without the second entry's slot, the third, nothing older is there
     assert Node(Retention()).ledger.trims_ms is None
 
 
