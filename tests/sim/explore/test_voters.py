@@ -22,7 +22,7 @@ WHOLE = [
     ("birth", 11_822, ["a birth was chosen", "a node voted with two disks"]),
     ("birth again", 83_618, ["a birth was chosen", "a node voted with two disks", "a lower ballot was refused"]),
     ("empty disk", 93_554, ["a lower ballot was refused"]),
-    ("admission", 32_378, ["a disk was admitted", "a new disk helped to choose"]),
+    ("admission", 40_666, ["a disk was admitted", "a new disk helped to choose"]),
     ("passed over", 12_465, ["a decree was passed over"]),
 ]
 
