@@ -229,6 +229,20 @@ def test_a_newcomer_is_none_any_more_when_a_leader_of_a_history_was_heard() -> N
     assert newcomer.refusal("p1", Watermark(B, 10**10), NOON) == "slot far above what is known"
 
 
+def test_who_has_a_history_on_its_disk_is_no_newcomer_after_a_restart() -> None:
+    again = admission()
+
+    assert again.refusal("p1", Watermark(B, 10**10), NOON) == "slot far above what is known"
+
+
+def test_a_newcomer_stays_one_as_long_as_only_leaders_without_a_history_were_heard() -> None:
+    newcomer = Admission(membership(), LIMITS)
+    newcomer.restore((), 1, NO_HISTORY)
+    assert newcomer.refusal("p1", Heartbeat(B, 1, 2, 0, NO_VOTERS), NOON) == ""
+
+    assert newcomer.refusal("p1", Watermark(B, 10**10), NOON) == ""
+
+
 def test_not_even_a_newcomer_takes_a_slot_that_no_cluster_reaches() -> None:
     newcomer = Admission(membership(), LIMITS)
     newcomer.restore((), 1, NO_HISTORY)

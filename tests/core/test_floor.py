@@ -10,7 +10,7 @@ import pytest
 import paxosd.core.floor as floor_module
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.catchup import CatchUp
-from paxosd.core.floor import SYNC_EVERY_S, DurableSlots, RecentVotes, floor_of
+from paxosd.core.floor import SYNC_EVERY_S, TOLD_AGAIN_EVERY, DurableSlots, RecentVotes, floor_of
 from paxosd.core.history import ROW_BYTES
 from paxosd.core.membership import Role
 from paxosd.core.messages import (
@@ -159,6 +159,16 @@ def test_a_leader_tells_acceptors_when_more_is_durable_and_not_beyond_its_waterm
     assert trims == [(acceptor, Trim(ballot, 2, 2)) for acceptor in ("a1", "a2", "a3")]
     assert stage.take(Trim) == []
     stage.set_aside()
+
+
+def test_how_far_they_may_trim_is_told_again_now_and_then_to_whoever_missed_it() -> None:
+    slots = durable(2, l1=7, l2=9)
+
+    assert slots.news(12, 1) == (7, 7)
+    assert [at for at in range(2, 2 * TOLD_AGAIN_EVERY + 1) if slots.news(12, at)] == [
+        TOLD_AGAIN_EVERY,
+        2 * TOLD_AGAIN_EVERY,
+    ]
 
 
 def test_a_new_leadership_counts_nothing_that_was_told_to_an_earlier_one() -> None:

@@ -16,6 +16,7 @@ from paxosd.core.messages import (
     Accept,
     Accepted,
     Chosen,
+    DiskSpace,
     Durable,
     FetchedVotes,
     FetchVotes,
@@ -29,6 +30,7 @@ from paxosd.core.messages import (
     Watermark,
 )
 from paxosd.core.proposer import Proposer
+from paxosd.core.space import Space
 from paxosd.core.types import FIRST_SLOT, Ballot, Slot, Vote
 from paxosd.core.voters import NO_VOTERS
 from tests.core.helpers import LIMITS, TIMING, Stage, Steady, born, disk_of, membership, noop, value
@@ -179,4 +181,12 @@ def test_a_proposer_forgets_when_it_joins_what_it_heard_of_a_history_that_is_not
     assert prepare.from_slot == 1
     assert stage.agent.leading, stage.agent.loss
     assert stage.take(Heartbeat)[-1][1].log_time_ms < 5000
+    stage.set_aside()
+
+
+def test_a_new_learner_hears_how_its_own_disk_is_before_it_knows_who_votes() -> None:
+    stage = learner()
+    stage.deliver("l2", DiskSpace(Space.FULL, 1, 0, False))
+
+    assert not stage.agent.ignored
     stage.set_aside()

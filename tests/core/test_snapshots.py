@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+import paxosd.core.learner as learner_module
 import paxosd.core.snapshots as snapshots_module
 from paxosd.core.agent import Timer
 from paxosd.core.learner import Learner
@@ -404,6 +405,20 @@ def test_a_snapshot_that_nobody_asks_for_any_more_is_given_up() -> None:
 
     assert still is not None
     assert tells.disk.offered() is None
+    tells.set_aside()
+
+
+def test_a_snapshot_stays_as_long_as_somebody_who_is_far_behind_asks_for_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learner_module, "SLOTS_AHEAD_MAX", 0)
+    tells = teller()
+    tells.deliver("l1", FetchSnapshot(b"", 0, 1))
+    tells.wait(OFFERED_S - 1)
+    tells.deliver("l1", Fetch(1))
+    tells.wait(OFFERED_S - 1)
+
+    assert tells.disk.offered() is not None
     tells.set_aside()
 
 

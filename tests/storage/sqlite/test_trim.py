@@ -61,6 +61,16 @@ def test_one_step_deletes_so_many_bytes_and_one_row_at_least(db: sqlite3.Connect
     assert lowest == [3, 4, 6, 6]
 
 
+def test_what_had_to_stay_for_a_while_goes_later_though_the_floor_did_not_rise(db: sqlite3.Connection) -> None:
+    fill(db, 20)
+    trimming = trimmer(db, 11)
+    trimming.trim(stop=5)
+    assert (left(db)[0], trimming.is_done) == (5, False)
+    trimming.trim()
+
+    assert (left(db)[0], trimming.is_done) == (11, True)
+
+
 def test_what_an_earlier_life_left_is_deleted_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trim, "ROWS_PER_COMMIT", 3)
     path = tmp_path / "records.sqlite3"
