@@ -69,6 +69,7 @@ class LocalCluster:
         self._closed = False
         self._resources = ExitStack()
         self._storage_fails = False
+        self._why = ""  # nobody can lead, by the word of the last status
         self._awaiting = False  # and what falls meanwhile is told by an error
         if not 0 <= loss < 1:
             raise ConfigError((f"drop: {loss} is not a probability from 0 to below 1, such as 0.05",))
@@ -170,7 +171,8 @@ class LocalCluster:
                 log.error("%s", told)
             return found
         self._require_open()
-        why = next(iter(self.died.values()), f"the nodes' logs are in {self.data_dir}")
+        told = f"{self._why}; " if self._why else ""
+        why = next(iter(self.died.values()), f"{told}the nodes' logs are in {self.data_dir}")
         if self._storage_fails:
             raise StorageError(why)
         raise Unavailable(f"{otherwise}: {why}")
@@ -183,6 +185,7 @@ class LocalCluster:
                     report = client.status()
                 except PaxosError:
                     continue  # nobody answers yet
+                self._why = report.why
                 if found := find(report):
                     return found
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from typing import Any
 
 import pytest
 
+import paxosd.local.cluster as cluster_module
 from paxosd import Client
-from paxosd.client.errors import ConfigurationError
+from paxosd.client.errors import ConfigurationError, Unavailable
 from paxosd.commands import local as local_cli
 from paxosd.local.cluster import LocalCluster, local_config
 from paxosd.local.run import ExperimentResult
@@ -299,6 +301,23 @@ def test_a_data_directory_keeps_the_log_from_one_local_cluster_to_the_next(tmp_p
             log = [entry.value for entry in client.log(start=1)]
 
     assert log == [b"one", b"two"]
+
+
+def test_why_nobody_can_lead_is_said_and_not_where_the_logs_are_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "ANSWERS_WITHIN_S", 8.0)
+    config = local_config(None, None, None, 3)
+    with LocalCluster(config, tmp_path) as cluster:
+        cluster.leader()
+    for node in ("r1", "r2"):
+        shutil.rmtree(tmp_path / node)
+
+    with (
+        LocalCluster(config, tmp_path) as cluster,
+        pytest.raises(Unavailable, match=r"r1, r2.*; the nodes' logs are in"),
+    ):
+        cluster.leader()
 
 
 def test_c10_a_node_that_is_started_again_finds_its_records_wherever_the_program_is_by_then(
