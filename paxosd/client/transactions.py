@@ -10,21 +10,25 @@ from paxosd.machine.kv.requests import Compare, CompareTarget, Delete, Op, Put, 
 
 Parts: TypeAlias = tuple[tuple[Compare, ...], tuple[Op, ...], tuple[Op, ...]]
 
+DEPTH_LOOKED_AT = 20
+"""What is nested deeper is refused anyway, and with a better reason."""
 A_CONDITION = 'compare("a", "version", "=", 0)'
 AN_OPERATION = 'Put(b"a", b"1")'
 
 
-def transaction(compares: Any, then: Any, otherwise: Any) -> Parts:
-    """The parts of a transaction; raises `TypeError`."""
-    return _conditions(compares), _operations("then", then), _operations("otherwise", otherwise)
+def transaction(compares: Any, then: Any, otherwise: Any, depth: int = 0) -> Parts:
+    """The parts of a transaction that stands so deep in others; raises `TypeError`."""
+    return _conditions(compares), _operations("then", then, depth), _operations("otherwise", otherwise, depth)
 
 
 def _conditions(given: Any) -> tuple[Compare, ...]:
     return tuple(_condition(one, where) for where, one in _each("compares", given, (Compare,), A_CONDITION))
 
 
-def _operations(what: str, given: Any) -> tuple[Op, ...]:
-    return tuple(_operation(one, where) for where, one in _each(what, given, (Put, Delete, Range, Txn), AN_OPERATION))
+def _operations(what: str, given: Any, depth: int) -> tuple[Op, ...]:
+    return tuple(
+        _operation(one, where, depth) for where, one in _each(what, given, (Put, Delete, Range, Txn), AN_OPERATION)
+    )
 
 
 def _each(what: str, given: Any, kinds: tuple[type, ...], example: str) -> Iterable[tuple[str, Any]]:
@@ -45,14 +49,14 @@ def _condition(one: Compare, where: str) -> Compare:
     return one
 
 
-def _operation(one: Op, where: str) -> Op:
+def _operation(one: Op, where: str, depth: int) -> Op:
     match one:
         case Put():
             _bytes_in(one, where, "key", "value")
         case Delete() | Range():
             _bytes_in(one, where, "key", "end")
-        case Txn(compares, then, otherwise):
-            return Txn(*transaction(compares, then, otherwise))
+        case Txn(compares, then, otherwise) if depth < DEPTH_LOOKED_AT:
+            return Txn(*transaction(compares, then, otherwise, depth + 1))
     return one
 
 

@@ -46,3 +46,12 @@ def test_lists_generators_and_bytes_of_any_kind_will_do() -> None:
     made = transaction([MISSING], (Put(b"a", value) for _ in range(2)), [Txn((MISSING,), (Delete(b"a"),))])
 
     assert made == ((MISSING,), (Put(b"a", value),) * 2, (Txn((MISSING,), (Delete(b"a"),)),))
+
+
+def test_what_is_nested_too_deeply_is_left_to_whoever_knows_how_deep_is_too_deep() -> None:
+    deep = Txn((), (Put(b"a", b"1"),))
+    for _ in range(5000):
+        deep = Txn((), (deep,))
+    (_, then, _) = transaction([], [deep], [])
+
+    assert len(then) == 1
