@@ -56,7 +56,7 @@ class Gateways:
         self._troubles = {} if troubles is None else troubles
         self._avoided_until: dict[str, Instant] = {}
         self._hint_avoided_until: dict[str, Instant] = {}
-        self._refused_at: dict[str, Instant] = {}  # when it was last found that nobody listens there
+        self._refused_at: dict[str, Instant] = {}  # when it was left, for nobody listened there
         self._silences: dict[str, int] = {}  # in a row
         self._foreign: dict[str, str] = {}
         self._hinted_at: Instant = float("-inf")
@@ -96,11 +96,14 @@ class Gateways:
 
     def leads_nowhere(self, now: Instant) -> bool:
         """Whether nobody listens where the current one was to be, and another one may be asked."""
-        if self.dialed != self.current or REFUSES not in self._troubles.get(self.current, ""):
+        if self.dialed != self.current or not self._is_refused:
             return False
-        self._refused_at[self.current] = now
         lately = {known for known, at in self._refused_at.items() if now - at < SILENCE_S}
-        return not lately.union(self._foreign).issuperset(self._known)
+        return not lately.union(self._foreign, [self.current]).issuperset(self._known)
+
+    @property
+    def _is_refused(self) -> bool:
+        return REFUSES in self._troubles.get(self.current, "")
 
     # ---- what became of the current one ----
 
@@ -115,6 +118,8 @@ class Gateways:
 
     def found_silent(self, now: Instant) -> None:
         """The current one was asked and said nothing: avoid it, and turn to the next."""
+        if self._is_refused:
+            self._refused_at[self.current] = now
         silences = self._silences.get(self.current, 0)
         self._silences[self.current] = silences + 1
         self._avoided_until[self.current] = now + AVOIDED_S

@@ -376,11 +376,10 @@ class Session:
         self._outbox.rewind()
 
     def _resend_if_silent(self, now: Instant) -> None:
-        leads_nowhere = self.gateways.leads_nowhere(now)
-        if self._resend_at is None or (now < self._resend_at and not leads_nowhere):
+        if self._resend_at is None or (now < self._resend_at and not self.gateways.leads_nowhere(now)):
             return
         patience_s = SILENCE_S
-        if leads_nowhere or self._heard_at is None or now - self._heard_at >= SILENCE_S:
+        if self.gateways.leads_nowhere(now) or self._heard_at is None or now - self._heard_at >= SILENCE_S:
             self._heard_at = now
             self.gateways.found_silent(now)
             if self.gateways.avoids(self.gateway, now):  # all are silent

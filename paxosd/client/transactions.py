@@ -45,7 +45,9 @@ def _condition(one: Compare, where: str) -> Compare:
     if one.target is CompareTarget.VALUE:
         _bytes_in(one, where, "operand")
     elif isinstance(one.operand, bool) or not isinstance(one.operand, int):
-        raise TypeError(f"{where} compares a {one.target.name.lower()}, which is a whole number, not {one.operand!r}")
+        raise TypeError(
+            f"{where} compares a {one.target.name.lower()}, which is a whole number, not {excerpt(one.operand)}"
+        )
     return one
 
 
@@ -63,5 +65,5 @@ def _operation(one: Op, where: str, depth: int) -> Op:
 def _bytes_in(one: object, where: str, *names: str) -> None:
     for name in names:
         if not isinstance(given := getattr(one, name), bytes | bytearray | memoryview):
-            advice = f"; encode it first, such as {given!r}.encode()" if isinstance(given, str) and given else ""
+            advice = f"; encode it first, such as {name}.encode()" if isinstance(given, str) else ""
             raise TypeError(f"the {name} of {where} is bytes, not {excerpt(given)}{advice}")

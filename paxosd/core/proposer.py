@@ -265,8 +265,8 @@ class Proposer(Bound):
             self._tell_watermark(self._watermarks.hurries(self.watermark, now))
 
     def _tell_watermark(self, replicas: Sequence[NodeId]) -> None:
-        told = Watermark(self.ballot, self.watermark, self.voters.decreed)
-        self.send_early_to_all(replicas, told)
+        if replicas:
+            self.send_early_to_all(replicas, Watermark(self.ballot, self.watermark, self.voters.decreed))
 
     def _retry(self, now: Instant) -> None:
         """Send a value in flight again, the same value, to those who did not vote."""

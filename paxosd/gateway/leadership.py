@@ -43,14 +43,17 @@ class Leadership:
     def leader(self, now: Instant) -> NodeId | None:
         """Who leads, as far as is known here; None: nobody was heard for an election timeout."""
         # What the leader said during a long turn of ours is taken in with this turn, maybe behind this very frame.
-        is_silent = self._heard_at is None or self._listened_at - self._heard_at > self._election_s
-        return None if is_silent else self.ballot.proposer
+        return None if self._is_silent else self.ballot.proposer
 
     def ends_at(self) -> Instant | None:
         """When it is to be looked whether the leader is silent for too long; None: that was seen, or nobody leads."""
-        if self._heard_at is None or self._listened_at - self._heard_at > self._election_s:
+        if self._heard_at is None or self._is_silent:
             return None
-        return self._heard_at + self._election_s * (1 + 1e-6)
+        return self._heard_at + self._election_s * (1 + 1e-6)  # a little more, or rounding has it looked at for ever
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._heard_at is None or self._listened_at - self._heard_at > self._election_s
 
     def hint(self, now: Instant) -> str:
         """Where a client would be beside the leader; empty if it is, or if the leader serves no clients."""

@@ -133,9 +133,10 @@ def test_what_was_sent_to_an_old_leader_is_sent_again_when_a_new_one_answers() -
     for value in (b"taken by the old one", b"lost with it"):
         bench.propose(value)
         bench.poll()
-    bench.hear(Applied(bench.id, 2, 1, 2, 2, GATEWAYS[1].removeprefix("tcp://")))
+    bench.hear(Applied(bench.id, 2, 1, 2, 2, "where-this-client-was-not-sent:7100"))
 
     assert [proposal.first_seq for proposal in bench.proposals()] == [3]
+    assert bench.session.gateway == GATEWAYS[0]
 
 
 def test_where_nobody_listens_the_next_gateway_is_asked_at_once() -> None:

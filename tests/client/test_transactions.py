@@ -18,7 +18,7 @@ WRONG = [
     ([("a", "=", 0)], [], r"compares\[0\] is not an array of 3"),
     ([MISSING, Put(b"a", b"1")], [], r"compares\[1\] is not a Put"),
     ([], [MISSING], r"then\[0\] is not a Compare"),
-    ([], [Put("a", b"1")], r"the key of then\[0\] is bytes, not 'a'; encode it first, such as 'a'.encode()"),  # type: ignore[arg-type]
+    ([], [Put("a", b"1")], r"the key of then\[0\] is bytes, not 'a'; encode it first, such as key.encode()"),  # type: ignore[arg-type]
     ([], [Put(b"a", 5)], r"the value of then\[0\] is bytes, not 5"),  # type: ignore[arg-type]
     ([], [Delete(None)], r"the key of then\[0\] is bytes, not None"),  # type: ignore[arg-type]
     ([], [Range(b"a", "b")], r"the end of then\[0\] is bytes, not 'b'"),  # type: ignore[arg-type]

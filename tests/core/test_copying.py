@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from paxosd.core.acceptor import Acceptor
+from paxosd.core.held import HeldVotes
 from paxosd.core.messages import FetchedVotes, FetchVotes, Heartbeat, Nack, Prepare, Promise, Recall, Recalled
 from paxosd.core.records import Disk, Promised
 from paxosd.core.types import FIRST_SLOT, Ballot, DiskId, Vote
@@ -132,3 +133,16 @@ def test_a_disk_that_does_not_vote_says_nothing_of_what_it_saw_of_others_for_it_
         stage.deliver("a1", Recall(disk_of("a1")))
         assert bool(stage.take(Recalled)) == is_voter
         stage.set_aside()
+
+
+def test_a_vote_of_this_turn_in_a_slot_that_was_copied_before_is_held_until_it_is_on_the_disk() -> None:
+    held = HeldVotes()
+    held.first = 5
+    held.add(Vote(1, LOW, OLD))
+    held.end_turn(1)
+    held.add(Vote(1, MIDDLE, CHOSEN))
+    held.end_turn(1)
+    assert held.get(1) == Vote(1, MIDDLE, CHOSEN)
+    held.end_turn(1)
+
+    assert held.get(1) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from paxosd.core.agent import Timer
 from paxosd.core.messages import Accepted, Forward, Message, ReadIndex, WantTime, Watermark
 from paxosd.core.types import Slot
 from paxosd.core.values import DIGESTS
@@ -94,4 +95,16 @@ def test_what_is_chosen_bit_by_bit_is_told_no_later_for_it() -> None:
     stage.wait(TELL_WITHIN_S * 0.2)
 
     assert {message.watermark for _, message in stage.take(Watermark)} == {stage.agent.watermark}
+    stage.set_aside()
+
+
+def test_what_an_accept_told_brings_about_no_turn_of_its_own() -> None:
+    stage = proposer("r1", REPLICAS)
+    ballot = elect(stage, {"r1": [], "r2": []})
+    stage.deliver("r1", Accepted(ballot, 1))
+    stage.deliver("r3", Accepted(ballot, 1))
+    assert Timer.TELL in stage.agent._deadlines
+    stage.deliver("r1", forward())
+
+    assert Timer.TELL not in stage.agent._deadlines
     stage.set_aside()
