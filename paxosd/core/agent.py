@@ -90,6 +90,7 @@ class Timer(Enum):
     FILL = auto()
     TELL = auto()
     FETCH = auto()
+    PAGE = auto()
     SYNC = auto()
     SNAPSHOT = auto()
     OFFER = auto()

@@ -18,6 +18,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf, nextafter
 from random import Random
 from typing import get_args
 
@@ -46,6 +47,7 @@ from paxosd.core.messages import (
 )
 from paxosd.core.newcomers import BEFORE_THE_BIRTH
 from paxosd.core.options import Limits, Timing
+from paxosd.core.pace import Pace
 from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, SnapshotDropped, SnapshotInstalled, Synced
 from paxosd.core.snapshots import Shelf, Taking, Telling, is_worth_it
@@ -67,6 +69,7 @@ class Learner(Agent):
         self._limits = limits
         self._history = history
         self._catchup = CatchUp(node_id, membership, random)
+        self._pace = Pace()
         self._learners = frozenset(membership.learners)
         self._proposers = membership.proposers
         self.next_slot: Slot = FIRST_SLOT  # every slot below is handed on
@@ -118,9 +121,8 @@ class Learner(Agent):
                 self._on_fetched(source, message, now)
             case FetchedVotes():
                 self._on_fetched_votes(source, message, now)
-            case DiskSpace(space):
-                if source == self.node_id:
-                    self._allowance.hear(space_of(space))
+            case DiskSpace(space) if source == self.node_id:
+                self._allowance.hear(space_of(space))
             case FetchSnapshot():
                 self._on_fetch_snapshot(source, message, now)
             case SnapshotPart():
@@ -132,6 +134,8 @@ class Learner(Agent):
                 self._replay(now)
             case Timer.FETCH:
                 self._look_for_gap(now)
+            case Timer.PAGE:
+                self._ask_on(now)
             case Timer.SYNC:
                 self._sync(now)
             case Timer.SNAPSHOT:
@@ -139,8 +143,6 @@ class Learner(Agent):
             case Timer.OFFER:
                 self._telling.tick(now)
                 self._await_questions()
-            case Timer.ANSWER:
-                pass  # the turn that it brings about is all it is for
 
     def tick(self, now: Instant) -> None:
         self._notice_voters(now)
@@ -156,7 +158,7 @@ class Learner(Agent):
         for learner, part in self._telling.answers(self.known.told, now):
             self.send(learner, part)
         if self._fetches or self._telling:
-            self.arm(Timer.ANSWER, now)
+            self.arm(Timer.ANSWER, now)  # for the turn that it brings about
 
     # ---- learning ----
 
@@ -190,8 +192,7 @@ class Learner(Agent):
     def _pass_on(self, slot: Slot, value: bytes) -> None:
         self._output.chosen.append((slot, value))
         self.next_slot = slot + 1
-        decree = decree_of(value)
-        if decree is not None and slot > self.voters.decreed:
+        if (decree := decree_of(value)) is not None and slot > self.voters.decreed:
             self.take_up(after(self.voters, slot, decree))
 
     @property
@@ -232,8 +233,7 @@ class Learner(Agent):
         self._note_watermark(watermark, decreed, now)
 
     def _hears_nobody(self, now: Instant) -> bool:
-        heard_at = self._leader_heard_at
-        return heard_at is None or now - heard_at >= self._timing.election_s
+        return self._leader_heard_at is None or now - self._leader_heard_at >= self._timing.election_s
 
     def _raise_watermark(self, watermark: Slot, decreed: Slot) -> None:
         if self.voters.are_named and decreed <= self.voters.decreed:
@@ -254,25 +254,20 @@ class Learner(Agent):
             self.arm(Timer.FETCH, now + self._timing.election_s)
         elif behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, self.voters.decreed, now)
-        elif behind:
+        elif behind or self._hears_nobody(now):  # who hears no leader asks the others how far they are
             self._ask(self._catchup.next_target(), now)
-        else:
-            if self._hears_nobody(now):  # a learner that hears no leader asks the others how far they are
-                self._ask(self._catchup.next_target(), now)
+        if not behind:
             self.arm(Timer.FETCH, now + self._timing.election_s)
 
     def _ask(self, target: NodeId, now: Instant) -> None:
         self._gap_seen = self.next_slot
-        if target == ACCEPTORS and not self.voters.are_named:
-            pass  # see `catchup.py`
-        elif target == ACCEPTORS:
-            for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
-                self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
-        else:
+        if target != ACCEPTORS:
             self._catchup.ask_learner(target, self.next_slot)
             self.send(target, Fetch(self.next_slot))  # after the page before is written: clients need the cores, too
-        patience = self._catchup.patience(self.next_slot, self.watermark)
-        self.arm(Timer.FETCH, now + patience * self._timing.retry_s)
+        elif self.voters.are_named:  # see `catchup.py`
+            for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
+                self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
+        self.arm(Timer.FETCH, now + self._catchup.patience(self.next_slot, self.watermark) * self._timing.retry_s)
 
     # ---- what is durable ----
 
@@ -308,8 +303,7 @@ class Learner(Agent):
 
     def _on_fetched_votes(self, source: NodeId, message: FetchedVotes, now: Instant) -> None:
         self._raise_watermark(message.watermark, message.decreed)
-        found = self._catchup.take_votes(source, message)
-        if found is None:
+        if (found := self._catchup.take_votes(source, message)) is None:
             return
         before = self.next_slot
         for slot, value in found:
@@ -318,12 +312,21 @@ class Learner(Agent):
 
     def _go_on(self, target: NodeId, progress: bool, now: Instant) -> None:
         """Ask the same one for the next page while that helps; the timer turns to the next one."""
-        if self._taking.teller is not None:
+        if self._taking.teller is not None or self.next_slot >= self.watermark:
             return
-        if progress and self.next_slot < self.watermark:
-            self._ask(target, now)
-        elif self.next_slot < self.watermark:
+        if not progress:
             self.arm(Timer.FETCH, now + self._timing.retry_s / 4)
+        elif self._pace.page_came(target, self.next_slot, self.watermark, now):
+            self.arm(Timer.PAGE, nextafter(now, inf))  # in the next turn: then this page is written and applied
+        else:
+            self._ask(target, now)
+
+    def _ask_on(self, now: Instant) -> None:
+        if (until := self._pace.rests_until(now)) > now:
+            self.arm(Timer.PAGE, until)
+            self.arm(Timer.FETCH, until + self._timing.retry_s)
+        elif self._taking.teller is None and self.next_slot < self.watermark:
+            self._ask(self._pace.teller, now)
 
     # ---- the state of another learner ----
 
@@ -339,8 +342,7 @@ class Learner(Agent):
         if not self._allowance.takes(part.data):
             return self.ignore(NO_ROOM)
         self.take_up(part.voters)
-        record = self._taking.take(part, self.next_slot)
-        if record is not None:
+        if (record := self._taking.take(part, self.next_slot)) is not None:
             self.record(record)
         if record is not None or self._taking.teller is None:
             self._go_on_taking(now)
@@ -369,7 +371,6 @@ class Learner(Agent):
         self._output.installed = True
         self.next_slot = self._stored_stop = self._synced = installed.slot
         self._ahead.drop_below(installed.slot)
-        self.watermark = max(self.watermark, installed.slot)
         self._hand_on()
         self.arm(Timer.FETCH, now)
 
@@ -396,5 +397,4 @@ class Learner(Agent):
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
         values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
         told = self.known.told
-        fetched = Fetched(first, values, self.watermark, self._history.learned_start(), told.decreed, told)
-        self.send(learner, fetched)
+        self.send(learner, Fetched(first, values, self.watermark, self._history.learned_start(), told.decreed, told))

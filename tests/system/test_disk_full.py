@@ -229,12 +229,12 @@ def test_o09_the_alarm_shows_in_status_in_health_and_in_exit_codes(tmp_path: Pat
         await_that(lambda: row(client, "p1").refuses, "the leader refuses commands")
         config = ("--config", str(cluster.config))
         status = said("paxosctl", *config, "status")
-        proposed = said("paxosctl", *config, "--timeout", "1", "propose", "hello")
+        proposed = said("paxosctl", *config, "--timeout", "5", "propose", "hello")  # time to find who leads, too
         read = said("paxosctl", *config, "log")
         health = said("paxosd", "health", "--data-dir", str(tmp_path / "a1"))
 
     assert status[0] == Exit.UNHEALTHY
     assert "ALARM: disks are nearly full" in status[1]
-    assert (proposed[0], "not applied" in proposed[1]) == (Exit.NO_SPACE, True)
+    assert (proposed[0], "not applied" in proposed[1]) == (Exit.NO_SPACE, True), proposed[1]
     assert read[0] == Exit.OK
     assert (health[0], "the disk is" in health[1]) == (Exit.OK, True)
