@@ -9,8 +9,7 @@ Laws:
 3. It may take up the state of another learner as a whole (see `snapshots.py`), and goes on from there.
 4. What it records may be lost: others can tell it again. Now and then it has all of it synced, and then tells the
    proposers how far that goes: the floor rests on it (see `floor.py`), and so does what `loss.py` finds.
-5. What it handed on and is told again must be the same. If not, it says so and serves nothing any more: slots were
-   decided a second time (`loss.py` has how).
+5. What it handed on and is told again is the same, or it says so and serves nothing any more (`loss.py` has why).
 6. It knows every decree below its watermark (`voters.py`, law 4): it takes a watermark up only from who knows no decree
    that it does not know itself.
 """
@@ -323,6 +322,7 @@ class Learner(Agent):
 
     def _ask_on(self, now: Instant) -> None:
         if (until := self._pace.rests_until(now)) > now:
+            self._gap_seen = self.next_slot
             self.arm(Timer.PAGE, until)
             self.arm(Timer.FETCH, until + self._timing.retry_s)
         elif self._taking.teller is None and self.next_slot < self.watermark:
