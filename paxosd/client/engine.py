@@ -45,7 +45,7 @@ class Engine:
         self.upkeep = Upkeep(tell)
         self._codec = codec
         self._clocks = clocks or Clocks()
-        self._dialed = self._gateway = session.gateway
+        self._gateway = session.gateway
         self._messages: list[FromClient] = []
         self._ways = 0
         self._watching: dict[ChangeCall, list[WatchCall]] = {}
@@ -68,8 +68,6 @@ class Engine:
         gateway = self._gateway
         messages, self._messages = self._messages, []
         deadline = self._next_deadline()
-        if messages:
-            self._dialed = gateway
         if self._ways != self.session.gateways.ways:
             self._ways = self.session.gateways.ways
             self.link.leave(gateway)
@@ -83,7 +81,7 @@ class Engine:
         """Take what came. Raises `WrongCluster` or `WrongHistory`, which end the client."""
         now = self._clocks.now()
         for frame in frames:
-            receive(frame, self._dialed, self._codec, self.session, now)
+            receive(frame, self.session.gateways.dialed, self._codec, self.session, now)
         self.upkeep.hear(not self.session.gateways.all_silent)
 
     def keep_in_touch(self) -> None:

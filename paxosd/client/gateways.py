@@ -159,9 +159,9 @@ class Gateways:
         if self._stays == STAYS_MAX:
             self.ways, self._stays = self.ways + 1, 0
 
-    def leader_moved(self, hint: str) -> bool:
-        """Whether the leader by whom the log took something now is beside another gateway than the one before: what was
-        sent in between may have gone to that one, and nobody else heard of it."""
+    def note_leader(self, hint: str) -> bool:
+        """The log took something by the leader beside this gateway. Whether that is another one than before: then what
+        was sent in between may have gone to the one before, and nobody else heard of it."""
         before, self._leader_at = self._leader_at, _address(hint) or self.current
         return before not in ("", self._leader_at)
 

@@ -219,7 +219,7 @@ class Session:
         self._sendings.forget_settled()
         self._refusals, self._last_refusal = 0, None
         self._seeking.end()
-        if self.gateways.leader_moved(message.hint):
+        if self.gateways.note_leader(message.hint):
             self._outbox.rewind()
         self._progress(now)
 

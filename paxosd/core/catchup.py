@@ -21,9 +21,7 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages import (
-    FetchedVotes,
-)
+from paxosd.core.messages import FetchedVotes
 from paxosd.core.types import NodeId, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Count, Voters
 
@@ -54,8 +52,8 @@ class CatchUp:
         self._turn += 1
         return target
 
-    def patience(self, first: Slot, watermark: Slot) -> float:
-        """How long the answer to a question for slots from `first` on is waited for, as a part of the usual time.
+    def await_from(self, first: Slot, watermark: Slot) -> float:
+        """Somebody is asked for slots from `first` on. How long the answer is waited for, as a part of the usual time.
 
         Few slots are told at once, or by nobody: a change of leader leaves such a gap, nobody is served before it is
         closed, and who is asked first may be the one that died.

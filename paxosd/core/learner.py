@@ -266,7 +266,7 @@ class Learner(Agent):
         elif self.voters.are_named:  # see `catchup.py`
             for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
                 self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
-        self.arm(Timer.FETCH, now + self._catchup.patience(self.next_slot, self.watermark) * self._timing.retry_s)
+        self.arm(Timer.FETCH, now + self._catchup.await_from(self.next_slot, self.watermark) * self._timing.retry_s)
 
     # ---- what is durable ----
 

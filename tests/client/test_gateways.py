@@ -263,4 +263,4 @@ def test_where_nobody_listens_anywhere_each_is_dialled_once_in_a_while() -> None
 def test_the_leader_moved_if_it_is_beside_another_gateway_now(
     gateways: Gateways, hints: list[str], moved: list[bool]
 ) -> None:
-    assert [gateways.leader_moved(hint) for hint in hints] == moved
+    assert [gateways.note_leader(hint) for hint in hints] == moved

@@ -41,13 +41,13 @@ def told(first: Slot, asked_stop: Slot, *votes: Vote, stop: Slot | None = None) 
 def test_the_first_one_that_is_asked_for_a_few_slots_is_waited_for_a_short_time_alone() -> None:
     asking = catchup()
 
-    assert [asking.patience(first, 10) for first in (8, 8, 8, 9, 9)] == [0.25, 1.0, 1.0, 0.25, 1.0]
+    assert [asking.await_from(first, 10) for first in (8, 8, 8, 9, 9)] == [0.25, 1.0, 1.0, 0.25, 1.0]
 
 
 def test_pages_of_many_slots_are_waited_for_as_long_as_usual() -> None:
     asking = catchup()
 
-    assert [asking.patience(first, 1000) for first in (1, 1, 500)] == [1.0, 1.0, 1.0]
+    assert [asking.await_from(first, 1000) for first in (1, 1, 500)] == [1.0, 1.0, 1.0]
 
 
 def test_after_the_first_one_that_says_nothing_the_next_one_is_asked_soon() -> None:
