@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from paxosd.backup.errors import BackupError, file_errors
-from paxosd.core.records import Disk, Promised, Record, Seen, Told
+from paxosd.core.records import Disk, Floor, Promised, Record, Seen, Told
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, NodeId, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.storage.base import StorageError
@@ -41,6 +41,7 @@ class ReadDisk:
     copied: bool
     promised: Ballot
     told: Slot
+    floor: Slot
     seen: dict[DiskId, int]
 
     @property
@@ -59,7 +60,7 @@ class ReadDisk:
     def watermark(self) -> Slot:
         """Every slot below is chosen, as far as this directory knows."""
         decreed = self.voters.decreed + 1 if self.voters.are_named else FIRST_SLOT
-        return max(self.told, decreed, self.store.learned_stop() if self.is_learner else FIRST_SLOT)
+        return max(self.told, self.floor, decreed, self.store.learned_stop() if self.is_learner else FIRST_SLOT)
 
     def votes(self, first: Slot) -> Iterator[Vote]:
         """All votes from this slot on, in order."""
@@ -131,6 +132,7 @@ def _read(path: Path, stack: ExitStack) -> ReadDisk:
         disk.copied,
         _latest(records, Promised, Promised(NO_BALLOT)).ballot,
         _latest(records, Told, Told(FIRST_SLOT)).watermark,
+        _latest(records, Floor, Floor(FIRST_SLOT)).slot,
         dict(_latest(records, Seen, Seen(())).commits),
     )
 

@@ -8,6 +8,8 @@ Laws:
 3. Nothing is lost if the disks that are missing are no accept quorum: every chosen value has a vote on a disk that is
    here, and the highest one of its slot has that value (Paxos Made Simple, P2b). Otherwise what they alone voted for is
    gone without a trace, and nobody can say how much that was.
+   That is so from the highest floor on. Below one its disk may have let go of a higher vote than all that are here
+   (`core/floor.py`): the value is that of a learner's log, or of an accept quorum of votes, or it is gone.
 4. A plan changes nothing. New directories are a new history, and only made when that is asked for by name.
 """
 
@@ -39,8 +41,9 @@ class RescuePlan:
 
     `chosen_stop`: every slot below is provably chosen. `held_stop`: and its value is provably here. `end`: where a
     history made of all this would end: the first slot that is chosen and has no value here, or the first one that no
-    disk voted in. `may_be_lost`: chosen values may have been on missing disks alone. `uncopied`: of the
-    missing ones those whose disk is here, but has not copied what it must know.
+    disk voted in. `floor`: below it votes may be gone, and values with them. `may_be_lost`: chosen values may have been
+    on missing disks alone. `uncopied`: of the missing ones those whose disk is here, but has not copied what it must
+    know.
     """
 
     cluster: str
@@ -54,6 +57,7 @@ class RescuePlan:
     chosen_stop: Slot
     held_stop: Slot
     end: Slot
+    floor: Slot
     may_be_lost: bool
 
     @property
@@ -62,8 +66,13 @@ class RescuePlan:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether the disks that are here elect a leader and choose values."""
-        return self.quorum.can_prepare(self.counted) and self.quorum.can_accept(self.counted)
+        """Whether the disks that are here elect a leader and choose values, and tell learners all that is chosen."""
+        return self.quorum.can_prepare(self.counted) and self.quorum.can_accept(self.counted) and not self.lacks_log
+
+    @property
+    def lacks_log(self) -> bool:
+        """Whether values are chosen that acceptors let go of, and no learner here has them (law 3)."""
+        return self.end < min(self.floor, self.chosen_stop)
 
     @property
     def waits_for(self) -> list[tuple[NodeId, ...]]:
@@ -108,7 +117,7 @@ def plan(disks: ReadDisks) -> RescuePlan:
     log = max((disk for disk in ours if disk.is_learner), key=lambda disk: disk.store.learned_stop(), default=None)
     told = max(disk.watermark for disk in ours)
     held = log.store.learned_stop() if log else FIRST_SLOT
-    lost = voters.quorum.can_accept(missing)
+    lost, floor = voters.quorum.can_accept(missing), _floor(counted)
     chosen_stop, held_stop, end = _look_at_votes(voters.quorum, counted, told, held, lost)
     return RescuePlan(
         ours[0].identity.cluster,
@@ -122,6 +131,7 @@ def plan(disks: ReadDisks) -> RescuePlan:
         chosen_stop,
         held_stop,
         end,
+        floor,
         lost,
     )
 
@@ -154,15 +164,19 @@ def _look_at_votes(
     """`chosen_stop`, `held_stop` and `end` of a plan; slots below `told` are chosen, values below `held` here."""
     chosen_stop, held_stop, next_slot = told, held, held
     for slot, votes in _votes(counted, held):
-        if next_slot < min(slot, told):
-            break
         proven = _is_chosen(quorum, votes)
+        if next_slot < min(slot, told) or (slot < _floor(counted) and not proven):
+            break
         if slot == held_stop and (proven or (slot < told and not may_be_lost)):
             held_stop = slot + 1
         if slot == chosen_stop and proven:
             chosen_stop = slot + 1
         next_slot = slot + 1
     return chosen_stop, held_stop, next_slot
+
+
+def _floor(counted: dict[NodeId, ReadDisk]) -> Slot:
+    return max((disk.floor for disk in counted.values()), default=FIRST_SLOT)
 
 
 def _votes(counted: dict[NodeId, ReadDisk], first: Slot) -> Iterator[tuple[Slot, list[tuple[NodeId, Vote]]]]:

@@ -117,6 +117,7 @@ def _fields(found: RescuePlan, disks: ReadDisks) -> dict[str, object]:
         "held_below": found.held_stop,
         "rescued_below": found.end,
         "may_be_lost": found.may_be_lost,
+        "lacks_log": found.lacks_log,
         "waits_for": [list(nodes) for nodes in found.waits_for],
         "advice": sentences(found),
     }
@@ -133,12 +134,17 @@ def sentences(found: RescuePlan) -> list[str]:
     ]
     if found.missing:
         said.append(f"missing: the disks of {', '.join(found.missing)}")
+    if found.lacks_log:
+        said.append(
+            f"lost: the values of slots {found.end} to {found.chosen_stop - 1}: they are chosen, acceptors let go of "
+            "them, and no directory here has all of them"
+        )
     if found.may_be_lost:
         said.append(
             "may be lost: whatever was chosen by the missing disks alone, from slot "
             f"{found.held_stop} on; nobody here can say how much that is"
         )
-    else:
+    elif not found.lacks_log:
         said.append("lost: nothing; every chosen value has a vote or a log here")
     return said + _advice(found)
 
@@ -147,11 +153,13 @@ def _advice(found: RescuePlan) -> list[str]:
     if found.can_go_on:
         others = f"; {', '.join(found.missing)} may start with an empty directory" if found.missing else ""
         return [f"do: start the nodes: {', '.join(found.counted)} go on by themselves{others}"]
-    sets = " or ".join(" and ".join(nodes) for nodes in found.waits_for)
+    back = [f"the disk of {sets}"] if (sets := " or ".join(" and ".join(nodes) for nodes in found.waits_for)) else []
+    if found.lacks_log:
+        back.append(f"the directory of a learner that has slot {found.end} and those above")
     digits = found.history.hex()[:CONFIRMED_DIGITS]
-    loses = "with the loss that is named above" if found.may_be_lost else "with nothing lost"
+    loses = "with the loss that is named above" if found.may_be_lost or found.lacks_log else "with nothing lost"
     return [
-        f"do: bring back the disk of {sets}: then the cluster goes on, and nothing is lost",
+        f"do: bring back {' and '.join(back)}: then the cluster goes on, and nothing is lost",
         "or: restore the latest backup, with the archive if there is one (paxosd restore): what came later is lost",
         f"or: make a new history of what is here, every slot below {found.end}, {loses}: the same command with "
         f"--make-history {digits} --data-dir NEW instead of --plan",

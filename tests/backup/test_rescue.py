@@ -13,7 +13,7 @@ from paxosd.backup.errors import BackupError
 from paxosd.backup.file import Values
 from paxosd.backup.rescue import RescuedLog, RescuePlan, plan
 from paxosd.commands.rescue import sentences
-from paxosd.core.records import Disk, Learned, Promised, Record, Seen, Told, Voted
+from paxosd.core.records import Disk, Floor, Learned, Promised, Record, Seen, Told, Voted
 from paxosd.core.types import Ballot, NodeId, Slot
 from paxosd.core.values import encode_value
 from paxosd.core.voters import Voter, Voters
@@ -127,6 +127,64 @@ def test_votes_of_different_ballots_prove_no_value(tmp_path: Path) -> None:
     plan = found(acceptor(tmp_path, 1, *voted(1, 2)), acceptor(tmp_path, 2, *voted(1), *voted(2, ballot=B2)))
 
     assert (plan.chosen_stop, plan.end) == (2, 3)
+
+
+# ---- disks that let go of votes --------------------------------------------------------------
+
+
+def trimmed(place: Path) -> list[Path]:
+    """Two of three: one let go of its votes below slot 4, and the other one was not there when slot 2 was decided."""
+    older = [Voted(2, B1, b"\x01" + bytes(6) + b"9"), *voted(3, 4, 5, ballot=B2)]
+    return [
+        acceptor(place, 1, Told(5), Floor(4), *voted(4, 5, ballot=B2)),
+        acceptor(place, 2, Told(5), *voted(1), *older),
+    ]
+
+
+def test_below_a_floor_the_vote_that_is_left_is_not_taken_for_what_was_chosen(tmp_path: Path) -> None:
+    paths = [*trimmed(tmp_path), learner(tmp_path, 2)]
+    plan = found(*paths)
+
+    assert (plan.chosen_stop, plan.held_stop, plan.end) == (5, 2, 2)
+    assert [slot for slot, _ in rescued(*paths)] == [1]
+
+
+def test_what_only_lost_learners_had_is_lost(tmp_path: Path) -> None:
+    plan = found(*trimmed(tmp_path), learner(tmp_path, 2))
+    said = sentences(plan)
+
+    assert not plan.can_go_on
+    assert said[2:] == [
+        "missing: the disks of a3",
+        "lost: the values of slots 2 to 4: they are chosen, acceptors let go of them, and no directory here has all "
+        "of them",
+        "do: bring back the directory of a learner that has slot 2 and those above: then the cluster goes on, and "
+        "nothing is lost",
+        "or: restore the latest backup, with the archive if there is one (paxosd restore): what came later is lost",
+        "or: make a new history of what is here, every slot below 2, with the loss that is named above: the same "
+        f"command with --make-history {HISTORY.hex()[:8]} --data-dir NEW instead of --plan",
+    ]
+
+
+def test_where_a_disk_and_a_log_are_missing_both_are_asked_for(tmp_path: Path) -> None:
+    plan = found(trimmed(tmp_path)[0])
+
+    assert (
+        sentences(plan)[-3] == "do: bring back the disk of a2 or a3 and the directory of a learner that has slot 1 and "
+        "those above: then the cluster goes on, and nothing is lost"
+    )
+
+
+def test_a_learner_that_has_all_below_the_floors_makes_up_for_them(tmp_path: Path) -> None:
+    plan = found(*trimmed(tmp_path), learner(tmp_path, 4))
+
+    assert plan.can_go_on
+    assert (plan.chosen_stop, plan.held_stop, plan.end) == (6, 6, 6)
+    assert "lost: nothing; every chosen value has a vote or a log here" in sentences(plan)
+
+
+def test_a_floor_says_how_far_all_is_chosen(tmp_path: Path) -> None:
+    assert found(acceptor(tmp_path, 1, Floor(4))).chosen_stop == 4
 
 
 # ---- disks that do not count -----------------------------------------------------------------
