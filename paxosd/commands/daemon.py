@@ -86,6 +86,8 @@ def _parser() -> Parser:
     parser.add_argument("--config", required=True, metavar="FILE", help="the membership file, the same on every node")
     records = "where this node keeps its records (default: storage.dir/ID, beside the membership file)"
     parser.add_argument("--data-dir", metavar="DIR", type=data_dir, help=records)
-    without = "let the cluster be born without this acceptor; it is admitted when it comes (may be repeated)"
+    without = (
+        "let the cluster be born without this acceptor, which has never run; admitted when it comes (may be repeated)"
+    )
     parser.add_argument("--birth-without", metavar="ID", action="append", default=[], help=without)
     return parser

@@ -87,7 +87,8 @@ def told_unborn(quorum: Quorum, waits_for: Collection[NodeId]) -> str:
     if not _is_enough(quorum, quorum.weights.keys() - set(waits_for)):
         return told
     flag = f"--birth-without {next(iter(waits_for))}" if len(waits_for) == 1 else "--birth-without for each of them"
-    return f"{told}, or start the proposers with {flag}, which leaves it out until it comes"
+    never = "it has never run" if len(waits_for) == 1 else "they have never run"
+    return f"{told}; or, only if {never}, start the proposers with {flag}"
 
 
 def told_unlike(quorum: Quorum, pasts: Mapping[NodeId, bytes]) -> str:

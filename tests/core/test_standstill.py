@@ -67,11 +67,16 @@ def test_a_disk_that_was_left_out_of_the_birth_is_not_heard_by_having_none() -> 
 def test_a_birth_names_whom_it_waits_for_and_whom_one_could_leave_out() -> None:
     quorum = Quorum.majority(dict.fromkeys(("a1", "a2", "a3"), 1))
 
-    assert "a3 is not; start it, or start the proposers with --birth-without a3" in told_unborn(quorum, ["a3"])
+    assert (
+        "a3 is not; start it; or, only if it has never run, start the proposers with --birth-without a3"
+        in told_unborn(quorum, ["a3"])
+    )
     assert told_unborn(quorum, ["a2", "a3"]).endswith("a2, a3 are not; start them")
     assert "have not said" in told_unborn(quorum, [])
     five = Quorum.majority(dict.fromkeys(("a1", "a2", "a3", "a4", "a5"), 1))
-    assert "start the proposers with --birth-without for each of them" in told_unborn(five, ["a2", "a3"])
+    assert "only if they have never run, start the proposers with --birth-without for each of them" in told_unborn(
+        five, ["a2", "a3"]
+    )
 
 
 def test_disks_that_continue_different_ends_are_named_with_both() -> None:
