@@ -64,9 +64,10 @@ def _can_vote_without(world: World, nodes: Collection[NodeId]) -> bool:
     lost = [node for node in nodes if node in membership.acceptors]
     if not lost:
         return True
-    if not world.ghost.safety.electorate.newest.named:  # some accept quorum may be all that knows of a birth
-        return not can_accept(world, {*lost, *world.wiped_unborn})
-    others = [other for other in membership.acceptors if other not in lost and votes(world, other)]
+    if world.ghost.safety.electorate.newest.named:
+        others = [other for other in membership.acceptors if other not in lost and votes(world, other)]
+    else:  # a birth may name all of these disks by now, and with too few of them it is never chosen, nor given up
+        others = [other for other in membership.acceptors if other not in lost and other not in world.lost_unborn]
     return can_prepare(world, others) and can_accept(world, others)
 
 
@@ -93,11 +94,16 @@ def note_rolled_back(world: World, node: NodeId, copy: MemoryStore) -> None:
     if node in world.config.membership.acceptors and world.ghost.safety.told_more_than(copy):
         world.ghost.marks.hit("acceptor rolled back")
         world.ghost.safety.condemn(copy.disk)
+        _note_lost(world, node)
 
 
 def note_wiped(world: World, node: NodeId) -> None:
     """The disk of this node is lost."""
     if node in world.config.membership.acceptors:
         world.ghost.marks.hit("acceptor wiped")
-        if not world.ghost.safety.electorate.newest.named:
-            world.wiped_unborn.add(node)
+        _note_lost(world, node)
+
+
+def _note_lost(world: World, node: NodeId) -> None:
+    if not world.ghost.safety.electorate.newest.named:
+        world.lost_unborn.add(node)

@@ -291,7 +291,7 @@ class World(Agenda):
         self.random = Random(f"world-{plan.seed}-{plan.profile}")
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.ghosts = [self.new_ghost()]
-        self.wiped_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
+        self.lost_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)
