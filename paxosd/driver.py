@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from paxosd.conduct import ClientShares, PeerShares, Warnings
-from paxosd.core.agent import Agent, Event, Output, require
+from paxosd.core.agent import Agent, Event, Output, earliest, require
 from paxosd.core.messages import (
     DiskSpace,
     Message,
@@ -133,9 +133,8 @@ class Driver:
         Between any two turns the transport has its wait, if only one of no time: some of what it hears it takes in
         there alone, and a node may have something to do for ever.
         """
-        deadlines = [self.agent.next_deadline(), self._keeping.deadline if self._keeping is not None else None]
-        now = self._clock()
-        idle_s = min([IDLE_S_MAX, *(deadline - now for deadline in deadlines if deadline is not None)])
+        deadline = earliest(self.agent.next_deadline(), self._keeping.deadline if self._keeping is not None else None)
+        idle_s = IDLE_S_MAX if deadline is None else min(IDLE_S_MAX, deadline - self._clock())
         if self._loopback or self._held_over:
             idle_s = 0.0
         self._transport.wait(max(0.0, idle_s))

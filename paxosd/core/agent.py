@@ -49,6 +49,15 @@ def require(holds: bool, sentence: str) -> None:
         raise InvariantBroken(sentence)
 
 
+def earliest(*times: Instant | None) -> Instant | None:
+    """The first of these, None if there is none; asked at every turn, so it makes nothing."""
+    first = None
+    for at in times:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that an operator wants to read in the log, with a stable name such as `leader.elected`."""
@@ -132,18 +141,20 @@ class Agent(ABC):
 
     def tick(self, now: Instant) -> None:
         """Fire what is due, and still is when its turn comes: a timer may disarm another, or put it off."""
-        if min(self._deadlines.values(), default=math.inf) > now:
+        deadlines = self._deadlines
+        if not deadlines or min(deadlines.values()) > now:
             return
-        due = sorted((at, timer.value, timer) for timer, at in self._deadlines.items() if at <= now)
+        due = sorted((at, timer.value, timer) for timer, at in deadlines.items() if at <= now)
         for _, _, timer in due:
-            if self._deadlines.get(timer, math.inf) <= now:
-                self._fired = timer, self._deadlines.pop(timer)
+            if deadlines.get(timer, math.inf) <= now:
+                self._fired = timer, deadlines.pop(timer)
                 self.on_timer(timer, now)
         self._fired = None, 0.0
 
     def next_deadline(self) -> Instant | None:
         """When `tick` has something to do if no message comes before; None: never."""
-        return min(self._deadlines.values(), default=None)
+        deadlines = self._deadlines
+        return min(deadlines.values()) if deadlines else None
 
     def take_output(self) -> Output:
         """What the calls since the last time ask of the world; empties it."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from paxosd.core.acceptor import Acceptor
 from paxosd.core.admission import WITH_VOTERS, Admission
-from paxosd.core.agent import Agent, Output
+from paxosd.core.agent import Agent, Output, earliest
 from paxosd.core.hearsay import Hearsay, is_taken
 from paxosd.core.learner import Learner
 from paxosd.core.membership import Membership
@@ -220,8 +220,7 @@ class Node(Agent):
             self.record(seen)
 
     def next_deadline(self) -> Instant | None:
-        deadlines = [self._hearsay.deadline, *(part.next_deadline() for part in self._parts)]
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._hearsay.deadline, *[part.next_deadline() for part in self._parts])
 
     def take_output(self) -> Output:
         self._hand_over_early()

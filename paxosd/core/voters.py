@@ -222,7 +222,8 @@ class Known:
     @property
     def is_hearsay(self) -> bool:
         """Whether a history was heard of, and nothing else is known of it (`hearsay.py`)."""
-        return bool(self.voters.history) and not self.voters.are_named
+        voters = self.voters
+        return not voters.named and voters.history != NO_HISTORY
 
     @property
     def told(self) -> Voters:

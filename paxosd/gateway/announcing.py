@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from paxosd.core.agent import earliest
 from paxosd.core.messages import Unwatch, WantTime, WatchKeys, WatchTaken
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
@@ -41,13 +42,12 @@ class Announcing(Reading):
         self._now: Instant = 0.0
 
     def next_deadline(self) -> Instant | None:
-        deadlines = (
+        return earliest(
             super().next_deadline(),
             self._leadership.ends_at(),
             self._watches.next_deadline(self._marks(self._now), self._now),
             self._due.deadline(self._due_ms) if self._leadership.leader(self._now) is not None else None,
         )
-        return min((at for at in deadlines if at is not None), default=None)
 
     def tick(self, now: Instant) -> None:
         self._now = now
@@ -89,8 +89,10 @@ class Announcing(Reading):
         """The log time at which something runs out next, if what is known here can be trusted."""
         if self.known.difference:
             return None
-        trims_ms = self._replicated.trims_ms if self._is_short else None
-        return min((at for at in (self._replicated.due_ms, trims_ms) if at is not None), default=None)
+        due_ms = self._replicated.due_ms
+        if not self._is_short:
+            return due_ms
+        return min((at for at in (due_ms, self._replicated.trims_ms) if at is not None), default=None)
 
     def _want_time(self, now: Instant) -> None:
         """Where something ran out, and nobody proposes what would tell the log so, the leader shall."""

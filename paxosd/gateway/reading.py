@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from paxosd.core.agent import Agent, Timer
+from paxosd.core.agent import Agent, Timer, earliest
 from paxosd.core.messages import Answer, LogPage, Query, ReadIndex, ReadLog, ReadSlots, ReadSnapshot, SnapshotPart
 from paxosd.core.options import Limits, Timing
 from paxosd.core.reasons import Reason
@@ -53,8 +53,7 @@ class Reading(Agent):
         self._read_asked_of: NodeId | None = None  # whose answer to a read index is awaited
 
     def next_deadline(self) -> Instant | None:
-        deadlines = (super().next_deadline(), self._readers.next_deadline(), self._backups.deadline)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(super().next_deadline(), self._readers.next_deadline(), self._backups.deadline)
 
     def on_timer(self, timer: Timer, now: Instant) -> None:
         if timer is Timer.READS:

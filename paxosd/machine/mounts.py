@@ -66,8 +66,12 @@ class Mounts:
     @property
     def due_ms(self) -> int | None:
         """The log time at which something runs out next in any of them."""
-        due = (machine.due_ms for machine in self._machines.values())
-        return min((due_ms for due_ms in due if due_ms is not None), default=None)
+        first = None
+        for machine in self._machines.values():
+            due_ms = machine.due_ms
+            if due_ms is not None and (first is None or due_ms < first):
+                first = due_ms
+        return first
 
     def expire(self, name: MachineName, revision: Revision, log_time_ms: int) -> None:
         """What has run out by then in this machine goes, as this revision."""

@@ -71,8 +71,10 @@ class SimDisk:
 
     def has_room_for(self, records: Sequence[Record]) -> bool:
         """Whether these fit (law 5)."""
+        if self.capacity is None:
+            return True
         more = _bytes_of(records)
-        return self.capacity is None or not more or self.held_bytes() + more <= self.capacity
+        return not more or self.held_bytes() + more <= self.capacity
 
     def write(self, records: Sequence[Record]) -> None:
         """Into the page cache."""
