@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from paxosd.commands.sim.gate import Line
+from paxosd.commands.sim.seeds import Wanted, run_seeds
 from paxosd.sim.scenarios.catalogue import SCENARIOS, stagings
 
 WRONG_MACHINE = '''
@@ -36,6 +37,15 @@ def test_seeds_are_summed_up_as_json(tmp_path: Path) -> None:
     assert (summary["seeds"], summary["violations"]) == (4, 0)
     assert summary["operations_acknowledged"] > 400
     assert summary["faults"]
+
+
+def test_more_seeds_are_added_to_what_was_run_before() -> None:
+    one = run_seeds(Wanted(count=1, profile="quiet", nodes=3))
+    simulated_s = one.simulated_s
+    both = run_seeds(Wanted(count=1, start=1, profile="quiet", nodes=3), one)
+
+    assert both.seeds == 2
+    assert both.simulated_s > 1.5 * simulated_s
 
 
 def test_the_summary_is_a_table_for_people(tmp_path: Path) -> None:

@@ -287,13 +287,14 @@ def test_a_proposal_that_is_broken_off_says_that_it_may_have_been_applied(number
 
 
 @pytest.mark.parametrize(("number", "code"), ENDED)
+@pytest.mark.parametrize(("options", "child"), [("--seeds 100000", "spawn_main"), ("--planted reads", "forkserver")])
 def test_a_simulation_ends_with_all_of_its_processes_and_without_a_word_of_them(
-    number: signal.Signals, code: int
+    options: str, child: str, number: signal.Signals, code: int
 ) -> None:
-    sim = [sys.executable, "-m", "paxosd", "sim", "--seeds", "100000", "--jobs", "2"]
+    sim = [sys.executable, "-m", "paxosd", "sim", *options.split(), "--jobs", "2"]
     pipe = subprocess.PIPE
     with subprocess.Popen(sim, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
-        while subprocess.run(["pgrep", "-f", "-P", str(process.pid), "spawn_main"], capture_output=True).returncode:
+        while subprocess.run(["pgrep", "-f", "-P", str(process.pid), child], capture_output=True).returncode:
             time.sleep(0.05)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does

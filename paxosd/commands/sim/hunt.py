@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -37,6 +38,10 @@ ROUNDS: tuple[Search, ...] = (
 is searched for in the next."""
 
 
+_PRICES: tuple[type[Search], ...] = (KeyLogs, Scenarios, Seeds, Interleavings)
+"""From cheap to dear: what a look into a place takes, as a rule."""
+
+
 def hunt_all(jobs: int, until: float = math.inf, bugs: Sequence[Bug] = BUGS) -> list[Hunt]:
     """Hunt these bugs, `jobs` at a time, with a progress bar on a terminal; those that are still hunted at `until`, in
     seconds of the monotonic clock, are given up."""
@@ -48,16 +53,22 @@ def hunt_all(jobs: int, until: float = math.inf, bugs: Sequence[Bug] = BUGS) -> 
     ):
         bar = progress.add_task("bugs", total=len(hunts))
         for anywhere in (None, *ROUNDS):
-            at_large = [bug for bug in bugs if not hunts[bug.name].violation]
-            tasks = [(bug.name, bug.shows_in if anywhere is None else (anywhere,), until) for bug in at_large]
-            for hunted in processes.imap_unordered(_hunt, [task for task in tasks if task[1]]):
+            at_large = [bug for bug in in_order(bugs) if not hunts[bug.name].violation]
+            tasks = [(bug.name, anywhere or bug.shows_in, until) for bug in at_large if bug.shows_in != anywhere]
+            for hunted in processes.imap_unordered(_hunt, tasks if time.monotonic() < until else ()):
                 hunts[hunted.bug] = hunted
                 progress.update(bar, advance=bool(hunted.violation))
     return list(hunts.values())
 
 
-def _hunt(task: tuple[str, Sequence[Search], float]) -> Hunt:
-    return hunt(*task)
+def in_order(bugs: Sequence[Bug]) -> list[Bug]:
+    """As they are hunted: time may be short, so those of the list come first, and then those that are found soonest."""
+    return sorted(bugs, key=lambda bug: (not bug.listed, _PRICES.index(type(bug.shows_in))))
+
+
+def _hunt(task: tuple[str, Search, float]) -> Hunt:
+    name, place, until = task
+    return hunt(name, (place,), until)
 
 
 def bugs_named(topics: Sequence[str]) -> Sequence[Bug]:

@@ -104,9 +104,10 @@ class Summary:
         return self.simulated_s / max(1, self.faults.total())
 
 
-def run_seeds(wanted: Wanted) -> Summary:
-    """Run them all, with a progress bar on a terminal; a violation is printed as soon as it is found."""
-    summary = Summary()
+def run_seeds(wanted: Wanted, before: Summary | None = None) -> Summary:
+    """Run them all, with a progress bar on a terminal; a violation is printed as soon as it is found. They are added to
+    what was run `before`, if anything was."""
+    summary = before or Summary()
     fresh = [FRESH_FROM + random.SystemRandom().randrange(10**9) for _ in range(wanted.fresh)]
     if fresh:
         print(f"fresh seeds: {' '.join(map(str, fresh))}", file=sys.stderr)

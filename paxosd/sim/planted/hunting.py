@@ -47,7 +47,7 @@ def hunt(name: str, searches: Sequence[Search], until: float = math.inf) -> Hunt
             case Scenarios():
                 found = _in_scenarios(search, until)
             case Interleavings():
-                found = _in_every_interleaving(search)
+                found = _in_every_interleaving(search, until)
             case KeyLogs():
                 found = _in_key_logs(search, until)
         if found is not None:
@@ -80,8 +80,8 @@ def _in_scenarios(scenarios: Scenarios, until: float) -> _Found | None:
     return None
 
 
-def _in_every_interleaving(search: Interleavings) -> _Found | None:
-    report = explore(WORLDS[search.world], search.states_max)
+def _in_every_interleaving(search: Interleavings, until: float) -> _Found | None:
+    report = explore(WORLDS[search.world], search.states_max, until=until)
     if report.violation is None:
         return None
     return _Found(f"{search.world}, {report.distinct_states:,} states", report.violation.law)

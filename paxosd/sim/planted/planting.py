@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paxosd.sim.planted.editing import Change, carry_out
-from paxosd.sim.planted.places import Search
+from paxosd.sim.planted.places import Search, Seeds
+
+FIRST_SEEDS = Seeds(0, 10)
+"""Where a bug shows that does not say where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +22,18 @@ class Bug:
     name: str
     changes: tuple[Change, ...]
     listed: bool
-    shows_in: tuple[Search, ...]
+    shows_in: Search
 
     def plant(self) -> None:
         """Change this process, for good; raises `OutOfDate` if what is to be changed is not there."""
         carry_out(self.changes)
 
 
-def listed(name: str, *changes: Change, shows_in: Search | None = None) -> Bug:
+def listed(name: str, *changes: Change, shows_in: Search = FIRST_SEEDS) -> Bug:
     """A bug of the list."""
-    return Bug(name, changes, True, () if shows_in is None else (shows_in,))
+    return Bug(name, changes, True, shows_in)
 
 
-def other(name: str, *changes: Change, shows_in: Search | None = None) -> Bug:
+def other(name: str, *changes: Change, shows_in: Search = FIRST_SEEDS) -> Bug:
     """One of the same kinds that is not in the list."""
-    return Bug(name, changes, False, () if shows_in is None else (shows_in,))
+    return Bug(name, changes, False, shows_in)
