@@ -24,7 +24,7 @@ DISKS: tuple[Bug, ...] = (
             "_store commit",
             "try:\n    _\nexcept Exception:\n    self._store.commit([])",
         ),
-        shows_in=Seeds(6, 10),
+        shows_in=Seeds(0, 10, "disk"),
     ),
     listed(
         "blank disk votes",
