@@ -33,7 +33,7 @@ from paxosd.machine.kv.requests import Failure
 from paxosd.machine.kv.requests import Question as KeyQuestion
 from paxosd.machine.kv.results import Failed, MalformedResult, Result, decode_result
 from paxosd.recipes import plain
-from paxosd.recipes.steps import AwaitChange, Done, KeyGone, NotSo
+from paxosd.recipes.steps import AwaitChange, Do, Done, KeyGone, NotSo
 
 MACHINE = "kv"
 GUARDED_AFTER_S = 1.0
@@ -151,9 +151,11 @@ def of_recipe(error: KeyGone | NotSo) -> PaxosError:
     return HoldLost(f"{error}: it was removed, or its lease ran out")
 
 
-def in_vain(error: PaxosError, waits: bool) -> PaxosError:
-    """The error that a caller shall see. Who only waited is told that it has nothing, and that nothing is left."""
-    if waits and isinstance(error, ProposeTimeout):
+def in_vain(error: PaxosError, waits: bool, step: object = None) -> PaxosError:
+    """The error that a caller shall see, where a recipe ends with this `step`. Who only waited is told that it has
+    nothing, and that nothing is left, unless the step was for good."""
+    is_for_good = isinstance(step, Do) and step.for_good
+    if waits and isinstance(error, ProposeTimeout) and not is_for_good:
         return WaitTimeout(f"not applied, and nothing is left behind; on the way: {error}")
     return error
 

@@ -103,14 +103,14 @@ def _take_in_line(places: QueuePlaces, taking: EntryTaker) -> Steps[Taken]:
     watched = (places.entries, Span(taker.key), *([places.taken] if taking.token else []))
     while True:
         first, at = yield from _first(places, bool(taking.token))
-        if first is None:
-            yield AwaitChange(watched, at, gone=False)
-        else:
+        if first is not None:
             taken = yield from _try(places, taking, first, (turn.fence,))
             if taken is not None:
                 return taken
-        if not (yield from look(Range(taker.key, keys_only=True))).items:
+        if not (yield from look(Range(taker.key, keys_only=True))).items:  # before one sleeps: it may have gone by `at`
             raise KeyGone(f"{taker.key!r} is gone")
+        if first is None:
+            yield AwaitChange(watched, at, gone=False)
 
 
 def _try(
@@ -121,7 +121,7 @@ def _try(
     conditions += [made_at(taking.taker.key, fence) for fence in in_line]
     leave = [Delete(taking.taker.key) for _ in in_line]
     if not taking.token:
-        revision = yield from do_if(tuple(conditions), Delete(entry.key), *leave)
+        revision = yield from do_if(tuple(conditions), Delete(entry.key), *leave, for_good=True)
         return Taken(entry) if revision else None
     lock = places.lock_of(entry.key)
     conditions.append(absent(Span(lock)))

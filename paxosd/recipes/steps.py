@@ -38,9 +38,11 @@ class Span(NamedTuple):
 
 
 class Do(NamedTuple):
-    """Change keys, once. The answer is `Done`."""
+    """Change keys, once. The answer is `Done`. `for_good`: nothing takes it back, so who does not know whether it
+    happened must hear that; else what `OnFailure` says makes up for it."""
 
     change: Change
+    for_good: bool = False
 
 
 class Done(NamedTuple):
@@ -94,15 +96,15 @@ class NotSo(Exception):
         self.current = current
 
 
-def do(change: Change) -> Steps[Done]:
+def do(change: Change, for_good: bool = False) -> Steps[Done]:
     """One change."""
-    done: Done = yield Do(change)
+    done: Done = yield Do(change, for_good)
     return done
 
 
-def do_if(conditions: tuple[Compare, ...], *changes: Put | Delete) -> Steps[Revision]:
+def do_if(conditions: tuple[Compare, ...], *changes: Put | Delete, for_good: bool = False) -> Steps[Revision]:
     """Change keys if all conditions hold; 0: they do not."""
-    done = yield from do(Txn(conditions, changes, ()))
+    done = yield from do(Txn(conditions, changes, ()), for_good)
     assert isinstance(done.result, TxnDone)
     return done.revision if done.result.succeeded else 0
 

@@ -6,6 +6,7 @@ It is applied at once what a session proposes, unless the cluster is `cut`; its 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from paxosd.client.aio.client import AsyncClient
@@ -31,13 +32,15 @@ WITHIN_S = 10.0
 
 
 class KeysCluster:
-    """The keys, and the clients of them. `cut`: nobody is answered."""
+    """The keys, and the clients of them. `cut`: nobody is answered; `loses`: which commands are applied without an
+    answer."""
 
     def __init__(self) -> None:
         self.kv = Kv()
         self.revision = 0
         self.log_time_ms = 1000
         self.cut = False
+        self.loses: Callable[[bytes], bool] = lambda command: False
         self.applied: list[bytes] = []
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -139,6 +142,7 @@ class KeysSession:
         self.gateways = real.gateways
         self.is_full = False
         self._waiting: list[Command | Question] = []
+        self._unanswered: list[Command] = []  # they are applied, and nobody will hear of it
         self._watches: list[WatchCall] = []
 
     gateway = ADDRESS
@@ -166,8 +170,7 @@ class KeysSession:
                 self._waiting.append(call)
             elif isinstance(call, Command):
                 if call.begin():
-                    assert call.value is not None
-                    call.succeed(self.cluster.apply(call.value))
+                    self._apply(call)
             elif call.message == A_WORD:
                 call.succeed(StatusReport(0, "demo", "g1", "g1", NO_BALLOT, 1, 1, self.cluster.revision, ()))
             else:
@@ -177,6 +180,18 @@ class KeysSession:
         for watch in () if self.cluster.cut else list(self._watches):
             self._tell(watch)
         return []
+
+    def _apply(self, command: Command) -> None:
+        assert command.value is not None
+        if command in self._unanswered:
+            self._waiting.append(command)
+            return
+        receipt = self.cluster.apply(command.value)
+        if self.cluster.loses(command.value):
+            self._unanswered.append(command)
+            self._waiting.append(command)
+        else:
+            command.succeed(receipt)
 
     def _fail(self, call: Command | Question) -> None:
         from paxosd.client.errors import ProposeTimeout, ReadTimeout  # noqa: PLC0415 (of this alone)

@@ -14,9 +14,10 @@ from paxosd.client import driving
 from paxosd.client.calls import Command, Question
 from paxosd.client.client import Client
 from paxosd.client.driving import ChangeCall
-from paxosd.client.errors import ConfigurationError, Conflict, HoldLost, KeysRefused, WaitTimeout
+from paxosd.client.errors import ConfigurationError, Conflict, HoldLost, KeysRefused, ProposeTimeout, WaitTimeout
 from paxosd.client.upkeep import ConnectionState
-from paxosd.machine.kv.requests import Put
+from paxosd.machine.kv.encoding import decode_command
+from paxosd.machine.kv.requests import Put, Txn
 from tests.client.keys_world import KeysCluster
 
 
@@ -389,6 +390,30 @@ def test_an_entry_that_is_not_consumed_goes_back(client: Client, cluster: KeysCl
         again.consume()
 
     assert cluster.keys(b"locking-queue/") == {}
+
+
+def test_who_does_not_know_whether_it_took_an_entry_is_not_told_that_it_took_none(
+    client: Client, cluster: KeysCluster
+) -> None:
+    queue = client.queue("work")
+    queue.put(b"one")
+    cluster.loses = lambda command: isinstance(decode_command(command), Txn)
+    with pytest.raises(ProposeTimeout) as caught:
+        queue.get(timeout=0.2)
+
+    assert caught.value.outcome == "unknown"
+    assert queue.size() == 0
+
+
+def test_an_entry_that_was_locked_in_vain_goes_back(client: Client, cluster: KeysCluster) -> None:
+    queue = client.locking_queue("work")
+    queue.put(b"one")
+    cluster.loses = lambda command: isinstance(decode_command(command), Txn)
+    with pytest.raises(WaitTimeout):
+        queue.get_locked(timeout=0.2)
+    cluster.loses = lambda command: False
+
+    assert queue.get_locked(timeout=5).value == b"one"
 
 
 def test_a_counter_counts(client: Client) -> None:

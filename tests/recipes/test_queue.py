@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from paxosd.machine.kv.requests import Put
+from paxosd.machine.kv.requests import Delete, Put
 from paxosd.recipes.line import OwnKey
 from paxosd.recipes.queue import EntryTaker, QueuePlaces, Taken, consume, let_go, take
-from paxosd.recipes.steps import do
+from paxosd.recipes.steps import KeyGone, do
 from tests.recipes.world import World, WorldClient
 
 SEEDS = pytest.mark.parametrize("seed", range(40))
@@ -87,6 +87,23 @@ def test_a_put_wakes_one_taker(seed: int) -> None:
 
     assert [taken.entry.value for taken in got] == [b"%d" % number for number in range(8)]
     assert world.wakes <= 16
+
+
+@SEEDS
+def test_a_taker_whose_key_is_removed_while_it_looks_for_entries_hears_of_it(seed: int) -> None:
+    world = World(seed, trouble=0.0)
+    client = world.client()
+    errors: list[BaseException] = []
+    own = taking(client, 1)
+    world.start(client, take(PLACES, own, patient=True), failed=errors.append)
+    while own.taker.key not in world.items():
+        world.step(lambda: [])
+    for _ in range(seed % 10):
+        world.step(lambda: [])
+    world.apply(Delete(own.taker.key))
+    world.run()
+
+    assert [type(error) for error in errors] == [KeyGone]
 
 
 @SEEDS

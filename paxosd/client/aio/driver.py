@@ -87,7 +87,7 @@ class AsyncRecipeDriver:
                     driving.require_valid(bound, CLOCKS)
                     answer = await self._perform(course.step, until, bound, waits, read)
                 except PaxosError as error:
-                    course.fail(driving.in_vain(error, waits))
+                    course.fail(driving.in_vain(error, waits, course.step))
                 else:
                     course.answer(answer)
             return course.result
