@@ -62,7 +62,7 @@ MAY_IMPORT = {
             "client.watched", "client.watches", "client.watching",
             "storage.base", "storage.memory", "storage.space", "transport.base"},
     "sim.check": {"sim.check", "sim.keys.model", "client.leases", "core", "driver", "machine.kv", "machine.ledger",
-                  "storage.memory", "wire.frames"},
+                  "recipes", "storage.memory", "wire.frames"},
     "commands": {"commands", "backup", "local", "server", "sim", "client", "core", "machine", "config", "storage.base",
                  "storage.upgrade", "transport.base", "process", "excerpts"},
     "__init__": {"client", "core.messages", "core.types", "machine.kv.records"},

@@ -22,7 +22,7 @@ DIE = 0.5
 def watch(world: World, for_s: float) -> None:
     """Let so much time pass, and look whether all get on meanwhile."""
     until = world.now + for_s
-    while world.plan.turns and world.now < until:
+    while world.plan.keys and world.now < until:
         world.run_until(min(until, world.now + LOOK_T_E * world.plan.election_s))
         _look(world)
     world.run_until(until)
@@ -53,6 +53,8 @@ def come_to_rest(world: World) -> None:
     ensure(
         not replay.keys.leases, "42 rest", f"nobody keeps the leases {sorted(replay.keys.leases)}, and they are there"
     )
+    if world.ghost.turns is not None:
+        world.ghost.turns.check_left_behind()
     world.run_until(world.now + t_e)
     end = len(world.ghost.order.log)
     world.run_until(world.now + TOLD_T_E * t_e)

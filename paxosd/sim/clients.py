@@ -15,7 +15,7 @@ from paxosd.client.gateways import Gateways
 from paxosd.client.watches import WatchCalls
 from paxosd.client.watching import WatchingSession
 from paxosd.core.messages import ReadLog
-from paxosd.core.types import HistoryId, NodeId
+from paxosd.core.types import HistoryId, NodeId, SessionId
 from paxosd.sim.calls import SimCall, SimCalls
 from paxosd.sim.check.ghost import Ghost
 from paxosd.sim.check.invariants import ensure
@@ -62,6 +62,10 @@ class SimSession(WatchingSession):
     """The production session, and somebody who hears of every command that it takes."""
 
     heard: Callable[[Command], None]
+
+    def own_id(self) -> SessionId:
+        """In which its commands have their numbers."""
+        return self._outbox.session
 
     def propose(self, *commands: Command) -> None:
         for command in commands:
@@ -122,7 +126,7 @@ class SimClient:
         self.watchers.begin(self._session)
         self._codec = Codec(self._digest, self.name, self._random.getrandbits(62), 16 * 1024 * 1024)
         self._engine = Engine(self._session, self._codec, self._link, lambda connection: None, self._clocks)
-        self.keys.begin(self._engine)
+        self.keys.begin(self._engine, self._session.own_id)
 
     @property
     def operations(self) -> list[SimCall]:

@@ -137,6 +137,7 @@ def _with_keys(plan: Plan, random: Random) -> Mapping[str, Any]:
     return {
         "keys": random.choice((0.7, 0.9)),
         "turns": random.choice((0, 1, 2, 2)),
+        "recipes": 3,
         "lookers": random.choice((0, 1)),
         "ttl_s": plan.election_s * random.choice((2.0, 4.0)),
         "reads": random.choice((0.3, 0.5)),

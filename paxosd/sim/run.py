@@ -18,6 +18,7 @@ from paxosd.machine.log import Log
 from paxosd.sim.calls import check_commands, check_ends
 from paxosd.sim.calm import TOLD_T_E, come_to_rest, watch
 from paxosd.sim.check.invariants import Violation, ensure
+from paxosd.sim.check.meetings import check_rounds
 from paxosd.sim.faults import schedule_faults
 from paxosd.sim.losses import put_right
 from paxosd.sim.network import FOREVER
@@ -103,6 +104,9 @@ def _play(world: World, result: Result) -> None:
     operations = [operation for client in world.clients.values() for operation in client.operations]
     check_ends(operations, world.ghost.order, certain=world.plan.repeat == 0)
     check_commands(world.ghost, certain=world.plan.repeat == 0)
+    if world.ghost.attempts is not None:
+        world.ghost.attempts.check_ends()
+        check_rounds(world.ghost.attempts)
     books = world.network.check()
     ensure(books is None, "28 nothing lost silently", str(books))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from paxosd.core.types import HistoryId, NodeId, Revision, Slot
 from paxosd.sim.check.answers import Answers
+from paxosd.sim.check.attempts import Attempts
 from paxosd.sim.check.invariants import Safety
 from paxosd.sim.check.log_time import LogTimes
 from paxosd.sim.check.marks import Marks
@@ -36,6 +37,7 @@ class Ghost:
         self.order = Order()
         self.replay = Replay(self.safety.chosen, window) if window else None
         self.turns = None if self.replay is None else HeldTurns(self.replay)
+        self.attempts = None if self.replay is None else Attempts(self.replay, self.marks)
         self.answers = Answers(self.order, self.replay)
         self.log_times = LogTimes(self._chosen_ms)
         self.commands: list[tuple[Any, bytes]] = []  # each that a client began, and its bytes

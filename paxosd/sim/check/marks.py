@@ -33,7 +33,26 @@ from paxosd.core.values import is_noop
 from paxosd.driver import Driver
 from paxosd.wire.frames import ANOTHER_HISTORY
 
+OF_RECIPES = (
+    "entry taken",
+    "entry got by one who waited for it",
+    "entry locked",
+    "entry locked again",
+    "entry done with",
+    "number changed",
+    "number changed at the second try",
+    "barrier passed",
+    "barrier passed by one who waited",
+    "double barrier entered by one who waited",
+    "double barrier left by one who waited",
+    "party joined",
+    "party changed",
+    "another leader seen",
+)
+"""What clients must have done with queues and the like, in the seeds of keys."""
+
 EXPECTED = (
+    *OF_RECIPES,
     "leader elected",
     "leader elected behind others",
     "duel of 3 ballots",

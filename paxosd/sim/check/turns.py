@@ -16,7 +16,10 @@ from paxosd.sim.check.invariants import ensure
 from paxosd.sim.check.replay import Replay
 
 LAW = "37 turns"
-OF_LINES = (b"lock/", b"election/", b"semaphore/", b"rwlock/")
+OF_LINES = (b"lock/", b"election/", b"semaphore/", b"rwlock/", b"party/")
+AMONG_OTHERS = (b"/takers/", b"/inside/")
+"""What is in the names of keys that callers make for themselves beside those of lines."""
+LOCKS_OF_ENTRIES = b"/taken/"
 GUARDED = b"guarded/"
 """What holders write to, under the condition that they hold: their fence."""
 
@@ -57,7 +60,7 @@ class HeldTurns:
 
     def anybodys_key(self, random: Random) -> bytes | None:
         """One of the keys of lines, to be removed by somebody who did not make it; there may be none."""
-        keys = [key for key in self._replay.keys.now if key.startswith(OF_LINES)]
+        keys = [key for key in self._replay.keys.now if is_of_one(key)]
         if not keys:
             return None
         key = random.choice(sorted(keys))
@@ -130,3 +133,13 @@ class HeldTurns:
         """A lease that its holder takes for its own is there."""
         if lease.id not in self._replay.keys.leases:
             ensure(lease.is_lost(lease_now), "38 leases", f"{client} has the lease {lease.id}, and it is gone")
+
+    def check_left_behind(self) -> None:
+        """42: who is gone has left nothing behind that was its own."""
+        left = [key for key in self._replay.keys.now if is_of_one(key) or LOCKS_OF_ENTRIES in key]
+        ensure(not left, "42 rest", f"nobody is there any more, and {left} are")
+
+
+def is_of_one(key: bytes) -> bool:
+    """Whether a caller made this key for itself, to wait, to hold something, or to be there."""
+    return key.startswith(OF_LINES) or any(part in key for part in AMONG_OTHERS)

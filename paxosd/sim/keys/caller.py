@@ -17,6 +17,7 @@ from paxosd.client.engine import Engine
 from paxosd.client.leases import HeldLease
 from paxosd.client.reads import LINEARIZABLE, LOCAL, SESSION, AtLeast, MaxAge, Read
 from paxosd.core.messages import Answer
+from paxosd.core.types import SessionId
 from paxosd.machine.kv.requests import Command as KeyCommand
 from paxosd.machine.kv.requests import Delete, Grant, Put
 from paxosd.machine.kv.requests import Question as KeyQuestion
@@ -26,7 +27,9 @@ from paxosd.sim.check.ghost import Ghost
 from paxosd.sim.check.turns import HeldTurns
 from paxosd.sim.keys.courses import SimCourses
 from paxosd.sim.keys.drawing import KeyDraw
+from paxosd.sim.keys.hand import Hand
 from paxosd.sim.keys.turns import TurnTaker
+from paxosd.sim.keys.users import RecipeUser
 from paxosd.sim.plan import Plan
 
 LEASES_MAX = 3
@@ -69,14 +72,19 @@ class KeyCaller:
         self.takers = [
             TurnTaker(name, plan, random, clocks, self._courses, self._turns, self._lease_of_turns) for random in own
         ]
+        own_random = Random(f"recipes-{plan.seed}-{name}")
+        hand = Hand(name, plan, own_random, clocks, self._courses, ghost, self._lease_of_turns)
+        self.user = RecipeUser(plan, hand) if plan.recipes and not only_looks else None
 
-    def begin(self, engine: Engine) -> None:
+    def begin(self, engine: Engine, session: Callable[[], SessionId]) -> None:
         """The client has a new session; whatever it held is not its own any more."""
         self._engine = engine
         self._courses.begin(engine)
         self._lease, self._is_granting = None, False
         for taker in self.takers:
             taker.begin()
+        if self.user is not None:
+            self.user.begin(session)
 
     def _turns(self) -> HeldTurns:
         turns = self._ghost().turns
@@ -217,12 +225,19 @@ class KeyCaller:
         """What became due; faults still come where all is `troubled`."""
         self._courses.step(now)
         self._working, self._is_troubled = working, troubled
-        for taker in self.takers if working else ():
-            taker.step(now, troubled)
+        if working:
+            for taker in self.takers:
+                taker.step(now, troubled)
+            if self.user is not None:
+                self.user.step(now, troubled)
 
     def next_due(self) -> list[float]:
         """When `step` has something to do if nothing comes before."""
-        return [*self._courses.next_due(), *(taker.at for taker in self.takers if self._working)]
+        due = self._courses.next_due()
+        if self._working:
+            due += [taker.at for taker in self.takers]
+            due += [self.user.at] if self.user is not None else []
+        return due
 
     def close(self) -> None:
         """It wants nothing any more, and gives back what it has."""

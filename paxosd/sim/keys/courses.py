@@ -19,6 +19,7 @@ from paxosd.core.types import Instant, Revision
 from paxosd.recipes.course import Course
 from paxosd.recipes.steps import AwaitChange, Change, Do, KeyGone, Look, NotSo, Steps
 from paxosd.sim.calls import SimCall, SimCalls
+from paxosd.sim.check.attempts import TOLD, Attempt
 from paxosd.sim.check.invariants import ensure
 from paxosd.sim.keys.model import Keys
 
@@ -30,7 +31,8 @@ MayGoOn: TypeAlias = Callable[[Keys], bool]
 @dataclass(eq=False)
 class Going:
     """One recipe on its way. `until`: the time of all of it; `hurried`: also with a lease that is over; `may_go_on`:
-    whether it waits for nothing any more, where the keys stand so; it has been so since `free_since`."""
+    whether it waits for nothing any more, where the keys stand so; it has been so since `free_since`; `waits`: who has
+    waited in vain is told so; `attempt`: what is to be known of it later."""
 
     course: Course[Any]
     lease: HeldLease | None
@@ -40,6 +42,8 @@ class Going:
     failed: Callable[[Exception], None]
     change: ChangeCall | None = None
     may_go_on: MayGoOn | None = None
+    waits: bool = True
+    attempt: Attempt | None = None
     free_since: Instant | None = None
     call: SimCall | None = None
     answered_at: Revision = 0  # as of which revision its latest call was answered
@@ -74,10 +78,12 @@ class SimCourses:
         until: Instant | None = None,
         hurried: bool = False,
         may_go_on: MayGoOn | None = None,
+        waits: bool = True,
+        attempt: Attempt | None = None,
     ) -> Going:
         """Go through a recipe; at its end one of the two is called, the first with the revision of its last look."""
         course = Course(steps, partial(self._later, lease))
-        going = Going(course, lease, until, hurried, then, failed, may_go_on=may_go_on)
+        going = Going(course, lease, until, hurried, then, failed, None, may_go_on, waits, attempt)
         self._going.append(going)
         self._move(going, course.begin)
         return going
@@ -85,7 +91,7 @@ class SimCourses:
     def cancel(self, going: Going) -> None:
         """Its caller wants it no more."""
         if going in self._going:
-            self._leave(going)
+            self._leave(going, "unknown")
 
     def _later(self, lease: HeldLease | None, change: Change) -> None:
         self.engine.upkeep.later(lease, change)  # type: ignore[arg-type]
@@ -101,7 +107,7 @@ class SimCourses:
             if change.error is not None or (not change.done and now >= change.deadline):
                 error = change.error or driving.wait_is_over()
                 self._stop_watching(going)
-                self._move(going, partial(going.course.fail, driving.in_vain(error, waits=True)))
+                self._move(going, partial(going.course.fail, driving.in_vain(error, going.waits)))
             elif change.done:
                 self._stop_watching(going)
                 self._move(going, partial(going.course.answer, None))
@@ -134,26 +140,28 @@ class SimCourses:
                 try:
                     self._perform(going)
                 except PaxosError as error:
-                    course.fail(driving.in_vain(error, waits=True))
+                    course.fail(driving.in_vain(error, going.waits, course.step))
                 else:
                     return
         except (PaxosError, KeyGone, NotSo, ValueError) as error:
-            self._leave(going)
+            self._leave(going, _outcome_of(error))
             return going.failed(error)
-        self._leave(going)
+        self._leave(going, TOLD)
         return going.then(course.result, going.answered_at)
 
     def _perform(self, going: Going) -> None:
         """Begin the step that the recipe waits for."""
         step, lease, now = going.course.step, None if going.hurried else going.lease, self._clocks.now()
         driving.require_valid(lease, self._clocks)
-        if going.until is not None and now >= going.until:
+        if going.waits and going.until is not None and now >= going.until:
             raise driving.wait_is_over()
         deadline = driving.deadline_of(going.until, self._calls.timeout_s, lease, self._clocks)
         match step:
-            case Do(change):
+            case Do(change, _):
                 command: Command = driving.command_of(change, deadline)
                 self.engine.take(command)
+                if going.attempt is not None:
+                    going.attempt.changes(command)
                 going.call = self._calls.begin("keys", command, now, partial(self._on_answer, going))
             case Look(asked):
                 request, seen = self._calls.next_request(), self.engine.session.seen
@@ -163,12 +171,16 @@ class SimCourses:
             case AwaitChange():
                 going.change = ChangeCall(step, now + SLEEPS_S_MAX if going.until is None else going.until)
                 going.take_back = driving.when_over(lease, going.change)
+                if going.attempt is not None:
+                    going.attempt.sleeps()
                 self.engine.take(going.change)
 
     def _on_answer(self, going: Going, call: SimCall, now: Instant) -> None:
         if going not in self._going or call is not going.call:
             return
         going.call, going.answered_at = None, call.revision
+        if going.attempt is not None and call.pending.error is None:
+            going.attempt.answered(call.revision, isinstance(call.pending, Command))
         self._move(going, partial(self._answer, going, call.pending))
 
     def _answer(self, going: Going, pending: Command | Question) -> None:
@@ -181,7 +193,7 @@ class SimCourses:
             else:
                 answer = driving.answer_to_question(pending.answer)
         except PaxosError as error:
-            return going.course.fail(driving.in_vain(error, waits=True))
+            return going.course.fail(driving.in_vain(error, going.waits, going.course.step))
         return going.course.answer(answer)
 
     def _stop_watching(self, going: Going) -> None:
@@ -191,9 +203,18 @@ class SimCourses:
             self.engine.stop_watching(going.change)
             going.change = None
 
-    def _leave(self, going: Going) -> None:
+    def _leave(self, going: Going, outcome: str) -> None:
+        """It is over, and its caller was told so, or left before it was told anything."""
         self._going.remove(going)
+        if going.attempt is not None:
+            going.attempt.outcome = outcome
         self._stop_watching(going)
         if going.call is not None and isinstance(going.call.pending, Command):
             going.call.pending.take_back()
         going.course.give_up()
+
+
+def _outcome_of(error: Exception) -> str:
+    if isinstance(error, KeyGone | NotSo):
+        error = driving.of_recipe(error)
+    return error.outcome if isinstance(error, PaxosError) else "not_applied"

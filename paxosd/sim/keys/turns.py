@@ -9,8 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from paxosd.client.clock import Clocks
-from paxosd.client.driving import GUARDED_AFTER_S, KeyGuard, watch_of
-from paxosd.client.leases import HeldLease, KeyHold
+from paxosd.client.leases import HeldLease
 from paxosd.core.types import Instant, Revision
 from paxosd.machine.kv.requests import Put
 from paxosd.recipes import election
@@ -19,6 +18,7 @@ from paxosd.recipes.names import span
 from paxosd.recipes.steps import do_if, made_at
 from paxosd.sim.check.turns import GUARDED, HeldTurn, HeldTurns
 from paxosd.sim.keys.courses import Going, SimCourses
+from paxosd.sim.keys.holding import MANY, Holding
 from paxosd.sim.keys.model import Keys
 from paxosd.sim.plan import Plan
 
@@ -44,7 +44,6 @@ KINDS = (
     WantedTurn(_BOTH.key, WaitingLine(_WRITE), _READ.key, False),
     WantedTurn(_BOTH.key, WaitingLine(_BOTH), _WRITE.key, True),
 )
-MANY = 10**6
 SITS = 0.25
 """How many of those that have a turn when the faults are over keep it: who waits behind them hears of its own key."""
 
@@ -78,22 +77,21 @@ class TurnTaker:
         self.going: Going | None = None
         self.own: OwnKey | None = None
         self.kind = KINDS[0]
-        self.turn: HeldTurn | None = None
-        self._guard: KeyGuard | None = None
+        self.held: Holding | None = None
         self._sits = False
 
     @property
     def waits(self) -> bool:
         """Whether it sleeps until it is its turn."""
-        return self.turn is None and self.going is not None and self.going.change is not None
+        return self.held is None and self.going is not None and self.going.change is not None
 
     def step(self, now: Instant, troubled: bool) -> None:
         """Do what is due. Where no faults come any more, it waits for as long as it takes."""
         if now < self.at:
             return
         self.at = now + self._random.expovariate(1.0) * self._plan.election_s
-        if self.turn is not None:
-            self._hold(self.turn, troubled)
+        if self.held is not None:
+            self._hold(self.held.turn, troubled)
         elif self.going is None:
             self._want(now, troubled)
         elif self._random.random() < 0.05:
@@ -128,16 +126,11 @@ class TurnTaker:
         self.going = None
         if taken is None:
             return
-        hold = KeyHold(lease)
-        watch = watch_of(taken.key, b"", taken.fence + 1, previous=False)
-        self._guard = KeyGuard(watch, self._clocks.now() + GUARDED_AFTER_S)
-        self._courses.engine.guard(hold, self._guard)
         kind = self.kind
         room = kind.line.room if not kind.alone and kind.line.room > 1 else MANY
-        about = self._client, kind.name, room, kind.alone, taken.key, taken.fence
         self._sits = self._random.random() < SITS
-        self.turn = HeldTurn(*about, hold, self._clocks.lease_now)
-        self._turns().take(self.turn, looked_at)
+        self.held = Holding(self._client, self._clocks, self._courses, lease, kind.name, taken, kind.alone, room)
+        self.held.begin(self._turns(), looked_at)
 
     def _over(self) -> None:
         self.going = None
@@ -165,12 +158,9 @@ class TurnTaker:
         self._courses.start(do_if((made_at(turn.key, turn.fence),), put), turn.hold.lease, hurried=True)
 
     def _give_back(self, turn: HeldTurn) -> None:
-        turn.given_back = True
-        self.turn = None
-        if self._guard is not None:
-            self._guard.watch.closed = True
-            self._courses.engine.session.attend(self._guard.watch)
-            self._guard = None
+        assert self.held is not None
+        self.held.let_go()
+        self.held = None
         self._courses.start(give_back(turn.key), turn.hold.lease, hurried=True)
 
 

@@ -13,6 +13,7 @@ from paxosd.sim.planted.pages import PAGES
 from paxosd.sim.planted.planting import Bug
 from paxosd.sim.planted.quorums import QUORUMS
 from paxosd.sim.planted.reads import READS
+from paxosd.sim.planted.recipes import RECIPES
 from paxosd.sim.planted.services import SERVICES
 from paxosd.sim.planted.sessions import SESSIONS
 from paxosd.sim.planted.space import SPACE
@@ -35,6 +36,7 @@ BY_TOPIC: Mapping[str, tuple[Bug, ...]] = {
     "keys": KEYS,
     "watches": WATCHES,
     "services": SERVICES,
+    "recipes": RECIPES,
 }
 
 BUGS: tuple[Bug, ...] = tuple(bug for bugs in BY_TOPIC.values() for bug in bugs)

@@ -1,0 +1,172 @@
+"""Planted: queues, counters, barriers, parties, and who watches an election."""
+
+from __future__ import annotations
+
+import ast
+
+from paxosd.sim.planted.editing import Edit
+from paxosd.sim.planted.places import Seeds
+from paxosd.sim.planted.planting import Bug, other
+
+_WITH_KEYS = Seeds(0, 40, "keys")
+
+_QUEUES: tuple[Bug, ...] = (
+    other(
+        "an entry is taken that may be gone",
+        Edit("recipes.queue:_try", ast.List, "made_at entry create_revision", "[]"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who took an entry without an answer is told that it took none",
+        Edit("client.driving:in_vain", ast.BoolOp, "step for_good", "False"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "entries go in the order of their names",
+        Edit("recipes.queue:_first", ast.Attribute, "Sort CREATE", "Sort.KEY"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a priority counts for nothing",
+        Edit("recipes.queue:_first", ast.Assign, "priority=", "priority = places.entries"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who waits for an entry does not hear of it",
+        Edit("recipes.queue:_take_in_line", ast.Attribute, "places entries", "places.takers"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who takes an entry stays in the line",
+        Edit("recipes.queue:_try", ast.ListComp, "Delete taker", "[]"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a locked entry is locked again",
+        Edit("recipes.queue:_try", ast.Expr, "append absent", "pass"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a lock of an entry stays behind a taker that dies",
+        Edit("recipes.queue:_try", ast.Attribute, "taker lease", "0"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "an entry is done with by who lost its lock",
+        Edit(
+            "recipes.queue:consume",
+            ast.Tuple,
+            "taken lock fence entry",
+            "(made_at(taken.entry.key, taken.entry.create_revision),)",
+        ),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who gives an entry back unlocks it for another one",
+        Edit("recipes.queue:_unlocking", ast.Tuple, "Compare lock", "()"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a locked entry does not come back to those who wait",
+        Edit("recipes.queue:_take_in_line", ast.IfExp, "taken token", "[]"),
+        shows_in=_WITH_KEYS,
+    ),
+)
+
+_COUNTERS: tuple[Bug, ...] = (
+    other(
+        "a number is changed that may be another one",
+        Edit("recipes.counter:add", ast.Tuple, "Compare MOD", "()"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a change of a number counts though it was not made",
+        Edit("recipes.counter:add", ast.Attribute, "done result succeeded", "True"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a change of a number without an answer is made again",
+        Edit("recipes.counter:add", ast.Assign, "done=", "try:\n    _\nexcept Exception:\n    continue"),
+        shows_in=_WITH_KEYS,
+    ),
+)
+
+_MEETINGS: tuple[Bug, ...] = (
+    other(
+        "a barrier lets through on any change",
+        Edit("recipes.barrier:await_absence", ast.Expr, "AwaitChange", "_\nreturn"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a barrier is put up again where it stands",
+        Edit("recipes.barrier:put_up", ast.Tuple, "absent", "()"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a barrier stays behind who dies",
+        Edit("recipes.barrier:put_up", ast.Call, "Put lease", "Put(key, value)"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a double barrier opens for one less",
+        Edit("recipes.barrier:enter", ast.GtE, "count size", "inside.count >= room.size - 1"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a double barrier of the dead stays open",
+        Edit("recipes.barrier:enter", ast.Tuple, "Delete opened put count", "(put, count, opened)"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a double barrier is closed while others are inside",
+        Edit("recipes.barrier:leave", ast.Tuple, "absent", "()"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who leaves a double barrier waits for nobody",
+        Edit("recipes.barrier:leave", ast.UnaryOp, "found items", "True"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who leaves a double barrier waits for those who come",
+        Edit("recipes.barrier:leave", ast.Attribute, "left revision", "0"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who waits at a double barrier goes in on any change",
+        Edit("recipes.barrier:_await_opening", ast.If, "opened items", "return"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a double barrier is opened by one that is gone",
+        Edit("recipes.barrier:enter", ast.Tuple, "made_at entry", "()"),
+        shows_in=Seeds(0, 400, "keys"),
+    ),
+    other(
+        "a member of a party outlives its lease",
+        Edit("recipes.party:join", ast.Attribute, "entry lease", "0"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "a party is listed by names",
+        Edit("recipes.party:members", ast.Attribute, "Sort CREATE", "Sort.KEY"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who watches a party does not hear who comes",
+        Edit("recipes.party:next_members", ast.Call, "AwaitChange", "AwaitChange((span,), found.revision)"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "who watches an election does not hear who leads next",
+        Edit("recipes.election:next_leader", ast.IfExp, "candidates", "Span(b'nobody')"),
+        shows_in=_WITH_KEYS,
+    ),
+    other(
+        "the last candidate is taken for who leads",
+        Edit("recipes.election:leader", ast.Attribute, "Sort CREATE", "Sort.KEY"),
+        shows_in=_WITH_KEYS,
+    ),
+)
+
+RECIPES: tuple[Bug, ...] = (*_QUEUES, *_COUNTERS, *_MEETINGS)
