@@ -139,10 +139,16 @@ def key(given: str | bytes | bytearray | memoryview) -> bytes:
 
 def whole_number(what: str, given: int, most: int) -> int:
     """From 0 to `most`; raises `TypeError` or `ValueError`."""
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"{what} is a whole number, not {given!r}")
+    any_whole_number(what, given)
     if not 0 <= given <= most:
         raise ValueError(f"{what} is a whole number from 0 to {most}, not {given}")
+    return given
+
+
+def any_whole_number(what: str, given: int) -> int:
+    """Of any size, negative ones too; raises `TypeError`."""
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(f"{what} is a whole number, not {given!r}")
     return given
 
 

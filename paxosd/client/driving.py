@@ -18,6 +18,7 @@ from paxosd.client.errors import (
     KeysRefused,
     PaxosError,
     ProposeTimeout,
+    ReadTimeout,
     TooLarge,
     WaitTimeout,
 )
@@ -155,7 +156,7 @@ def in_vain(error: PaxosError, waits: bool, step: object = None) -> PaxosError:
     """The error that a caller shall see, where a recipe ends with this `step`. Who only waited is told that it has
     nothing, and that nothing is left, unless the step was for good."""
     is_for_good = isinstance(step, Do) and step.for_good
-    if waits and isinstance(error, ProposeTimeout) and not is_for_good:
+    if waits and isinstance(error, ProposeTimeout | ReadTimeout) and not is_for_good:
         return WaitTimeout(f"not applied, and nothing is left behind; on the way: {error}")
     return error
 

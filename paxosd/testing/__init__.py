@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from paxosd.testing.anything import taking_any
 from paxosd.testing.feeding import FedMachine
 from paxosd.testing.machines import MachineContract
 
-__all__ = ["FedMachine", "MachineContract"]
+__all__ = ["FedMachine", "MachineContract", "taking_any"]

@@ -420,6 +420,29 @@ def test_a_counter_counts(client: Client) -> None:
     counter = client.counter("hits", default=5)
 
     assert (counter.value(), counter.add(), counter.add(-3).after, counter.value()) == (5, (5, 6, 1), 3, 3)
+    with pytest.raises(TypeError, match="what is added is a whole number"):
+        counter.add(1.5)  # type: ignore[arg-type]
+    assert counter.value() == 3
+
+
+def test_what_was_given_back_says_so_where_it_must_be_held(client: Client) -> None:
+    held = client.lock("job").acquire()
+    held.release()
+
+    with pytest.raises(HoldLost, match="it was given back"):
+        held.require()
+
+
+def test_who_waits_in_vain_is_told_so_also_where_its_look_was_not_answered(
+    client: Client, cluster: KeysCluster
+) -> None:
+    with client.lock("job"), ThreadPoolExecutor(1) as pool:
+        client.counter("hits").value()
+        cluster.cut = True
+        waiting = pool.submit(client.queue("work").get, 0.1)
+        with pytest.raises(WaitTimeout):
+            waiting.result()
+        cluster.heal()
 
 
 def test_a_barrier_and_a_party(client: Client, cluster: KeysCluster) -> None:

@@ -129,6 +129,8 @@ def test_a_figure_is_met_at_what_was_asked(seen: float, at_most: bool, met: bool
     [
         (("--machine", "nowhere:Bank"), "write module:Class"),
         (("--machine", "json"), "write module:Class"),
+        (("--machine", "bank:Bank", "--scenarios"), "goes with seeds alone"),
+        (("--machine", "bank:Bank", "--profile", "watches"), "has a machine of its own"),
         (("--plan", "missing.json"), "is no plan"),
         (("--nodes", "12"), "invalid choice"),
         (("--scenarios", "N99"), "no scenario N99; there are C01, "),

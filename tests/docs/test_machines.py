@@ -36,6 +36,15 @@ assert balances == [5, 6], balances
 assert machine_of("tally:Tally").apply(1, [b"a", b"a"], 0) == [b"1", b"2"]
 """
 
+TRIED = """
+from trybank import TriedBank
+
+machine = TriedBank()
+empty = machine.digest()
+results = machine.apply(1, [b"c1-%d" % number for number in range(20)], 0)
+assert len(results) == 20 and machine.digest() != empty, results
+"""
+
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
@@ -57,9 +66,20 @@ def run(folder: Path, *arguments: str) -> None:
 
 
 def test_the_machines_of_the_page_keep_the_contract(programs: Path) -> None:
-    assert sorted(path.name for path in programs.iterdir()) == ["bank.py", "newbank.py", "tally.py", "test_machines.py"]
+    assert sorted(path.name for path in programs.iterdir()) == [
+        "bank.py",
+        "newbank.py",
+        "tally.py",
+        "test_machines.py",
+        "trybank.py",
+    ]
     run(programs, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_machines.py")
 
 
 def test_the_machines_of_the_page_can_be_mounted_and_called(programs: Path) -> None:
     run(programs, "-c", MOUNTED)
+
+
+def test_the_machine_of_the_page_that_is_tried_under_faults_does_something(programs: Path) -> None:
+    run(programs, "-c", TRIED)
+    run(programs, "-m", "paxosd", "sim", "--machine", "trybank:TriedBank", "--seeds", "1", "--jobs", "1")

@@ -42,7 +42,8 @@ class AsyncHeld:
     def require(self) -> None:
         """Raise `HoldLost` if it is not held any more."""
         if not self.is_held:
-            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more; {self._hold.why_lost}")
+            why = self._hold.why_lost or "it was given back"
+            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more: {why}")
 
     async def release(self, timeout: float | None = None) -> bool:
         """Give it back. False: nobody answered in time; it goes as soon as somebody does, or with its lease."""

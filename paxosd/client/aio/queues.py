@@ -6,7 +6,7 @@ import secrets
 
 from paxosd.client.aio.driver import AsyncRecipeDriver
 from paxosd.client.aio.holds import AsyncHeld
-from paxosd.client.arguments import value_bytes, waiting_time, whole_number
+from paxosd.client.arguments import any_whole_number, value_bytes, waiting_time, whole_number
 from paxosd.client.errors import WaitTimeout
 from paxosd.client.leases import HeldLease
 from paxosd.core.types import Revision
@@ -124,7 +124,7 @@ class AsyncCounter:
     def __init__(self, driver: AsyncRecipeDriver, name: str | bytes, default: int = 0) -> None:
         self._driver = driver
         self._key = place("counter", name)[:-1]
-        self._default = default
+        self._default = any_whole_number("the default of a counter", default)
 
     async def value(self, timeout: float | None = None) -> int:
         """The number now."""
@@ -132,4 +132,6 @@ class AsyncCounter:
 
     async def add(self, by: int = 1, timeout: float | None = None) -> Counted:
         """Add to it, once. Where the outcome is unknown it may have been added."""
-        return await self._driver.drive(counter.add(self._key, by, self._default), timeout)
+        return await self._driver.drive(
+            counter.add(self._key, any_whole_number("what is added", by), self._default), timeout
+        )

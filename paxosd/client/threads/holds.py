@@ -42,7 +42,8 @@ class Held:
     def require(self) -> None:
         """Raise `HoldLost` if it is not held any more."""
         if not self.is_held:
-            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more; {self._hold.why_lost}")
+            why = self._hold.why_lost or "it was given back"
+            raise HoldLost(f"{self.key!r} with fence {self.fence} is not held any more: {why}")
 
     def release(self, timeout: float | None = None) -> bool:
         """Give it back. False: nobody answered in time; it goes as soon as somebody does, or with its lease."""

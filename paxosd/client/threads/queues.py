@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from paxosd.client.arguments import value_bytes, waiting_time, whole_number
+from paxosd.client.arguments import any_whole_number, value_bytes, waiting_time, whole_number
 from paxosd.client.errors import WaitTimeout
 from paxosd.client.leases import HeldLease
 from paxosd.client.threads.driver import RecipeDriver
@@ -122,7 +122,7 @@ class Counter:
     def __init__(self, driver: RecipeDriver, name: str | bytes, default: int = 0) -> None:
         self._driver = driver
         self._key = place("counter", name)[:-1]
-        self._default = default
+        self._default = any_whole_number("the default of a counter", default)
 
     def value(self, timeout: float | None = None) -> int:
         """The number now."""
@@ -130,4 +130,4 @@ class Counter:
 
     def add(self, by: int = 1, timeout: float | None = None) -> Counted:
         """Add to it, once. Where the outcome is unknown it may have been added."""
-        return self._driver.drive(counter.add(self._key, by, self._default), timeout)
+        return self._driver.drive(counter.add(self._key, any_whole_number("what is added", by), self._default), timeout)

@@ -44,7 +44,7 @@ examples:
   paxosd sim --scenarios N04 N06 --seeds 10     what was scripted, and how fast the cluster serves again
   paxosd sim --scenarios N04 --replay 3         what happens in it, with one seed
   paxosd sim --explore --states 300000          every interleaving of a small world, instead of chance
-  paxosd sim --machine mypackage.bank:Bank      your own state machine in it (see paxosd/machine/base.py)
+  paxosd sim --machine mypackage.bank:Bank      your own state machine in the place of the log (see docs/machines.md)
 
 Exit codes: 0 every invariant held, 1 one did not (its seed, a small plan and its trace are printed), 2 usage.
 """
@@ -57,7 +57,10 @@ MARKS_WANTED_FROM_SEEDS = 300
 
 def main(arguments: Sequence[str]) -> int:
     """Run `paxosd sim` with these arguments; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.machine and not _takes_machine(options):
+        parser.error("--machine goes with seeds alone, and not with --profile watches, which has a machine of its own")
     as_json = options.write_out == "json"
     machine = machine_named(options.machine)
     if options.gate:
@@ -78,6 +81,11 @@ def main(arguments: Sequence[str]) -> int:
     return _run_all(options, machine)
 
 
+def _takes_machine(options: argparse.Namespace) -> bool:
+    has_its_own = options.gate or options.explore or options.profile == "watches"
+    return not has_its_own and options.planted is None and options.scenarios is None
+
+
 def _parser() -> Parser:
     parser = command_parser("sim", HELP)
     parser.add_argument("--seeds", type=_count, metavar="N", help="how many seeds (default: 100, or as --minutes says)")
@@ -96,7 +104,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="one seed again, with its trace")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="a plan from a file, with its trace")
-    parser.add_argument("--machine", default="", metavar="MODULE:CLASS", help="the state machine (default: the log)")
+    parser.add_argument("--machine", default="", metavar="MODULE:CLASS", help="a state machine in the place of the log")
     parser.add_argument("--no-shrink", action="store_true", help="print a failing plan as it is")
     add_write_out(parser, "table")
     return parser
