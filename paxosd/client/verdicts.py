@@ -255,6 +255,11 @@ def _nobody_leads(gateways: Gateways) -> str:
 
 
 def _behind(gateways: Gateways) -> str:
+    if gateways.lag and not gateways.lag.per_s:
+        return (
+            f"the gateway that answered ({gateways}) is at {gateways.lag} and gets no further at the moment: "
+            "`paxosctl status` says whether it waits for something"
+        )
     if gateways.lag:
         return f"the gateway that answered ({gateways}) catches up, {gateways.lag}, and serves then; wait for that"
     return (

@@ -21,7 +21,8 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.core.membership import Membership
-from paxosd.core.messages import FetchedVotes
+from paxosd.core.messages import Fetched, FetchedVotes
+from paxosd.core.standstill import told_gone
 from paxosd.core.types import NodeId, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Count, Voters
 
@@ -45,6 +46,10 @@ class CatchUp:
         self._asked: tuple[NodeId, Slot] | None = None
         self._asked_stop: Slot = 0
         self._answers: dict[NodeId, FetchedVotes] = {}
+        self._lacked: Slot = 0  # the slot that all that follows is about
+        self._questions = 0
+        self._let_go: set[NodeId] = set()  # acceptors whose floors are above it
+        self._without: set[NodeId] = set()  # learners that have nothing of it, and nothing above
 
     def next_target(self) -> NodeId:
         """Who is next to be asked."""
@@ -68,18 +73,26 @@ class CatchUp:
 
     def ask_learner(self, learner: NodeId, first: Slot) -> None:
         """Remember that this learner is asked for slots from `first` on; any earlier question is over."""
-        self._asked = (learner, first)
+        self._ask(learner, first)
 
-    def take_learner(self, learner: NodeId, first: Slot) -> bool:
+    def _ask(self, target: NodeId, first: Slot) -> None:
+        self._asked = (target, first)
+        if first != self._lacked:
+            self._lacked, self._questions, self._let_go, self._without = first, 0, set(), set()
+        self._questions += 1
+
+    def take_learner(self, learner: NodeId, answer: Fetched) -> bool:
         """Whether this is the answer that is awaited."""
-        if self._asked != (learner, first):
+        if self._asked != (learner, answer.first):
             return False
         self._asked = None
+        if not answer.values and answer.floor <= answer.first:
+            self._without.add(learner)
         return True
 
     def ask_acceptors(self, first: Slot, stop: Slot) -> tuple[NodeId, ...]:
         """Remember that all acceptors are asked for [first, stop), all of it known to be chosen by now."""
-        self._asked = (ACCEPTORS, first)
+        self._ask(ACCEPTORS, first)
         self._asked_stop = stop
         self._answers = {}
         return self._acceptors
@@ -91,6 +104,7 @@ class CatchUp:
         if self._asked != (ACCEPTORS, answer.first) or answer.asked_stop != self._asked_stop:
             return None
         if answer.floor > answer.first:
+            self._let_go.add(acceptor)
             return None
         self._answers[acceptor] = answer
         if not self._count.quorum.can_prepare(self._answers):
@@ -98,6 +112,15 @@ class CatchUp:
         self._asked = None
         stop = min(self._asked_stop, *(told.stop for told in self._answers.values()))
         return self._highest(answer.first, stop)
+
+    def gone(self, slot: Slot) -> str:
+        """What there is to say if nobody that is heard can tell this slot, though it is chosen; else nothing."""
+        if slot != self._lacked or self._questions <= len(self._targets):
+            return ""
+        if not self._let_go or self._count.quorum.can_prepare(set(self._acceptors) - self._let_go):
+            return ""
+        others = [node for node in self._targets if node not in (ACCEPTORS, *self._without)]
+        return told_gone(slot, sorted(others))
 
     def _highest(self, first: Slot, stop: Slot) -> list[tuple[Slot, bytes]]:
         highest: dict[Slot, Vote] = {}

@@ -21,11 +21,12 @@ from math import inf, nextafter
 from random import Random
 from typing import get_args
 
-from paxosd.core.agent import Agent, Timer, require
-from paxosd.core.ahead import SLOTS_AHEAD_MAX, Ahead
+from paxosd.core.agent import Timer, require
+from paxosd.core.ahead import Ahead
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.decrees import after, decree_of
 from paxosd.core.floor import SYNC_EVERY_BYTES, SYNC_EVERY_S, SYNC_EVERY_SLOTS
+from paxosd.core.helper import Helper
 from paxosd.core.loss import KEEP_THE_LOG, has_another
 from paxosd.core.membership import Membership
 from paxosd.core.messages import (
@@ -47,15 +48,14 @@ from paxosd.core.messages import (
 from paxosd.core.newcomers import BEFORE_THE_BIRTH
 from paxosd.core.options import Limits, Timing
 from paxosd.core.pace import Pace
-from paxosd.core.questions import Questions
 from paxosd.core.records import Learned, Record, SnapshotDropped, SnapshotInstalled, Synced
-from paxosd.core.snapshots import Shelf, Taking, Telling, is_worth_it
+from paxosd.core.snapshots import Shelf, Taking, is_worth_it
 from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
 
 
-class Learner(Agent):
+class Learner(Helper):
     """Learns every chosen value; knows the watermark, and so what it misses."""
 
     inbound = get_args(LearnerInbound)
@@ -63,27 +63,20 @@ class Learner(Agent):
     def __init__(
         self, node_id: NodeId, membership: Membership, timing: Timing, limits: Limits, history: Shelf, random: Random
     ) -> None:
-        super().__init__(node_id)
+        super().__init__(node_id, membership, limits, history)
         self._timing = timing
-        self._limits = limits
-        self._history = history
         self._catchup = CatchUp(node_id, membership, random)
         self._pace = Pace()
-        self._learners = frozenset(membership.learners)
         self._proposers = membership.proposers
-        self.next_slot: Slot = FIRST_SLOT  # every slot below is handed on
-        self.watermark: Slot = FIRST_SLOT
         self.ballot: Ballot = NO_BALLOT  # the latest leadership heard of
         self._noticed: Voters = NO_VOTERS  # the voters that were known when this was looked at last
-        self._stored_stop: Slot = FIRST_SLOT  # slots below are in the history, from an earlier life
         self._ahead = Ahead()
         self._allowance = Allowance()
         self._leader_heard_at: Instant | None = None
-        self._fetches: Questions[Slot] = Questions()  # others that ask for slots from this one on
         self._gap_seen: Slot = 0  # where the gap was when the timer was armed
+        self._told_gone: Slot = 0  # of which slot that was told
         self._synced: Slot = FIRST_SLOT  # what is below is durable
         self._unsynced_bytes = 0  # of values that were recorded since
-        self._telling = Telling(history, limits.page_bytes_max)
         self._taking = Taking(history, timing.retry_s)
 
     def restore(self, records: Iterable[Record], now: Instant) -> None:
@@ -150,14 +143,6 @@ class Learner(Agent):
             self._answer(now)
         if self.next_slot - self._synced >= SYNC_EVERY_SLOTS or self._unsynced_bytes >= SYNC_EVERY_BYTES:
             self._sync(now)
-
-    def _answer(self, now: Instant) -> None:
-        for learner, first in self._fetches.take():
-            self._tell_chosen(learner, first)
-        for learner, part in self._telling.answers(self.known.told, now):
-            self.send(learner, part)
-        if self._fetches or self._telling:
-            self.arm(Timer.ANSWER, now)  # for the turn that it brings about
 
     # ---- learning ----
 
@@ -254,15 +239,28 @@ class Learner(Agent):
         elif behind and self._gap_seen != self.next_slot:
             self._note_watermark(self.watermark, self.voters.decreed, now)
         elif behind or self._hears_nobody(now):  # who hears no leader asks the others how far they are
+            self._tell_what_is_gone()
             self._ask(self._catchup.next_target(), now)
         if not behind:
             self.arm(Timer.FETCH, now + self._timing.election_s)
 
-    def _ask(self, target: NodeId, now: Instant) -> None:
+    @property
+    def gone(self) -> str:
+        """That nobody who is heard can tell what is missing here, and what to do; empty if that is not so."""
+        is_stuck = self.next_slot < self.watermark and self._taking.teller is None
+        return self._catchup.gone(self.next_slot) if is_stuck else ""
+
+    def _tell_what_is_gone(self) -> None:
+        if (what := self.gone) and self._told_gone != self.next_slot:
+            self._told_gone = self.next_slot
+            self.warn("log.gone", what=what)
+
+    def _ask(self, target: NodeId, now: Instant, early: bool = False) -> None:
+        """Ask this one; `early`: while what came before is written, or after it, for clients need the cores, too."""
         self._gap_seen = self.next_slot
         if target != ACCEPTORS:
             self._catchup.ask_learner(target, self.next_slot)
-            self.send(target, Fetch(self.next_slot))  # after the page before is written: clients need the cores, too
+            (self.send_early if early else self.send)(target, Fetch(self.next_slot))
         elif self.voters.are_named:  # see `catchup.py`
             for acceptor in self._catchup.ask_acceptors(self.next_slot, self.watermark):
                 self.send_early(acceptor, FetchVotes(self.next_slot, self.watermark))
@@ -287,7 +285,7 @@ class Learner(Agent):
     # ---- catching up ----
 
     def _on_fetched(self, source: NodeId, message: Fetched, now: Instant) -> None:
-        if not self._catchup.take_learner(source, message.first):
+        if not self._catchup.take_learner(source, message):
             return self.ignore("fetched values that were not asked for")
         self._learn_voters(message.voters, now)
         self._raise_watermark(message.watermark, message.decreed)
@@ -318,7 +316,7 @@ class Learner(Agent):
         elif self._pace.page_came(target, self.next_slot, self.watermark, now):
             self.arm(Timer.PAGE, nextafter(now, inf))  # in the next turn: then this page is written and applied
         else:
-            self._ask(target, now)
+            self._ask(target, now, early=True)  # no time to rest is no time to wait for the disk, either
 
     def _ask_on(self, now: Instant) -> None:
         if (until := self._pace.rests_until(now)) > now:
@@ -373,28 +371,3 @@ class Learner(Agent):
         self._ahead.drop_below(installed.slot)
         self._hand_on()
         self.arm(Timer.FETCH, now)
-
-    def _on_fetch_snapshot(self, source: NodeId, question: FetchSnapshot, now: Instant) -> None:
-        if source not in self._learners:  # the gateway beside us asks for its clients
-            return self.ignore("fetch by a node that is no learner")
-        self._telling.ask(source, question, now)
-        self._await_questions()
-
-    def _await_questions(self) -> None:
-        if (deadline := self._telling.deadline) is not None:
-            self.arm(Timer.OFFER, deadline)
-
-    # ---- helping others to catch up ----
-
-    def _on_fetch(self, source: NodeId, first: Slot, now: Instant) -> None:
-        if source not in self._learners or source == self.node_id:
-            return self.ignore("fetch by a node that is no learner")
-        self._fetches.ask(source, first)
-        if self.next_slot - first > SLOTS_AHEAD_MAX:
-            self._telling.go_on(now)
-
-    def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
-        rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)
-        values = tuple(value for slot, (have, value) in enumerate(rows, first) if have == slot)
-        told = self.known.told
-        self.send(learner, Fetched(first, values, self.watermark, self._history.learned_start(), told.decreed, told))

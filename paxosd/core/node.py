@@ -303,8 +303,12 @@ class Node(Agent):
         disk = NO_DISK if self._acceptor is None else self._acceptor.standing.disk
         standing = "" if self._acceptor is None else self._acceptor.standing_text
         waits_for = "" if self._proposer is None else ", ".join(self._proposer.waits_for)[:NAMES_CHARS_MAX]
-        wrong = () if self._proposer is None else (self._proposer.loss, self._proposer.lost)
-        alarm = "; ".join(filter(None, (*wrong, self.known.difference, self._hearsay.alarm)))[:SENTENCE_CHARS_MAX]
+        wrong = [self.known.difference, self._hearsay.alarm]
+        if self._proposer is not None:
+            wrong = [self._proposer.loss, self._proposer.lost, *wrong]
+        if self._learner is not None:
+            wrong.append(self._learner.gone)
+        alarm = "; ".join(filter(None, wrong))[:SENTENCE_CHARS_MAX]
         facts = sequence, leading, ballot, watermark, applied, self._revision
         return Pong(*facts, self.history, disk, standing, waits_for, alarm)
 

@@ -1,4 +1,4 @@
-"""Why nobody can lead, where more than patience is needed: said in the log, in `status` and in errors of clients.
+"""Why nobody can lead, or learn, where more than patience is needed: said in the log, in `status` and to clients.
 
 Laws:
 1. What is said here is for people. Nothing is decided by it.
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from paxosd.core.continuing import past_text
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import NO_DISK, SENTENCE_CHARS_MAX, DiskId, NodeId
+from paxosd.core.types import NO_DISK, SENTENCE_CHARS_MAX, DiskId, NodeId, Slot
 from paxosd.core.voters import Voters
 
 NAMES_CHARS_MAX = 100
@@ -133,6 +133,19 @@ def told_half_born(birth: Voters, disks: Mapping[NodeId, DiskId]) -> str:
         "back the directories that they had; or, if nobody was told that a value is acknowledged, start all acceptors "
         "with empty ones"
     )
+
+
+def told_gone(slot: Slot, silent: Collection[NodeId]) -> str:
+    """That nobody who is heard can tell a slot that is chosen, for acceptors let go of it; and what to do.
+
+    `silent`: the learners that did not answer.
+    """
+    told = f"slot {slot} is chosen, acceptors let go of it, and no learner that is heard has it: "
+    if silent:
+        one = len(silent) == 1
+        told += f"start {names(silent)} with the {'directory that it' if one else 'directories that they'} had; or, if "
+        told += f"{'that is' if one else 'these are'} gone, "
+    return f"{told}stop all nodes: `paxosd rescue --plan` says what is left"
 
 
 def _is_enough(quorum: Quorum, nodes: Collection[NodeId]) -> bool:

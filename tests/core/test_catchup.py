@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paxosd.core.catchup import ACCEPTORS, CatchUp
 from paxosd.core.membership import Role
-from paxosd.core.messages import Fetch, FetchedVotes, FetchVotes
+from paxosd.core.messages import Fetch, Fetched, FetchedVotes, FetchVotes
 from paxosd.core.quorum import Quorum
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
 from tests.core.helpers import ROLES, TIMING, always_the_same, born, disk_of, heartbeat, learner, membership
@@ -33,6 +33,10 @@ def take(asking: CatchUp, acceptor: NodeId, answer: FetchedVotes) -> list[tuple[
 
 def told(first: Slot, asked_stop: Slot, *votes: Vote, stop: Slot | None = None) -> FetchedVotes:
     return FetchedVotes(first, asked_stop, asked_stop if stop is None else stop, votes, asked_stop)
+
+
+def page(first: Slot, *values: bytes, floor: Slot = 1) -> Fetched:
+    return Fetched(first, values, 9, floor)
 
 
 # ---- whom to ask -----------------------------------------------------------------------------
@@ -87,10 +91,10 @@ def test_the_answer_that_is_awaited_is_taken_once() -> None:
     asking = catchup()
     asking.ask_learner("l2", 5)
 
-    assert not asking.take_learner("l3", 5)
-    assert not asking.take_learner("l2", 4)
-    assert asking.take_learner("l2", 5)
-    assert not asking.take_learner("l2", 5)
+    assert not asking.take_learner("l3", page(5))
+    assert not asking.take_learner("l2", page(4))
+    assert asking.take_learner("l2", page(5))
+    assert not asking.take_learner("l2", page(5))
 
 
 def test_a_later_question_ends_an_earlier_one() -> None:
@@ -98,11 +102,11 @@ def test_a_later_question_ends_an_earlier_one() -> None:
     asking.ask_learner("l2", 5)
     asking.ask_acceptors(5, 9)
 
-    assert not asking.take_learner("l2", 5)
+    assert not asking.take_learner("l2", page(5))
     asking.ask_learner("l3", 5)
     assert take(asking, "a1", told(5, 9)) is None
     assert take(asking, "a2", told(5, 9)) is None
-    assert asking.take_learner("l3", 5)
+    assert asking.take_learner("l3", page(5))
 
 
 # ---- what the votes of acceptors prove -------------------------------------------------------
@@ -212,3 +216,70 @@ def test_the_value_that_a_quorum_chose_is_found_whoever_answers(data: st.DataObj
     answers = [take(asking, one, told(1, 2, *[votes[one]] if one in votes else [])) for one in data.draw(names)]
 
     assert [(1, chosen)] in answers
+
+
+# ---- what nobody can tell ----------------------------------------------------------------------
+
+
+def floored(first: Slot) -> FetchedVotes:
+    return replace(told(first, 9), floor=first + 1)
+
+
+def ask_everybody(asking: CatchUp, first: Slot) -> None:
+    """For slot 5, one after the other; two of three acceptors let go of it, and l2 has nothing of it."""
+    asking.ask_learner("l2", first)
+    asking.take_learner("l2", page(first))
+    asking.ask_learner("l3", first)
+    asking.ask_acceptors(first, 9)
+    for acceptor in ("a1", "a2"):
+        take(asking, acceptor, floored(first))
+
+
+def test_once_everybody_was_asked_it_is_said_what_nobody_can_tell() -> None:
+    asking = catchup()
+    ask_everybody(asking, 5)
+    assert asking.gone(5) == "", "not all of them had time to answer"
+    asking.ask_learner("l2", 5)
+
+    assert asking.gone(5) == (
+        "slot 5 is chosen, acceptors let go of it, and no learner that is heard has it: start l3 with the directory "
+        "that it had; or, if that is gone, stop all nodes: `paxosd rescue --plan` says what is left"
+    )
+    assert asking.gone(6) == ""
+
+
+def test_where_every_learner_answered_none_is_to_be_started() -> None:
+    asking = catchup()
+    ask_everybody(asking, 5)
+    asking.ask_learner("l3", 5)
+    asking.take_learner("l3", page(5))
+
+    assert asking.gone(5).endswith("has it: stop all nodes: `paxosd rescue --plan` says what is left")
+
+
+def test_what_some_acceptors_let_go_of_the_others_may_still_tell() -> None:
+    asking = catchup()
+    asking.ask_acceptors(5, 9)
+    take(asking, "a1", floored(5))
+    for _ in range(4):
+        asking.ask_learner("l2", 5)
+
+    assert asking.gone(5) == ""
+
+
+def test_who_has_a_state_above_a_slot_does_not_lack_it() -> None:
+    asking = catchup()
+    ask_everybody(asking, 5)
+    asking.ask_learner("l3", 5)
+    asking.take_learner("l3", page(5, floor=7))
+
+    assert "start l3" in asking.gone(5)
+
+
+def test_what_is_known_of_one_slot_says_nothing_of_the_next() -> None:
+    asking = catchup()
+    ask_everybody(asking, 5)
+    asking.ask_learner("l2", 5)
+    asking.ask_learner("l2", 6)
+
+    assert (asking.gone(5), asking.gone(6)) == ("", "")

@@ -358,13 +358,13 @@ def test_a_learner_that_hears_a_leader_and_misses_nothing_asks_nobody() -> None:
 # ---- from another learner --------------------------------------------------------------------
 
 
-def test_pages_of_another_learner_are_handed_on_and_the_next_one_is_asked_for_once_they_are_written() -> None:
+def test_pages_of_another_learner_are_handed_on_and_the_next_one_is_asked_for_while_they_are_written() -> None:
     stage = learner()
     behind(stage, watermark=5)
     stage.set_aside()
     stage.deliver("l2", Fetched(1, (b"1", b"2"), 5))
     stage.expect_chosen(ONE, TWO)
-    stage.expect_sent("l2", Fetch(3), early=False)
+    stage.expect_sent("l2", Fetch(3), early=True)
     stage.deliver("l2", Fetched(3, (b"3", b"4"), 5))
     stage.expect_chosen(THREE, FOUR)
     stage.expect_silence()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-import paxosd.core.learner as learner_module
+import paxosd.core.helper as helper_module
 import paxosd.core.snapshots as snapshots_module
 from paxosd.core.agent import Timer
 from paxosd.core.learner import Learner
@@ -411,7 +411,7 @@ def test_a_snapshot_that_nobody_asks_for_any_more_is_given_up() -> None:
 def test_a_snapshot_stays_as_long_as_somebody_who_is_far_behind_asks_for_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(learner_module, "SLOTS_AHEAD_MAX", 0)
+    monkeypatch.setattr(helper_module, "SLOTS_AHEAD_MAX", 0)
     tells = teller()
     tells.deliver("l1", FetchSnapshot(b"", 0, 1))
     tells.wait(OFFERED_S - 1)

@@ -3,16 +3,20 @@ out."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from paxosd import NoQuorum
+from paxosd.storage.directory import STORE_NAME
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
 
 SAID_WITHIN_S = 30.0
@@ -151,3 +155,46 @@ def test_nothing_is_forgotten_of_an_old_history_while_a_node_is_away(tmp_path: P
         logs = "".join(daemon.written() for daemon in cluster.daemons.values())
 
     assert "history.forgotten" not in logs
+
+
+def test_what_only_lost_learners_had_is_told_with_the_way_out_and_one_of_them_is_enough(tmp_path: Path) -> None:
+    cluster = DaemonCluster(tmp_path, ROLES, "limits: {window_slots: 1}")
+    learners = ("l1", "l2")
+    with cluster:
+        with cluster.client(timeout=30) as client:
+            for number in range(20):
+                client.propose(b"value-%d" % number)
+        await_floors(cluster)
+    for node in learners:
+        (tmp_path / node).rename(tmp_path / f"{node}-lost")
+    words = "acceptors let go of it, and no learner that is heard has it"
+    with cluster:
+        code, said = await_said(cluster, words, "status")
+        assert (code, "paxosd rescue --plan" in said) == (5, True)
+        code, said = await_said(
+            cluster, "gets no further at the moment: `paxosctl status` says", "propose", "v", "--timeout", "3"
+        )
+        assert code == 4
+        cluster.kill("l1")
+        shutil.rmtree(tmp_path / "l1")
+        (tmp_path / "l1-lost").rename(tmp_path / "l1")
+        cluster.start("l1")
+        with cluster.client(["l2"], timeout=30) as client:
+            client.propose(b"later")
+            assert len(list(client.log())) == 21
+        logs = cluster.daemons["l2"].written()
+
+    assert re.search(rf"WARNING log\.gone what=.*{words}", logs)
+
+
+def await_floors(cluster: DaemonCluster) -> None:
+    """Until all acceptors have let go of the first votes."""
+    deadline = time.monotonic() + SAID_WITHIN_S
+    for node in ("a1", "a2", "a3"):
+        records = f"file:{cluster.folder / node / STORE_NAME}?mode=ro"
+        while True:
+            with closing(sqlite3.connect(records, uri=True)) as db:
+                if db.execute("SELECT min(slot) FROM votes").fetchone()[0] > 1:
+                    break
+            assert time.monotonic() < deadline, f"{node} keeps all its votes"
+            time.sleep(0.2)
