@@ -422,6 +422,19 @@ def test_a_snapshot_stays_as_long_as_somebody_who_is_far_behind_asks_for_the_log
     tells.set_aside()
 
 
+def test_one_behind_which_the_log_is_gone_by_now_is_told_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who took it up would have to ask for another one at once."""
+    tells = teller()
+    tells.deliver("l1", FetchSnapshot(b"", 0, 1))
+    tells.deliver("l1", FetchSnapshot(b"", 0, 1))
+    assert [part.slot for _, part in tells.take(SnapshotPart, "l1") if part.size] == [END]
+    monkeypatch.setattr(tells.disk, "learned_start", lambda: END + 1)
+    tells.deliver("l1", FetchSnapshot(b"", 0, 1))
+
+    assert [part.size for _, part in tells.take(SnapshotPart, "l1")] == [0]
+    tells.set_aside()
+
+
 def test_a_learner_tells_none_that_is_not_above_the_asker() -> None:
     tells = teller()
     tells.deliver("l1", FetchSnapshot(b"", 0, END))
