@@ -104,26 +104,27 @@ class QueueUse:
     def _go_on(self, held: Holding) -> None:
         kind, locked = self._hand.random.randrange(4), self._locked
         assert locked is not None
-        if kind == 3 and held.is_believed:
+        if kind == 3:  # it works on, and does not look whether it has it still
             return
-        is_its_own = held.is_believed
+        is_late = not held.is_believed
         held.let_go()
         self._held = None
-        if kind == 0 or not is_its_own:
+        if kind == 0:
             self._let_go(locked)
         else:
-            self._consume(locked)
+            self._consume(locked, is_late)
 
     def _let_go(self, locked: Locked) -> None:
         steps = let_go(locked.taken, locked.token)
         self._hand.go(self._hand.attempt("let go"), steps, locked.lease, nothing, hurried=True)
 
-    def _consume(self, locked: Locked) -> None:
+    def _consume(self, locked: Locked, is_late: bool) -> None:
+        """`is_late`: it stood still after it had looked whether it has it."""
         taken = locked.taken
         attempt = self._hand.attempt("consume", lock=TakenTurn(taken.lock, taken.fence))
         done = partial(self._on_consumed, attempt, taken)
         again = partial(self._on_not_consumed, locked)
-        self._hand.go(attempt, consume(self._places, taken), locked.lease, done, again)
+        self._hand.go(attempt, consume(self._places, taken), locked.lease, done, again, hurried=is_late)
 
     def _on_consumed(self, attempt: Attempt, taken: Taken, nothing: None) -> None:
         stock.check_consumed(self._hand.attempts, attempt, taken.entry)
