@@ -24,7 +24,7 @@ from paxosd.backup.disks import ReadDisk, ReadDisks
 from paxosd.backup.errors import BackupError
 from paxosd.backup.file import Header, KeptRows, Position, RevisionRows, Rows, Values
 from paxosd.core.quorum import Quorum
-from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, MachineName, NodeId, Revision, Slot, Vote
+from paxosd.core.types import FIRST_SLOT, NO_HISTORY, HistoryId, MachineName, NodeId, Slot, Vote
 from paxosd.core.values import encode_value, readable_stamp_ms
 from paxosd.core.voters import NO_VOTERS, Voters
 from paxosd.machine.ledger import LEDGER
@@ -234,7 +234,7 @@ class RescuedLog:
             next_slot = slot + 1
 
     def _revisions(self, log: ReadDisk) -> Iterator[Rows]:
-        revision: Revision = 1
+        revision = log.store.first_revision()
         while found := log.store.revisions(revision, ROWS_AT_ONCE):
             rows = [row for row in found if row.first >= revision and row.slot < self.header.kept]
             if not rows:

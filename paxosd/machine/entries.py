@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paxosd.core.agent import require
 from paxosd.core.history import ROW_BYTES, History
 from paxosd.core.types import LOG, Entry, Page, Revision, Slot
 from paxosd.core.values import Batch, MalformedValue, batches, commands
@@ -49,6 +50,7 @@ def page(history: History, revisions: Revisions, start: Revision, end: tuple[Slo
     """The commands of `log` from `start` on, as many as fit, where slots below `end` hold revisions below it."""
     stop, after = end
     index = {row.slot: row for row in revisions.rows_from(start, bytes_max // ROW_BYTES + 2)}
+    require(bool(index), f"revision {start} of the log is kept, and nothing says in which slot it stands")
     rows = history.learned(next(iter(index)), stop, bytes_max)
     read = len(rows), sum(len(value) for _, value in rows)
     entries: list[Entry] = []

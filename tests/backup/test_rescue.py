@@ -10,11 +10,11 @@ import pytest
 
 from paxosd.backup.disks import open_disks
 from paxosd.backup.errors import BackupError
-from paxosd.backup.file import Values
+from paxosd.backup.file import RevisionRows, Values
 from paxosd.backup.rescue import RescuedLog, RescuePlan, plan
 from paxosd.commands.rescue import sentences
-from paxosd.core.records import Disk, Floor, Learned, Promised, Record, Seen, Told, Voted
-from paxosd.core.types import Ballot, NodeId, Slot
+from paxosd.core.records import Disk, Floor, Kept, KeptRow, Learned, Promised, Record, Seen, Told, Voted
+from paxosd.core.types import Ballot, NodeId, RevisionRow, Slot
 from paxosd.core.values import encode_value
 from paxosd.core.voters import Voter, Voters
 from paxosd.storage.directory import open_directory
@@ -127,6 +127,20 @@ def test_votes_of_different_ballots_prove_no_value(tmp_path: Path) -> None:
     plan = found(acceptor(tmp_path, 1, *voted(1, 2)), acceptor(tmp_path, 2, *voted(1), *voted(2, ballot=B2)))
 
     assert (plan.chosen_stop, plan.end) == (2, 3)
+
+
+def test_of_a_trimmed_log_the_places_of_all_revisions_that_are_kept_are_rescued(tmp_path: Path) -> None:
+    """Without them nothing of the log can be read, however much of it is there."""
+    index = tuple(RevisionRow(slot, slot, b"about") for slot in range(1, 10))
+    log = [Learned(slot, value(slot)) for slot in range(1, 11)]
+    kept = Kept(10, (KeptRow("ledger", b"", b"state"),), (), index, first=5, first_revision=5)
+    path = make(tmp_path, "l1", "learner", [voters(), *log, kept])
+    with open_disks([path, acceptor(tmp_path, 1), acceptor(tmp_path, 2)]) as disks:
+        assert disks.read[0].store.revisions(1, 9) == [], "the first ones are gone"
+        rows = list(RescuedLog(plan(disks), ("log",)).rows())
+
+    found = [row[0] for part in rows if isinstance(part, RevisionRows) for row in part.rows]
+    assert found == [5, 6, 7, 8, 9]
 
 
 # ---- disks that let go of votes --------------------------------------------------------------

@@ -62,6 +62,11 @@ def revisions(db: sqlite3.Connection, revision: Revision, rows_max: int, slot: S
     return page[:rows_max] if page and page[0].first <= revision else []
 
 
+def first_revision(db: sqlite3.Connection) -> Revision:
+    """That of the first row which is there; 1: there is none."""
+    return int(db.execute("SELECT min(first_revision) FROM revisions").fetchone()[0] or 1)
+
+
 # ---- sides -----------------------------------------------------------------------------------
 
 

@@ -185,6 +185,11 @@ class SQLiteStore:
         with errors(self._path, "read"):
             return kept.revisions(self._db, revision, rows_max, self._kept.slot)
 
+    def first_revision(self) -> Revision:
+        """From which one on the rows of revisions are there."""
+        with errors(self._path, "read"):
+            return kept.first_revision(self._db)
+
     # ---- writing ----
 
     def commit(self, records: Sequence[Record]) -> None:
