@@ -201,6 +201,16 @@ def test_an_interrupted_backup_with_a_state_goes_on_if_its_state_was_whole(tmp_p
     assert values_of(tmp_path / "b") == [value(slot) for slot in range(7, 16)]
 
 
+def test_an_interrupted_backup_below_whose_end_the_log_is_gone_is_begun_anew(tmp_path: Path, trimmed: Trimmed) -> None:
+    with pytest.raises(ReadTimeout):
+        taking.take(Cluster(trimmed.log, fails_after=1), tmp_path / "b", 5.0)
+    draft = draft_of(tmp_path / "b")
+    assert draft.exists()
+    taking.take(trimmed, tmp_path / "b", 5.0)
+
+    assert values_of(tmp_path / "b") == [value(slot) for slot in range(7, 16)]
+
+
 def test_an_interrupted_backup_goes_on_and_is_as_fresh_as_its_second_call(tmp_path: Path) -> None:
     size = 600_000
     cluster = Cluster(log(6, size), fails_after=2)

@@ -53,9 +53,17 @@ def test_it_does_not_rest_when_it_misses_few() -> None:
 
 
 def test_a_process_that_stood_still_did_no_work_for_that_long() -> None:
-    pace = paced(grown=1)
+    pace = paced(page=FAR // 2)
 
-    assert pace.rests_until(NOON + 60.0) <= NOON + 60.0 + REST_S_MAX
+    assert pace.rests_until(NOON + 60.0) == NOON + 60.0 + REST_S_MAX
+
+
+def test_the_rest_before_a_page_is_no_work_of_it() -> None:
+    pace = paced(page=16, grown=2)
+    came = pace.rests_until(NOON + WORK_S) + WORK_S
+    assert pace.page_came("l2", 33, FAR + 10, came)
+
+    assert pace.rests_until(came + WORK_S) == came + WORK_S + REST * WORK_S
 
 
 @pytest.mark.parametrize("speed", [1.05, 1.5, 1.95, 2.05, 3.0, 10.0])

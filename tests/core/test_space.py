@@ -27,7 +27,7 @@ from paxosd.core.node import Node
 from paxosd.core.proposer import Proposer
 from paxosd.core.quorum import Quorum
 from paxosd.core.reasons import Reason
-from paxosd.core.space import HANDED_OVER_EVERY_S, NO_ROOM, Space, space_of
+from paxosd.core.space import FULL_TAKES_BYTES, HANDED_OVER_EVERY_S, NO_ROOM, Allowance, Space, space_of
 from paxosd.core.types import Ballot, NodeId
 from tests.core.helpers import (
     FIVE,
@@ -238,6 +238,18 @@ def test_d03_an_acceptor_without_room_votes_for_a_few_more_values_and_then_for_n
     assert (took, again, stage.take_one(Accepted).slot) == ([1, 2], 1, 3)
     stage.expect_ignored(NO_ROOM)
     stage.set_aside()
+
+
+def test_what_is_taken_without_room_is_not_more_for_being_told_again_that_there_is_none() -> None:
+    """That is told once a second."""
+    allowance = Allowance()
+    for _ in range(3):
+        allowance.hear(Space.FULL)
+        taken = allowance.takes(b"v" * FULL_TAKES_BYTES)
+
+    assert not taken
+    allowance.hear(Space.LOW)
+    assert allowance.takes(b"v")
 
 
 def test_an_acceptor_believes_nobody_else_about_its_own_disk(monkeypatch: pytest.MonkeyPatch) -> None:

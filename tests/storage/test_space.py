@@ -67,6 +67,15 @@ def test_a_ballast_that_was_given_up_counts_as_used_so_that_its_room_does_not_lo
     assert words(Gauge(), free(5 * MIB, owed=16 * MIB)) == ["FULL"]
 
 
+def test_what_is_owed_counts_against_a_quota_too() -> None:
+    """The journal, which is still to be moved into the file."""
+    gauge = Gauge(quota=GIB)
+
+    assert words(gauge, taking(GIB - 33 * MIB)) == ["ENOUGH"]
+    assert words(gauge, taking(GIB - 33 * MIB, owed=2 * MIB)) == ["LOW"]
+    assert words(gauge, taking(GIB - 33 * MIB, owed=34 * MIB)) == ["FULL"]
+
+
 def test_the_room_is_what_is_left_until_commands_are_refused() -> None:
     assert Gauge(1000 * MIB).room_bytes(taking(100 * MIB)) == 868 * MIB
     assert Gauge(1000 * MIB).room_bytes(taking(100 * MIB, free=300 * MIB)) == 44 * MIB
