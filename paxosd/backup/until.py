@@ -55,6 +55,8 @@ class Ended:
         self._stop: Slot | None = None
         self._cut: bytes | None = None
         self._cut_at: Revision = 0  # the last revision of the slot that is cut
+        self.reaches_ms = int(source.position.made_at * 1000)
+        """All that was chosen up to this time is in it, as far as the archive shows; milliseconds since 1970."""
         self.last_value, self.largest_value = b"", 0
         if time_ms is not None and time_ms < source.position.made_at * 1000:
             raise BackupError("the backup was made later than that: use one that was made before")
@@ -136,7 +138,9 @@ class Ended:
         about = Followed(self.header.cluster, self.header.history)
         for part in self._archive.read(about, self._source.position.watermark):
             if self._time_ms is not None and part.time_ms > self._time_ms:
+                self.reaches_ms = self._time_ms
                 return
+            self.reaches_ms = part.time_ms
             yield from enumerate(part.values, part.first)
 
     def rows(self) -> Iterator[Rows]:

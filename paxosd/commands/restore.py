@@ -60,6 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     except (BackupError, StorageError) as error:
         return fail(Exit.STORAGE, error)
     print_targets(config, source, targets, chosen.write_out == "json")
+    if isinstance(source, Ended) and chosen.to_time is not None and source.reaches_ms < chosen.to_time:
+        reaches, asked = (_utc(time_ms) for time_ms in (source.reaches_ms, chosen.to_time))
+        print(f"the archive reaches {reaches}; what was chosen from then to {asked} is not in it", file=sys.stderr)
     return Exit.OK
 
 
@@ -116,6 +119,10 @@ def _revision(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a revision: they count 1, 2, 3 ...")
     return int(text)
+
+
+def _utc(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _time_ms(text: str) -> int:

@@ -146,6 +146,13 @@ def test_what_was_archived_after_a_time_is_left_out(tmp_path: Path, time_ms: int
     assert values_of(Ended(source, added, None, time_ms, SESSIONS, machines)) == SLOTS[:slots]
 
 
+@pytest.mark.parametrize(("time_ms", "reaches_ms"), [(299_999, 299_999), (450_000, 450_000), (900_000, 600_000)])
+def test_how_far_it_is_known_to_reach_is_told(tmp_path: Path, time_ms: int, reaches_ms: int) -> None:
+    source, added = backup(tmp_path / "b", 2, made_at=100), archive(tmp_path / "archive", 2)
+
+    assert Ended(source, added, None, time_ms, SESSIONS, machines).reaches_ms == reaches_ms
+
+
 def test_a_state_that_is_kept_is_gone_on_from(tmp_path: Path) -> None:
     source = backup(tmp_path / "b", 5, kept=4)
     ended = Ended(source, archive(tmp_path / "archive", 5), 8, None, SESSIONS, machines)

@@ -139,6 +139,10 @@ def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(t
 
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["revision"] == 60
+    assert restored.stderr == ""
+    later = ("--archive", archive, "--to-time", "2100-01-01", "--data-dir", str(tmp_path / "later"))
+    told = paxosd(*restore[:4], *later).stderr
+    assert "what was chosen from then to 2100-01-01T00:00:00.000Z is not in it" in told
     with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
         log = [(entry.revision, entry.value) for entry in client.log()]
         assert log == [*((number + 1, b"before %d" % number) for number in range(10)), *entries[:50]]
