@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from paxosd.core.types import FIRST_SLOT, Instant, NodeId, Slot
 
-REST = 2.0
+REST = 1.0
 """How long it rests, for each second of work."""
 REST_S_MAX = 1.0
 MANY_SLOTS = 64
