@@ -117,8 +117,9 @@ def plan(disks: ReadDisks) -> RescuePlan:
     log = max((disk for disk in ours if disk.is_learner), key=lambda disk: disk.store.learned_stop(), default=None)
     told = max(disk.watermark for disk in ours)
     held = log.store.learned_stop() if log else FIRST_SLOT
-    lost, floor = voters.quorum.can_accept(missing), _floor(counted)
-    chosen_stop, held_stop, end = _look_at_votes(voters.quorum, counted, told, held, lost)
+    lost = voters.quorum.can_accept(missing)
+    floor = max((disk.floor for disk in counted.values()), default=FIRST_SLOT)
+    chosen_stop, held_stop, end = _look_at_votes(voters.quorum, counted, told, held, floor, lost)
     return RescuePlan(
         ours[0].identity.cluster,
         history,
@@ -159,13 +160,14 @@ def _objection(disk: ReadDisk, history: HistoryId, voters: Voters, others: Seque
 
 
 def _look_at_votes(
-    quorum: Quorum, counted: dict[NodeId, ReadDisk], told: Slot, held: Slot, may_be_lost: bool
+    quorum: Quorum, counted: dict[NodeId, ReadDisk], told: Slot, held: Slot, floor: Slot, may_be_lost: bool
 ) -> tuple[Slot, Slot, Slot]:
-    """`chosen_stop`, `held_stop` and `end` of a plan; slots below `told` are chosen, values below `held` here."""
+    """`chosen_stop`, `held_stop` and `end` of a plan; slots below `told` are chosen, values below `held` here, and
+    votes below `floor` may be gone."""
     chosen_stop, held_stop, next_slot = told, held, held
     for slot, votes in _votes(counted, held):
         proven = _is_chosen(quorum, votes)
-        if next_slot < min(slot, told) or (slot < _floor(counted) and not proven):
+        if next_slot < min(slot, told) or (slot < floor and not proven):
             break
         if slot == held_stop and (proven or (slot < told and not may_be_lost)):
             held_stop = slot + 1
@@ -173,10 +175,6 @@ def _look_at_votes(
             chosen_stop = slot + 1
         next_slot = slot + 1
     return chosen_stop, held_stop, next_slot
-
-
-def _floor(counted: dict[NodeId, ReadDisk]) -> Slot:
-    return max((disk.floor for disk in counted.values()), default=FIRST_SLOT)
 
 
 def _votes(counted: dict[NodeId, ReadDisk], first: Slot) -> Iterator[tuple[Slot, list[tuple[NodeId, Vote]]]]:

@@ -60,10 +60,16 @@ def main(arguments: Sequence[str]) -> int:
     except (BackupError, StorageError) as error:
         return fail(Exit.STORAGE, error)
     print_targets(config, source, targets, chosen.write_out == "json")
-    if isinstance(source, Ended) and chosen.to_time is not None and source.reaches_ms < chosen.to_time:
-        reaches, asked = (_utc(time_ms) for time_ms in (source.reaches_ms, chosen.to_time))
-        print(f"the archive reaches {reaches}; what was chosen from then to {asked} is not in it", file=sys.stderr)
+    if isinstance(source, Ended) and chosen.to_revision is None and chosen.to_time is not None:
+        _tell_how_far(source.reaches_ms, chosen.to_time)
     return Exit.OK
+
+
+def _tell_how_far(reaches_ms: int, asked_ms: int) -> None:
+    """Say so if the archive is not known to go as far as was asked for."""
+    if reaches_ms < asked_ms:
+        told = f"the archive reaches {_utc(reaches_ms)}; what was chosen from then to {_utc(asked_ms)} is not in it"
+        print(told, file=sys.stderr)
 
 
 def _source(config: Config, chosen: argparse.Namespace) -> Source:

@@ -53,7 +53,7 @@ class Helper(Agent):
         for learner, part in self._telling.answers(self.known.told, now):
             self.send(learner, part)
         if self._fetches or self._telling:
-            self.arm(Timer.ANSWER, now)  # for the turn that it brings about
+            self.arm(Timer.ANSWER, now)
 
     def _tell_chosen(self, learner: NodeId, first: Slot) -> None:
         rows = self._history.learned(first, max(self.next_slot, self._stored_stop), self._limits.page_bytes_max)

@@ -135,6 +135,8 @@ class Learner(Helper):
             case Timer.OFFER:
                 self._telling.tick(now)
                 self._await_questions()
+            case Timer.ANSWER:
+                pass  # the turn that it brings about is all it is for
 
     def tick(self, now: Instant) -> None:
         self._notice_voters(now)
@@ -256,7 +258,8 @@ class Learner(Helper):
             self.warn("log.gone", what=what)
 
     def _ask(self, target: NodeId, now: Instant, early: bool = False) -> None:
-        """Ask this one; `early`: while what came before is written, or after it, for clients need the cores, too."""
+        """Ask this one. `early`: at once, while the page before is written; else after that: clients need the disk and
+        the cores, too."""
         self._gap_seen = self.next_slot
         if target != ACCEPTORS:
             self._catchup.ask_learner(target, self.next_slot)

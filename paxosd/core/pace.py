@@ -1,8 +1,8 @@
 """How fast a learner that is behind asks for page after page.
 
-To take a page is work: it is decoded, written, synced and applied. At full speed that takes a core, and half of the
-disk, from those that serve clients beside it. So a learner rests between two pages, for as long as the work took,
-times `REST`.
+To take a page is work: it is decoded, written, synced and applied. At full speed that takes processors and disks from
+those that serve clients beside it. So a learner rests between two pages, for as long as the work took, times `REST`.
+`docs/performance.md` has what that gains, and where it gains nothing.
 
 Laws:
 1. It arrives. A page and its rest take no longer than the log needs to grow by half a page; a learner that is not twice

@@ -135,7 +135,7 @@ def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(t
         done = paxosctl(*flags, "archive", "--once", archive, "-w", "json")
     assert json.loads(done.stdout.splitlines()[-1])["watermark"] > 11
     restore = ("restore", backup, "--config", str(cluster.config), "--data-dir", str(new))
-    restored = paxosd(*restore, "--archive", archive, "--to-revision", "60", "-w", "json")
+    restored = paxosd(*restore, "--archive", archive, "--to-revision", "60", "--to-time", "2100-01-01", "-w", "json")
 
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["revision"] == 60
