@@ -70,8 +70,7 @@ class PeerShares:
         self._left = PEERS_WORK_PER_TURN_MAX
 
     def begin_turn(self) -> None:
-        if not self._had and not self._before:  # nobody said anything of late
-            self._left = PEERS_WORK_PER_TURN_MAX
+        if not self._had and not self._before:  # nobody said anything of late: all of it is left
             return
         sent = {connection: self._of_late(connection) / 2 for connection in self._had.keys() | self._before.keys()}
         self._before = {connection: work for connection, work in sent.items() if work >= NOTHING}

@@ -283,3 +283,17 @@ def test_what_is_known_of_one_slot_says_nothing_of_the_next() -> None:
     asking.ask_learner("l2", 6)
 
     assert (asking.gone(5), asking.gone(6)) == ("", "")
+
+
+def test_what_nobody_can_tell_is_logged_once() -> None:
+    stage = learner()
+    stage.deliver("p1", heartbeat(Ballot(3, "p1"), 3))
+    logged: list[str] = []
+    for _ in range(20):
+        stage.wait(TIMING.retry_s)
+        for acceptor in dict.fromkeys(str(target) for target, _ in stage.take(FetchVotes)):
+            stage.deliver(acceptor, FetchedVotes(1, 3, 3, (), 3, floor=2))
+        logged += [event.name for event in stage.events if event.is_warning]
+        stage.set_aside()
+
+    assert logged == ["log.gone"]
