@@ -33,7 +33,7 @@ from paxosd.process.signals import Stop
 from paxosd.server.assembly import assemble, codec_of
 from paxosd.server.health import BEAT_NAME, Beat
 from paxosd.server.space import disk_watch
-from paxosd.storage.ballast import give_up_if_full
+from paxosd.storage.ballast import Ballast, give_up_if_full
 from paxosd.storage.base import StorageError, Store
 from paxosd.storage.directory import IDENTITY_NAME, durability_warning, open_directory
 from paxosd.storage.files import explained
@@ -238,7 +238,8 @@ def open_store(config: Config, node_id: NodeId, data_dir: Path, stack: ExitStack
     if warning is not None:
         log.warning("%s", warning)
     directory.require_records()
-    store = SQLiteStore(directory.store_path, directory)
+    ballast = Ballast(data_dir, wanted=config.storage.reserve_bytes != 0)
+    store = SQLiteStore(directory.store_path, directory, ballast)
     stack.callback(store.close)
     directory.note_records()
     life = OwnLife(directory.count, secrets.randbits(CHANCE_BITS), directory.keep_count)

@@ -6,7 +6,7 @@ say what is wrong nor serve a read. So every directory has a few MiB that only w
 
 Laws:
 1. It is made when room becomes scarce and there is still enough, and given up when the file system has less free than
-   it takes: before a directory is opened, or while its node runs.
+   it takes: before a directory is opened, while its node runs, or at once where a write finds no room.
 2. Nothing depends on it: one that is missing, too short or cannot be made is no error, and nothing in it is ever read.
    So a process may end at any step of making it or giving it up.
 """
@@ -34,6 +34,8 @@ class Ballast:
     def __init__(self, directory: Path, wanted: bool = True) -> None:
         self._path = directory / BALLAST_NAME
         self._wanted = wanted  # and False as well where a file takes no room until something is written
+        self.was_needed = False
+        """Whether it was given up for a write that found no room, and nobody has looked at the disk since."""
 
     def owed_bytes(self, disk_bytes: int, free_bytes: int) -> int:
         """How much of it is missing, on a file system of this size with so much free; raises `OSError`."""
@@ -43,12 +45,22 @@ class Ballast:
 
     def mind(self, free_bytes: int, space: Space) -> None:
         """Make it if there is enough room, give it up if there is none. Never raises."""
+        self.was_needed = False
         with suppress(OSError):
             size = _size(_disk_bytes(self._path.parent))
             if not self._wanted or free_bytes < size:
                 self._path.unlink(missing_ok=True)
             elif space is Space.ENOUGH and 2 * size <= free_bytes < SCARCE_BYTES and self.held_bytes() < size:
                 self._make(size)
+
+    def give_up(self) -> bool:
+        """A write found no room: whether there is more now. Never raises."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        self.was_needed = True
+        return True
 
     def held_bytes(self) -> int:
         """What it takes now; raises `OSError`."""

@@ -2,7 +2,8 @@
 
 Laws:
 1. A look is bounded and cheap: one question to the file system and one listing of a directory of a few files. It is
-   taken once a second, more often only when the limit could be reached sooner.
+   taken once a second, more often only when the limit could be reached sooner, and at once when a write found no room:
+   somebody else can fill a file system in a moment.
 2. A limit is left behind only when there is clearly more room than at the limit, so that nobody flaps.
 3. What can be used again inside of the file of records counts as room. What stands in the journal alone counts twice,
    for the file of records grows by as much when it is moved there. And a ballast that is gone counts as used (see
@@ -130,19 +131,27 @@ class Watch:
     """Looks now and then, as the loop's turns allow, and says what there is to tell.
 
     `usage` looks; it may raise `OSError`. `on_look` hears of each look that is told, and whether the word is a new one.
+    `is_urgent`: whether something happened that calls for a look now.
     """
 
-    def __init__(self, usage: Callable[[], Usage], gauge: Gauge, on_look: Callable[[Usage, Space, bool], None]) -> None:
+    def __init__(
+        self,
+        usage: Callable[[], Usage],
+        gauge: Gauge,
+        on_look: Callable[[Usage, Space, bool], None],
+        is_urgent: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._usage = usage
         self._gauge = gauge
         self._on_look = on_look
+        self._is_urgent = is_urgent
         self._next_look_at: Instant = float("-inf")
         self._told_at: Instant = float("-inf")
         self._told = Space.UNKNOWN
 
     def look(self, now: Instant) -> DiskSpace | None:
         """What there is to tell, at once when it changed and then once a second."""
-        if now < self._next_look_at:
+        if now < self._next_look_at and not self._is_urgent():
             return None
         try:
             usage = self._usage()
@@ -173,7 +182,7 @@ def directory_watch(
             store.save_room(space.is_short or gauge.is_small(usage))
             on_space(space)
 
-    return Watch(lambda: usage_of(directory, store, ballast), gauge, on_look)
+    return Watch(lambda: usage_of(directory, store, ballast), gauge, on_look, lambda: ballast.was_needed)
 
 
 def usage_of(directory: Path, store: Economical, ballast: Ballast) -> Usage:

@@ -233,6 +233,29 @@ def test_it_is_given_up_when_less_is_free_than_it_takes_and_owed_from_then_on(tm
 
 
 @pytest.mark.usefixtures("small")
+def test_a_write_that_found_no_room_gets_it_at_once_and_the_disk_is_looked_at_in_the_next_turn(tmp_path: Path) -> None:
+    ballast = Ballast(tmp_path)
+    ballast.mind(GIB, Space.ENOUGH)
+    looks = [free(GIB), free(MIB)]
+    watch = Watch(
+        lambda: looks.pop(0),
+        Gauge(),
+        lambda usage, space, is_new: ballast.mind(usage.free, space),
+        lambda: ballast.was_needed,
+    )
+    at_first, idle = watch.look(0.0), watch.look(0.01)
+    gave = ballast.give_up(), ballast.give_up()
+    told, then = watch.look(0.02), watch.look(0.03)
+
+    assert at_first is not None
+    assert told is not None
+    assert (at_first.space, told.space) == (Space.ENOUGH, Space.FULL)
+    assert (idle, then) == (None, None)
+    assert gave == (True, False)
+    assert (held(tmp_path), ballast.was_needed) == (0, False)
+
+
+@pytest.mark.usefixtures("small")
 def test_half_of_one_that_a_killed_process_left_is_made_whole(tmp_path: Path) -> None:
     (tmp_path / BALLAST_NAME).write_bytes(bytes(MIB // 2))
     ballast = Ballast(tmp_path)

@@ -96,6 +96,27 @@ def test_o09_writes_are_refused_before_the_disk_is_full_and_reads_go_on_and_writ
         assert "space.commands_refused" in cluster.daemons["r1"].written()
 
 
+def test_o09_a_disk_that_somebody_else_fills_in_a_moment_ends_no_node_that_has_a_ballast(tmp_path: Path) -> None:
+    with cluster_on(tmp_path, ONE) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
+        await_that((disk.path / "r1" / BALLAST_NAME).exists, "there is a ballast")
+        acknowledged = [b"first"]  # no more, for a journal that was moved once needs no room
+        client.propose(b"first")
+        disk.fill()  # a second may pass before the node looks at it, and the next value comes at once
+        with pytest.raises(NoSpace):
+            for number in range(100_000):
+                value = b"%d " % number + bytes(1000)
+                client.propose(value, timeout=2)
+                acknowledged.append(value)
+        lives, told, while_full = cluster.daemons["r1"].process.poll() is None, row(client), values(client)
+        disk.empty()
+        await_that(lambda: proposed(client, b"after"), "writes are taken again")
+
+        assert lives
+        assert told.space == Space.FULL
+        assert while_full == acknowledged
+        assert values(client) == [*acknowledged, b"after"]
+
+
 def test_o09_under_full_load_the_disk_does_not_run_full_either_and_no_outcome_is_told_wrongly(tmp_path: Path) -> None:
     with cluster_on(tmp_path, ONE, size_bytes=160 * MIB) as (cluster, disk), cluster.client(timeout=WITHIN_S) as client:
         disk.fill(leave_bytes=100 * MIB)

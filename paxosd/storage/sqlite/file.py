@@ -193,6 +193,11 @@ def errors(path: Path, what: str) -> Iterator[None]:
         raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
 
 
+def found_no_room(error: sqlite3.Error) -> bool:
+    """Whether the disk took no more of a write. (One that is taken, and then cannot be synced, is `SQLITE_IOERR`.)"""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+
+
 _OURS = "this is an error of paxosd itself: nothing was changed; report it with the log"
 _DAMAGED = (
     "do not delete it: move the whole data directory away for inspection, and start this node with an empty one; an "

@@ -3,7 +3,8 @@
 Laws:
 1. A commit of anything that must not be lost returns after the journal (the WAL) is synced: `synchronous=FULL`. One
    that may be lost as a whole does not wait (`NORMAL`); the next one that waits makes it durable too.
-2. After a failed commit nothing is committed any more: what the kernel kept of it is unknown.
+2. After a failed commit nothing is committed any more: what the kernel kept of it is unknown. A write that found no
+   room is another matter: nothing was kept of it. It gets the room of the ballast, once, and is made again.
 3. Durable commits are counted, inside and beside the file (see `acknowledged.py`).
 4. Rows that are damaged or missing are seen (see `rows.py` and `file.py`).
 5. Which history the records are of stands in their directory, too, once a commit said so. Records that know of none,
@@ -27,6 +28,7 @@ from paxosd.core.records import (
     Forgotten,
     Kept,
     Learned,
+    OfSnapshot,
     Record,
     SnapshotBytes,
     SnapshotDropped,
@@ -39,9 +41,10 @@ from paxosd.core.records import (
 from paxosd.core.snapshots import IncomingSnapshot, Snapshot
 from paxosd.core.types import FIRST_SLOT, NO_HISTORY, Revision, RevisionRow, Slot, Vote
 from paxosd.core.voters import NO_VOTERS, Voters
+from paxosd.storage.ballast import Ballast
 from paxosd.storage.base import Corrupt, Label, StorageError
 from paxosd.storage.sqlite import acknowledged, kept, rows
-from paxosd.storage.sqlite.file import checkpoint, errors, open_file, set_pragma
+from paxosd.storage.sqlite.file import checkpoint, errors, found_no_room, open_file, set_pragma
 from paxosd.storage.sqlite.rows import KeptAt
 from paxosd.storage.sqlite.shelf import SQLiteShelf
 from paxosd.storage.sqlite.trim import Trimmer
@@ -68,11 +71,13 @@ HELD_BACK_ROWS_MAX = 128
 class SQLiteStore:
     """The records of one node in the SQLite file at `path`, with their count in `path` + "-acknowledged".
 
-    `label` says whose they must be; without one, as a tool has none, they may be anybody's.
+    `label` says whose they must be; without one, as a tool has none, they may be anybody's. `ballast` is given up where
+    a write finds no room (law 2).
     Raises `Corrupt`, `ForeignDirectory`, `InUse` or `StorageError`.
     """
 
-    def __init__(self, path: Path, label: Label | None = None) -> None:
+    def __init__(self, path: Path, label: Label | None = None, ballast: Ballast | None = None) -> None:
+        self.ballast = ballast
         self._path = path
         self._label = label
         self._failed: str | None = None
@@ -218,7 +223,7 @@ class SQLiteStore:
         self._held_back, self._held_back_bytes = [], 0
         try:
             with errors(self._path, "written"):
-                self._write(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
+                self._write_in_room(records, waits=not all(isinstance(record, MAY_BE_LOST) for record in records))
             self._tell_history(records)
         except StorageError as error:
             self._failed = str(error)
@@ -238,6 +243,18 @@ class SQLiteStore:
             self._shelf.installed(self._kept)
         self._installs, self._kept = None, kept_at
         self._values.let_go_of_learned(kept_at.first)
+
+    def _write_in_room(self, records: Sequence[Record], waits: bool) -> None:
+        try:
+            self._write(records, waits)
+        except sqlite3.Error as error:
+            if self.ballast is None or not found_no_room(error) or not _may_be_put_again(records):
+                raise
+            if not self.ballast.give_up():
+                raise
+            if self._db.in_transaction:  # SQLite ends it by itself, but for where a single statement found no room
+                self._db.execute("ROLLBACK")
+            self._write(records, waits)
 
     def _write(self, records: Sequence[Record], waits: bool) -> None:
         self._wait_for_disk(waits)
@@ -337,6 +354,11 @@ class SQLiteStore:
         self._shelf.close()
         self._db.close()
         self._acknowledged.close()
+
+
+def _may_be_put_again(records: Sequence[Record]) -> bool:
+    """A step of a snapshot goes on where the last one ended, whether that counts or not."""
+    return not any(isinstance(record, OfSnapshot) for record in records)
 
 
 def _bytes_of(record: Record) -> int:

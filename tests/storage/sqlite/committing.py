@@ -11,6 +11,7 @@ from pathlib import Path
 
 from paxosd.core.records import Learned, Promised, Voted
 from paxosd.core.types import Ballot
+from paxosd.storage.ballast import Ballast
 from paxosd.storage.base import StorageError
 from paxosd.storage.sqlite import store as sqlite
 
@@ -23,10 +24,12 @@ def main() -> None:
     parser.add_argument("--file-bytes", type=int, help="no file may grow larger")
     parser.add_argument("--checkpoint-bytes", type=int, default=sqlite.CHECKPOINT_BYTES)
     parser.add_argument("--commits", type=int, help="end after so many")
+    parser.add_argument("--ballast", action="store_true", help="what is beside the file may be given up")
     chosen = parser.parse_args()
     sqlite.CHECKPOINT_BYTES = chosen.checkpoint_bytes
+    ballast = Ballast(chosen.path.parent) if chosen.ballast else None
     try:
-        with closing(sqlite.SQLiteStore(chosen.path)) as store:
+        with closing(sqlite.SQLiteStore(chosen.path, ballast=ballast)) as store:
             if chosen.file_bytes is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (chosen.file_bytes, chosen.file_bytes))

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from paxosd.storage.ballast import BALLAST_NAME
 from paxosd.storage.sqlite.store import SQLiteStore
 from tests.storage.contract import MANY
 
+MIB = 1 << 20
 COMMITTING = Path(__file__).with_name("committing.py")
 STRACE = shutil.which("strace")
 
@@ -80,6 +82,24 @@ def test_after_a_fault_nothing_is_committed_and_nothing_acknowledged_is_lost(
     assert error.startswith("error: ")
     assert advice in error
     assert "restart the daemon" in refused
+    check_nothing_lost(path, said)
+
+
+@traced
+@pytest.mark.parametrize(("suffix", "write"), [*(("-wal", write) for write in range(40, 46)), ("", 9), ("", 10)])
+def test_d03_a_write_that_finds_no_room_gets_that_of_the_ballast_and_is_made_again(
+    tmp_path: Path, suffix: str, write: int
+) -> None:
+    path = tmp_path / "x.sqlite3"
+    SQLiteStore(path).close()
+    (tmp_path / BALLAST_NAME).write_bytes(bytes(MIB))
+    fault = f"inject=pwrite64:error=ENOSPC:when={write}"
+    strace = ("-P", f"{path}{suffix}", "-e", "trace=pwrite64", "-e", fault, "-o", str(tmp_path / "trace"))
+    said = committing(path, "--checkpoint-bytes", "1", "--commits", "60", "--ballast", strace=strace)
+
+    assert "INJECTED" in (tmp_path / "trace").read_text()
+    assert said == ["opened", *(str(slot) for slot in range(1, 61))]
+    assert not (tmp_path / BALLAST_NAME).exists()
     check_nothing_lost(path, said)
 
 
