@@ -35,7 +35,7 @@ MAY_IMPORT = {
                 "core.snapshots", "core.space", "core.types", "lives"},
     "storage.memory": {"storage.memory", "storage.base", "core.history", "core.plausible", "core.records",
                        "core.snapshots", "core.types"},
-    "storage.sqlite": {"storage.sqlite", "storage.base", "storage.contents", "storage.files", "core.history",
+    "storage.sqlite": {"storage.sqlite", "storage.base", "storage.ballast", "storage.contents", "storage.files", "core.history",
                        "core.plausible", "core.records", "core.snapshots", "core.types", "core.voters"},
     "storage.upgrade": {"storage.base", "storage.directory", "storage.files", "storage.sqlite", "core.membership",
                         "core.records", "core.types"},
