@@ -212,7 +212,8 @@ class Node(Agent):
         self._now = now
         self._look_at_hearsay(now)
         for part in self._parts:
-            self._hand_over_early()
+            if self._early_seen < len(self._output.early):
+                self._hand_over_early()
             part.tick(now)
         self._answer_pings()
         self._report_leader(now)
@@ -223,7 +224,8 @@ class Node(Agent):
         return earliest(self._hearsay.deadline, *[part.next_deadline() for part in self._parts])
 
     def take_output(self) -> Output:
-        self._hand_over_early()
+        if self._early_seen < len(self._output.early):
+            self._hand_over_early()
         output = super().take_output()
         self._early_seen = 0
         for part in self._parts:

@@ -45,9 +45,14 @@ class Announcing(Reading):
         return earliest(
             super().next_deadline(),
             self._leadership.ends_at(),
-            self._watches.next_deadline(self._marks(self._now), self._now),
-            self._due.deadline(self._due_ms) if self._leadership.leader(self._now) is not None else None,
+            self._watches.next_deadline(self._marks(self._now), self._now) if self._watches else None,
+            self._next_due(),
         )
+
+    def _next_due(self) -> Instant | None:
+        """When the leader, if there is one, is to be asked for the time."""
+        due_ms = self._due_ms
+        return None if due_ms is None or self._leadership.leader(self._now) is None else self._due.deadline(due_ms)
 
     def tick(self, now: Instant) -> None:
         self._now = now
@@ -96,6 +101,9 @@ class Announcing(Reading):
 
     def _want_time(self, now: Instant) -> None:
         """Where something ran out, and nobody proposes what would tell the log so, the leader shall."""
-        due_ms, leader = self._due_ms, self._leadership.leader(now)
-        if due_ms is not None and leader is not None and self._due.is_due(due_ms, now):
+        due_ms = self._due_ms
+        if due_ms is None:
+            return
+        leader = self._leadership.leader(now)
+        if leader is not None and self._due.is_due(due_ms, now):
             self.send_early(leader, WantTime(due_ms))

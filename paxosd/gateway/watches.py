@@ -8,6 +8,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from paxosd.core.messages import Unwatch, WatchEvents, Watching, WatchKeys, WatchMark, WatchTaken
 from paxosd.core.reasons import Reason
@@ -143,11 +144,10 @@ class Watches:
             self._end(stream)
         revision = self._replicated.revision
         for name, feed in list(self._feeds.items()):
-            machine = self._replicated.machine(name)
-            if not len(feed.ranges):
+            if len(feed.ranges):  # somebody watches, so that this machine was looked at when that began
+                feed.turn(cast("Watchable", self._replicated.machine(name)), revision)
+            else:
                 del self._feeds[name]
-            elif isinstance(machine, Watchable):
-                feed.turn(machine, revision)
         if marks:
             upto = min((feed.cursor for feed in self._feeds.values()), default=revision)
             self._streams.mark(upto, now)

@@ -5,6 +5,8 @@ Laws:
 2. Each seed draws its own mix of faults ("swarm testing", Groce et al. 2012): a world in which everything happens
    at once hides what happens when only two things meet.
 3. A family is about one thing (`families.py`).
+4. The wide swarm is the swarm, but for clients that think longer, where they do not use keys: as much goes wrong, and a
+   seed costs about two thirds.
 """
 
 from __future__ import annotations
@@ -34,13 +36,20 @@ KEEP_ENTRIES = (0, 0, 10, 100)
 
 
 KEYS_EVERY = 16
-"""One of so many seeds of the swarm is of the family of keys."""
+"""One of so many seeds of a swarm is of the family of keys."""
+
+SWARMS = ("swarm", "wide")
+BY_THEMSELVES = (*SWARMS, "space", "watches", "keys", "quiet")
+"""What no other seed of a swarm is of."""
+WIDE_THINKS_TIMES = 3.3
+"""How many times as long clients of the wide swarm think: there are five calls a second then, keys included."""
 
 
 def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
     """The plan of a seed; `nodes` (3 to 7) fixes the size of the cluster, None draws it."""
     random = Random(f"{profile}-{nodes}-{seed}")
-    family = FAMILIES[_family(profile, seed, random)]
+    name = _family(profile, seed, random)
+    family = FAMILIES[name]
     roles, weights = _members(random, family, nodes)
     election_s = random.choice((0.6, 1.0, 1.5))
     plan = Plan(
@@ -60,6 +69,8 @@ def draw(seed: int, profile: str = "swarm", nodes: int | None = None) -> Plan:
         faults=(),
     )
     plan = replace(plan, keep_entries=random.choice(KEEP_ENTRIES), **family.shape(plan, random))
+    if profile == "wide" and name != "keys":
+        plan = replace(plan, think_s=WIDE_THINKS_TIMES * plan.think_s)
     return replace(plan, faults=tuple(_faults(plan, family, random)))
 
 
@@ -157,12 +168,14 @@ def _faults(plan: Plan, family: Family, random: Random) -> list[Fault]:
 
 
 def _family(profile: str, seed: int, random: Random) -> str:
-    """Every other seed of the swarm keeps to one family: crashes all the time end what only slow links bring about.
+    """Every other seed of a swarm keeps to one family: crashes all the time end what only slow links bring about.
     One of sixteen is of keys, whose clients do much and take long."""
-    if profile == "swarm" and seed % KEYS_EVERY == KEYS_EVERY - 1:
+    if profile not in SWARMS:
+        return profile
+    if seed % KEYS_EVERY == KEYS_EVERY - 1:
         return "keys"
-    if profile == "swarm" and random.random() < 0.5:
-        return random.choice([name for name in FAMILIES if name not in ("swarm", "space", "watches", "keys", "quiet")])
+    if random.random() < 0.5:
+        return random.choice([name for name in FAMILIES if name not in BY_THEMSELVES])
     return profile
 
 

@@ -156,6 +156,7 @@ def _with_keys(plan: Plan, random: Random) -> Mapping[str, Any]:
 
 FAMILIES: Mapping[str, Family] = {
     "swarm": Family(KINDS),
+    "wide": Family(KINDS),
     "crash": Family(("kill", "stop", "power", "crash-in-turn", "crash-in-recovery", "pause", "wipe", "roll-back")),
     "disk": Family(("power", "crash-in-turn", "slow-disk", "disk-error", "bit-flip", "kill")),
     "network": Family(("cut", "partition", "hub", "coups", "clog", "loss", "client-cut", "garbage")),

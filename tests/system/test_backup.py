@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paxosd import Compacted, NoQuorum, Unavailable, WrongHistory
+from paxosd import Client, Compacted, NoQuorum, Unavailable, WrongHistory
 from paxosd.backup.file import summary
 from paxosd.config import load
 from tests.system.daemons import REPLICAS, ROLES, DaemonCluster
@@ -149,6 +149,13 @@ def test_an_archive_and_a_backup_restore_the_cluster_as_it_was_at_any_revision(t
         assert client.propose(b"another way").revision == 61
 
 
+def await_trimmed(client: Client) -> None:
+    deadline = time.monotonic() + 20
+    while client.slots(1, linearizable=False).start == 1:
+        assert time.monotonic() < deadline, "the log is not trimmed"
+        time.sleep(0.1)
+
+
 def test_a_cluster_that_keeps_only_the_end_of_its_log_is_restored_with_its_state(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
@@ -158,10 +165,7 @@ def test_a_cluster_that_keeps_only_the_end_of_its_log_is_restored_with_its_state
         flags = ("--config", str(cluster.config))
         for number in range(200):
             client.propose(b"%d" % number)
-        deadline = time.monotonic() + 20
-        while client.slots(1, linearizable=False).start == 1:
-            assert time.monotonic() < deadline, "the log is not trimmed"
-            time.sleep(0.1)
+        await_trimmed(client)
         made = paxosctl(*flags, "backup", backup)
         assert made.returncode == 0, made.stderr
         client.propose(b"after the backup")
@@ -266,6 +270,34 @@ def test_what_is_left_of_lost_disks_is_told_and_can_become_a_new_history(tmp_pat
     with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
         assert [entry.value for entry in client.log()] == values
         assert client.propose(b"next").revision == 31
+
+
+def test_what_is_left_of_a_trimmed_log_becomes_a_new_history_with_all_keys(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    with DaemonCluster(old, REPLICAS, "log: {keep_entries: 20}") as cluster, cluster.client() as client:
+        for number in range(300):
+            client.put(f"{number % 10}", b"%d" % number)
+            client.propose(b"%d" % number)
+        await_trimmed(client)
+        with cluster.client(["r1"]) as beside:  # it has learned all of them by then
+            kept, keys = list(beside.log()), beside.get_range(prefix=b"").items
+    config = ("--config", str(cluster.config))
+    all_three = paxosd("rescue", "--plan", *config, *(str(old / node) for node in REPLICAS))
+    told = json.loads(paxosd("rescue", "--plan", *config, str(old / "r1"), "-w", "json").stdout)
+    make = ("rescue", *config, "--data-dir", str(new), str(old / "r1"), "--make-history", told["history"][:8])
+    made = paxosd(*make)
+
+    assert "lost: nothing; every chosen value has a vote or a log here" in all_three.stdout
+    assert made.returncode == 0, made.stderr
+    assert [entry.value for entry in kept][-1] == b"299"
+    with DaemonCluster(new, REPLICAS, config=cluster.config) as cluster, cluster.client() as client:
+        assert list(client.log()) == kept
+        assert client.get_range(prefix=b"").items == keys
+        assert client.propose(b"next").revision == 601
+        with pytest.raises(Compacted):
+            list(client.log(start=1))
 
 
 @pytest.mark.parametrize("extra", ["", "log: {keep_entries: 50}"], ids=["all of the log", "the end of it"])

@@ -28,10 +28,10 @@ from paxosd.sim.scenarios.catalogue import Row
 
 STATES_ASKED, STATES_AIM = 300_000, 5_000_000
 ONE_SLOT_STATES = 300_000
-SCENARIO_SEEDS = 2
 SEEDS_S_MIN = 6.0
 """For so long seeds are run at least, though all other things took longer than they should."""
-EXPLORE_SHARE, HUNT_SHARE = 0.15, 0.1
+PROFILE = "wide"
+EXPLORE_SHARE, HUNT_SHARE = 0.05, 0.05
 """How much of the time goes to exploration and to planted bugs at most. Scenarios take what they need, and seeds get
 the rest; the processes that do not explore begin with those."""
 
@@ -60,7 +60,7 @@ def main(minutes: float, start: int, jobs: int, as_json: bool) -> int:
         exploring = beside.starmap_async(visit, [(*world, explored_by) for world in _worlds(share)])
         summary = _seeds_until(explored_by, start, max(1, jobs - 1), Summary())
         explored = exploring.get()
-    rows = play_all(range(start, start + SCENARIO_SEEDS), jobs)
+    rows = play_all(range(start, start + 1), jobs)
     hunts = hunt_all(jobs, until=time.monotonic() + 60 * HUNT_SHARE * minutes)
     summary = _seeds_until(max(end, time.monotonic() + SEEDS_S_MIN), start, jobs, summary)
 
@@ -80,7 +80,8 @@ def main(minutes: float, start: int, jobs: int, as_json: bool) -> int:
 def _seeds_until(end: float, start: int, jobs: int, summary: Summary) -> Summary:
     """As many seeds more as there is time for; those that were run before are the first ones from `start` on."""
     minutes = (end - time.monotonic()) / 60
-    return run_seeds(Wanted(start=start + summary.seeds, minutes=minutes, jobs=jobs), summary)
+    wanted = Wanted(start=start + summary.seeds, minutes=minutes, profile=PROFILE, jobs=jobs)
+    return run_seeds(wanted, summary)
 
 
 def _worlds(share: float) -> list[tuple[str, int]]:
@@ -90,7 +91,7 @@ def _worlds(share: float) -> list[tuple[str, int]]:
 
 def _failures(summary: Summary, rows: Sequence[Row], explored: Sequence[Exploration]) -> list[str]:
     seeds = [
-        f"seed {result.plan.seed}: {result.text}; see it: paxosd sim --replay {result.plan.seed}"
+        f"seed {result.plan.seed}: {result.text}; see it: paxosd sim --replay {result.plan.seed} --profile {PROFILE}"
         for result in summary.failed
     ]
     return seeds + scenarios_failed(rows) + [report.violation.text for report in explored if report.violation]

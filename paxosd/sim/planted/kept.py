@@ -21,6 +21,11 @@ KEPT: tuple[Bug, ...] = (
         shows_in=Scenarios(("U13 floor",), layout="roles, 5 acceptors"),
     ),
     other(
+        "nobody says that what is missing is gone",
+        Edit("core.learner:Learner._look_for_gap", ast.Expr, "_tell_what_is_gone", "pass"),
+        shows_in=Scenarios(("U13 only one left",), layout="roles"),
+    ),
+    other(
         "votes that one learner has are let go of",
         Edit("core.floor:DurableSlots.safe", ast.BinOp, "_needed", "0"),
         shows_in=Scenarios(("C14",), layout="roles, 5 acceptors"),

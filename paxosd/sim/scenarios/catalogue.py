@@ -116,6 +116,7 @@ SCENARIOS: Mapping[str, Scripted] = {
     "S* many readers": Scripted(greedy.many_readers),
     "U13": Scripted(snapshots.u13_trimmed_while_asked),
     "U13 floor": Scripted(floor.u13_below_the_floor, ROLES),
+    "U13 only one left": Scripted(floor.u13_only_one_learner_left, ROLES),
     "U15": Scripted(client.u15_handing_over),
     "U19": Scripted(client.u19_one_acceptors_vote, ROLES),
     "U19 mixed votes": Scripted(mixed.u19_mixed_votes, ROLES),

@@ -91,3 +91,33 @@ def u13_below_the_floor(seed: int, layout: str) -> Report:
     recovered = script.recover(script.now)
     script.finish()
     return report(script, at, recovered)
+
+
+def u13_only_one_learner_left(seed: int, layout: str) -> Report:
+    """What acceptors let go of is with learners alone. All are lost but one, and that one is away: the others learn
+    nothing, make nothing up, and say whom to start. Once it is there, it tells them all of it."""
+    script, _ = _busy(seed, layout)
+    script.until(lambda: all(_floor(script, name) > FIRST_SLOT for name in script.acceptors), RISES_WITHIN_T_E, "floors")
+    kept = script.pick(script.learners)
+    lost = [name for name in script.learners if name != kept]
+    script.rest()
+    script.power_off(*script.learners)
+    for name in lost:
+        script.disks[name].wipe()
+        script.nodes[name].count = 0
+    script.start(*lost)
+    told = script.chronicle.told
+    script.until(lambda: any(event.name == "log.gone" for event in told), RISES_WITHIN_T_E, "it says what is gone")
+    what = next(str(event.fields["what"]) for event in told if event.name == "log.gone")
+    expect(kept in what and not any(name in what for name in lost), f"it does not say whom to start: {what}")
+    script.run(5)
+    expect(all(script.disks[name].written.learned_stop() == FIRST_SLOT for name in lost), "they made something up")
+    at = script.now
+    script.start(kept)
+    script.until(
+        lambda: all(script.world.applied_to_the_end(name) for name in lost), RISES_WITHIN_T_E, "they have all of it"
+    )
+    script.work()
+    recovered = script.recover(script.now)
+    script.finish()
+    return report(script, at, recovered)

@@ -89,16 +89,18 @@ class Reign:
 
 
 class Chronicle(Marks):
-    """The marks of a world, and who led and who prepared when."""
+    """The marks of a world, what was told of it, and who led and who prepared when."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.plan.window_slots)
         self.reigns: list[Reign] = []
         self.prepared: dict[Ballot, float] = {}
+        self.told: list[Event] = []  # whatever operators could read
         self._world = world
 
     def event(self, event: Event, watermark: Slot) -> None:
         super().event(event, watermark)
+        self.told.append(event)
         now = self._world.now
         if event.name == "leader.elected":
             number, _, node = str(event.fields["ballot"]).partition(".")

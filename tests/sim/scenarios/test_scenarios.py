@@ -387,6 +387,10 @@ def test_u13_a_learner_below_the_floor_learns_nothing_from_acceptors_and_all_fro
     holds("U13 floor", 3)
 
 
+def test_u13_what_the_only_learner_has_that_is_left_is_told_by_it_alone_and_the_others_say_whom_to_start() -> None:
+    holds("U13 only one left", 3)
+
+
 def test_u13_a_learner_whose_part_of_the_log_is_trimmed_while_it_asks_takes_a_snapshot() -> None:
     holds("U13", 2)
 
