@@ -11,7 +11,8 @@ wiped). Laws:
 3. Who ran before and is told so knows that a second process has its id. It says so in its log, and is not heard for
    as long as that one speaks. It never counts on: two processes that outbid each other would never end.
 4. Whoever was not heard for `SILENT_S` gives way to any life that speaks. So no claim silences a node for ever: neither
-   a rogue's, nor a number that an earlier version took from a clock.
+   a rogue's, nor a number that an earlier version took from a clock. One with a lower number is told first: a newcomer
+   counts on, or the next late frame of the life before it would shut it out once more.
 5. A number more than `COUNT_STEP_MAX` above the known count is not believed while the known life speaks, and one above
    `COUNT_MAX` never. A newcomer follows up to `FOLLOWED_COUNT_MAX` only, so that there is always room to count on.
 
@@ -104,6 +105,7 @@ class OwnLife:
 class _Known:
     number: int
     heard_at: Instant
+    told: int | None = None  # the life of a lower number that was told of this one
 
 
 class Lives:
@@ -124,6 +126,8 @@ class Lives:
         speaks = known is not None and now - known.heard_at < SILENT_S
         if known is not None and speaks and not known.number < number <= known.number + _STEP_MAX:
             return False
+        if known is not None and number < known.number and known.told != number:
+            return False
         self._known[peer] = _Known(number, now)
         return True
 
@@ -134,4 +138,5 @@ class Lives:
         if known is None or known.number < number or (told_at is not None and now - told_at < TELL_EVERY_S):
             return 0
         self._told_at[peer] = now
+        known.told = number
         return known.number
