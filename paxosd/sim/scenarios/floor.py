@@ -97,7 +97,8 @@ def u13_only_one_learner_left(seed: int, layout: str) -> Report:
     """What acceptors let go of is with learners alone. All are lost but one, and that one is away: the others learn
     nothing, make nothing up, and say whom to start. Once it is there, it tells them all of it."""
     script, _ = _busy(seed, layout)
-    script.until(lambda: all(_floor(script, name) > FIRST_SLOT for name in script.acceptors), RISES_WITHIN_T_E, "floors")
+    acceptors = script.acceptors
+    script.until(lambda: all(_floor(script, name) > FIRST_SLOT for name in acceptors), RISES_WITHIN_T_E, "floors rise")
     kept = script.pick(script.learners)
     lost = [name for name in script.learners if name != kept]
     script.rest()
