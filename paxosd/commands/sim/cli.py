@@ -37,6 +37,7 @@ examples:
   paxosd sim --gate                             all of it in ten minutes, and a table of what was asked and seen
   paxosd sim --seeds 60 --fresh 20              and twenty that nobody has seen; their numbers are printed
   paxosd sim --nodes 5 --profile network        one size of cluster, one family of faults
+  paxosd sim --minutes 10 --profile wide        clients that think longer, as the gate plays them
   paxosd sim --replay 4711                      one seed again, with its trace
   paxosd sim --plan failure-4711.json           a shrunk plan again, with its trace
   paxosd sim --planted                          is the simulator any good? bugs planted into the real source

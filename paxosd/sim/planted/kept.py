@@ -6,7 +6,7 @@ import ast
 
 from paxosd.core.records import SnapshotInstalled
 from paxosd.sim.planted.editing import Edit, Patch
-from paxosd.sim.planted.places import Scenarios
+from paxosd.sim.planted.places import Scenarios, Seeds
 from paxosd.sim.planted.planting import Bug, listed, other
 
 KEPT: tuple[Bug, ...] = (
@@ -28,7 +28,7 @@ KEPT: tuple[Bug, ...] = (
     other(
         "votes that one learner has are let go of",
         Edit("core.floor:DurableSlots.safe", ast.BinOp, "_needed", "0"),
-        shows_in=Scenarios(("C14",), layout="roles, 5 acceptors"),
+        shows_in=Seeds(0, 1, "disks"),
     ),
     other(
         "a floor is not told",
@@ -89,7 +89,7 @@ KEPT: tuple[Bug, ...] = (
     other(
         "a snapshot is told as durable before it is synced",
         Patch("sim.disk:MAY_BE_LOST", lambda lost: (*lost, SnapshotInstalled)),
-        shows_in=Scenarios(("U13 floor",), layout="roles, 5 acceptors"),
+        shows_in=Seeds(70, 71, "disks"),
     ),
     other(
         "a torn swap: what is in memory is still the old state",

@@ -38,7 +38,7 @@ _QUEUES: tuple[Bug, ...] = (
     other(
         "who waits for an entry does not hear of it",
         Edit("recipes.queue:_take_in_line", ast.Attribute, "places entries", "places.takers"),
-        shows_in=_seed(21),
+        shows_in=_seed(24),
     ),
     other(
         "who takes an entry stays in the line",

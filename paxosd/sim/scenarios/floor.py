@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from paxosd.core.messages import (
     Accept,
     Fetched,
     FetchedVotes,
+    Trim,
 )
 from paxosd.core.records import Floor, Learned, Record
 from paxosd.core.types import FIRST_SLOT, NodeId, Slot
 from paxosd.sim.scenarios.props import Report
 from paxosd.sim.scenarios.script import RECOVER_T_E, Script, begin, expect, report
 
+BUSY: Mapping[str, Any] = {"window_slots": 3, "think_s": 0.05}
 RISES_WITHIN_T_E = 60.0
 """Within how many election timeouts the floor rises under these loads."""
 
 
 def _busy(seed: int, layout: str) -> tuple[Script, NodeId]:
     """A cluster with a small window under load, whose floor rises soon."""
-    return begin(seed, layout, window_slots=3, think_s=0.05)
+    return begin(seed, layout, **BUSY)
 
 
 def _floor(script: Script, acceptor: NodeId) -> Slot:
@@ -56,8 +59,13 @@ def c14_crash_while_trimming(seed: int, layout: str) -> Report:
 def u13_below_the_floor(seed: int, layout: str) -> Report:
     """A learner asks acceptors for what most of them let go of, and the one that did not has a vote that was never
     chosen: it learns nothing from them, and all of it from another learner."""
-    script, leader = _busy(seed, layout)
+    script = Script(seed, layout, **BUSY)
     alone = script.pick(script.acceptors)
+    script.hold(Trim, target=[alone])
+    script.begin()
+    script.work()
+    script.run(2)
+    leader = script.leader
     others = [name for name in script.acceptors if name != alone]
     only_one = script.hold(Accept, source=[leader], target=others)
     script.until(lambda: bool(only_one.found), 5, "the leader proposes")
