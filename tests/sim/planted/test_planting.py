@@ -102,3 +102,12 @@ def test_planted_bugs_are_found() -> None:
         hunts: list[Hunt] = pool.starmap(hunt, [(name, (Seeds(0, 10),)) for name in FOUND_AT_ONCE], chunksize=1)
 
     assert [found.bug for found in hunts if not found.violation] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_planted_bug_is_found_where_it_says_that_it_shows() -> None:
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
+        hunts: list[Hunt] = pool.starmap(hunt, [(bug.name, (bug.shows_in,)) for bug in BUGS], chunksize=1)
+
+    assert [found.bug for found in hunts if not found.violation] == []
