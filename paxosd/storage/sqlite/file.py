@@ -193,7 +193,7 @@ def errors(path: Path, what: str) -> Iterator[None]:
         raise StorageError(f"{error.filename or path} could not be {what}: {explained(error)}") from error
 
 
-def found_no_room(error: sqlite3.Error) -> bool:
+def found_no_room(error: Exception) -> bool:
     """Whether the disk took no more of a write. (One that is taken, and then cannot be synced, is `SQLITE_IOERR`.)"""
     return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
 

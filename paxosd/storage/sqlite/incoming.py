@@ -112,16 +112,18 @@ class Incoming:
         self._look_whether_whole()
 
     def step(self, db: sqlite3.Connection) -> None:
-        """Put some more rows, within a transaction."""
+        """Put some more rows, within a transaction. What goes wrong there is no fault of it, and is raised."""
         if self.state.stage is not Stage.PUTTING:
             return
+        if self._rows is None:
+            self.side = max(kept.sides(db), default=0) + 1  # another one than any that stands, or stood till now
+            self._rows = self._read()
         try:
-            if self._rows is None:
-                self.side = max(kept.sides(db), default=0) + 1  # another one than any that stands, or stood till now
-                self._rows = self._read()
-            self._put(db, self._rows)
+            taken = self._take(self._rows)
         except (sqlite3.DatabaseError, rows.Damaged) as error:
             self._be_wrong(f"it is damaged: {error}")
+        else:
+            _put(db, taken)
 
     def remove(self) -> None:
         """Forget it, file and all. Raises `OSError`."""
@@ -181,7 +183,8 @@ class Incoming:
                 put = rows.kept_row(kept.column(self.side, kept.owner_of(machine)), key, content)
                 yield "kept", put, len(key) + len(content)
 
-    def _put(self, db: sqlite3.Connection, found: Iterator[_Row]) -> None:
+    def _take(self, found: Iterator[_Row]) -> list[_Row]:
+        """The next rows to put."""
         taken: list[_Row] = []
         size = 0
         for row in found:
@@ -191,12 +194,16 @@ class Incoming:
                 break
         else:
             self._stage = Stage.READY
-        for table, of_table in groupby(taken, key=lambda row: row[0]):
-            put = [row for _, row, _ in of_table]
-            if table == "learned":
-                values.put_all_learned(db, put)
-            else:
-                db.executemany(_INSERTS[table], put)
+        return taken
+
+
+def _put(db: sqlite3.Connection, taken: list[_Row]) -> None:
+    for table, of_table in groupby(taken, key=lambda row: row[0]):
+        put = [row for _, row, _ in of_table]
+        if table == "learned":
+            values.put_all_learned(db, put)
+        else:
+            db.executemany(_INSERTS[table], put)
 
 
 # ---- names of files ----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from paxosd.core.types import Slot
 from paxosd.storage.base import StorageError
 from paxosd.storage.files import OURS
 from paxosd.storage.sqlite import kept
-from paxosd.storage.sqlite.file import set_pragma
+from paxosd.storage.sqlite.file import found_no_room, set_pragma
 from paxosd.storage.sqlite.rows import Damaged, KeptAt, read_state
 
 log = logging.getLogger("paxosd")
@@ -141,7 +141,8 @@ class Copied:
         return at.slot
 
     def _move_journal(self) -> None:
-        """As far as it is written by now. The store ends where that fails, as if it had moved the journal itself."""
+        """As far as it is written by now. The store ends where that fails, as if it had moved the journal itself. Where
+        there was no room it does so next, and has a ballast."""
         if self._stops.is_set():
             return
         try:
@@ -149,7 +150,8 @@ class Copied:
                 set_pragma(db, "synchronous", "FULL", 2)
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except (sqlite3.Error, StorageError) as error:
-            self.journal_failure = error
+            if not found_no_room(error):
+                self.journal_failure = error
 
     def _measure(self) -> tuple[int, bytes]:
         digest = blake2b(digest_size=DIGEST_BYTES)

@@ -14,6 +14,7 @@ import pytest
 from paxosd.core.records import Kept, KeptRow, Learned, Promised, SnapshotBytes, SnapshotInstalled, SnapshotStep, Voted
 from paxosd.core.snapshots import Stage
 from paxosd.core.types import Ballot
+from paxosd.storage.ballast import BALLAST_NAME, Ballast
 from paxosd.storage.base import StorageError, Store
 from paxosd.storage.sqlite import incoming as incoming_module
 from paxosd.storage.sqlite import kept, shelf, snapshot
@@ -139,6 +140,26 @@ class TestSQLiteShelf(ShelfContract):
             for slot in range(END, END + 9):
                 teller.commit([Voted(slot, Ballot(1, "p1"), bytes(1024 * 1024))])
 
+    def test_d03_a_journal_for_which_there_was_no_room_is_moved_by_the_loop_which_has_a_ballast(
+        self, teller: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert isinstance(teller, SQLiteStore)
+        teller.ballast = Ballast(teller._path.parent)
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorname = "SQLITE_FULL"
+
+        def fails(*_: object) -> None:
+            raise full
+
+        monkeypatch.setattr(snapshot, "set_pragma", fails)
+        teller.offer()
+        self.settle(teller)
+        for slot in range(END, END + 9):
+            teller._path.with_name(BALLAST_NAME).write_bytes(b"x")
+            teller.commit([Voted(slot, Ballot(1, "p1"), bytes(1024 * 1024))])
+
+        assert teller._path.stat().st_size > 4 * 1024 * 1024
+
     def test_a_store_is_closed_while_one_is_being_made(self, teller: Store) -> None:
         teller.offer()
         teller.close()
@@ -162,6 +183,25 @@ class TestSQLiteShelf(ShelfContract):
 
         assert incoming is not None
         assert incoming.stage is Stage.WRONG
+
+    def test_d03_a_step_that_finds_no_room_is_no_fault_of_the_snapshot_and_nothing_of_its_commit_is_there(
+        self, teller: Store, asker: Store
+    ) -> None:
+        assert isinstance(asker, SQLiteStore)
+        ballot = Ballot(1, "p1")
+        teller.commit([Kept(END, (KeptRow("log", b"large", bytes(100_000)),))])
+        told = self.carry(teller, asker)
+        self.settle(asker)
+        pages = asker._db.execute("PRAGMA page_count").fetchone()[0]
+        asker._db.execute(f"PRAGMA max_page_count = {pages}")  # one vote fits, and not all rows of the step
+        with pytest.raises(StorageError, match="make room on the disk"):
+            asker.commit([Voted(5, ballot, b"v"), SnapshotStep(told.id), Voted(6, ballot, b"w")])
+        incoming = asker.incoming()
+        again = self.reopen(asker)
+
+        assert incoming is not None
+        assert incoming.stage is not Stage.WRONG
+        assert list(again.votes(1, 10, 1 << 20)) == []
 
     # ---- rows ----
 
