@@ -11,8 +11,8 @@ wiped). Laws:
 3. Who ran before and is told so knows that a second process has its id. It says so in its log, and is not heard for
    as long as that one speaks. It never counts on: two processes that outbid each other would never end.
 4. Whoever was not heard for `SILENT_S` gives way to any life that speaks. So no claim silences a node for ever: neither
-   a rogue's, nor a number that an earlier version took from a clock. One with a lower number is told first: a newcomer
-   counts on, or the next late frame of the life before it would shut it out once more.
+   a rogue's, nor a number that an earlier version took from a clock. One with a lower number is told first, for
+   `HEARD_AFTER_S`: a newcomer counts on, or the next late frame of the life before it would shut it out once more.
 5. A number more than `COUNT_STEP_MAX` above the known count is not believed while the known life speaks, and one above
    `COUNT_MAX` never. A newcomer follows up to `FOLLOWED_COUNT_MAX` only, so that there is always room to count on.
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paxosd.core.types import Instant, NodeId
 
@@ -46,9 +46,15 @@ NEWCOMER_S = 10.0
 """For so long after it first heard a peer a process is a newcomer: everybody who remembers has told it by then."""
 TELL_EVERY_S = 0.5
 """How often a life of a peer is told that it is outlived."""
+HEARD_AFTER_S = 2 * TELL_EVERY_S
+"""For so long it is told before it is heard: more than once, for the way to who just started may not be open yet."""
+TOLD_MAX = 8
+"""Of how many lives of one peer it is known that they were told; there are two at most, unless somebody lies."""
 RISES_MAX = 8
 """How often a newcomer counts on: each time costs a write to the disk, and anybody can ask for it."""
 COMPLAIN_EVERY_S = 10.0
+COMPLAIN_AFTER_S = 2 * HEARD_AFTER_S
+"""Who is told for longer than that is not heard because another process speaks."""
 
 
 class OwnLife:
@@ -60,6 +66,9 @@ class OwnLife:
         self._keep = keep
         self._rises = 0
         self._met_at: Instant | None = None  # when a peer was first heard
+        self._refused: tuple[Instant, Instant] | None = (
+            None  # since when peers say what is not followed, and until when
+        )
         self._complained_at: Instant | None = None
 
     @property
@@ -92,6 +101,11 @@ class OwnLife:
         return True
 
     def _complain(self, peer: NodeId, now: Instant) -> None:
+        since, until = self._refused or (now, now)
+        since = since if now - until < COMPLAIN_AFTER_S else now
+        self._refused = since, now
+        if now - since < COMPLAIN_AFTER_S:
+            return
         if self._complained_at is None or now - self._complained_at >= COMPLAIN_EVERY_S:
             self._complained_at = now
             log.error(
@@ -105,7 +119,13 @@ class OwnLife:
 class _Known:
     number: int
     heard_at: Instant
-    told: int | None = None  # the life of a lower number that was told of this one
+    told: dict[int, Instant] = field(
+        default_factory=dict
+    )  # lives of lower numbers, since when they are told of this one
+
+    def is_told(self, number: int, now: Instant) -> bool:
+        """Whether that life was told for long enough."""
+        return number in self.told and now - self.told[number] >= HEARD_AFTER_S
 
 
 class Lives:
@@ -126,7 +146,7 @@ class Lives:
         speaks = known is not None and now - known.heard_at < SILENT_S
         if known is not None and speaks and not known.number < number <= known.number + _STEP_MAX:
             return False
-        if known is not None and number < known.number and known.told != number:
+        if known is not None and number < known.number and not known.is_told(number, now):
             return False
         self._known[peer] = _Known(number, now)
         return True
@@ -138,5 +158,7 @@ class Lives:
         if known is None or known.number < number or (told_at is not None and now - told_at < TELL_EVERY_S):
             return 0
         self._told_at[peer] = now
-        known.told = number
+        if number not in known.told and len(known.told) == TOLD_MAX:
+            known.told.clear()
+        known.told.setdefault(number, now)
         return known.number

@@ -11,10 +11,12 @@ from paxosd.lives import (
     COUNT_MAX,
     COUNT_STEP_MAX,
     FOLLOWED_COUNT_MAX,
+    HEARD_AFTER_S,
     NEWCOMER_S,
     RISES_MAX,
     SILENT_S,
     TELL_EVERY_S,
+    TOLD_MAX,
     Lives,
     OwnLife,
 )
@@ -47,6 +49,7 @@ def test_the_life_of_a_wiped_directory_is_heard_once_the_earlier_one_is_silent()
     lives = Lives()
     lives.hears("a2", number(1_796_000_000_000), NOON)  # an earlier version took it from a clock
 
+    assert not speaks(lives, number(1), NOON + SILENT_S - HEARD_AFTER_S)
     assert not speaks(lives, number(1), NOON + SILENT_S - 0.1)
     assert speaks(lives, number(1), NOON + SILENT_S)
 
@@ -64,11 +67,45 @@ def test_a_lower_life_is_heard_after_a_long_silence_too_only_once_it_was_told_to
     assert lives.hears("a2", life.number, NOON + 61)
 
 
-def test_a_lower_life_that_does_not_count_on_is_heard_with_its_next_frame() -> None:
+def test_a_lower_life_is_told_until_it_counts_on_though_the_first_word_was_lost() -> None:
+    lives, life = Lives(), OwnLife(1, 3)
+    lives.hears("a2", number(4, 9), NOON)
+    heard = []
+    for tenth in range(10):
+        now = NOON + 60 + tenth / 10
+        heard.append(lives.hears("a2", life.number, now))
+        told = 0 if heard[-1] else lives.seen_above("a2", life.number, now)
+        if told and tenth:
+            life.rise_above(told, "a1", now)
+
+    assert heard == [tenth > 5 for tenth in range(10)]
+    assert life.number > number(4, 9)
+
+
+def test_a_lower_life_that_does_not_count_on_is_heard_after_it_was_told_for_a_while() -> None:
     lives = Lives()
     lives.hears("a2", number(4), NOON)
+    heard = [speaks(lives, number(1), NOON + 60 + tenth / 10) for tenth in range(20)]
 
-    assert [speaks(lives, number(1), NOON + 60 + second) for second in range(3)] == [False, True, True]
+    assert heard == [tenth / 10 >= HEARD_AFTER_S for tenth in range(20)]
+
+
+def test_two_lower_lives_are_both_told_and_neither_keeps_the_other_one_from_being_heard() -> None:
+    lives = Lives()
+    lives.hears("a2", number(4), NOON)
+    heard = [speaks(lives, number(1 + tenth % 2), NOON + 60 + tenth / 10) for tenth in range(20)]
+
+    assert True in heard[: int(2 * HEARD_AFTER_S * 10)]
+
+
+def test_of_many_lives_of_one_peer_few_are_remembered() -> None:
+    lives = Lives()
+    lives.hears("a2", number(1 << 20), NOON)
+    for count in range(1000):
+        speaks(lives, number(count), NOON + count * TELL_EVERY_S / 100)
+        lives.hears("a2", number(1 << 20), NOON + count * TELL_EVERY_S / 100)
+
+    assert len(lives._known["a2"].told) <= TOLD_MAX
 
 
 def test_frames_of_a_life_that_is_not_heard_do_not_keep_the_other_one_alive() -> None:
@@ -139,6 +176,22 @@ def test_who_ran_before_says_that_a_second_process_has_its_id_and_never_outbids_
     assert not any(raised)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "another process with the id of this node" in caplog.text
+
+
+def test_who_ran_before_and_is_told_for_a_moment_alone_raises_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    lives, life = Lives(), OwnLife(1, 0)
+    life.meet(NOON)
+    lives.hears("a2", number(8), NOON)  # by a peer that stood still since then, and remembers an earlier life
+    heard = []
+    for tenth in range(20):
+        now = NOON + NEWCOMER_S + 60 + tenth / 10
+        heard.append(lives.hears("a2", life.number, now))
+        told = 0 if heard[-1] else lives.seen_above("a2", life.number, now)
+        if told:
+            life.rise_above(told, "a1", now)
+
+    assert heard[-1]
+    assert not caplog.records
 
 
 def test_a_newcomer_follows_neither_for_ever_nor_to_where_no_room_is_left() -> None:
