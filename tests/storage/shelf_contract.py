@@ -12,6 +12,7 @@ import pytest
 
 from paxosd.core.records import (
     Kept,
+    KeptKey,
     KeptRow,
     Learned,
     Record,
@@ -205,6 +206,24 @@ class ShelfContract:
             self.put(asker, told)
             asker.commit([SnapshotInstalled(told.id, told.slot)])
             assert dict(asker.kept_rows("log"))[b"round"] == b"%d" % end
+
+    def test_a_second_snapshot_is_put_beside_the_state_that_the_first_one_made(
+        self, teller: Store, asker: Store
+    ) -> None:
+        told = self.carry(teller, asker)
+        self.put(asker, told)
+        asker.commit([SnapshotInstalled(told.id, told.slot)])
+        first = seen(asker)
+        changed = KeptRow("log", b"007", b"another")
+        teller.commit([Learned(END, b"x"), Kept(END + 1, (changed,), (KeptKey("log", b"008"),), (), FIRST, FIRST)])
+        teller.withdraw()
+        told = self.carry(teller, asker)
+        stage, before = self.put(asker, told), seen(asker)
+        asker.commit([SnapshotInstalled(told.id, told.slot)])
+
+        assert stage is Stage.READY
+        assert before == first
+        assert seen(self.reopen(asker)) == seen(teller)
 
     @pytest.mark.parametrize("part", [0, 1, 3])
     def test_a_wrong_byte_is_found_before_any_row_counts(self, teller: Store, asker: Store, part: int) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from paxosd.storage.ballast import BALLAST_NAME
+from paxosd.core.records import Promised, Record, Seen, Voted
+from paxosd.core.types import Ballot
+from paxosd.storage.ballast import BALLAST_NAME, Ballast
 from paxosd.storage.sqlite.store import SQLiteStore
 from tests.storage.contract import MANY
 
 MIB = 1 << 20
+BALLOT = Ballot(1, "p1")
 COMMITTING = Path(__file__).with_name("committing.py")
 STRACE = shutil.which("strace")
 
@@ -176,3 +179,34 @@ def test_a_learner_that_is_killed_at_any_statement_finds_the_state_that_it_would
     assert len(found) == 150
     assert found == sorted(found)  # nothing that was there is gone
     assert {stop - kept for kept, stop in found} >= {0, 1, 2, 3}
+
+
+class RoomMade(Ballast):
+    """One that makes room in a file that may not grow."""
+
+    store: SQLiteStore
+
+    def give_up(self) -> bool:
+        self.store._db.execute("PRAGMA max_page_count = 1000000")
+        return True
+
+
+@pytest.mark.parametrize("large", [Seen(tuple((disk, 1 << 40) for disk in range(9999))), Voted(5, BALLOT, bytes(MIB))])
+def test_d03_whatever_statement_found_no_room_the_whole_commit_is_made_again_once(
+    tmp_path: Path, large: Record
+) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(SQLiteStore(path)) as store:
+        store.commit([Promised(BALLOT)])
+        store.ballast = ballast = RoomMade(tmp_path)
+        ballast.store = store
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        store.commit([Voted(1, BALLOT, b"before"), large, Voted(9, BALLOT, b"after")])
+        commits = store.commits
+    with closing(SQLiteStore(path)) as store:
+        slots = [vote.slot for vote in store.votes(1, 100, MANY)]
+
+        assert (commits, store.commits) == (2, 2)
+        assert slots == [1, 5, 9] if isinstance(large, Voted) else [1, 9]
+        assert large in store.records()

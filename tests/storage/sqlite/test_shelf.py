@@ -203,6 +203,31 @@ class TestSQLiteShelf(ShelfContract):
         assert incoming.stage is not Stage.WRONG
         assert list(again.votes(1, 10, 1 << 20)) == []
 
+    def test_d03_a_step_that_found_no_room_is_not_made_again_for_it_would_pass_over_rows(
+        self, teller: Store, asker: Store
+    ) -> None:
+        assert isinstance(asker, SQLiteStore)
+        db = asker._db
+
+        class Room(Ballast):
+            def give_up(self) -> bool:
+                db.execute("PRAGMA max_page_count = 1000000")
+                return True
+
+        teller.commit([Kept(END, (KeptRow("log", b"large", bytes(100_000)),))])
+        told = self.carry(teller, asker)
+        self.settle(asker)
+        asker.ballast = Room(asker._path.parent)
+        db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+        with pytest.raises(StorageError, match="make room on the disk"):
+            asker.commit([SnapshotStep(told.id)])
+        again = self.reopen(asker)
+        self.settle(again)
+
+        assert self.put(again, told) is Stage.READY
+        again.commit([SnapshotInstalled(told.id, told.slot)])
+        assert seen(again) == seen(teller)
+
     # ---- rows ----
 
     def test_a_damaged_row_of_the_teller_is_found_and_nothing_is_taken_up(self, teller: Store, asker: Store) -> None:
