@@ -66,9 +66,7 @@ class OwnLife:
         self._keep = keep
         self._rises = 0
         self._met_at: Instant | None = None  # when a peer was first heard
-        self._refused: tuple[Instant, Instant] | None = (
-            None  # since when peers say what is not followed, and until when
-        )
+        self._refused: tuple[Instant, Instant] | None = None  # told of a later life: since when, until when
         self._complained_at: Instant | None = None
 
     @property
@@ -119,9 +117,8 @@ class OwnLife:
 class _Known:
     number: int
     heard_at: Instant
-    told: dict[int, Instant] = field(
-        default_factory=dict
-    )  # lives of lower numbers, since when they are told of this one
+    told: dict[int, Instant] = field(default_factory=dict)
+    """Lives of lower numbers, and since when they are told of this one."""
 
     def is_told(self, number: int, now: Instant) -> bool:
         """Whether that life was told for long enough."""
