@@ -7,8 +7,9 @@ import pytest
 from paxosd.core.decrees import Replace, after
 from paxosd.core.messages import Recall, Recalled
 from paxosd.core.records import Disk, Seen
+from paxosd.core.seen import hear
 from paxosd.core.types import NO_DISK, NodeId
-from paxosd.core.voters import Voters
+from paxosd.core.voters import Known, Voters
 from paxosd.storage.memory import MemoryStore
 from tests.core.helpers import FIVE, REPLICAS, ROLES, acceptor, born, disk_of, membership
 from tests.core.network import Network
@@ -354,6 +355,16 @@ def test_what_was_seen_of_the_disks_of_others_is_told_after_a_restart_too() -> N
 
     assert [told for _, told in stage.take(Recalled, "a1")] == [Recalled(disk_of("a1"), 9)]
     stage.set_aside()
+
+
+def test_whoever_hears_less_of_a_disk_than_it_remembers_says_so_and_remembers_it_still() -> None:
+    known, disk = Known(), disk_of("a1")
+    known.restore([born(membership())])
+    answers = [hear(known, (disk, commits)) for commits in (5, 9, 9, 8, 10)]
+
+    assert answers == [None, None, None, ("a1", Recalled(disk, 9)), None]
+    assert known.seen == {disk: 10}
+    assert hear(known, (77, 1)) is None  # nobody votes with that
 
 
 def test_a_decree_about_a_disk_that_was_replaced_meanwhile_replaces_nobody() -> None:
