@@ -4,7 +4,8 @@ Laws:
 1. A commit of anything that must not be lost returns after the journal (the WAL) is synced: `synchronous=FULL`. One
    that may be lost as a whole does not wait (`NORMAL`); the next one that waits makes it durable too.
 2. After a failed commit nothing is committed any more: what the kernel kept of it is unknown. A write that found no
-   room is another matter: nothing was kept of it. It gets the room of the ballast, once, and is made again.
+   room is another matter: nothing was kept of it. It gets the room of the ballast, once, and is made again. And a
+   journal that finds no room in the file of records is moved later.
 3. Durable commits are counted, inside and beside the file (see `acknowledged.py`).
 4. Rows that are damaged or missing are seen (see `rows.py` and `file.py`).
 5. Which history the records are of stands in their directory, too, once a commit said so. Records that know of none,
@@ -307,9 +308,21 @@ class SQLiteStore:
         self._written_bytes += values + COMMIT_BYTES
         if self._written_bytes >= (CHECKPOINT_SHORT_BYTES if self._saves_room else CHECKPOINT_BYTES):
             with self._shelf.journal_is_free() as is_free:
-                if is_free:
+                if is_free and self._is_moved():
                     self._written_bytes = 0
-                    checkpoint(self._db, "PASSIVE")
+
+    def _is_moved(self) -> bool:
+        """Move the journal. Where the file has no room to grow it stays as it is, which loses nothing, and the next
+        commit tries again."""
+        try:
+            checkpoint(self._db, "PASSIVE")
+        except sqlite3.Error as error:
+            if not found_no_room(error):
+                raise
+            if self.ballast is not None:
+                self.ballast.give_up()
+            return False
+        return True
 
     def _note_kept(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -62,7 +62,6 @@ FAULTS = [
     ("d01 the main file cannot be synced", "", "fdatasync:error=EIO:when=7", "the disk failed"),
     ("d01 the journal cannot be read back", "-wal", "pread64:error=EIO:when=7", "do not delete it"),
     ("d03 the disk is full", "-wal", "pwrite64:error=ENOSPC:when=40+", "make room on the disk"),
-    ("d03 the main file cannot grow", "", "pwrite64:error=ENOSPC:when=9+", "make room on the disk"),
     ("d03 the count beside cannot be written", "-acknowledged", "pwrite64:error=ENOSPC:when=7", "No space left"),
     ("d23 the file system turns read-only", "-wal", "pwrite64:error=EROFS:when=40+", "the disk failed"),
 ]
@@ -85,6 +84,19 @@ def test_after_a_fault_nothing_is_committed_and_nothing_acknowledged_is_lost(
     assert error.startswith("error: ")
     assert advice in error
     assert "restart the daemon" in refused
+    check_nothing_lost(path, said)
+
+
+@traced
+def test_d03_as_long_as_the_main_file_cannot_grow_the_journal_does_and_nothing_ends(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    SQLiteStore(path).close()
+    fault = ("-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC:when=9+")
+    strace = ("-P", str(path), *fault, "-o", str(tmp_path / "trace"))
+    said = committing(path, "--checkpoint-bytes", "1", "--commits", "60", strace=strace)
+
+    assert (tmp_path / "trace").read_text().count("INJECTED") > 10
+    assert said == ["opened", *(str(slot) for slot in range(1, 61))]
     check_nothing_lost(path, said)
 
 
