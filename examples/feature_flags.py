@@ -9,9 +9,10 @@ The flags are read once, and watched from that very revision on: no change is mi
 from __future__ import annotations
 
 import argparse
+import sys
 import threading
 
-from paxosd import Client, Compacted
+from paxosd import Client, ClientClosed, Compacted
 
 PREFIX = "flags/"
 
@@ -49,6 +50,8 @@ class Flags:
                     self._set(values)
             except Compacted:
                 continue  # away for longer than history is kept: read all of it again
+            except ClientClosed:
+                return
 
     def _set(self, values: dict[str, bytes]) -> None:
         with self._changed:
@@ -78,4 +81,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -120,6 +120,19 @@ def test_a_key_goes_with_its_lease(shell: Shell) -> None:
     shell("lease", "show", lease, code=Exit.ERROR)
 
 
+def test_who_ends_the_keeping_of_a_lease_is_not_told_that_something_was_on_its_way(shell: Shell) -> None:
+    lease = str(shell.json("lease", "grant", "60")["lease"])
+    pipe, command = subprocess.PIPE, [*CTL, "lease", "keep", lease]
+    with subprocess.Popen(command, env=shell.environment, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        kept = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=WITHIN_S)
+
+    assert kept == f"lease {lease} kept for 60 s\n"
+    assert (process.returncode, said) == (Exit.INTERRUPTED, "")
+
+
 def test_a_watch_tells_what_happened_from_a_revision_on_and_runs_a_command_for_each_event(shell: Shell) -> None:
     first = str(shell.json("put", "watched/a", "1")["revision"])
     shell("del", "watched/a")

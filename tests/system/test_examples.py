@@ -25,7 +25,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonCluster]
 @contextmanager
 def running(cluster: DaemonCluster, name: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(EXAMPLES / name), "--config", str(cluster.config), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -81,3 +81,22 @@ def test_a_worker_goes_on_where_another_one_stopped(cluster: DaemonCluster) -> N
                 assert process.wait(60) == 0
 
     assert seen == values
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fleet_cron.py", ["--every", "60", "--name", "stopped", "--", "echo", "it runs"]),
+        ("feature_flags.py", ["--flag", "stopped"]),
+        ("audit_workers.py", ["--name", "stopped"]),
+    ],
+)
+def test_ctrl_c_ends_it_without_a_traceback(cluster: DaemonCluster, name: str, words: list[str]) -> None:
+    with cluster.client() as client:
+        client.propose(b"for the worker")
+    with running(cluster, name, *words) as process:
+        assert line(process)  # it works
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert (process.returncode, said) == (130, "")

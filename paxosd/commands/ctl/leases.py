@@ -42,7 +42,7 @@ def add_to(add: AddVerb) -> None:
     lease.add_argument("number", metavar="SECONDS | ID", nargs="?", help="of grant the time, else the id")
     lease.add_argument("--once", action="store_true", help="with keep: one more time only")
     lease.add_argument("--name", metavar="TEXT", default="", help="with grant: for people who read lists")
-    lease.set_defaults(run=_run, changes=True)
+    lease.set_defaults(run=_run, changes=lambda options: options.what in ("grant", "revoke"))
 
 
 def _run(client: Client, options: Options) -> int:

@@ -107,7 +107,8 @@ def options_of(arguments: Sequence[str]) -> Options:
     options = parser.parse_args(ours)
     options.behind = behind
     options.local = options.command == "completion"
-    options.changes = getattr(options, "changes", False)
+    changes = getattr(options, "changes", False)
+    options.changes = changes(options) if callable(changes) else changes
     options.takes = getattr(options, "takes", "")
     options.in_order = getattr(options, "in_order", False)
     if options.command == "backup":
