@@ -41,7 +41,7 @@ def test_a_job_runs_once_in_the_fleet_and_goes_on_when_its_leader_is_killed(
     cluster: DaemonCluster, tmp_path: Path
 ) -> None:
     ran = tmp_path / "ran"
-    words = ["--name", "job", "--every", "0.2", "--ttl", "1", "--runs", "6", "--", "sh", "-c", f"echo $FENCE >> {ran}"]
+    words = ["--name", "job", "--every", "1", "--ttl", "1", "--runs", "6", "--", "sh", "-c", f"echo $FENCE >> {ran}"]
     with running(cluster, "fleet_cron.py", *words) as first, running(cluster, "fleet_cron.py", *words) as second:
         with cluster.client() as client, client.watch("cron/job/begun", start=1) as begun:
             for _ in range(2):
