@@ -52,10 +52,8 @@ class Load:
     """A client with so many values under way, in a thread; how long each took, and when it was answered."""
 
     def __init__(self, cluster: DaemonCluster, gateways: list[str], window: int, value_bytes: int) -> None:
-        self._answered_at, self._took = (
-            array("d"),
-            array("d"),
-        )  # of millions: objects would slow the load down with time
+        self._answered_at = array("d")  # of millions of values: objects would slow the load down with time
+        self._took = array("d")
         self._stops = threading.Event()
         self._client = cluster.client(gateways, timeout=60)
         arguments = window, bytes(value_bytes)

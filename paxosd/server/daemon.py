@@ -8,7 +8,6 @@ over, and the process exits 0 within 5 s (`process/signals.py` has the rest). Th
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import resource
@@ -28,6 +27,7 @@ from paxosd.driver import DiskWatch, Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.mounts import MachineMissing
 from paxosd.process import streams
+from paxosd.process.garbage import collect_less_garbage
 from paxosd.process.outlet import Outlet
 from paxosd.process.signals import Stop
 from paxosd.server.assembly import assemble, codec_of
@@ -194,7 +194,7 @@ def run_node(
         advice = "what was mounted stays mounted: name it again"
         raise ConfigError((f"{config.path}: machines: {error}, and the file does not name it; {advice}",)) from error
     _require_same_voters(config, driver.agent)
-    _collect_less_garbage()
+    collect_less_garbage()
     stop.ready(transport.wake, ENDS_WITHIN_S)
     role = config.nodes[node_id].role.value
     lag = driver.agent.lag
@@ -332,13 +332,6 @@ def _step(driver: Driver, sign: Sign) -> None:
 def _log_event(event: Event) -> None:
     fields = " ".join(f"{name}={value}" for name, value in event.fields.items())
     log.log(logging.WARNING if event.is_warning else logging.INFO, "%s %s", event.name, fields)
-
-
-def _collect_less_garbage() -> None:
-    """Full collections walk everything that is alive and stall the loop; what starts here stays alive anyway."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def configure_logging(node_id: str, stop: Stop) -> Outlet:

@@ -40,7 +40,7 @@ KEYS_EVERY = 16
 
 SWARMS = ("swarm", "wide")
 BY_THEMSELVES = (*SWARMS, "space", "watches", "keys", "quiet")
-"""What no other seed of a swarm is of."""
+"""The families of which chance makes no seed of a swarm; those of keys have their turn."""
 WIDE_THINKS_TIMES = 3.3
 """How many times as long clients of the wide swarm think: there are five calls a second then, keys included."""
 

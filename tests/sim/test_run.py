@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from paxosd.machine.log import Log
-from paxosd.sim.draw import draw
+from paxosd.sim.draw import WIDE_THINKS_TIMES, draw
 from paxosd.sim.families import FAMILIES
 from paxosd.sim.plan import Plan
 from paxosd.sim.run import run
@@ -66,6 +66,15 @@ def test_tracing_changes_nothing_but_what_is_kept() -> None:
 
 def test_one_of_sixteen_seeds_of_the_swarm_is_of_the_family_of_keys() -> None:
     assert [seed for seed in range(64) if draw(seed).keys] == [15, 31, 47, 63]
+
+
+def test_clients_of_the_wide_swarm_think_longer_but_for_those_that_use_keys() -> None:
+    plans = [draw(seed, "wide") for seed in range(64)]
+    of_keys = [plan for plan in plans if plan.keys]
+
+    assert [plan.seed for plan in of_keys] == [15, 31, 47, 63]
+    assert max(plan.think_s for plan in of_keys) <= 0.5
+    assert min(plan.think_s for plan in plans if not plan.keys) >= 0.1 * WIDE_THINKS_TIMES
 
 
 def test_a_plan_survives_being_written_down() -> None:

@@ -62,7 +62,7 @@ def main(minutes: float, start: int, jobs: int, as_json: bool) -> int:
         exploring = beside.starmap_async(visit, [(*world, explored_by) for world in _worlds(share)])
         summary = _seeds_until(explored_by, start, max(1, jobs - 1), Summary())
         explored = exploring.get()
-    rows = play_all(range(start, start + 1), jobs)
+    rows = play_all((start,), jobs)
     hunts = hunt_all(jobs, until=time.monotonic() + 60 * HUNT_SHARE * minutes)
     summary = _seeds_until(max(end, time.monotonic() + SEEDS_S_MIN), start, jobs, summary)
 

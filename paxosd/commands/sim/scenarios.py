@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from paxosd.commands.sim.pool import pool
-from paxosd.commands.sim.seeds import be_quiet
+from paxosd.commands.sim.seeds import be_quiet, begin_to_play
 from paxosd.process.exits import Exit
 from paxosd.sim.scenarios.catalogue import SCENARIOS, Row, play, stagings, trace
 
@@ -27,7 +27,7 @@ def play_all(seeds: Iterable[int], jobs: int, names: Sequence[str] = tuple(SCENA
     rows: list[Row] = []
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        pool(jobs, be_quiet) as processes,
+        pool(jobs, begin_to_play) as processes,
     ):
         waiting = [processes.apply_async(play, (name, layout, tried)) for name, layout in stagings(names)]
         bar = progress.add_task("scenarios", total=len(waiting))

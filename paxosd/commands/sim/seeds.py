@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import logging
@@ -24,6 +23,7 @@ from paxosd.commands.sim.pool import pool
 from paxosd.machine.base import StateMachine
 from paxosd.machine.log import Log
 from paxosd.process.exits import Exit
+from paxosd.process.garbage import collect_less_garbage
 from paxosd.sim.check.marks import EXPECTED
 from paxosd.sim.draw import draw
 from paxosd.sim.run import Result, run
@@ -117,7 +117,7 @@ def run_seeds(wanted: Wanted, before: Summary | None = None) -> Summary:
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
-        pool(wanted.jobs, be_quiet) as processes,
+        pool(wanted.jobs, begin_to_play) as processes,
     ):
         bar = progress.add_task("seeds", total=total)
         for ran in processes.imap_unordered(partial(_run_seed, wanted, end), wanted.seeds(fresh, end)):
@@ -156,11 +156,14 @@ def machine_named(name: str) -> Callable[[], StateMachine]:
 
 
 def be_quiet() -> None:
-    """What simulated nodes log is in the trace. And who plays many seeds looks for garbage less often, and not among
-    what it has read of the program."""
+    """What simulated nodes log is in the trace."""
     logging.disable(logging.CRITICAL)
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+
+
+def begin_to_play() -> None:
+    """What a process does first that plays one seed after the other."""
+    be_quiet()
+    collect_less_garbage()
 
 
 def print_summary(summary: Summary, elapsed_s: float, as_json: bool) -> None:

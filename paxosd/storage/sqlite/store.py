@@ -253,7 +253,7 @@ class SQLiteStore:
                 raise
             if not self.ballast.give_up():
                 raise
-            if self._db.in_transaction:  # SQLite ends it by itself, but for where a single statement found no room
+            if self._db.in_transaction:  # SQLite may have ended it, or not ("Response To Errors Within A Transaction")
                 self._db.execute("ROLLBACK")
             self._write(records, waits)
 
