@@ -122,6 +122,8 @@ def value_bytes(given: bytes | bytearray | memoryview) -> bytes:
 
 def text_or_bytes(given: str | bytes | bytearray | memoryview) -> bytes:
     """A key, or what people shall read; text is encoded as UTF-8. Raises `TypeError`."""
+    if type(given) is bytes:
+        return given
     if isinstance(given, str):
         return given.encode()
     if isinstance(given, bytes | bytearray | memoryview):

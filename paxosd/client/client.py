@@ -45,7 +45,6 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import COMMAND_BYTES_MAX
 from paxosd.core.types import Entry, Revision, Slot
-from paxosd.machine.kv.requests import Put
 from paxosd.process import native
 from paxosd.recipes import plain
 from paxosd.transport.base import ClientLink
@@ -170,10 +169,10 @@ class Client(Keys):
         """Set a key without waiting: many may be under way, and are applied in the order of these calls. The conditions
         are those of `put`; where one does not hold, `result` raises `Conflict`."""
         named = arguments.key(key)
-        request = Put(named, arguments.value_bytes(value), 0 if lease is None else lease.id)
+        kept = arguments.value_bytes(value)
         condition = plain.absence_or(named, if_absent, arguments.maybe_at(if_revision))
         deadline = time.monotonic() + self._seconds(timeout)
-        command = driving.command_of(plain.under(condition, request), deadline)
+        command = driving.put_command(named, kept, 0 if lease is None else lease.id, condition, deadline)
         self._worker.propose(command)
         return PutFuture(self, self._worker, command)
 

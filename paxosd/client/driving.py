@@ -27,10 +27,10 @@ from paxosd.client.reads import Read, query
 from paxosd.client.watched import WatchCall
 from paxosd.core.messages import Answer
 from paxosd.core.types import Instant, MachineName, Revision
-from paxosd.machine.kv.encoding import encode_command, encode_question
+from paxosd.machine.kv.encoding import encode_command, encode_put, encode_question
 from paxosd.machine.kv.events import decode_events
 from paxosd.machine.kv.requests import Command as KeyCommand
-from paxosd.machine.kv.requests import Failure
+from paxosd.machine.kv.requests import Compare, Failure, Put
 from paxosd.machine.kv.requests import Question as KeyQuestion
 from paxosd.machine.kv.results import Failed, MalformedResult, Result, decode_result
 from paxosd.recipes import plain
@@ -67,6 +67,13 @@ class KeyGuard(NamedTuple):
 def command_of(change: KeyCommand, deadline: Instant) -> Command:
     """A command for the keys."""
     return Command(encode_command(change), deadline, MACHINE)
+
+
+def put_command(key: bytes, value: bytes, lease: int, condition: Compare | None, deadline: Instant) -> Command:
+    """A command that sets a key, under this condition if there is one."""
+    if condition is not None:
+        return command_of(plain.under(condition, Put(key, value, lease)), deadline)
+    return Command(encode_put(key, value, lease), deadline, MACHINE)
 
 
 def question_of(request: int, asked: KeyQuestion, deadline: Instant, read: Read, seen: Revision) -> Question:

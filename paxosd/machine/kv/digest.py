@@ -47,6 +47,10 @@ class RunningDigest:
         revision, key, record, _ = change
         self._sum += _hash_delete(key, revision) if record is None else _hash_record(key, record)
 
+    def put_all(self, changes: Iterable[Change]) -> None:
+        """Keys were put: the same for many."""
+        self._sum += sum([_hash_record(key, record) for _, key, record, _ in changes if record is not None])
+
     def went(self, changes: Iterable[Change]) -> None:
         """These changes are out of the window."""
         for revision, key, record, previous in changes:

@@ -9,8 +9,9 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 import msgpack
@@ -55,6 +56,8 @@ _GET_ENDS = b"".join(map(msgpack.packb, (b"", 0, 0, False, Sort.KEY, False, Fals
 
 Fields: TypeAlias = list[object]
 
+_pack: Callable[[object], bytes] = msgpack.Packer().pack
+
 
 class Malformed(ValueError):
     """A request that is refused before anything is looked at; `failure` says why."""
@@ -77,9 +80,14 @@ def encode_question(question: Question) -> bytes:
     return _packed(question)
 
 
+def encode_put(key: bytes, value: bytes, lease: int) -> bytes:
+    """What `encode_command` makes of a `Put` that asks for nothing else, in a third of the time."""
+    return _pack((PUT, key, value, lease, False, False, False))
+
+
 def _packed(request: Command | Question) -> bytes:
     try:
-        return msgpack.packb(_fields(request))  # type: ignore[no-any-return]
+        return _pack(_fields(request))
     except OverflowError:
         raise ValueError("a number of a request has more than 64 bits") from None
     except RecursionError:
@@ -121,20 +129,27 @@ def decode_command(content: bytes) -> Command:
     return _command_of(unpack_fields(content))
 
 
-def plain_put(content: bytes) -> tuple[bytes, bytes] | None:
-    """The key and the value of a `Put` that asks for nothing else, as most commands do; None: it is another command.
+def plain_puts(commands: Sequence[bytes], start: int) -> list[tuple[bytes, bytes]]:
+    """The keys and values of the puts from this place on that ask for nothing else, as most commands do; the first
+    command that is another one ends them.
 
-    It is what `decode_command` would say, in a third of the time.
+    It is what `decode_command` would say, in a fourth of the time.
     """
-    if not content.startswith(_PUT_BEGINS):
-        return None
-    try:
-        _, key, value, lease, previous, keep_value, keep_lease = msgpack.unpackb(content)
-    except (ValueError, TypeError):
-        return None
-    if type(key) is not bytes or type(value) is not bytes or type(lease) is not int or lease or not key:
-        return None
-    return (key, value) if previous is keep_value is keep_lease is False else None
+    found: list[tuple[bytes, bytes]] = []
+    unpack = msgpack.unpackb
+    for content in islice(commands, start, None):
+        if not content.startswith(_PUT_BEGINS):
+            break
+        try:
+            _, key, value, lease, previous, keep_value, keep_lease = unpack(content)
+        except (ValueError, TypeError):
+            break
+        if type(key) is not bytes or type(value) is not bytes or type(lease) is not int or lease or not key:
+            break
+        if not previous is keep_value is keep_lease is False:
+            break
+        found.append((key, value))
+    return found
 
 
 def _command_of(fields: Fields) -> Command:

@@ -16,13 +16,13 @@ from paxosd.core.types import Revision
 from paxosd.machine.base import Changes, QueryRefused
 from paxosd.machine.kv.bounds import DEFAULT_BOUNDS, KvBounds
 from paxosd.machine.kv.digest import RunningDigest
-from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_get, plain_put
+from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_get, plain_puts
 from paxosd.machine.kv.events import encode_change
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
 from paxosd.machine.kv.reading import find
 from paxosd.machine.kv.records import KeyEvent, unpack_if
-from paxosd.machine.kv.refusing import NotDone, Scan
+from paxosd.machine.kv.refusing import NotDone, Scan, full_of_keys
 from paxosd.machine.kv.requests import (
     AskLease,
     AskLeases,
@@ -63,6 +63,7 @@ class Kv:
 
     def __init__(self, bounds: KvBounds = DEFAULT_BOUNDS) -> None:
         self._bounds = bounds
+        self._no_room = encode_result(full_of_keys(bounds.keys_bytes).result)
         self._begin()
 
     def _begin(self) -> None:
@@ -76,14 +77,24 @@ class Kv:
 
     def apply(self, first_revision: Revision, commands: list[bytes], log_time_ms: int) -> Sequence[bytes]:
         results: list[bytes] = []
-        for revision, content in enumerate(commands, first_revision):
-            plain = plain_put(content)
-            if plain is not None and self._writer.put_plainly(*plain, revision):
-                self._changed_one()
-                results.append(PUT_DONE)
+        while (done := len(results)) < len(commands):
+            revision = first_revision + done
+            if puts := plain_puts(commands, done):
+                results += self._put_all(puts, revision)
             else:
-                results.append(encode_result(self._result(content, revision, log_time_ms)))
+                results.append(encode_result(self._result(commands[done], revision, log_time_ms)))
         return results
+
+    def _put_all(self, puts: list[tuple[bytes, bytes]], first_revision: Revision) -> list[bytes]:
+        """What `Writer.run` does for puts that ask for nothing else."""
+        changes = self._state.put_all(first_revision, puts)
+        made = [change for change in changes if change is not None]
+        self._digest.put_all(made)
+        self._digest.went(self._state.past.add_all(made))
+        note = self._rows.keys.changed.setdefault
+        for _, key, _, previous in made:
+            note(key, previous is not None)
+        return [self._no_room if change is None else PUT_DONE for change in changes]
 
     def _result(self, content: bytes, revision: Revision, log_time_ms: int) -> Result:
         try:
@@ -115,17 +126,8 @@ class Kv:
         past = self._state.past
         for change in past.latest(count):
             self._digest.changed(change)
-            self._rows.keys.setdefault(change[1], change[3] is not None)
+            self._rows.keys.changed.setdefault(change[1], change[3] is not None)
         self._digest.went(past.settle())
-
-    def _changed_one(self) -> None:
-        """The same, where it is one."""
-        past = self._state.past
-        change = past.last()
-        self._digest.changed(change)
-        self._rows.keys.setdefault(change[1], change[3] is not None)
-        if gone := past.settle():
-            self._digest.went(gone)
 
     def _compact(self, first_revision: Revision, revision: Revision) -> Result:
         begins = self._state.past.first_revision

@@ -76,6 +76,25 @@ class KeyHistory:
         if record is None:
             self._gone_keys.add(key)
 
+    def add_all(self, changes: list[Change]) -> list[Change]:
+        """Changes of the latest revisions, each of which is whole with its one; returns those that go for them."""
+        by_key = self._by_key
+        size = CHANGE_BYTES * len(changes)
+        for change in changes:
+            _, key, _, previous = change
+            size += len(key) if previous is None else len(key) + len(previous)
+            of_key = by_key.get(key)
+            if of_key is None:
+                by_key[key] = [change]
+            else:
+                of_key.append(change)
+                if previous is None:
+                    self._gone_keys.discard(key)
+        self._changes += changes
+        self._bytes += size
+        self._revisions += len(changes)
+        return self._drop_beyond()
+
     def undo(self) -> Change:
         """Take the latest change back, of a revision that is not whole yet."""
         change = self._changes.pop()
@@ -95,6 +114,10 @@ class KeyHistory:
     def settle(self) -> list[Change]:
         """The latest revision is whole; returns the changes that go for it, whole revisions of them."""
         self._revisions += 1
+        return self._drop_beyond()
+
+    def _drop_beyond(self) -> list[Change]:
+        """Let go of what is beyond the bounds. It makes no difference how often: what goes is the least that must."""
         gone: list[Change] = []
         revisions_max, bytes_max = self._bounds.window_revisions, self._bounds.window_bytes
         while (self._revisions > revisions_max or self._bytes > bytes_max) and len(self):

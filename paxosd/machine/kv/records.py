@@ -15,6 +15,8 @@ from paxosd.core.types import Revision
 HEADER = Struct(">4Q")
 HEADER_BYTES = HEADER.size
 NO_LEASE = 0
+NO_RECORD = 2**32 - 1
+"""Stands for the size of a record on a disk, where there is none."""
 
 
 class KeyValue(NamedTuple):

@@ -36,3 +36,8 @@ class Scan:
         self.left -= keys
         if self.left < 0:
             raise NotDone(Failure.TOO_LARGE, f"more than {self._max} keys to look at")
+
+
+def full_of_keys(bytes_max: int) -> NotDone:
+    """There is no room for what a put would add."""
+    return NotDone(Failure.FULL, f"keys and values have more than {bytes_max} bytes")

@@ -1,6 +1,6 @@
 """The keys as rows on a disk.
 
-    k, key             its record
+    b, number u64      keys and their records (see `blocks.py`)
     l, lease u64       its terms
     h, number u64      changes of the window, from that number on (see `past.py`), each with the record before it only
     t                  where the window begins: its first revision, and the number of its first change
@@ -17,18 +17,21 @@ from struct import Struct
 
 from paxosd.core.agent import require
 from paxosd.machine.base import Changes
+from paxosd.machine.kv.blocks import BLOCK, KeyBlocks
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
+from paxosd.machine.kv.records import NO_RECORD
 from paxosd.machine.kv.state import KeyState
 
-KEY, LEASE, CHANGES, TOTALS = b"k", b"l", b"h", b"t"
+LEASE, CHANGES, TOTALS = b"l", b"h", b"t"
 ROW_BYTES_MAX = 64 * 1024
 """So many bytes of changes are put into one row; one change always."""
+KEYS_PER_ROW = 4
+"""So many keys that changed count as one row: they are written many in one."""
 
 _NUMBER = Struct(">Q")
 _TOTALS = Struct(">QQ")
 _CHANGE = Struct(">QII")
-NO_RECORD = 2**32 - 1
 _NEW = _TOTALS.pack(1, 0)
 
 
@@ -36,10 +39,9 @@ class Rows:
     """Which rows are to be written."""
 
     def __init__(self) -> None:
-        self.keys: dict[bytes, bool] = {}
-        """The keys that changed, and whether a row of theirs is on the disk."""
+        self.keys = KeyBlocks()
         self.leases: dict[int, bool] = {}
-        """The same of leases."""
+        """The leases that changed, and whether a row of theirs is on the disk."""
         self._next_number = 0
         self._written: deque[tuple[int, int]] = (
             deque()
@@ -48,7 +50,9 @@ class Rows:
 
     def changed_rows(self, state: KeyState) -> int:
         """About how many there are."""
-        return len(self.keys) + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
+        return (
+            len(self.keys.changed) + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
+        )
 
     def _waiting(self, state: KeyState) -> int:
         return int(self._stop(state) > self._next_number)
@@ -63,10 +67,7 @@ class Rows:
 
     def take(self, state: KeyState, leases: Leases) -> Changes:
         """All of them; they count as written."""
-        put: list[tuple[bytes, bytes]] = []
-        delete: list[bytes] = []
-        for key, was_there in self.keys.items():
-            _row(KEY + key, state.get(key), was_there, put, delete)
+        put, delete = self.keys.take(state)
         for lease, was_there in self.leases.items():
             terms = leases.terms(lease)
             _row(LEASE + _NUMBER.pack(lease), None if terms is None else terms.pack(), was_there, put, delete)
@@ -75,7 +76,7 @@ class Rows:
         if (totals := self._totals_of(state)) != self._totals:
             self._totals = totals
             put.append((TOTALS, totals))
-        self.keys, self.leases = {}, {}
+        self.leases = {}
         return Changes(put, delete)
 
     def _take_changes(self, state: KeyState) -> Iterator[tuple[bytes, bytes]]:
@@ -105,11 +106,12 @@ class Rows:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]], state: KeyState, leases: Leases) -> None:
         """Fill a state and leases that are new with what these rows say."""
+        blocks: list[tuple[int, bytes]] = []
         changes: list[tuple[int, bytes]] = []
         for key, content in rows:
             kind, rest = key[:1], key[1:]
-            if kind == KEY:
-                state.restore(rest, content)
+            if kind == BLOCK:
+                blocks.append((_NUMBER.unpack(rest)[0], content))
             elif kind == LEASE:
                 leases.set(_NUMBER.unpack(rest)[0], LeaseTerms.unpack(content))
             elif kind == CHANGES:
@@ -117,6 +119,7 @@ class Rows:
             else:
                 require(key == TOTALS, f"keys have no row {key!r}")
                 self._totals = content
+        self.keys.restore(blocks, state)
         state.in_order()
         self._restore_changes(sorted(changes), state)
 

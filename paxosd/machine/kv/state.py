@@ -1,21 +1,21 @@
 """The keys as they are now, in order, with what they were (see `past.py`) and which of them a lease has.
 
-Law: there is one way to change a key, `write`, and one to take it back, `undo`. So records, order, window, and the keys
-of leases never differ.
+Law: there is one way to change a key, `write`, one to take it back, `undo`, and one to put many that ask for nothing
+else, each as a revision of its own: `put_all`. So records, order, window, and the keys of leases never differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import merge
 
 from sortedcontainers import SortedList
 
 from paxosd.core.types import Revision
 from paxosd.machine.kv.bounds import KvBounds
-from paxosd.machine.kv.past import KeyHistory
+from paxosd.machine.kv.past import Change, KeyHistory
 from paxosd.machine.kv.ranges import NO_END, ONE_KEY
-from paxosd.machine.kv.records import HEADER_BYTES, NO_LEASE, lease_of
+from paxosd.machine.kv.records import HEADER, HEADER_BYTES, NO_LEASE, lease_of
 
 NO_LEASE_BYTES = bytes(8)
 _LEASE = slice(HEADER_BYTES - 8, HEADER_BYTES)
@@ -27,6 +27,7 @@ class KeyState:
     def __init__(self, bounds: KvBounds) -> None:
         self.past = KeyHistory(bounds)
         self.held_bytes = 0
+        self._bytes_max = bounds.keys_bytes
         self._records: dict[bytes, bytes] = {}
         self._order = SortedList()
         self._of_lease: dict[int, set[bytes]] = {}
@@ -52,6 +53,33 @@ class KeyState:
         for _ in range(count):
             _, key, _, previous = self.past.undo()
             self._set(key, previous)
+
+    def put_all(self, first: Revision, puts: Sequence[tuple[bytes, bytes]]) -> list[Change | None]:
+        """Set these keys to these values, as revisions from `first` on; what each changed. None: there was no room."""
+        records, add_in_order, pack, bytes_max = self._records, self._order.add, HEADER.pack, self._bytes_max
+        held_bytes = self.held_bytes
+        changes: list[Change | None] = []
+        for revision, (key, value) in enumerate(puts, first):
+            previous = records.get(key)
+            if previous is None:
+                record = pack(revision, revision, 1, NO_LEASE) + value
+                grown = len(key) + len(record)
+            else:
+                create, _, version, _ = HEADER.unpack_from(previous)
+                record = pack(create, revision, version + 1, NO_LEASE) + value
+                grown = len(record) - len(previous)
+            if grown > 0 and held_bytes + grown > bytes_max:
+                changes.append(None)
+                continue
+            held_bytes += grown
+            records[key] = record
+            if previous is None:
+                add_in_order(key)
+            elif previous[_LEASE] != NO_LEASE_BYTES:
+                self._detach(key, previous)
+            changes.append((revision, key, record, previous))
+        self.held_bytes = held_bytes
+        return changes
 
     def _set(self, key: bytes, record: bytes | None) -> bytes | None:
         previous = self._records.get(key)

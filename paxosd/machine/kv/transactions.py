@@ -21,8 +21,8 @@ from paxosd.machine.kv.duplicates import require_each_key_once
 from paxosd.machine.kv.leases import Leases
 from paxosd.machine.kv.ranges import ONE_KEY
 from paxosd.machine.kv.reading import find, is_cut
-from paxosd.machine.kv.records import HEADER, HEADER_BYTES, NO_LEASE, KeyValue, unpack
-from paxosd.machine.kv.refusing import NotDone, Scan, require_told
+from paxosd.machine.kv.records import HEADER, HEADER_BYTES, KeyValue, unpack
+from paxosd.machine.kv.refusing import NotDone, Scan, full_of_keys, require_told
 from paxosd.machine.kv.requests import Compare, CompareOp, CompareTarget, Delete, Failure, Put, Range, Txn
 from paxosd.machine.kv.results import Deleted, OpResult, PutDone, RangeFound, TxnDone
 from paxosd.machine.kv.state import KeyState
@@ -126,24 +126,9 @@ class Writer:
         record = HEADER.pack(create, self._revision, version, lease) + value
         grown = len(record) - len(before) if before is not None else len(key) + len(record)
         if grown > 0 and self._state.held_bytes + grown > self._bounds.keys_bytes:
-            raise NotDone(Failure.FULL, f"keys and values have more than {self._bounds.keys_bytes} bytes")
+            raise full_of_keys(self._bounds.keys_bytes)
         self._write(key, record)
         return PutDone(self._told(key, before) if put.previous else None)
-
-    def put_plainly(self, key: bytes, value: bytes, revision: Revision) -> bool:
-        """What `run` does for a `Put` that asks for nothing else; False: it cannot be done, and nothing was."""
-        before = self._state.get(key)
-        if before is None:
-            record = HEADER.pack(revision, revision, 1, NO_LEASE) + value
-            grown = len(key) + len(record)
-        else:
-            create, _, version, _ = HEADER.unpack_from(before)
-            record = HEADER.pack(create, revision, version + 1, NO_LEASE) + value
-            grown = len(record) - len(before)
-        if self._state.held_bytes + grown > self._bounds.keys_bytes and grown > 0:
-            return False
-        self._state.write(revision, key, record)
-        return True
 
     def _require_lease(self, lease: int) -> None:
         if self._leases.running(lease, self._log_time_ms) is None:

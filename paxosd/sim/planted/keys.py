@@ -18,7 +18,7 @@ def _key_bug(name: str, *changes: Change) -> Bug:
 WRITER = "machine.kv.transactions:Writer"
 
 KEYS: tuple[Bug, ...] = (
-    _key_bug("keys: a put does not count", Edit(f"{WRITER}.put_plainly", ast.BinOp, "version", "version")),
+    _key_bug("keys: a put does not count", Edit("machine.kv.state:KeyState.put_all", ast.BinOp, "version", "version")),
     _key_bug(
         "keys: a put in a transaction is a new key", Edit(f"{WRITER}._put", ast.AugAssign, "version", "version = 1")
     ),
@@ -117,7 +117,15 @@ KEYS: tuple[Bug, ...] = (
     ),
     _key_bug(
         "keys: a key that was deleted comes back at a restart",
-        Edit("machine.kv.rows:_row", ast.If, "was_there delete", "pass"),
+        Edit("machine.kv.blocks:KeyBlocks.take", ast.BoolOp, "was_there", "key in state"),
+    ),
+    _key_bug(
+        "keys: what is removed of the oldest keys is not written anew",
+        Edit("machine.kv.blocks:KeyBlocks._remove_oldest", ast.Expr, "still_there append", "pass"),
+    ),
+    _key_bug(
+        "keys: what was written anew is not what counts",
+        Edit("machine.kv.blocks:KeyBlocks.restore", ast.Call, "sorted rows", "sorted(rows, reverse=True)"),
     ),
     _key_bug(
         "keys: a digest keeps what went",

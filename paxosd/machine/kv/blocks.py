@@ -1,0 +1,145 @@
+"""The records of keys as rows on a disk: in blocks, many keys in one row, in the order in which they were written.
+
+    b, number u64      a block: for each key its length u32, that of its record u32, the key, and the record
+
+Laws:
+1. A block is written once and never changed. What a later one says of a key counts, and what earlier ones say does not.
+   A key that was deleted has no record in a later block than the one that has its last record.
+2. Each key that is there has its record in one block, and that is the last one with the key. So a record stands in a
+   block as long as the key has not changed since: its `mod_revision` is none that came later.
+3. Blocks go from the oldest on, where all of them hold about twice as much as there is: what stands in the oldest one
+   is written anew. Nothing is older then, so a deleted key in it need not be told any more.
+4. What one `take` writes anew and removes is bounded by what has changed: it takes no longer where there is much.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from paxosd.machine.kv.records import NO_RECORD
+from paxosd.machine.kv.state import KeyState
+
+BLOCK = b"b"
+BLOCK_BYTES_MAX = 64 * 1024
+"""So many bytes of keys and records are put into one block; one key always."""
+BLOCK_COUNTS_BYTES = 4096
+"""What a block counts for besides its content: many small ones take time to read, and memory."""
+SPARE_BYTES = 64 * 1024
+"""So much more than twice what there is may stand in blocks, and so much may go at once, whatever changed."""
+GOES_PER_CHANGE = 4
+"""How many bytes of old blocks go for one that is new, at most. With 2, blocks would stay as they are."""
+
+_NUMBER = Struct(">Q")
+_ENTRY = Struct(">II")
+_MOD_REVISION = slice(8, 16)
+_NONE = bytes(8)
+
+
+class Block(NamedTuple):
+    """A row, its keys, what it counts for, and the latest `mod_revision` in it, as in a record."""
+
+    number: int
+    keys: list[bytes]
+    counts_bytes: int
+    last_mod: bytes
+
+
+class KeyBlocks:
+    """Which keys changed since they were written, and which keys stand in which row."""
+
+    def __init__(self) -> None:
+        self.changed: dict[bytes, bool] = {}
+        """The keys that changed, and whether they were there the last time."""
+        self._blocks: deque[Block] = deque()
+        self._next_number = 0
+        self._counted_bytes = 0  # of all blocks
+
+    def take(self, state: KeyState) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
+        """The rows to put and to delete; what changed counts as written."""
+        changed, self.changed = self.changed, {}
+        keys = [key for key, was_there in changed.items() if was_there or key in state]
+        first_new, counted_before = self._next_number, self._counted_bytes
+        put = list(self._write(keys, state))
+        may_go = GOES_PER_CHANGE * (self._counted_bytes - counted_before) + SPARE_BYTES
+        delete: list[bytes] = []
+        still_there = self._remove_oldest(state, first_new, may_go, delete)
+        return put + list(self._write(still_there, state)), delete
+
+    def _write(self, keys: list[bytes], state: KeyState) -> Iterator[tuple[bytes, bytes]]:
+        """These keys, as they are now, in new blocks."""
+        begin, size, last_mod = 0, 0, _NONE
+        parts: list[bytes] = []
+        for index, key in enumerate(keys):
+            record = state.get(key)
+            if record is None:
+                entry = _ENTRY.pack(len(key), NO_RECORD) + key
+            else:
+                entry = _ENTRY.pack(len(key), len(record)) + key + record
+                last_mod = max(last_mod, record[_MOD_REVISION])
+            parts.append(entry)
+            size += len(entry)
+            if size >= BLOCK_BYTES_MAX:
+                yield self._block(keys[begin : index + 1], parts, last_mod)
+                begin, size, last_mod, parts = index + 1, 0, _NONE, []
+        if parts:
+            yield self._block(keys[begin:], parts, last_mod)
+
+    def _block(self, keys: list[bytes], parts: list[bytes], last_mod: bytes) -> tuple[bytes, bytes]:
+        content = b"".join(parts)
+        self._add(Block(self._next_number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
+        return _row_key(self._blocks[-1]), content
+
+    def _add(self, block: Block) -> None:
+        self._blocks.append(block)
+        self._next_number = block.number + 1
+        self._counted_bytes += block.counts_bytes
+
+    def _remove_oldest(self, state: KeyState, stop: int, may_go: int, delete: list[bytes]) -> list[bytes]:
+        """Let the oldest blocks below a number go, about so many bytes, if there is too much in all of them;
+        returns the keys whose records stood there."""
+        still_there: list[bytes] = []
+        anew_bytes = 0
+        most = 2 * (state.held_bytes + _ENTRY.size * len(state)) + SPARE_BYTES
+        while self._counted_bytes + anew_bytes > most and may_go > 0 and self._blocks[0].number < stop:
+            oldest = self._blocks.popleft()
+            delete.append(_row_key(oldest))
+            self._counted_bytes -= oldest.counts_bytes
+            may_go -= oldest.counts_bytes
+            for key in oldest.keys:
+                record = state.get(key)
+                if record is not None and record[_MOD_REVISION] <= oldest.last_mod:
+                    still_there.append(key)
+                    anew_bytes += _ENTRY.size + len(key) + len(record)
+        return still_there
+
+    def restore(self, rows: list[tuple[int, bytes]], state: KeyState) -> None:
+        """Fill a state that is new with what these blocks, each with its number, say."""
+        records: dict[bytes, bytes] = {}
+        for number, content in sorted(rows):
+            keys: list[bytes] = []
+            last_mod = _NONE
+            for key, record in _entries(content):
+                keys.append(key)
+                if record is None:
+                    records.pop(key, None)
+                else:
+                    records[key] = record
+                    last_mod = max(last_mod, record[_MOD_REVISION])
+            self._add(Block(number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
+        for key, record in records.items():
+            state.restore(key, record)
+
+
+def _row_key(block: Block) -> bytes:
+    return BLOCK + _NUMBER.pack(block.number)
+
+
+def _entries(content: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    place = 0
+    while place < len(content):
+        key_bytes, record_bytes = _ENTRY.unpack_from(content, place)
+        key = content[(place := place + _ENTRY.size) : (place := place + key_bytes)]
+        yield key, None if record_bytes == NO_RECORD else content[place : (place := place + record_bytes)]

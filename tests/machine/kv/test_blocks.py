@@ -1,0 +1,127 @@
+"""Keys stand on the disk in blocks: what they say is the state, however often it changed, and they do not pile up."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from paxosd.machine.kv import blocks
+from paxosd.machine.kv.bounds import KvBounds
+from paxosd.machine.kv.encoding import encode_command
+from paxosd.machine.kv.kv import PUT_DONE, Kv
+from paxosd.machine.kv.ranges import NO_END
+from paxosd.machine.kv.requests import Compact, Delete, Put
+from tests.machine.kv.fed import FedKv, take_changes
+
+Rows = dict[bytes, bytes]
+
+
+def restored_of(rows: Rows) -> Kv:
+    made = Kv()
+    shuffled = list(rows.items())
+    random.Random(len(rows)).shuffle(shuffled)
+    made.restore(shuffled)
+    return made
+
+
+def block_bytes(rows: Rows) -> int:
+    """What all blocks count for."""
+    return sum(blocks.BLOCK_COUNTS_BYTES + len(content) for key, content in rows.items() if key[:1] == blocks.BLOCK)
+
+
+@pytest.fixture
+def tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few keys, of which the oldest go soon."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES_MAX", 100)
+    monkeypatch.setattr(blocks, "BLOCK_COUNTS_BYTES", 8)
+    monkeypatch.setattr(blocks, "SPARE_BYTES", 64)
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize("seed", range(20))
+def test_after_any_puts_and_deletes_the_blocks_are_the_state(seed: int) -> None:
+    chance = random.Random(seed)
+    kv, rows = FedKv(), Rows()
+    for _ in range(60):
+        for _ in range(chance.randrange(6)):
+            key = b"%d" % chance.randrange(12)
+            put = Put(key, bytes(chance.randrange(40)))
+            kv.do_all(put if chance.random() < 0.6 else Delete(key, NO_END if chance.random() < 0.1 else b""))
+        if chance.random() < 0.3:
+            take_changes(kv.kv, rows)
+        if chance.random() < 0.1:  # a restart: what was not taken is applied again
+            take_changes(kv.kv, rows)
+            kv.kv = restored_of(rows)
+        if chance.random() < 0.5:
+            take_changes(kv.kv, rows)
+            assert restored_of(rows).digest() == kv.kv.digest()
+
+
+@pytest.mark.usefixtures("tight")
+def test_blocks_hold_little_more_than_twice_what_there_is_whatever_was_put() -> None:
+    kv, rows = FedKv(), Rows()
+    for number in range(30):
+        kv.do_all(Put(b"cold/%d" % number, bytes(50)))
+    for number in range(2_000):
+        kv.do_all(Put(b"hot/%d" % (number % 3), bytes(20)))
+        if number % 7 == 0:
+            take_changes(kv.kv, rows)
+            live = sum(len(kv.key) + len(kv.value) + 32 + 8 for kv in kv.all_keys())
+            assert block_bytes(rows) <= 2.5 * live + 64 + 3 * (8 + 100)
+
+
+@pytest.mark.usefixtures("tight")
+def test_what_one_writing_removes_is_bounded_by_what_has_changed() -> None:
+    kv, rows = FedKv(), Rows()
+    for _ in range(100):
+        kv.do_all(*[Put(b"%d" % number, bytes(50)) for number in range(10)])
+    take_changes(kv.kv, rows)
+    for number in range(500):
+        kv.do_all(Put(b"more/%d" % number, bytes(50)))
+    take_changes(kv.kv, rows)
+    kv.do_all(Delete(b"more/", b"more0"))
+    put, delete = kv.kv.changes()
+
+    gone = [key for key in delete if key[:1] == blocks.BLOCK]
+    written = sum(8 + len(content) for key, content in put if key[:1] == blocks.BLOCK)
+    assert len(gone) > 0
+    assert sum(8 + len(rows[key]) for key in gone) <= 4 * written + 64 + 8 + 200
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_key_that_was_deleted_is_forgotten_by_and_by() -> None:
+    kv, rows = FedKv(), Rows()
+    for number in range(100):
+        kv.do_all(Put(b"gone/%d" % number, b""))
+    take_changes(kv.kv, rows)
+    kv.do_all(Delete(b"gone/", b"gone0"))
+    take_changes(kv.kv, rows)
+    for _ in range(400):
+        kv.do_all(Put(b"k", b""))
+        take_changes(kv.kv, rows)
+
+    assert not any(b"gone/" in content for key, content in rows.items() if key[:1] == blocks.BLOCK)
+    assert restored_of(rows).digest() == kv.kv.digest()
+
+
+def test_many_keys_stand_in_one_row() -> None:
+    kv, rows = FedKv(), Rows()
+    kv.do_all(*[Put(b"key/%d" % number, bytes(100)) for number in range(1_000)], Compact(1_000))
+    take_changes(kv.kv, rows)
+
+    assert sorted(key[:1] for key in rows) == [b"b", b"b", b"b", b"h", b"t"]
+    assert restored_of(rows).digest() == kv.kv.digest()
+
+
+def test_a_run_of_puts_is_what_each_of_them_is_alone() -> None:
+    """Also where there is no room for some of them: others that are smaller find theirs."""
+    commands = [encode_command(Put(b"%d" % (number % 7), bytes(number % 5 * 10))) for number in range(200)]
+    commands[50] = encode_command(Delete(b"3"))
+    bounds = KvBounds(keys_bytes=350, window_revisions=30)
+    together, alone = Kv(bounds), Kv(bounds)
+    of_each = [alone.apply(number, [command], 0)[0] for number, command in enumerate(commands, 1)]
+
+    assert 20 < sum(result != PUT_DONE for result in of_each) < 120
+    assert list(together.apply(1, commands, 0)) == of_each
+    assert together.digest() == alone.digest()
