@@ -60,7 +60,7 @@ class KeyBlocks:
     def take(self, state: KeyState) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
         """The rows to put and to delete; what changed counts as written."""
         changed, self.changed = self.changed, {}
-        keys = [key for key, was_there in changed.items() if was_there or key in state]
+        keys = [key for key, was_there in changed.items() if was_there or state.get(key) is not None]
         first_new, counted_before = self._next_number, self._counted_bytes
         put = list(self._write(keys, state))
         may_go = GOES_PER_CHANGE * (self._counted_bytes - counted_before) + SPARE_BYTES

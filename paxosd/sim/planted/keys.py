@@ -117,7 +117,7 @@ KEYS: tuple[Bug, ...] = (
     ),
     _key_bug(
         "keys: a key that was deleted comes back at a restart",
-        Edit("machine.kv.blocks:KeyBlocks.take", ast.BoolOp, "was_there", "key in state"),
+        Edit("machine.kv.blocks:KeyBlocks.take", ast.BoolOp, "was_there", "state.get(key) is not None"),
     ),
     _key_bug(
         "keys: what is removed of the oldest keys is not written anew",
