@@ -15,6 +15,7 @@ from paxosd.client.arguments import text_or_bytes, waiting_time
 from paxosd.client.errors import WaitTimeout
 from paxosd.recipes.line import OwnKey, WaitingLine, room_is, take_turn, with_room
 from paxosd.recipes.names import span
+from paxosd.recipes.reentry import Reentry
 from paxosd.recipes.steps import Span
 
 
@@ -119,30 +120,18 @@ class AsyncRLock:
         self, driver: AsyncRecipeDriver, name: str | bytes, value: str | bytes = b"", ttl: float | None = None
     ) -> None:
         self._lock = AsyncLock(driver, name, value, ttl)
-        self._owner: object = None
-        self._held: AsyncHeld | None = None
-        self._count = 0
+        self._reentry: Reentry[AsyncHeld] = Reentry()
 
     async def acquire(self, timeout: float | None = None) -> AsyncHeld:
         """Wait for the lock, or take it again. Raises as `acquire` of a lock, and `HoldLost` where it was lost."""
         me = current_owner()
-        if self._held is not None and self._owner == me:
-            self._held.require()
-            self._count += 1
-            return self._held
-        held = await self._lock.acquire(timeout)
-        self._owner, self._held, self._count = me, held, 1
-        return held
+        held = self._reentry.again(me)
+        return self._reentry.first(me, await self._lock.acquire(timeout)) if held is None else held
 
     async def release(self, timeout: float | None = None) -> bool:
         """Give it back once; True: nobody waits for it because of us any more, or it is still ours."""
-        if self._held is None or self._owner != current_owner():
-            raise RuntimeError("only its holder can release a lock")
-        self._count -= 1
-        if self._count:
-            return True
-        held, self._held, self._owner = self._held, None, None
-        return await held.release(timeout)
+        held = self._reentry.out(current_owner())
+        return True if held is None else await held.release(timeout)
 
     async def __aenter__(self) -> AsyncHeld:
         return await self.acquire()
@@ -150,9 +139,6 @@ class AsyncRLock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        held = self._held
-        if self._count > 1 or held is None:
-            await self.release()
-            return
-        self._held, self._owner, self._count = None, None, 0
-        await held.__aexit__(kind, error, trace)
+        held = self._reentry.out(current_owner())
+        if held is not None:
+            await held.__aexit__(kind, error, trace)

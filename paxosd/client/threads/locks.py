@@ -15,6 +15,7 @@ from paxosd.client.threads.driver import RecipeDriver, current_owner
 from paxosd.client.threads.holds import Held
 from paxosd.recipes.line import OwnKey, WaitingLine, room_is, take_turn, with_room
 from paxosd.recipes.names import span
+from paxosd.recipes.reentry import Reentry
 from paxosd.recipes.steps import Span
 
 
@@ -117,30 +118,18 @@ class RLock:
         self, driver: RecipeDriver, name: str | bytes, value: str | bytes = b"", ttl: float | None = None
     ) -> None:
         self._lock = Lock(driver, name, value, ttl)
-        self._owner: object = None
-        self._held: Held | None = None
-        self._count = 0
+        self._reentry: Reentry[Held] = Reentry()
 
     def acquire(self, timeout: float | None = None) -> Held:
         """Wait for the lock, or take it again. Raises as `acquire` of a lock, and `HoldLost` where it was lost."""
         me = current_owner()
-        if self._held is not None and self._owner == me:
-            self._held.require()
-            self._count += 1
-            return self._held
-        held = self._lock.acquire(timeout)
-        self._owner, self._held, self._count = me, held, 1
-        return held
+        held = self._reentry.again(me)
+        return self._reentry.first(me, self._lock.acquire(timeout)) if held is None else held
 
     def release(self, timeout: float | None = None) -> bool:
         """Give it back once; True: nobody waits for it because of us any more, or it is still ours."""
-        if self._held is None or self._owner != current_owner():
-            raise RuntimeError("only its holder can release a lock")
-        self._count -= 1
-        if self._count:
-            return True
-        held, self._held, self._owner = self._held, None, None
-        return held.release(timeout)
+        held = self._reentry.out(current_owner())
+        return True if held is None else held.release(timeout)
 
     def __enter__(self) -> Held:
         return self.acquire()
@@ -148,9 +137,6 @@ class RLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        held = self._held
-        if self._count > 1 or held is None:
-            self.release()
-            return
-        self._held, self._owner, self._count = None, None, 0
-        held.__exit__(kind, error, trace)
+        held = self._reentry.out(current_owner())
+        if held is not None:
+            held.__exit__(kind, error, trace)
