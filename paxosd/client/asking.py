@@ -21,6 +21,7 @@ class Asking:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._open: dict[Hashable, Question] = {}
+        self._held: dict[Hashable, Question] = {}  # those of them that a gateway may hold
         self._unasked: dict[Hashable, Question] = {}  # those of them that were not sent since the last rewind
 
     def __bool__(self) -> bool:
@@ -39,18 +40,18 @@ class Asking:
     @property
     def held_s(self) -> float:
         """How long gateways may hold all of them, by our own wish, because there is nothing new."""
-        least = 0.0
-        for question in self._open.values():
-            if not question.held_s:  # as nearly all are
-                return 0.0
-            least = min(least or question.held_s, question.held_s)
-        return least
+        if len(self._held) < len(self._open):
+            return 0.0
+        return min((question.held_s for question in self._held.values()), default=0.0)
 
     def add(self, question: Question) -> None:
         """One more, to be asked when it is due."""
         if question.key not in self._open or question.key in self._unasked:
             self._unasked[question.key] = question
         self._open[question.key] = question
+        self._held.pop(question.key, None)
+        if question.held_s:
+            self._held[question.key] = question
 
     def due(self, now: Instant) -> list[FromClient]:
         """What is to be asked now; from then on an answer is awaited."""
@@ -73,6 +74,7 @@ class Asking:
     def take(self, key: Hashable) -> Question | None:
         """It is answered, or given up; None if it is not open."""
         self._unasked.pop(key, None)
+        self._held.pop(key, None)
         return self._open.pop(key, None)
 
     def rewind(self) -> None:

@@ -148,7 +148,7 @@ class AsyncRecipeDriver:
         done = asyncio.get_running_loop().create_future()
         call.watcher = partial(_set, done)
         try:
-            await asyncio.wait_for(done, timeout_s)
+            await (done if timeout_s is None else asyncio.wait_for(done, timeout_s))
         except TimeoutError:
             pass
         finally:
