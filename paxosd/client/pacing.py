@@ -32,6 +32,10 @@ COMMAND_BYTES = 32
 BACKOFF_FIRST_S = 0.02
 BACKOFF_MAX_S = 0.3
 OVERLOADED_BACKOFF_MAX_S = 1.0
+BACKOFF_GROWS = 1.5
+LEADERLESS_BACKOFF_GROWS = 1.1
+"""Where nobody leads, a client waits about a tenth of the time for which that is so: it will be over soon, and then
+what is sent is served at once."""
 GAP_FIRST_S, GAP_MAX_S = 0.1, 1.0
 """How long after it sent again because of a gap a client does so once more, at least; longer each time in a row."""
 SERVED_FOR_S = 2.0
@@ -99,7 +103,8 @@ class Pacing:
             return
         self.not_before = now + self._random.uniform(0.5, 1.0) * self._backoff_s
         longest_s = OVERLOADED_BACKOFF_MAX_S if reason in EVERYWHERE else BACKOFF_MAX_S
-        self._backoff_s = min(self._backoff_s * 1.5, longest_s)
+        grows = LEADERLESS_BACKOFF_GROWS if reason is Reason.NO_LEADER else BACKOFF_GROWS
+        self._backoff_s = min(self._backoff_s * grows, longest_s)
         self._halve()
 
     def is_new_gap(self, now: Instant) -> bool:

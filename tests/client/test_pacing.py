@@ -127,3 +127,13 @@ def test_gaps_in_a_row_are_answered_less_and_less_often_until_something_is_appli
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(GAP_MAX_S)
     assert paced.not_before <= now + GAP_MAX_S
+
+
+def test_while_nobody_leads_a_client_waits_a_tenth_of_that_time_and_no_longer() -> None:
+    pacing, now = Pacing(Random(1)), 100.0
+    for _ in range(40):
+        pacing.refused(Reason.NO_LEADER, now)
+        waits_s = pacing.not_before - now
+        assert 0.01 <= waits_s <= max(0.02, 0.02 + 0.14 * (now - 100.0))
+        now = pacing.not_before
+    assert waits_s <= 0.3
