@@ -45,7 +45,7 @@ from paxosd.core.standstill import told_lost
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, NO_DISK, Ballot, DiskId, Instant, NodeId, Slot
 from paxosd.core.voters import NO_VOTERS, Count
 
-ELECTION_SPREAD = 0.5
+ELECTION_SPREAD = 0.4
 """Campaigns start after 1 to 1 + this many election timeouts of silence, at random, so that few collide."""
 
 

@@ -51,7 +51,7 @@ class Timing:
     """How often a leader tells everybody that it leads."""
     election_s: float = 0.5
     """How long a leader may be silent before others campaign, and how long a leader stays leader
-    without hearing from a quorum. Campaigns start after a random time of 1 to 1.5 times this."""
+    without hearing from a quorum. Campaigns start after a random time of 1 to 1.4 times this."""
     retry_s: float = 0.2
     """How long to wait for an answer before a message to a peer is sent again."""
     ping_s: float = 1.0
