@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from paxosd.sim.check.invariants import ensure
 from paxosd.sim.network import FOREVER
 from paxosd.sim.world import World
@@ -24,14 +26,16 @@ def watch(world: World, for_s: float) -> None:
     until = world.now + for_s
     while world.plan.keys and world.now < until:
         world.run_until(min(until, world.now + LOOK_T_E * world.plan.election_s))
-        _look(world)
+        look(world)
     world.run_until(until)
 
 
-def _look(world: World) -> None:
+def look(world: World, away: Collection[str] = ()) -> None:
+    """Look whether all get on, but for the clients that are away: nobody can tell them anything."""
     patience_s = TOLD_T_E * world.plan.election_s
     for client in world.clients.values():
-        client.keys.check_waiting(world.now, patience_s)
+        if client.name not in away:
+            client.keys.check_waiting(world.now, patience_s)
     if world.ghost.turns is not None:
         world.ghost.turns.check_told(world.now, patience_s)
 

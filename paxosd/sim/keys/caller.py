@@ -72,19 +72,25 @@ class KeyCaller:
         self.takers = [
             TurnTaker(name, plan, random, clocks, self._courses, self._turns, self._lease_of_turns) for random in own
         ]
-        own_random = Random(f"recipes-{plan.seed}-{name}")
-        hand = Hand(name, plan, own_random, clocks, self._courses, ghost, self._lease_of_turns)
+        self._session: Callable[[], SessionId] = bytes
+        hand = self.hand(Random(f"recipes-{plan.seed}-{name}"))
         self.user = RecipeUser(plan, hand) if plan.recipes and not only_looks else None
 
     def begin(self, engine: Engine, session: Callable[[], SessionId]) -> None:
         """The client has a new session; whatever it held is not its own any more."""
-        self._engine = engine
+        self._engine, self._session = engine, session
         self._courses.begin(engine)
         self._lease, self._is_granting = None, False
         for taker in self.takers:
             taker.begin()
         if self.user is not None:
             self.user.begin(session)
+
+    def hand(self, random: Random) -> Hand:
+        """What one more caller works with, in this life of the client."""
+        hand = Hand(self._name, self._plan, random, self._clocks, self._courses, self._ghost, self._lease_of_turns)
+        hand.session = self._session
+        return hand
 
     def _turns(self) -> HeldTurns:
         turns = self._ghost().turns

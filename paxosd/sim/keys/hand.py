@@ -8,7 +8,7 @@ from typing import Any
 
 from paxosd.client.clock import Clocks
 from paxosd.client.leases import HeldLease
-from paxosd.core.types import SessionId
+from paxosd.core.types import Revision, SessionId
 from paxosd.recipes.line import OwnKey, TakenTurn
 from paxosd.recipes.steps import Steps
 from paxosd.sim.check.attempts import Attempt, Attempts
@@ -90,12 +90,12 @@ class Hand:
             going, self.going = self.going, None
             self._courses.cancel(going)
 
-    def hold(self, lease: HeldLease, line: bytes, key: TakenTurn, alone: bool) -> Holding:
-        """Have something by this key, which it has just made."""
+    def hold(self, lease: HeldLease, line: bytes, key: TakenTurn, alone: bool, looked_at: Revision = 0) -> Holding:
+        """Have something by this key, which it has just made, or has seen when it `looked_at` it."""
         holding = Holding(self.client, self._clocks, self._courses, lease, line, key, alone)
         turns = self._ghost().turns
         assert turns is not None
-        holding.begin(turns, key.fence)
+        holding.begin(turns, max(key.fence, looked_at))
         return holding
 
     # ---- what is known ----

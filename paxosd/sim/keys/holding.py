@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paxosd.client.clock import Clocks
 from paxosd.client.driving import GUARDED_AFTER_S, KeyGuard, watch_of
+from paxosd.client.errors import HoldLost
 from paxosd.client.leases import HeldLease, KeyHold
 from paxosd.core.types import Revision
 from paxosd.recipes.line import TakenTurn
@@ -42,6 +43,11 @@ class Holding:
     def is_believed(self) -> bool:
         """Whether its holder, if it asked now, would be told that it has it."""
         return self.turn.is_believed
+
+    def require(self) -> None:
+        """Raise `HoldLost` if it is not held any more, as far as its holder knows."""
+        if not self.is_believed:
+            raise HoldLost(f"{self.turn.key!r} is not held any more")
 
     def let_go(self) -> None:
         """Its holder wants it no more, and guards it no more."""

@@ -176,15 +176,18 @@ class LeaderUse:
     def __init__(self, hand: Hand) -> None:
         self._hand = hand
         self._span = span("election", "e")
-        self._seen: KeyValue | None = None
+        self.seen: KeyValue | None = None
 
     def meanwhile(self) -> None:
         """It waits for others."""
 
     def step(self) -> None:
         """Look who leads, or wait until another one does."""
-        hand, seen = self._hand, self._seen
-        waits = hand.random.random() < 0.7
+        self.look(waits=self._hand.random.random() < 0.7)
+
+    def look(self, waits: bool) -> None:
+        """One of the two."""
+        hand, seen = self._hand, self.seen
         attempt = hand.attempt("look who leads")
         told = partial(self._on_told, attempt, seen, waits)
         steps = election.next_leader(self._span, seen) if waits else election.leader(self._span)
@@ -196,7 +199,7 @@ class LeaderUse:
 
     def _on_told(self, attempt: Attempt, seen: KeyValue | None, waited: bool, told: KeyValue | None) -> None:
         meetings.check_leader(self._hand.attempts, attempt, self._span, told, seen, waited)
-        self._seen = told
+        self.seen = told
 
 
 def _what_is_said(leading: KeyValue | None) -> tuple[bytes, int, bytes] | None:

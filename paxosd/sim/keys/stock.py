@@ -53,15 +53,16 @@ class QueueUse:
         if self._held is not None:
             self._go_on(self._held)
         elif self._hand.random.random() < PUTS:
-            self._put()
+            self.put()
         else:
             self._take()
 
     def meanwhile(self) -> None:
         """Who waits for an entry puts one, now and then, for whoever is first."""
-        self._put(aside=True)
+        self.put(aside=True)
 
-    def _put(self, aside: bool = False) -> None:
+    def put(self, aside: bool = False) -> None:
+        """Put an entry."""
         hand = self._hand
         priority = hand.random.choice(PRIORITIES) if self._has_priorities else 0
         put = Put(self._places.entry(priority, hand.draw()), hand.value())
@@ -70,10 +71,14 @@ class QueueUse:
     # ---- taking ----
 
     def _take(self) -> None:
+        if self._hand.lease() is not None:
+            self.take(patient=self._hand.random.random() < 0.8)
+
+    def take(self, patient: bool) -> None:
+        """Take an entry, if there is a lease; wait for one, or not."""
         hand, lease = self._hand, self._hand.lease()
         if lease is None:
             return
-        patient = hand.random.random() < 0.8
         own = hand.own_key(self._places.takers.key, lease)
         taker = EntryTaker(own, hand.draw().encode() if self._has_locks else b"")
         attempt = hand.attempt("take")
@@ -102,17 +107,24 @@ class QueueUse:
     # ---- what it has locked ----
 
     def _go_on(self, held: Holding) -> None:
-        kind, locked = self._hand.random.randrange(4), self._locked
-        assert locked is not None
+        kind = self._hand.random.randrange(4)
         if kind == 3:  # it works on, and does not look whether it has it still
             return
         is_late = not held.is_believed
-        held.let_go()
-        self._held = None
         if kind == 0:
-            self._let_go(locked)
+            self.let_go()
         else:
-            self._consume(locked, is_late)
+            self._consume(self._out_of_hand(), is_late)
+
+    def let_go(self) -> None:
+        """Give back the entry that it has locked."""
+        self._let_go(self._out_of_hand())
+
+    def _out_of_hand(self) -> Locked:
+        assert self._held is not None and self._locked is not None
+        self._held.let_go()
+        self._held = None
+        return self._locked
 
     def _let_go(self, locked: Locked) -> None:
         steps = let_go(locked.taken, locked.token)

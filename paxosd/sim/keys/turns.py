@@ -117,7 +117,7 @@ class TurnTaker:
             lambda taken, at: self._taken(lease, taken, at),
             lambda error: self._over(),
             until,
-            may_go_on=partial(_has_its_turn, kind.line, self.own.key),
+            may_go_on=partial(has_its_turn, kind.line, self.own.key),
         )
         if not going.course.is_over:
             self.going = going
@@ -164,7 +164,7 @@ class TurnTaker:
         self._courses.start(give_back(turn.key), turn.hold.lease, hurried=True)
 
 
-def _has_its_turn(line: WaitingLine, own: bytes, keys: Keys) -> bool:
+def has_its_turn(line: WaitingLine, own: bytes, keys: Keys) -> bool:
     """Whether nobody is ahead who would have to go first; or the own key is gone, and it never will be its turn."""
     made = keys.get(own)
     if made is None:

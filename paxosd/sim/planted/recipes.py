@@ -1,17 +1,22 @@
-"""Planted: queues, counters, barriers, parties, and who watches an election."""
+"""Planted: queues, counters, barriers, parties, who watches an election, and locks that are taken again."""
 
 from __future__ import annotations
 
 import ast
 
 from paxosd.sim.planted.editing import Edit
-from paxosd.sim.planted.places import Seeds
+from paxosd.sim.planted.places import Scenarios, Seeds
 from paxosd.sim.planted.planting import Bug, other
 
 
 def _seed(seed: int) -> Seeds:
     """One seed in which a bug shows: those in which a recipe is used at all lie far apart."""
     return Seeds(seed, seed + 1, "keys")
+
+
+def _scenario(name: str) -> Scenarios:
+    """The scenario of what no seed shows: in those something else happens soon that makes up for it."""
+    return Scenarios((f"R* {name}",), layout="3 replicas")
 
 
 _QUEUES: tuple[Bug, ...] = (
@@ -70,6 +75,11 @@ _QUEUES: tuple[Bug, ...] = (
         Edit("recipes.queue:_unlocking", ast.Tuple, "Compare lock", "()"),
         shows_in=_seed(20),
     ),
+    other(
+        "who waits for an entry does not hear that one is given back",
+        Edit("recipes.queue:_take_in_line", ast.IfExp, "places taken token", "[]"),
+        shows_in=_scenario("given back"),
+    ),
 )
 
 _COUNTERS: tuple[Bug, ...] = (
@@ -127,6 +137,21 @@ _MEETINGS: tuple[Bug, ...] = (
         shows_in=_seed(21),
     ),
     other(
+        "who leaves a double barrier waits for newcomers, too",
+        Edit("recipes.barrier:leave", ast.Attribute, "left revision", "0"),
+        shows_in=_scenario("newcomers"),
+    ),
+    other(
+        "who waits at a double barrier goes in on any change",
+        Edit("recipes.barrier:_await_opening", ast.Attribute, "opened items", "True"),
+        shows_in=_scenario("woken at the door"),
+    ),
+    other(
+        "a double barrier is opened by who is gone",
+        Edit("recipes.barrier:enter", ast.Tuple, "made_at", "()"),
+        shows_in=_scenario("opener gone"),
+    ),
+    other(
         "a member of a party outlives its lease",
         Edit("recipes.party:join", ast.Attribute, "entry lease", "0"),
         shows_in=_seed(21),
@@ -146,6 +171,59 @@ _MEETINGS: tuple[Bug, ...] = (
         Edit("recipes.election:leader", ast.Attribute, "Sort CREATE", "Sort.KEY"),
         shows_in=_seed(62),
     ),
+    other(
+        "who watches an election does not hear who comes",
+        Edit("recipes.election:next_leader", ast.Call, "AwaitChange", "AwaitChange((watched,), found.revision)"),
+        shows_in=_scenario("leaders"),
+    ),
+    other(
+        "who watches an election looks away before it waits",
+        Edit("recipes.election:next_leader", ast.Attribute, "found revision", "found.revision + 1"),
+        shows_in=_scenario("leaders"),
+    ),
+    other(
+        "who watches an election is not told what its leader says",
+        Edit("recipes.election:_what_is_said", ast.Attribute, "value", "b''"),
+        shows_in=_scenario("leaders"),
+    ),
 )
 
-RECIPES: tuple[Bug, ...] = (*_QUEUES, *_COUNTERS, *_MEETINGS)
+_REENTRY: tuple[Bug, ...] = (
+    other(
+        "a lock that was taken twice is freed at the first exit",
+        Edit("recipes.reentry:Reentry.out", ast.If, "inside times", "pass"),
+        shows_in=_scenario("re-entered"),
+    ),
+    other(
+        "a lock that was taken twice is never freed",
+        Edit("recipes.reentry:Reentry.out", ast.AugAssign, "inside times", "pass"),
+        shows_in=_scenario("re-entered"),
+    ),
+    other(
+        "a lock that one has is taken again by another one",
+        Edit("recipes.reentry:Reentry.again", ast.Call, "_inside get", "next(iter(self._inside.values()), None)"),
+        shows_in=_scenario("re-entered"),
+    ),
+    other(
+        "a lock that was lost is taken again",
+        Edit("recipes.reentry:Reentry.again", ast.Expr, "require", "pass"),
+        shows_in=_scenario("lost inside"),
+    ),
+    other(
+        "how often it was taken is kept over a lost lock",
+        Edit("recipes.reentry:Reentry.out", ast.Delete, "_inside", "pass"),
+        shows_in=_scenario("lost inside"),
+    ),
+    other(
+        "who lost a lock gives back that of the next one",
+        Edit(
+            "recipes.reentry:Reentry.out",
+            ast.Attribute,
+            "inside held",
+            "[inside, *self._inside.values()][-1].held",
+        ),
+        shows_in=_scenario("lost inside"),
+    ),
+)
+
+RECIPES: tuple[Bug, ...] = (*_QUEUES, *_COUNTERS, *_MEETINGS, *_REENTRY)

@@ -20,6 +20,7 @@ from paxosd.sim.scenarios import (
     mixed,
     network,
     reading,
+    recipes,
     rogue,
     snapshots,
     space,
@@ -33,6 +34,7 @@ Scenario: TypeAlias = Callable[[int, str], Report]
 
 ROLES = ("roles", "roles, 5 acceptors")
 REPLICAS = ("3 replicas", "5 replicas")
+SMALL = ("3 replicas", "roles")
 SHORT_MINUTES = 0.5
 """How long those go on here that could go on for ever."""
 
@@ -110,6 +112,14 @@ SCENARIOS: Mapping[str, Scripted] = {
     "O07": Scripted(partial(network.o07_duel, minutes=SHORT_MINUTES)),
     "O09": Scripted(space.o09_nearly_full),
     "O09 learners": Scripted(space.o09_learners),
+    "R* re-entered": Scripted(recipes.reentered, SMALL),
+    "R* lost inside": Scripted(recipes.lost_inside, SMALL),
+    "R* dead inside": Scripted(recipes.dead_inside, SMALL),
+    "R* newcomers": Scripted(recipes.newcomers, SMALL),
+    "R* woken at the door": Scripted(recipes.woken_at_the_door, SMALL),
+    "R* opener gone": Scripted(recipes.opener_gone, SMALL),
+    "R* given back": Scripted(recipes.given_back, SMALL),
+    "R* leaders": Scripted(recipes.leaders, SMALL),
     "S* forged sessions": Scripted(greedy.forged_sessions),
     "S* late opening": Scripted(greedy.late_opening),
     "S* lagging gateway": Scripted(greedy.lagging_gateway),
