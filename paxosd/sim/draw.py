@@ -39,7 +39,7 @@ KEYS_EVERY = 16
 """One of so many seeds of a swarm is of the family of keys."""
 
 SWARMS = ("swarm", "wide")
-BY_THEMSELVES = (*SWARMS, "space", "watches", "keys", "quiet")
+BY_THEMSELVES = (*SWARMS, "space", "watches", "keys", "locks", "quiet")
 """The families of which chance makes no seed of a swarm; those of keys have their turn."""
 WIDE_THINKS_TIMES = 3.3
 """How many times as long clients of the wide swarm think: there are five calls a second then, keys included."""

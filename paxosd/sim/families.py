@@ -154,6 +154,23 @@ def _with_keys(plan: Plan, random: Random) -> Mapping[str, Any]:
     }
 
 
+def _with_locks(plan: Plan, random: Random) -> Mapping[str, Any]:
+    """The same, but callers of each client share a lock that whoever has it takes again."""
+    return {
+        **_with_keys(plan, random),
+        "recipes": 0,
+        "lookers": 0,
+        "turns": 1,
+        "reentrant": random.choice((2, 3)),
+        "clients": random.randint(2, 3),
+    }
+
+
+_WHERE_KEYS_ARE = (
+    *(*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe"),
+    *("loss", "lag", *OF_CLIENTS, "client-stutter"),
+)
+
 FAMILIES: Mapping[str, Family] = {
     "swarm": Family(KINDS),
     "wide": Family(KINDS),
@@ -171,13 +188,8 @@ FAMILIES: Mapping[str, Family] = {
         (*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe", "loss"),
         _watched,
     ),
-    "keys": Family(
-        (
-            *(*AIMED, "kill", "kill", "stop", "power", "pause", "cut", "client-cut", "client-cut", "coups", "wipe"),
-            *("loss", "lag", *OF_CLIENTS, "client-stutter"),
-        ),
-        _with_keys,
-    ),
+    "keys": Family(_WHERE_KEYS_ARE, _with_keys),
+    "locks": Family(_WHERE_KEYS_ARE, _with_locks),
     "quiet": Family(()),
 }
 """By the name that is given to `--profile`."""

@@ -71,6 +71,7 @@ class Plan:
     keys: float = 0.0  # how many of all calls are about keys; where there are any, the keys are mounted beside the log
     turns: int = 0  # how many courses of each client want locks and the like
     recipes: int = 0  # how many of the other recipes the clients use: queues, counters, barriers, parties
+    reentrant: int = 0  # how many callers of each client share one lock, which each takes again while it has it
     lookers: int = 0  # how many clients only watch, and look now and then at what they must have seen
     ttl_s: float = 0.0  # how long leases run, about
     watches: int = 0  # of each client: of keys, or else of the log, which is then a machine that can be watched

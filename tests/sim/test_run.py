@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -66,6 +67,13 @@ def test_tracing_changes_nothing_but_what_is_kept() -> None:
 
 def test_one_of_sixteen_seeds_of_the_swarm_is_of_the_family_of_keys() -> None:
     assert [seed for seed in range(64) if draw(seed).keys] == [15, 31, 47, 63]
+
+
+def test_in_seeds_of_locks_callers_take_a_lock_again_and_are_told_where_they_lost_it() -> None:
+    marks = sum((run(draw(seed, "locks")).marks for seed in range(3)), Counter[str]())
+
+    assert marks["lock taken again"] > 10
+    assert marks["lost lock not taken again"] > 1
 
 
 def test_clients_of_the_wide_swarm_think_longer_but_for_those_that_use_keys() -> None:

@@ -28,6 +28,7 @@ ROUNDS: tuple[Search, ...] = (
     Seeds(0, 8, "disks"),
     Seeds(0, 6, "watches"),
     Seeds(0, 8, "keys"),
+    Seeds(0, 4, "locks"),
     Scenarios(),
     Interleavings("two slots", 50_000),
     Interleavings("one slot", 300_000),

@@ -28,6 +28,7 @@ from paxosd.sim.check.turns import HeldTurns
 from paxosd.sim.keys.courses import SimCourses
 from paxosd.sim.keys.drawing import KeyDraw
 from paxosd.sim.keys.hand import Hand
+from paxosd.sim.keys.reentrant import ReentrantTaker, SharedLock
 from paxosd.sim.keys.turns import TurnTaker
 from paxosd.sim.keys.users import RecipeUser
 from paxosd.sim.plan import Plan
@@ -75,6 +76,8 @@ class KeyCaller:
         self._session: Callable[[], SessionId] = bytes
         hand = self.hand(Random(f"recipes-{plan.seed}-{name}"))
         self.user = RecipeUser(plan, hand) if plan.recipes and not only_looks else None
+        shared = [Random(f"reentrant-{plan.seed}-{name}-{number}") for number in range(plan.reentrant)]
+        self.sharers = [ReentrantTaker(plan, self.hand(random)) for random in shared]
 
     def begin(self, engine: Engine, session: Callable[[], SessionId]) -> None:
         """The client has a new session; whatever it held is not its own any more."""
@@ -85,6 +88,9 @@ class KeyCaller:
             taker.begin()
         if self.user is not None:
             self.user.begin(session)
+        lock = SharedLock("re-entrant")
+        for number, sharer in enumerate(self.sharers, 1):
+            sharer.begin(lock, f"caller {number} of {self._name}", session)
 
     def hand(self, random: Random) -> Hand:
         """What one more caller works with, in this life of the client."""
@@ -236,6 +242,8 @@ class KeyCaller:
                 taker.step(now, troubled)
             if self.user is not None:
                 self.user.step(now, troubled)
+            for sharer in self.sharers:
+                sharer.step(now, troubled)
 
     def next_due(self) -> list[float]:
         """When `step` has something to do if nothing comes before."""
@@ -243,6 +251,7 @@ class KeyCaller:
         if self._working:
             due += [taker.at for taker in self.takers]
             due += [self.user.at] if self.user is not None else []
+            due += [sharer.at for sharer in self.sharers]
         return due
 
     def close(self) -> None:

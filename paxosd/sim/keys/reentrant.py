@@ -1,4 +1,4 @@
-"""What simulated callers do by the word of a script: they want one turn and give it back, or enter a lock again."""
+"""What simulated callers do with a lock that they take again while they have it, by a script or by chance."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from functools import partial
 
 from paxosd.client.errors import HoldLost
 from paxosd.client.leases import HeldLease
+from paxosd.core.types import Instant, SessionId
+from paxosd.machine.kv.requests import Put
 from paxosd.recipes import election
 from paxosd.recipes.line import OwnKey, TakenTurn, WaitingLine, give_back, take_turn
 from paxosd.recipes.names import span
 from paxosd.recipes.reentry import Reentry
-from paxosd.recipes.steps import Span
+from paxosd.recipes.steps import Span, do_if, made_at
 from paxosd.sim.check.attempts import Attempt
 from paxosd.sim.check.invariants import Violation
 from paxosd.sim.check.reentrant import LAW, LockEntries
+from paxosd.sim.check.turns import GUARDED
 from paxosd.sim.keys.hand import Hand, nothing
 from paxosd.sim.keys.holding import Holding
 from paxosd.sim.keys.turns import has_its_turn
+from paxosd.sim.plan import Plan
+
+TIMES_MAX = 4
+"""How often one takes the lock at most, before it gives it back."""
+STEPS_T_E = 1.0
+"""How long a caller does nothing in between, in election timeouts, in the mean."""
 
 
 class OneTurn:
@@ -54,6 +63,12 @@ class OneTurn:
         steps = election.proclaim(TakenTurn(turn.key, turn.fence), value)
         self._hand.go(self._hand.attempt("proclaim"), steps, lease, nothing)
 
+    def write(self, held: Holding) -> None:
+        """Write its fence, under the condition that it holds."""
+        turn = held.turn
+        steps = do_if((made_at(turn.key, turn.fence),), Put(GUARDED + turn.line, b"%d" % turn.fence))
+        self._hand.go(self._hand.attempt("write"), steps, turn.hold.lease, nothing, hurried=True)
+
     def give_back(self, held: Holding) -> None:
         """It is over."""
         held.let_go()
@@ -76,6 +91,7 @@ class ReentrantUse:
     def __init__(self, hand: Hand, lock: SharedLock, caller: str) -> None:
         self._lock = lock
         self._caller = caller
+        self._hand = hand
         self._turn = OneTurn(hand, lock.line)
         self.lost = 0
         """How often it was told that it has lost the lock."""
@@ -92,11 +108,18 @@ class ReentrantUse:
         except HoldLost:
             self._lock.entries.told_lost(self._caller)
             self.lost += 1
+            self._hand.attempts.marks.hit("lost lock not taken again")
             return
         if held is None:
             self._turn.want(self._on_taken)
         else:
             self._lock.entries.came_in(self._caller, held.turn)
+            self._hand.attempts.marks.hit("lock taken again")
+
+    def write(self) -> None:
+        """Write what the lock is about, whether it has it or not."""
+        assert self._turn.held is not None
+        self._turn.write(self._turn.held)
 
     def _on_taken(self, held: Holding) -> None:
         self._lock.reentry.first(self._caller, held)
@@ -111,3 +134,36 @@ class ReentrantUse:
         self._lock.entries.went_out(self._caller, None if held is None else held.turn)
         if held is not None:
             self._turn.give_back(held)
+
+
+class ReentrantTaker:
+    """One of the callers of a client who share a lock: it takes it, takes it again, writes, and gives it back."""
+
+    def __init__(self, plan: Plan, hand: Hand) -> None:
+        self._plan = plan
+        self._hand = hand
+        self.at: Instant = 0.0  # when it does something next
+
+    def begin(self, lock: SharedLock, caller: str, session: Callable[[], SessionId]) -> None:
+        """As a new one, of a client with this session."""
+        self._hand.going, self._hand.session = None, session
+        self._use = ReentrantUse(self._hand, lock, caller)
+        self.at = 0.0
+
+    def step(self, now: Instant, troubled: bool) -> None:
+        """Do what is due."""
+        if now < self.at:
+            return
+        hand, use = self._hand, self._use
+        hand.troubled = troubled
+        self.at = now + hand.random.expovariate(1.0) * STEPS_T_E * self._plan.election_s
+        kind = hand.random.randrange(8)
+        if hand.going is not None:
+            if kind == 0:
+                hand.leave()
+        elif not use.times or (kind < 3 and use.times < TIMES_MAX):
+            use.enter()
+        elif kind < 6:
+            use.leave()
+        else:
+            use.write()
