@@ -33,7 +33,14 @@ def d02_failed_sync(seed: int, layout: str) -> Report:
     disk, node = script.disks[victim], script.nodes[victim]
     at = script.now
     told = script.watch(Accepted, source=[victim])
-    disk.failing = "EIO"
+
+    def fail_at_a_vote(records: Sequence[Record]) -> None:
+        if any(isinstance(record, Voted) for record in records):
+            disk.mend()
+            disk.fail_sync(records)
+            raise StorageError("simulated EIO")
+
+    disk.on_write = fail_at_a_vote
     script.propose(script.clients[0])
     script.until(lambda: node.driver is None, 2, "the process ends")
     vote = next(record for record in reversed(disk.history) if isinstance(record, Voted))
