@@ -19,6 +19,8 @@ from paxosd.sim.check.replay import KEYS, Replay
 from paxosd.sim.watched_log import WatchedLog
 from paxosd.wire.frames import Codec
 
+SPARE_BYTES = 8 * 1024
+"""So little more than what there is stands on a disk, so that keys are written anew in short histories, too."""
 WITNESSED_KEY = b"\xffwitnessed"
 """The row of the kept state in which a witness keeps how far it is."""
 
@@ -135,7 +137,7 @@ def witnessed(
     in_place_of_log = WitnessedWatchable if isinstance(machine, WatchedLog) else WitnessedMachine
     machines = {LOG: in_place_of_log(node, machine, ghost.order)}
     if ghost.replay is not None:
-        kv = Kv(KvBounds(window_revisions=window))
+        kv = Kv(KvBounds(window_revisions=window, spare_bytes=SPARE_BYTES))
         machines[KEYS] = WitnessedKeys(node, kv, ghost.order, ghost.replay, advanced)
     for each in machines.values():
         each.node_revision = lambda: max(each.revision for each in machines.values())

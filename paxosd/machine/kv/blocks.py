@@ -27,8 +27,6 @@ BLOCK_BYTES_MAX = 64 * 1024
 """So many bytes of keys and records are put into one block; one key always."""
 BLOCK_COUNTS_BYTES = 4096
 """What a block counts for besides its content: many small ones take time to read, and memory."""
-SPARE_BYTES = 64 * 1024
-"""So much more than twice what there is may stand in blocks, and so much may go at once, whatever changed."""
 GOES_PER_CHANGE = 4
 """How many bytes of old blocks go for one that is new, at most. With 2, blocks would stay as they are."""
 
@@ -48,9 +46,13 @@ class Block(NamedTuple):
 
 
 class KeyBlocks:
-    """Which keys changed since they were written, and which keys stand in which row."""
+    """Which keys changed since they were written, and which keys stand in which row.
 
-    def __init__(self) -> None:
+    `spare_bytes`: so much more than twice what there is may stand in blocks, and so much may go at once.
+    """
+
+    def __init__(self, spare_bytes: int) -> None:
+        self._spare_bytes = spare_bytes
         self.changed: dict[bytes, bool] = {}
         """The keys that changed, and whether they were there the last time."""
         self._blocks: deque[Block] = deque()
@@ -63,7 +65,7 @@ class KeyBlocks:
         keys = [key for key, was_there in changed.items() if was_there or state.get(key) is not None]
         first_new, counted_before = self._next_number, self._counted_bytes
         put = list(self._write(keys, state))
-        may_go = GOES_PER_CHANGE * (self._counted_bytes - counted_before) + SPARE_BYTES
+        may_go = GOES_PER_CHANGE * (self._counted_bytes - counted_before) + self._spare_bytes
         delete: list[bytes] = []
         still_there = self._remove_oldest(state, first_new, may_go, delete)
         return put + list(self._write(still_there, state)), delete
@@ -102,7 +104,7 @@ class KeyBlocks:
         returns the keys whose records stood there."""
         still_there: list[bytes] = []
         anew_bytes = 0
-        most = 2 * (state.held_bytes + _ENTRY.size * len(state)) + SPARE_BYTES
+        most = 2 * (state.held_bytes + _ENTRY.size * len(state)) + self._spare_bytes
         while self._counted_bytes + anew_bytes > most and may_go > 0 and self._blocks[0].number < stop:
             oldest = self._blocks.popleft()
             delete.append(_row_key(oldest))

@@ -30,6 +30,9 @@ class KvBounds:
     """How many keys one question looks at; after that it is told where to go on."""
     result_bytes: int = COMMAND_BYTES_MAX + 64 * 1024
     """How large one result or answer may be."""
+    spare_bytes: int = 64 * 1024
+    """How much more than twice what there is may stand in blocks on a disk (see `blocks.py`). It is no part of the log.
+    """
 
 
 DEFAULT_BOUNDS = KvBounds()

@@ -69,7 +69,7 @@ class Kv:
     def _begin(self) -> None:
         self._state = KeyState(self._bounds)
         self._leases = Leases()
-        self._rows = Rows()
+        self._rows = Rows(self._bounds)
         self._digest = RunningDigest()
         self._writer = Writer(self._state, self._leases, self._bounds)
 

@@ -18,6 +18,7 @@ from struct import Struct
 from paxosd.core.agent import require
 from paxosd.machine.base import Changes
 from paxosd.machine.kv.blocks import BLOCK, KeyBlocks
+from paxosd.machine.kv.bounds import KvBounds
 from paxosd.machine.kv.leases import Leases, LeaseTerms
 from paxosd.machine.kv.past import Change
 from paxosd.machine.kv.records import NO_RECORD
@@ -38,8 +39,8 @@ _NEW = _TOTALS.pack(1, 0)
 class Rows:
     """Which rows are to be written."""
 
-    def __init__(self) -> None:
-        self.keys = KeyBlocks()
+    def __init__(self, bounds: KvBounds) -> None:
+        self.keys = KeyBlocks(bounds.spare_bytes)
         self.leases: dict[int, bool] = {}
         """The leases that changed, and whether a row of theirs is on the disk."""
         self._next_number = 0

@@ -33,7 +33,7 @@ from paxosd.sim.keys.model import NaiveKeys, Refusal, without_resume, without_te
 from paxosd.testing.feeding import START_MS, FedMachine
 
 WINDOW = 6
-BOUNDS = KvBounds(window_revisions=WINDOW)
+BOUNDS = KvBounds(window_revisions=WINDOW, spare_bytes=10_000)
 SLOTS = 12
 KEYS = (b"\0", b"a", b"a\0", b"b", b"b\xff", b"\xff")
 ENDS = (b"", b"", b"\0", b"a\0", b"b", b"c", b"\xff\xff")

@@ -15,10 +15,11 @@ from paxosd.machine.kv.requests import Compact, Delete, Put
 from tests.machine.kv.fed import FedKv, take_changes
 
 Rows = dict[bytes, bytes]
+TIGHT = KvBounds(spare_bytes=64)
 
 
 def restored_of(rows: Rows) -> Kv:
-    made = Kv()
+    made = Kv(TIGHT)
     shuffled = list(rows.items())
     random.Random(len(rows)).shuffle(shuffled)
     made.restore(shuffled)
@@ -35,14 +36,13 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of few keys, of which the oldest go soon."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES_MAX", 100)
     monkeypatch.setattr(blocks, "BLOCK_COUNTS_BYTES", 8)
-    monkeypatch.setattr(blocks, "SPARE_BYTES", 64)
 
 
 @pytest.mark.usefixtures("tight")
 @pytest.mark.parametrize("seed", range(20))
 def test_after_any_puts_and_deletes_the_blocks_are_the_state(seed: int) -> None:
     chance = random.Random(seed)
-    kv, rows = FedKv(), Rows()
+    kv, rows = FedKv(TIGHT), Rows()
     for _ in range(60):
         for _ in range(chance.randrange(6)):
             key = b"%d" % chance.randrange(12)
@@ -60,7 +60,7 @@ def test_after_any_puts_and_deletes_the_blocks_are_the_state(seed: int) -> None:
 
 @pytest.mark.usefixtures("tight")
 def test_blocks_hold_little_more_than_twice_what_there_is_whatever_was_put() -> None:
-    kv, rows = FedKv(), Rows()
+    kv, rows = FedKv(TIGHT), Rows()
     for number in range(30):
         kv.do_all(Put(b"cold/%d" % number, bytes(50)))
     for number in range(2_000):
@@ -73,7 +73,7 @@ def test_blocks_hold_little_more_than_twice_what_there_is_whatever_was_put() -> 
 
 @pytest.mark.usefixtures("tight")
 def test_what_one_writing_removes_is_bounded_by_what_has_changed() -> None:
-    kv, rows = FedKv(), Rows()
+    kv, rows = FedKv(TIGHT), Rows()
     for _ in range(100):
         kv.do_all(*[Put(b"%d" % number, bytes(50)) for number in range(10)])
     take_changes(kv.kv, rows)
@@ -91,7 +91,7 @@ def test_what_one_writing_removes_is_bounded_by_what_has_changed() -> None:
 
 @pytest.mark.usefixtures("tight")
 def test_a_key_that_was_deleted_is_forgotten_by_and_by() -> None:
-    kv, rows = FedKv(), Rows()
+    kv, rows = FedKv(TIGHT), Rows()
     for number in range(100):
         kv.do_all(Put(b"gone/%d" % number, b""))
     take_changes(kv.kv, rows)
@@ -106,7 +106,7 @@ def test_a_key_that_was_deleted_is_forgotten_by_and_by() -> None:
 
 
 def test_many_keys_stand_in_one_row() -> None:
-    kv, rows = FedKv(), Rows()
+    kv, rows = FedKv(TIGHT), Rows()
     kv.do_all(*[Put(b"key/%d" % number, bytes(100)) for number in range(1_000)], Compact(1_000))
     take_changes(kv.kv, rows)
 
