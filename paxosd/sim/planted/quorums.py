@@ -27,7 +27,7 @@ QUORUMS: tuple[Bug, ...] = (
     other(
         "learner trusts one acceptor",
         Edit("core.catchup:CatchUp.take_votes", ast.Call, "can_prepare", "self._answers"),
-        shows_in=Scenarios(("U19 mixed votes",)),
+        shows_in=Scenarios(("U19 mixed votes",), layout="roles", seeds=4),
     ),
     other(
         "learner trusts an accept quorum",

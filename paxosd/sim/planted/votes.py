@@ -49,7 +49,11 @@ VOTES: tuple[Bug, ...] = (
         Edit("core.proposer:Proposer._on_accepted", ast.NotEq, "ballot self", "False"),
         shows_in=Scenarios(("N09 votes",), layout="roles"),
     ),
-    listed("count duplicate acks", Patch("core.phase2:PhaseTwo.vote", _count_a_vote_told_twice_as_two)),
+    listed(
+        "count duplicate acks",
+        Patch("core.phase2:PhaseTwo.vote", _count_a_vote_told_twice_as_two),
+        shows_in=Seeds(122, 123),
+    ),
     listed(
         "pick first accepted seen",
         Edit("core.phase1:PhaseOne.take", ast.Gt, "ballot known", "False"),
