@@ -125,6 +125,9 @@ Result: TypeAlias = OpResult | CompactDone | Granted | Revoked | KeepDone | Leas
  FAILED) = range(1, 12)  # fmt: skip
 
 
+_pack: Callable[[object], bytes] = msgpack.Packer().pack
+
+
 class MalformedResult(ValueError):
     """Bytes that are not a result."""
 
@@ -134,7 +137,7 @@ class MalformedResult(ValueError):
 
 def encode_result(result: Result) -> bytes:
     """The bytes of a result."""
-    return msgpack.packb(_fields(result))  # type: ignore[no-any-return]
+    return _pack(_fields(result))
 
 
 def encode_range(
@@ -142,7 +145,7 @@ def encode_range(
 ) -> bytes:
     """The bytes of a `RangeFound`, whose items are given as keys and records."""
     items = [each for pair in pairs for each in pair]
-    return msgpack.packb([RANGE_FOUND, items, count, more, revision, resume])  # type: ignore[no-any-return]
+    return _pack([RANGE_FOUND, items, count, more, revision, resume])
 
 
 def _items(kvs: Iterable[KeyValue | None]) -> list[bytes]:
