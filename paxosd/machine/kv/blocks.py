@@ -24,7 +24,7 @@ from paxosd.machine.kv.state import KeyState
 
 BLOCK = b"b"
 BLOCK_BYTES_MAX = 64 * 1024
-"""So many bytes of keys and records are put into one block; one key always."""
+"""A block with so many bytes of keys and records is full."""
 BLOCK_COUNTS_BYTES = 4096
 """What a block counts for besides its content: many small ones take time to read, and memory."""
 GOES_PER_CHANGE = 4
