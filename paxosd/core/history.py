@@ -53,7 +53,7 @@ class History(Protocol):
         ...
 
     def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
-        """All rows of the kept state that are this owner's: keys and contents."""
+        """All rows of the kept state that are this owner's: keys and contents, in the order of the keys."""
         ...
 
     def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:

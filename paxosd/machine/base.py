@@ -74,5 +74,6 @@ class StateMachine(Protocol):
         ...
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Become the state that these rows are, of which each came from `changes`; called before anything else."""
+        """Become the state that these rows are, of which each came from `changes`, in the order of their keys; called
+        before anything else."""
         ...

@@ -64,7 +64,7 @@ class FedMachine:
     def live_again(self) -> None:
         """Another life begins with the rows, and what was not written is lost."""
         self.machine = self.make()
-        self.machine.restore(list(self.rows.items()))
+        self.machine.restore(sorted(self.rows.items()))
 
     def facts(self, questions: Sequence[bytes] = ()) -> tuple[object, ...]:
         """All that can be seen of its state."""

@@ -150,7 +150,7 @@ class MachineContract:
                 fed.slot(commands, ms)
                 fed.keep()
                 restored = fed.make()
-                restored.restore(list(fed.rows.items()))
+                restored.restore(sorted(fed.rows.items()))
                 assert restored.digest() == fed.machine.digest(), "the rows that were told are not the state"
                 assert restored.due_ms == fed.machine.due_ms, "what is due next is not in the rows"
 

@@ -71,6 +71,15 @@ def test_a_put_under_way_takes_the_conditions_of_a_put(client: Client) -> None:
         client.put_async("a", b"4", if_absent=True, if_revision=1)
 
 
+def test_a_put_under_way_with_a_condition_has_its_lease_too(client: Client) -> None:
+    with client.lease(30) as lease:
+        client.put_async("a", b"", lease, if_absent=True).result(5)
+        kept = client.get("a")
+
+    assert kept is not None
+    assert kept.lease == lease.id
+
+
 @pytest.mark.parametrize("key", ["", b""])
 def test_an_empty_key_is_none_for_any_verb(key: str | bytes, client: Client, cluster: KeysCluster) -> None:
     for verb in (

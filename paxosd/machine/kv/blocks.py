@@ -4,12 +4,14 @@
 
 Laws:
 1. A block is written once and never changed. What a later one says of a key counts, and what earlier ones say does not.
-   A key that was deleted has no record in a later block than the one that has its last record.
+   A key that was deleted stands without a record in a later block than the one that has its last record.
 2. Each key that is there has its record in one block, and that is the last one with the key. So a record stands in a
    block as long as the key has not changed since: its `mod_revision` is none that came later.
 3. Blocks go from the oldest on, where all of them hold about twice as much as there is: what stands in the oldest one
-   is written anew. Nothing is older then, so a deleted key in it need not be told any more.
-4. What one `take` writes anew and removes is bounded by what has changed: it takes no longer where there is much.
+   is written anew. Nothing is older then, so a deleted key in it need not be told any more. And the numbers of those
+   that are there have no gap: one that is missing between others is noticed.
+4. What one `take` writes anew and removes is bounded by what has changed: it takes no longer where there is much. So
+   where much was deleted, or became smaller, it goes over many of them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
+from paxosd.core.agent import require
 from paxosd.machine.kv.records import NO_RECORD
 from paxosd.machine.kv.state import KeyState
 
@@ -117,22 +120,20 @@ class KeyBlocks:
                     anew_bytes += _ENTRY.size + len(key) + len(record)
         return still_there
 
-    def restore(self, rows: list[tuple[int, bytes]], state: KeyState) -> None:
-        """Fill a state that is new with what these blocks, each with its number, say."""
-        records: dict[bytes, bytes] = {}
-        for number, content in sorted(rows):
-            keys: list[bytes] = []
-            last_mod = _NONE
-            for key, record in _entries(content):
-                keys.append(key)
-                if record is None:
-                    records.pop(key, None)
-                else:
-                    records[key] = record
-                    last_mod = max(last_mod, record[_MOD_REVISION])
-            self._add(Block(number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
-        for key, record in records.items():
-            state.restore(key, record)
+    def restore(self, number: int, content: bytes, records: dict[bytes, bytes]) -> None:
+        """Let what this block says count among what those before it said; they come in order, all before anything
+        else."""
+        require(not self._blocks or number == self._next_number, f"block {self._next_number} of keys is missing")
+        keys: list[bytes] = []
+        last_mod = _NONE
+        for key, record in _entries(content):
+            keys.append(key)
+            if record is None:
+                records.pop(key, None)
+            else:
+                records[key] = record
+                last_mod = max(last_mod, record[_MOD_REVISION])
+        self._add(Block(number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
 
 
 def _row_key(block: Block) -> bytes:

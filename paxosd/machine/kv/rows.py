@@ -27,8 +27,6 @@ from paxosd.machine.kv.state import KeyState
 LEASE, CHANGES, TOTALS = b"l", b"h", b"t"
 ROW_BYTES_MAX = 64 * 1024
 """So many bytes of changes are put into one row; one change always."""
-KEYS_PER_ROW = 4
-"""So many keys that changed count as one row: they are written many in one."""
 
 _NUMBER = Struct(">Q")
 _TOTALS = Struct(">QQ")
@@ -107,12 +105,12 @@ class Rows:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]], state: KeyState, leases: Leases) -> None:
         """Fill a state and leases that are new with what these rows say."""
-        blocks: list[tuple[int, bytes]] = []
+        records: dict[bytes, bytes] = {}
         changes: list[tuple[int, bytes]] = []
         for key, content in rows:
             kind, rest = key[:1], key[1:]
             if kind == BLOCK:
-                blocks.append((_NUMBER.unpack(rest)[0], content))
+                self.keys.restore(_NUMBER.unpack(rest)[0], content, records)
             elif kind == LEASE:
                 leases.set(_NUMBER.unpack(rest)[0], LeaseTerms.unpack(content))
             elif kind == CHANGES:
@@ -120,7 +118,8 @@ class Rows:
             else:
                 require(key == TOTALS, f"keys have no row {key!r}")
                 self._totals = content
-        self.keys.restore(blocks, state)
+        for key, record in records.items():
+            state.restore(key, record)
         state.in_order()
         self._restore_changes(sorted(changes), state)
 

@@ -125,7 +125,9 @@ KEYS: tuple[Bug, ...] = (
     ),
     _key_bug(
         "keys: what was written anew is not what counts",
-        Edit("machine.kv.blocks:KeyBlocks.restore", ast.Call, "sorted rows", "sorted(rows, reverse=True)"),
+        Edit(
+            "machine.kv.blocks:KeyBlocks.restore", ast.Assign, "records key record", "records.setdefault(key, record)"
+        ),
     ),
     _key_bug(
         "keys: a digest keeps what went",

@@ -135,7 +135,7 @@ class MemoryStore(MemoryShelf):
         return self._kept_slot
 
     def kept_rows(self, owner: str) -> Iterable[tuple[bytes, bytes]]:
-        return list(self._kept.get(owner, {}).items())
+        return sorted(self._kept.get(owner, {}).items())
 
     def revisions(self, revision: Revision, rows_max: int) -> Sequence[RevisionRow]:
         begin = bisect_right(self._revisions, revision, key=lambda row: row.first) - 1

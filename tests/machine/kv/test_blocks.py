@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 
+from paxosd.core.agent import InvariantBroken
 from paxosd.machine.kv import blocks
 from paxosd.machine.kv.bounds import KvBounds
 from paxosd.machine.kv.encoding import encode_command
@@ -18,11 +21,9 @@ Rows = dict[bytes, bytes]
 TIGHT = KvBounds(spare_bytes=64)
 
 
-def restored_of(rows: Rows) -> Kv:
-    made = Kv(TIGHT)
-    shuffled = list(rows.items())
-    random.Random(len(rows)).shuffle(shuffled)
-    made.restore(shuffled)
+def restored_of(rows: Rows, bounds: KvBounds = TIGHT) -> Kv:
+    made = Kv(bounds)
+    made.restore(sorted(rows.items()))
     return made
 
 
@@ -125,3 +126,95 @@ def test_a_run_of_puts_is_what_each_of_them_is_alone() -> None:
     assert 20 < sum(result != PUT_DONE for result in of_each) < 120
     assert list(together.apply(1, commands, 0)) == of_each
     assert together.digest() == alone.digest()
+
+
+@pytest.mark.usefixtures("tight")
+def test_blocks_do_not_pile_up_where_many_keys_change_between_two_writings() -> None:
+    """Far more than may go besides what changed."""
+    chance = random.Random(1)
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(*[Put(b"%03d" % number, bytes(30)) for number in range(300)])
+    for _ in range(40):
+        kv.do_all(*[Put(b"%03d" % chance.randrange(300), bytes(30)) for _ in range(100)])
+        take_changes(kv.kv, rows)
+
+    live = sum(len(kv.key) + len(kv.value) + 32 + 8 for kv in kv.all_keys())
+    assert block_bytes(rows) <= 2.5 * live
+
+
+@pytest.mark.usefixtures("tight")
+def test_what_is_written_anew_is_little_more_than_what_changes() -> None:
+    """Of many cold keys as much as makes room, and not all that may go."""
+    chance = random.Random(1)
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(*[Put(b"%03d" % number, bytes(30)) for number in range(300)])
+    take_changes(kv.kv, rows)
+    changed = written = 0
+    for _ in range(400):
+        kv.do_all(*[Put(b"%03d" % number, bytes(30)) for number in chance.sample(range(300), 10)])
+        changed += 10 * (8 + 3 + 32 + 30)
+        put, delete = kv.kv.changes()
+        written += sum(len(content) for key, content in put if key[:1] == blocks.BLOCK)
+        for gone in delete:
+            del rows[gone]
+        rows.update(put)
+
+    assert written <= 1.6 * changed
+
+
+def test_restoring_holds_one_block_at_a_time() -> None:
+    """Values of 1 MB that were overwritten before the blocks with them went, and one that counts."""
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(Put(b"k", b"v"))
+    take_changes(kv.kv, rows)
+    ((last, content),) = [(key, content) for key, content in rows.items() if key[:1] == blocks.BLOCK]
+
+    before = FedKv(TIGHT)
+    before.do_all(Put(b"k", bytes(1_000_000)))
+    stale = before.kv.changes().put[0][1]
+
+    def overwritten() -> Iterator[tuple[bytes, bytes]]:
+        for number in range(20):
+            yield blocks.BLOCK + number.to_bytes(8, "big"), bytes(memoryview(stale))
+        yield blocks.BLOCK + (20).to_bytes(8, "big"), content
+        yield from [(key, row) for key, row in rows.items() if key != last]
+
+    made = Kv(TIGHT)
+    tracemalloc.start()
+    try:
+        made.restore(overwritten())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert made.digest() == kv.kv.digest()
+    assert most < 8_000_000
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_block_that_is_missing_between_others_is_noticed() -> None:
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(*[Put(b"%d" % number, bytes(100)) for number in range(3)])
+    take_changes(kv.kv, rows)
+    del rows[sorted(key for key in rows if key[:1] == blocks.BLOCK)[1]]
+
+    with pytest.raises(InvariantBroken, match="block 1 of keys is missing"):
+        restored_of(rows)
+
+
+def test_what_a_run_of_puts_moves_out_of_the_history_is_no_part_of_the_digest() -> None:
+    bounds = KvBounds(window_revisions=10)
+    kv, rows = FedKv(bounds), Rows()
+    kv.do_all(*[Put(b"%d" % (number % 3), b"%d" % number) for number in range(40)])
+    take_changes(kv.kv, rows)
+
+    assert kv.kv.digest() == restored_of(rows, bounds).digest()
+
+
+def test_each_key_that_changed_counts_among_what_is_to_be_written_soon() -> None:
+    kv = FedKv(TIGHT)
+    kv.do_all(Put(b"there", b""))
+    take_changes(kv.kv, {})
+    kv.do_all(*[Put(b"%d" % number, b"") for number in range(100)], Delete(b"there"))
+
+    assert kv.kv.changed_rows >= 101

@@ -111,7 +111,7 @@ class Both:
         """The state is kept, and another life begins with it."""
         take_changes(self.kv, self.rows)
         self.kv = Kv(BOUNDS)
-        self.kv.restore(list(self.rows.items()))
+        self.kv.restore(sorted(self.rows.items()))
 
     def ask(self, asked: Range) -> Result:
         question = encode_question(asked)
