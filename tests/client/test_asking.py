@@ -7,7 +7,7 @@ from random import Random
 
 from paxosd.client.asking import Asking
 from paxosd.client.calls import Question
-from paxosd.core.messages import Query
+from paxosd.core.messages import Query, ReadLog
 from tests.core.counting import operations
 
 NOW = 10.0
@@ -58,3 +58,29 @@ def test_nothing_is_awaited_of_who_was_asked_nothing() -> None:
     assert (one.awaited, len(one.next_due())) == (False, 1)
     one.take(1)
     assert (bool(one), one.next_due()) == (False, [])
+
+
+def held(request: int, held_s: float) -> Question:
+    """A question that a gateway may hold so long."""
+    return Question(ReadLog(request, 1, True, 0, wait_ms=round(1000 * held_s)), NOW + 60)
+
+
+def test_questions_are_held_as_long_as_the_one_that_is_held_least_while_there_is_no_other_one() -> None:
+    made = Asking(Random(1))
+    assert made.held_s == 0.0
+    made.add(held(1, 3.0))
+    made.add(held(2, 2.0))
+    assert made.held_s == 2.0
+    made.add(question(3))
+    assert made.held_s == 0.0
+    made.take(3)
+    made.take(2)
+    assert made.held_s == 3.0
+
+
+def test_a_question_in_the_place_of_one_that_was_held_is_not_held() -> None:
+    made = Asking(Random(1))
+    made.add(held(1, 3.0))
+    made.add(question(1))
+
+    assert made.held_s == 0.0
