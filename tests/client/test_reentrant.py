@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,7 @@ import pytest
 
 from paxosd.client.client import Client
 from paxosd.client.errors import HoldLost, WaitTimeout
+from paxosd.client.threads.driver import current_owner
 from tests.client.keys_world import KeysCluster
 
 
@@ -79,3 +81,21 @@ def test_who_lost_it_does_not_take_it_again_before_it_gave_it_back(client: Clien
         assert again.fence > held.fence
 
     assert cluster.keys(b"lock/") == {}
+
+
+def test_a_thread_is_not_taken_for_an_earlier_one_whose_number_it_has() -> None:
+    owners: list[object] = []
+    numbers: list[int] = []
+
+    def call() -> None:
+        owners.append(current_owner())
+        numbers.append(threading.get_ident())
+        assert current_owner() == owners[-1]
+
+    for _ in range(20):
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+
+    assert len(set(owners)) == 20
+    assert len(set(numbers)) <= 20

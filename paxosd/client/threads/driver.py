@@ -47,9 +47,19 @@ CLOCKS = Clocks()
 __all__ = ["Lost", "RecipeDriver", "Watcher", "current_owner"]
 
 
+class _Thread(threading.local):
+    """What a thread has for itself as long as it lives; the system gives its number to the next one."""
+
+    def __init__(self) -> None:
+        self.itself = object()
+
+
+_thread = _Thread()
+
+
 def current_owner() -> object:
     """Who calls: its thread, or its greenlet."""
-    return threading.get_ident()
+    return _thread.itself, threading.get_ident()
 
 
 class RecipeDriver:

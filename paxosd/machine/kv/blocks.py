@@ -9,9 +9,9 @@ Laws:
    block as long as the key has not changed since: its `mod_revision` is none that came later.
 3. Blocks go from the oldest on, where all of them hold about twice as much as there is: what stands in the oldest one
    is written anew. Nothing is older then, so a deleted key in it need not be told any more. And the numbers of those
-   that are there have no gap: one that is missing between others is noticed.
-4. What one `take` writes anew and removes is bounded by what has changed: it takes no longer where there is much. So
-   where much was deleted, or became smaller, it goes over many of them.
+   that are there have no gap, and the first and the last are known: a block that is missing is noticed.
+4. What one `take` writes anew, and how many blocks it removes, is bounded by what has changed: it takes no longer where
+   there is much. So where much was deleted, or became smaller, it goes over many of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLOCK_BYTES_MAX = 64 * 1024
 BLOCK_COUNTS_BYTES = 4096
 """What a block counts for besides its content: many small ones take time to read, and memory."""
 GOES_PER_CHANGE = 4
-"""How many bytes of old blocks go for one that is new, at most. With 2, blocks would stay as they are."""
+"""How many bytes are written anew for one that changed, at most; an old block that goes counts as one that is new."""
 
 _NUMBER = Struct(">Q")
 _ENTRY = Struct(">II")
@@ -103,8 +103,8 @@ class KeyBlocks:
         self._counted_bytes += block.counts_bytes
 
     def _remove_oldest(self, state: KeyState, stop: int, may_go: int, delete: list[bytes]) -> list[bytes]:
-        """Let the oldest blocks below a number go, about so many bytes, if there is too much in all of them;
-        returns the keys whose records stood there."""
+        """Let the oldest blocks below a number go, if there is too much in all of them; returns the keys whose records
+        stood there. About so many bytes, with `BLOCK_COUNTS_BYTES` for each block."""
         still_there: list[bytes] = []
         anew_bytes = 0
         most = 2 * (state.held_bytes + _ENTRY.size * len(state)) + self._spare_bytes
@@ -112,13 +112,26 @@ class KeyBlocks:
             oldest = self._blocks.popleft()
             delete.append(_row_key(oldest))
             self._counted_bytes -= oldest.counts_bytes
-            may_go -= oldest.counts_bytes
+            may_go -= BLOCK_COUNTS_BYTES
             for key in oldest.keys:
                 record = state.get(key)
                 if record is not None and record[_MOD_REVISION] <= oldest.last_mod:
                     still_there.append(key)
-                    anew_bytes += _ENTRY.size + len(key) + len(record)
+                    size = _ENTRY.size + len(key) + len(record)
+                    anew_bytes += size
+                    may_go -= size
         return still_there
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """That of the first block, and the one behind the last."""
+        return self._next_number - len(self._blocks), self._next_number
+
+    def require_numbers(self, first: int, stop: int) -> None:
+        """All blocks are restored; raise unless they have these numbers."""
+        if not self._blocks:
+            self._next_number = stop
+        require(self.numbers == (first, stop), f"blocks of keys from {first} to {stop - 1} are not all there")
 
     def restore(self, number: int, content: bytes, records: dict[bytes, bytes]) -> None:
         """Let what this block says count among what those before it said; they come in order, all before anything

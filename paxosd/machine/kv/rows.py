@@ -3,7 +3,8 @@
     b, number u64      keys and their records (see `blocks.py`)
     l, lease u64       its terms
     h, number u64      changes of the window, from that number on (see `past.py`), each with the record before it only
-    t                  where the window begins: its first revision, and the number of its first change
+    t                  where the window begins: its first revision, and the number of its first change; the number of
+                       the first block of keys, and the one behind the last
 
 The record after a change is the one before the next change of its key, or the one that the key has. So each change is
 written once, many in one row, and never again. A row of changes goes when all of them are out of the window.
@@ -27,11 +28,13 @@ from paxosd.machine.kv.state import KeyState
 LEASE, CHANGES, TOTALS = b"l", b"h", b"t"
 ROW_BYTES_MAX = 64 * 1024
 """So many bytes of changes are put into one row; one change always."""
+KEYS_PER_ROW = 4
+"""So many keys that changed count as one row, for many are written in one."""
 
 _NUMBER = Struct(">Q")
-_TOTALS = Struct(">QQ")
+_TOTALS = Struct(">4Q")
 _CHANGE = Struct(">QII")
-_NEW = _TOTALS.pack(1, 0)
+_NEW = _TOTALS.pack(1, 0, 0, 0)
 
 
 class Rows:
@@ -49,9 +52,8 @@ class Rows:
 
     def changed_rows(self, state: KeyState) -> int:
         """About how many there are."""
-        return (
-            len(self.keys.changed) + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
-        )
+        keys = -(-len(self.keys.changed) // KEYS_PER_ROW)
+        return keys + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
 
     def _waiting(self, state: KeyState) -> int:
         return int(self._stop(state) > self._next_number)
@@ -60,9 +62,8 @@ class Rows:
     def _stop(state: KeyState) -> int:
         return state.past.first_number + len(state.past)
 
-    @staticmethod
-    def _totals_of(state: KeyState) -> bytes:
-        return _TOTALS.pack(state.past.first_revision, state.past.first_number)
+    def _totals_of(self, state: KeyState) -> bytes:
+        return _TOTALS.pack(state.past.first_revision, state.past.first_number, *self.keys.numbers)
 
     def take(self, state: KeyState, leases: Leases) -> Changes:
         """All of them; they count as written."""
@@ -121,10 +122,13 @@ class Rows:
         for key, record in records.items():
             state.restore(key, record)
         state.in_order()
-        self._restore_changes(sorted(changes), state)
+        first_revision, first_number, *blocks = _TOTALS.unpack(self._totals)
+        self.keys.require_numbers(*blocks)
+        self._restore_changes(sorted(changes), state, first_revision, first_number)
 
-    def _restore_changes(self, rows: list[tuple[int, bytes]], state: KeyState) -> None:
-        first_revision, first_number = _TOTALS.unpack(self._totals)
+    def _restore_changes(
+        self, rows: list[tuple[int, bytes]], state: KeyState, first_revision: int, first_number: int
+    ) -> None:
         self._next_number = first_number
         found: list[Change] = []
         for first, content in rows:
