@@ -113,9 +113,12 @@ class Gateway(Reporting):
             return self._receive_client(source, message, now)
         match message:
             case Heartbeat(ballot):
+                before = self._leadership.ballot
                 if not self._leadership.hear(source, ballot, message.watermark, now):
                     return self.ignore("heartbeat of an old leader")
                 self._due.hear(message.log_time_ms, now)
+                if ballot != before:
+                    self._have_sent_again(now)
             case Resign(ballot):
                 self._on_resign(source, ballot)
             case ForwardRefused():
@@ -193,6 +196,15 @@ class Gateway(Reporting):
         """Nobody leads: what is asked meanwhile is refused at once, for whoever resigned would not answer."""
         if self._leadership.resign(source, ballot):
             self._await_no_index()
+
+    def _have_sent_again(self, now: Instant) -> None:
+        """Another one leads: who waits for what the one before was sent sends it again, and at once."""
+        hint = self._leadership.hint(now)
+        for session, expected in self._gaps.lacking(self._replicated.next_seq):
+            client = self._clients.of(session)
+            if client is not None:
+                about = session, 0, expected, 1
+                self.send_early(client, Refused(*about, Reason.GAP, expected, hint, self._progress.lag))
 
     # ---- commands ----
 

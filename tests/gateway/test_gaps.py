@@ -58,3 +58,25 @@ def test_nothing_is_told_of_a_session_that_may_have_been_forgotten(monkeypatch: 
     assert len(gaps._stop) == 2
     assert gaps.expected(OTHER, 1, 9, 1) == 0
     assert gaps.expected(ONE, 1, 9, 1) == 5
+
+
+def test_when_another_one_leads_what_the_log_does_not_have_has_to_come_again() -> None:
+    gaps = Gaps()
+    gaps.forwarded(ONE, 1, 10)
+    gaps.forwarded(OTHER, 1, 4)
+    gaps.forwarded(THIRD, 1, 1)
+    log_has = {ONE: 7, OTHER: 5, THIRD: 0}
+
+    assert gaps.lacking(log_has.__getitem__) == [(ONE, 7)]
+    assert gaps.lacking(log_has.__getitem__) == []
+    assert gaps.expected(ONE, 1, 11, 7) == 7
+    assert gaps.expected(OTHER, 1, 5, 5) == 0
+
+
+def test_only_those_sessions_are_told_that_were_used_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LACKING_MAX", 2)
+    gaps = Gaps()
+    for session in (ONE, OTHER, THIRD):
+        gaps.forwarded(session, 1, 4)
+
+    assert gaps.lacking(lambda session: 1) == [(THIRD, 1), (OTHER, 1)]

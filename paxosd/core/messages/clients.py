@@ -81,8 +81,9 @@ class Refused:
     """Gateway to client: this sending was refused.
 
     `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the bytes of a command, else 0.
-    `attempt` is 0 where a refusal was found in the log and is not tied to one sending. For a refused
-    `OpenSession`, `session` is the wish and `first_seq` 0. `lag`: how far this gateway is behind, if it is.
+    `attempt` is 0 where a refusal is not tied to one sending: it was found in the log, or another one leads, and what
+    the one before was sent may be lost. For a refused `OpenSession`, `session` is the wish and `first_seq` 0.
+    `lag`: how far this gateway is behind, if it is.
     `why`: what keeps everybody from leading, as far as this gateway knows; for people.
     """
 
