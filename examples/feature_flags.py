@@ -12,7 +12,7 @@ import argparse
 import sys
 import threading
 
-from paxosd import Client, ClientClosed, Compacted
+from paxosd import Client, ClientClosed, Compacted, NoQuorum, ReadTimeout, Unavailable
 
 PREFIX = "flags/"
 
@@ -37,9 +37,9 @@ class Flags:
 
     def _follow(self) -> None:
         while True:
-            state, watcher = self._client.get_and_watch(prefix=PREFIX)
-            self._set({_name(kv.key): kv.value for kv in state.items})
             try:
+                state, watcher = self._client.get_and_watch(prefix=PREFIX)
+                self._set({_name(kv.key): kv.value for kv in state.items})
                 for changed in watcher:
                     values = dict(self._values)
                     for event in changed.events:
@@ -48,8 +48,8 @@ class Flags:
                         else:
                             values[_name(event.key)] = event.kv.value
                     self._set(values)
-            except Compacted:
-                continue  # away for longer than history is kept: read all of it again
+            except (Compacted, NoQuorum, ReadTimeout, Unavailable):
+                continue  # away for longer than history is kept, or nobody answered in time: read all of it again
             except ClientClosed:
                 return
 
