@@ -42,7 +42,7 @@ _AT_THE_LEADER: tuple[Bug, ...] = (
     other(
         "read before a value of the own ballot is chosen",
         Edit("core.proposer:Proposer._confirm_reads", ast.Gt, "_recovered_stop", "True"),
-        shows_in=Seeds(14, 15, "reads"),
+        shows_in=Seeds(12, 13, "reads"),
     ),
     other(
         "who does not lead tells its watermark to readers",
