@@ -107,7 +107,7 @@ _WAITING: tuple[Bug, ...] = (
     other(
         "who waits for a change sees it one revision late",
         Edit("client.engine:Engine._watch", ast.BinOp, "after", "call.step.after + 2"),
-        shows_in=Seeds(45, 46, "keys"),
+        shows_in=Seeds(59, 60, "keys"),
     ),
     other(
         "a caller has what changed when the next change comes",
