@@ -164,7 +164,7 @@ _MEETINGS: tuple[Bug, ...] = (
     other(
         "who watches a party does not hear who comes",
         Edit("recipes.party:next_members", ast.Call, "AwaitChange", "AwaitChange((span,), found.revision)"),
-        shows_in=_seed(41),
+        shows_in=_seed(114),
     ),
     other(
         "the last candidate is taken for who leads",
