@@ -43,7 +43,7 @@ VOTERS: tuple[Bug, ...] = (
     other(
         "what a new disk copied is told only once it is on the disk",
         Edit("core.acceptor:Acceptor._copy", ast.Expr, "_votes add vote", "self._votes.drop(vote.slot)"),
-        shows_in=Seeds(273, 274, "disks"),
+        shows_in=Seeds(195, 196, "disks"),
     ),
     other(
         "a new disk votes before it has copied",
