@@ -19,6 +19,7 @@ from paxosd.machine.kv.encoding import (
     decode_command,
     decode_question,
     encode_command,
+    encode_put,
     encode_question,
 )
 from paxosd.machine.kv.records import KeyValue
@@ -257,3 +258,8 @@ def test_a_number_that_no_message_carries_is_an_error_of_its_caller() -> None:
         encode_command(Put(b"k", b"v", lease=2**70))
     with pytest.raises(ValueError, match="64 bits"):
         encode_question(Range(b"k", revision=2**70))
+
+
+@pytest.mark.parametrize("lease", [0, 7, 2**40])
+def test_a_put_that_is_encoded_by_itself_has_the_bytes_of_any_put(lease: int) -> None:
+    assert encode_put(b"k", b"v", lease) == encode_command(Put(b"k", b"v", lease))
