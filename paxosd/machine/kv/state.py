@@ -1,7 +1,8 @@
 """The keys as they are now, in order, with what they were (see `past.py`) and which of them a lease has.
 
 Law: there is one way to change a key, `write`, one to take it back, `undo`, and one to put many that ask for nothing
-else, each as a revision of its own: `put_all`. So records, order, window, and the keys of leases never differ.
+else, each as a revision of its own: `put_all`, whose changes the caller adds to the window (`past.add_all`). So records,
+order, window, and the keys of leases never differ.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class KeyState:
             self._set(key, previous)
 
     def put_all(self, first: Revision, puts: Sequence[tuple[bytes, bytes]]) -> list[Change | None]:
-        """Set these keys to these values, as revisions from `first` on; what each changed. None: there was no room."""
+        """Set these keys to these values, as revisions from `first` on; what each changed, for
+        `past.add_all`. None: there was no room."""
         records, add_in_order, pack, bytes_max = self._records, self._order.add, HEADER.pack, self._bytes_max
         held_bytes = self.held_bytes
         changes: list[Change | None] = []
