@@ -1,8 +1,8 @@
 """The keys as they are now, in order, with what they were (see `past.py`) and which of them a lease has.
 
 Law: there is one way to change a key, `write`, one to take it back, `undo`, and one to put many that ask for nothing
-else, each as a revision of its own: `put_all`, whose changes the caller adds to the window (`past.add_all`). So records,
-order, window, and the keys of leases never differ.
+else, each as a revision of its own: `put_all`, whose changes the caller adds to the window (`past.add_all`). So
+records, order, window, and the keys of leases never differ.
 """
 
 from __future__ import annotations
