@@ -17,7 +17,7 @@ from paxosd.gateway import feed
 from paxosd.gateway.ranges import TO_THE_END, Place
 from paxosd.gateway.watches import Watches
 from paxosd.machine.kv.events import decode_events, encode_change
-from paxosd.machine.kv.past import Change
+from paxosd.machine.kv.records import Change
 
 ADDRESSES = ["tcp://l1:7100", "tcp://l2:7100"]
 KEYS = [b"a", b"aa", b"b", b"c", b"d"]

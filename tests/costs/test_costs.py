@@ -41,7 +41,7 @@ ALONE = {
 """All that each does for one value that is alone under way."""
 FURTHER = {"client": 415, "leader": 2, "acceptor": 2, "learner": 6, "leading replica": 6, "replica": 6}
 """And for each further one that is proposed in the same turn of the client."""
-FURTHER_PUT = {"client": 435, "leader": 2, "acceptor": 2, "learner": 280, "leading replica": 280, "replica": 280}
+FURTHER_PUT = {"client": 435, "leader": 2, "acceptor": 2, "learner": 72, "leading replica": 72, "replica": 72}
 """The same for a key that is put."""
 FURTHER_GET = {"client": 1_230, "leader": 2, "acceptor": 2, "learner": 2_200, "leading replica": 2_170, "replica": 2}
 """The same for a key that is got, linearizably."""

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from paxosd.core.types import Revision
 from paxosd.machine.kv.events import encode_change
-from paxosd.machine.kv.past import Change
-from paxosd.machine.kv.records import KeyEvent, KeyValue, pack
+from paxosd.machine.kv.records import Change, KeyEvent, KeyValue, pack
 
 
 class FakeKeys:

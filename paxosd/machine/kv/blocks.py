@@ -1,6 +1,6 @@
 """The records of keys as rows on a disk: in blocks, many keys in one row, in the order in which they were written.
 
-    b, number u64      a block: for each key its length u32, that of its record u32, the key, and the record
+    b, number u64      a block: its keys, and the record of each, as two columns (see `columns.py`)
 
 Laws:
 1. A block is written once and never changed. What a later one says of a key counts, and what earlier ones say does not.
@@ -16,13 +16,17 @@ Laws:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from itertools import accumulate
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
 from paxosd.core.agent import require
-from paxosd.machine.kv.records import NO_RECORD
+from paxosd.machine.kv.columns import LENGTH_BYTES, pack_column, unpack_column, unpack_full_column
+from paxosd.machine.kv.records import Change
 from paxosd.machine.kv.state import KeyState
 
 BLOCK = b"b"
@@ -34,8 +38,9 @@ GOES_PER_CHANGE = 4
 """How many bytes are written anew for one that changed, at most; an old block that goes counts as one that is new."""
 
 _NUMBER = Struct(">Q")
-_ENTRY = Struct(">II")
+_ENTRY_BYTES = 2 * LENGTH_BYTES
 _MOD_REVISION = slice(8, 16)
+_mod_revision = itemgetter(_MOD_REVISION)
 _NONE = bytes(8)
 
 
@@ -56,16 +61,25 @@ class KeyBlocks:
 
     def __init__(self, spare_bytes: int) -> None:
         self._spare_bytes = spare_bytes
-        self.changed: dict[bytes, bool] = {}
-        """The keys that changed, and whether they were there the last time."""
+        self._changes: list[Change] = []  # since the last `take`, oldest first
         self._blocks: deque[Block] = deque()
         self._next_number = 0
         self._counted_bytes = 0  # of all blocks
 
+    def note(self, changes: list[Change]) -> None:
+        """Keys changed."""
+        self._changes += changes
+
+    @property
+    def noted(self) -> int:
+        """How many changes are to be written."""
+        return len(self._changes)
+
     def take(self, state: KeyState) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
         """The rows to put and to delete; what changed counts as written."""
-        changed, self.changed = self.changed, {}
-        keys = [key for key, was_there in changed.items() if was_there or state.get(key) is not None]
+        changes, self._changes = self._changes, []
+        was_there = {key: previous is not None for _, key, _, previous in reversed(changes)}
+        keys = [key for key, before in was_there.items() if before or state.get(key) is not None]
         first_new, counted_before = self._next_number, self._counted_bytes
         put = list(self._write(keys, state))
         may_go = GOES_PER_CHANGE * (self._counted_bytes - counted_before) + self._spare_bytes
@@ -75,26 +89,19 @@ class KeyBlocks:
 
     def _write(self, keys: list[bytes], state: KeyState) -> Iterator[tuple[bytes, bytes]]:
         """These keys, as they are now, in new blocks."""
-        begin, size, last_mod = 0, 0, _NONE
-        parts: list[bytes] = []
-        for index, key in enumerate(keys):
-            record = state.get(key)
-            if record is None:
-                entry = _ENTRY.pack(len(key), NO_RECORD) + key
-            else:
-                entry = _ENTRY.pack(len(key), len(record)) + key + record
-                last_mod = max(last_mod, record[_MOD_REVISION])
-            parts.append(entry)
-            size += len(entry)
-            if size >= BLOCK_BYTES_MAX:
-                yield self._block(keys[begin : index + 1], parts, last_mod)
-                begin, size, last_mod, parts = index + 1, 0, _NONE, []
-        if parts:
-            yield self._block(keys[begin:], parts, last_mod)
+        records = list(map(state.get, keys))
+        sizes = [_ENTRY_BYTES + len(key) + len(record or b"") for key, record in zip(keys, records, strict=True)]
+        bounds = list(accumulate(sizes))
+        begin = 0
+        while begin < len(keys):
+            full = bounds[begin] - sizes[begin] + BLOCK_BYTES_MAX
+            stop = bisect_left(bounds, full, begin) + 1
+            yield self._block(keys[begin:stop], records[begin:stop])
+            begin = stop
 
-    def _block(self, keys: list[bytes], parts: list[bytes], last_mod: bytes) -> tuple[bytes, bytes]:
-        content = b"".join(parts)
-        self._add(Block(self._next_number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
+    def _block(self, keys: list[bytes], records: list[bytes | None]) -> tuple[bytes, bytes]:
+        content = pack_column(keys) + pack_column(records)
+        self._add(Block(self._next_number, keys, BLOCK_COUNTS_BYTES + len(content), _last_mod(records)))
         return _row_key(self._blocks[-1]), content
 
     def _add(self, block: Block) -> None:
@@ -107,7 +114,7 @@ class KeyBlocks:
         stood there. About so many bytes, with `BLOCK_COUNTS_BYTES` for each block."""
         still_there: list[bytes] = []
         anew_bytes = 0
-        most = 2 * (state.held_bytes + _ENTRY.size * len(state)) + self._spare_bytes
+        most = 2 * (state.held_bytes + _ENTRY_BYTES * len(state)) + self._spare_bytes
         while self._counted_bytes + anew_bytes > most and may_go > 0 and self._blocks[0].number < stop:
             oldest = self._blocks.popleft()
             delete.append(_row_key(oldest))
@@ -117,7 +124,7 @@ class KeyBlocks:
                 record = state.get(key)
                 if record is not None and record[_MOD_REVISION] <= oldest.last_mod:
                     still_there.append(key)
-                    size = _ENTRY.size + len(key) + len(record)
+                    size = _ENTRY_BYTES + len(key) + len(record)
                     anew_bytes += size
                     may_go -= size
         return still_there
@@ -137,25 +144,19 @@ class KeyBlocks:
         """Let what this block says count among what those before it said; they come in order, all before anything
         else."""
         require(not self._blocks or number == self._next_number, f"block {self._next_number} of keys is missing")
-        keys: list[bytes] = []
-        last_mod = _NONE
-        for key, record in _entries(content):
-            keys.append(key)
+        keys, place = unpack_full_column(content, 0)
+        of_keys, _ = unpack_column(content, place)
+        for key, record in zip(keys, of_keys, strict=True):
             if record is None:
                 records.pop(key, None)
             else:
                 records[key] = record
-                last_mod = max(last_mod, record[_MOD_REVISION])
-        self._add(Block(number, keys, BLOCK_COUNTS_BYTES + len(content), last_mod))
+        self._add(Block(number, keys, BLOCK_COUNTS_BYTES + len(content), _last_mod(of_keys)))
+
+
+def _last_mod(records: list[bytes | None]) -> bytes:
+    return max(map(_mod_revision, filter(None, records)), default=_NONE)
 
 
 def _row_key(block: Block) -> bytes:
     return BLOCK + _NUMBER.pack(block.number)
-
-
-def _entries(content: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-    place = 0
-    while place < len(content):
-        key_bytes, record_bytes = _ENTRY.unpack_from(content, place)
-        key = content[(place := place + _ENTRY.size) : (place := place + key_bytes)]
-        yield key, None if record_bytes == NO_RECORD else content[place : (place := place + record_bytes)]

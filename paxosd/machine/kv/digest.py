@@ -8,22 +8,32 @@ its key's revisions, so where a record stands in the history follows from the ot
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from hashlib import blake2b
+from operator import methodcaller
 from struct import Struct
 
 from paxosd.machine.kv.leases import LeaseTerms
-from paxosd.machine.kv.past import Change
+from paxosd.machine.kv.records import Change
 from paxosd.machine.kv.state import KeyState
 
 DIGEST_BYTES = 16
 _LENGTH = Struct(">I")
 _NUMBER = Struct(">Q")
 _MASK = (1 << 8 * DIGEST_BYTES) - 1
+_hash = partial(blake2b, digest_size=DIGEST_BYTES)
+_digest = methodcaller("digest")
+_number = partial(int.from_bytes, byteorder="big")
 
 
 def _hash_record(key: bytes, record: bytes) -> int:
     content = record + key + _LENGTH.pack(len(key))
     return int.from_bytes(blake2b(content, digest_size=DIGEST_BYTES).digest(), "big")
+
+
+def _sum_of_hashes(contents: list[bytes]) -> int:
+    """That of `_hash_record` for each; Python does nothing for each of them."""
+    return sum(map(_number, map(_digest, map(_hash, contents))))
 
 
 def _hash_delete(key: bytes, revision: int) -> int:
@@ -49,20 +59,14 @@ class RunningDigest:
 
     def put_all(self, changes: Iterable[Change]) -> None:
         """Keys were put: the same for many, as `_hash_record` has it."""
-        pack, whole = _LENGTH.pack, int.from_bytes
-        self._sum += sum(
-            [
-                whole(blake2b(record + key + pack(len(key)), digest_size=DIGEST_BYTES).digest(), "big")
-                for _, key, record, _ in changes
-                if record is not None
-            ]
-        )
+        contents = [record + key + _LENGTH.pack(len(key)) for _, key, record, _ in changes if record is not None]
+        self._sum += _sum_of_hashes(contents)
 
     def went(self, changes: Iterable[Change]) -> None:
         """These changes are out of the window."""
-        for revision, key, record, previous in changes:
-            if previous is not None:
-                self._sum -= _hash_record(key, previous)
+        contents = [previous + key + _LENGTH.pack(len(key)) for _, key, _, previous in changes if previous is not None]
+        self._sum -= _sum_of_hashes(contents)
+        for revision, key, record, _ in changes:
             if record is None:
                 self._sum -= _hash_delete(key, revision)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from itertools import islice
-from typing import TypeAlias, TypeVar
+from itertools import islice, takewhile
+from operator import methodcaller
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgpack
 
@@ -49,7 +50,11 @@ ITEMS_MAX = 1 << 16
 
 PUT, DELETE, RANGE, TXN, COMPACT, GRANT, REVOKE, KEEP, ASK_LEASE, ASK_LEASES = range(1, 11)
 
-_PUT_BEGINS = bytes([0x97, PUT])  # an array of seven, and the number
+PUTS_AT_ONCE = 64
+"""So many puts are looked at together, and one that makes no sense costs as much as they do."""
+
+_begins_as_put = methodcaller("startswith", bytes([0x97, PUT]))  # an array of seven, and the number
+_ends_as_put = methodcaller("endswith", b"".join(map(msgpack.packb, (0, False, False, False))))
 _RANGE_BEGINS = bytes([0x9D, RANGE])  # an array of thirteen, and the number
 _GET_ENDS = b"".join(map(msgpack.packb, (b"", 0, 0, False, Sort.KEY, False, False, 0, 0, 0, 0)))
 """What stands behind the key where nothing else is asked for."""
@@ -57,6 +62,13 @@ _GET_ENDS = b"".join(map(msgpack.packb, (b"", 0, 0, False, Sort.KEY, False, Fals
 Fields: TypeAlias = list[object]
 
 _pack: Callable[[object], bytes] = msgpack.Packer().pack
+
+
+class Puts(NamedTuple):
+    """Puts that ask for nothing else: their keys, and as many values."""
+
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
 
 
 class Malformed(ValueError):
@@ -129,27 +141,39 @@ def decode_command(content: bytes) -> Command:
     return _command_of(unpack_fields(content))
 
 
-def plain_puts(commands: Sequence[bytes], start: int) -> list[tuple[bytes, bytes]]:
-    """The keys and values of the puts from this place on that ask for nothing else, as most commands do; the first
+def plain_puts(commands: Sequence[bytes], start: int) -> Puts:
+    """The puts from this place on that ask for nothing else, as most commands do; `PUTS_AT_ONCE` at most. The first
     command that is another one ends them.
 
-    It is what `decode_command` would say, in a seventh of the time.
+    It says what `decode_command` would say, and Python does nothing for each of them.
     """
-    found: list[tuple[bytes, bytes]] = []
-    unpack = msgpack.unpackb
-    for content in islice(commands, start, None):
-        if not content.startswith(_PUT_BEGINS):
+    of_run = islice(commands, start, start + PUTS_AT_ONCE)
+    run = list(takewhile(_ends_as_put, takewhile(_begins_as_put, of_run)))
+    return _plain(run) or _plain_before_another(run)
+
+
+def _plain_before_another(run: Sequence[bytes]) -> Puts:
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    for content in run:
+        alone = _plain([content])
+        if alone is None:
             break
-        try:
-            _, key, value, lease, previous, keep_value, keep_lease = unpack(content)
-        except (ValueError, TypeError):
-            break
-        if type(key) is not bytes or type(value) is not bytes or type(lease) is not int or lease or not key:
-            break
-        if not previous is keep_value is keep_lease is False:
-            break
-        found.append((key, value))
-    return found
+        keys += alone.keys
+        values += alone.values
+    return Puts(keys, values)
+
+
+def _plain(run: Sequence[bytes]) -> Puts | None:
+    """What these say; None: one of them is no put that asks for nothing else, or there is none."""
+    try:
+        _, keys, values, leases, *asks = zip(*map(msgpack.unpackb, run), strict=True)
+    except (ValueError, TypeError):
+        return None
+    if any(leases) or any(map(any, asks)) or not all(keys):
+        return None
+    kinds = [set(map(type, each)) for each in (keys, values, leases)]
+    return Puts(keys, values) if kinds == [{bytes}, {bytes}, {int}] else None
 
 
 def _command_of(fields: Fields) -> Command:

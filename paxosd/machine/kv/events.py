@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import msgpack
 
-from paxosd.machine.kv.past import Change
-from paxosd.machine.kv.records import HEADER_BYTES, KeyEvent, KeyValue, pack, unpack
+from paxosd.machine.kv.records import HEADER_BYTES, Change, KeyEvent, KeyValue, pack, unpack
 
 NUMBER_MAX = 2**63 - 1
 

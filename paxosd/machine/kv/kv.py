@@ -16,12 +16,11 @@ from paxosd.core.types import Revision
 from paxosd.machine.base import Changes, QueryRefused
 from paxosd.machine.kv.bounds import DEFAULT_BOUNDS, KvBounds
 from paxosd.machine.kv.digest import RunningDigest
-from paxosd.machine.kv.encoding import Malformed, decode_command, decode_question, plain_get, plain_puts
+from paxosd.machine.kv.encoding import Malformed, Puts, decode_command, decode_question, plain_get, plain_puts
 from paxosd.machine.kv.events import encode_change
 from paxosd.machine.kv.leases import Leases, LeaseTerms
-from paxosd.machine.kv.past import Change
 from paxosd.machine.kv.reading import find
-from paxosd.machine.kv.records import KeyEvent, unpack_if
+from paxosd.machine.kv.records import Change, KeyEvent, unpack_if
 from paxosd.machine.kv.refusing import NotDone, Scan, full_of_keys
 from paxosd.machine.kv.requests import (
     AskLease,
@@ -79,21 +78,21 @@ class Kv:
         results: list[bytes] = []
         while (done := len(results)) < len(commands):
             revision = first_revision + done
-            if puts := plain_puts(commands, done):
+            if (puts := plain_puts(commands, done)).keys:
                 results += self._put_all(puts, revision)
             else:
                 results.append(encode_result(self._result(commands[done], revision, log_time_ms)))
         return results
 
-    def _put_all(self, puts: list[tuple[bytes, bytes]], first_revision: Revision) -> list[bytes]:
+    def _put_all(self, puts: Puts, first_revision: Revision) -> list[bytes]:
         """What `Writer.run` does for puts that ask for nothing else."""
         changes = self._state.put_all(first_revision, puts)
-        made = [change for change in changes if change is not None]
+        made = list(filter(None, changes))
         self._digest.put_all(made)
         self._digest.went(self._state.past.add_all(made))
-        note = self._rows.keys.changed.setdefault
-        for _, key, _, previous in made:
-            note(key, previous is not None)
+        self._rows.keys.note(made)
+        if len(made) == len(changes):
+            return [PUT_DONE] * len(made)
         return [self._no_room if change is None else PUT_DONE for change in changes]
 
     def _result(self, content: bytes, revision: Revision, log_time_ms: int) -> Result:
@@ -124,9 +123,10 @@ class Kv:
         if not count:
             return
         past = self._state.past
-        for change in past.latest(count):
+        changes = past.latest(count)
+        for change in changes:
             self._digest.changed(change)
-            self._rows.keys.changed.setdefault(change[1], change[3] is not None)
+        self._rows.keys.note(changes)
         self._digest.went(past.settle())
 
     def _compact(self, first_revision: Revision, revision: Revision) -> Result:

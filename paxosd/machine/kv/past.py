@@ -7,32 +7,27 @@ Laws:
 3. A change has the record before it and the record after it. Both are the objects that the keys have, or had; so a
    window costs no second copy of what is there now.
 4. The window has bounds in revisions and bytes. What is beyond them goes when a revision is whole.
+5. Changes are listed by key where somebody reads the past, and not before: most changes go unlisted.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import TypeAlias
-
-from sortedcontainers import SortedSet
 
 from paxosd.core.types import Revision
 from paxosd.machine.kv.bounds import KvBounds
-
-Change: TypeAlias = tuple[Revision, bytes, bytes | None, bytes | None]
-"""The revision, the key, its record after it, its record before it; None: the key is not there."""
+from paxosd.machine.kv.by_key import ChangesByKey
+from paxosd.machine.kv.records import Change
 
 CHANGE_BYTES = 200
 """What a change takes in memory, about, besides its key and the record before it."""
-LOOSE_PART = 8
-"""One in so many of the changes that are listed for a key may be out of the window."""
 _revision = itemgetter(0)
 
 
 class KeyHistory:
-    """The changes of the window, oldest first, and by key."""
+    """The changes of the window, oldest first."""
 
     def __init__(self, bounds: KvBounds) -> None:
         self.first_revision: Revision = 1
@@ -41,8 +36,8 @@ class KeyHistory:
         self._bounds = bounds
         self._changes: list[Change | None] = []
         self._head = 0  # what is before it went
-        self._by_key: dict[bytes, list[Change]] = {}
-        self._gone_keys = SortedSet()  # that have changes in the window and are not there any more
+        self._by_key = ChangesByKey()
+        self._listed_to = 0  # the changes with lower numbers are listed by key
         self._revisions = 0  # that changed something, and are whole
         self._bytes = 0
 
@@ -63,35 +58,13 @@ class KeyHistory:
 
     def add(self, change: Change) -> None:
         """One more change, of the latest revision."""
-        _, key, record, previous = change
         self._changes.append(change)
-        self._bytes += CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
-        of_key = self._by_key.get(key)
-        if of_key is None:
-            self._by_key[key] = [change]
-        else:
-            of_key.append(change)
-            if previous is None:
-                self._gone_keys.discard(key)
-        if record is None:
-            self._gone_keys.add(key)
+        self._bytes += _bytes_of([change])
 
-    def add_all(self, changes: list[Change]) -> list[Change]:
+    def add_all(self, changes: Sequence[Change]) -> list[Change]:
         """Changes of the latest revisions, each of which is whole with its one; returns those that go for them."""
-        by_key = self._by_key
-        size = CHANGE_BYTES * len(changes)
-        for change in changes:
-            _, key, _, previous = change
-            size += len(key) if previous is None else len(key) + len(previous)
-            of_key = by_key.get(key)
-            if of_key is None:
-                by_key[key] = [change]
-            else:
-                of_key.append(change)
-                if previous is None:
-                    self._gone_keys.discard(key)
         self._changes += changes
-        self._bytes += size
+        self._bytes += _bytes_of(changes)
         self._revisions += len(changes)
         return self._drop_beyond()
 
@@ -99,16 +72,10 @@ class KeyHistory:
         """Take the latest change back, of a revision that is not whole yet."""
         change = self._changes.pop()
         assert change is not None
-        _, key, record, previous = change
-        of_key = self._by_key[key]
-        of_key.pop()
-        if record is None:
-            self._gone_keys.discard(key)
-        if not of_key:
-            del self._by_key[key]
-        elif previous is None:
-            self._gone_keys.add(key)
-        self._bytes -= CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
+        self._bytes -= _bytes_of([change])
+        if self._listed_to > self.first_number + len(self):
+            self._by_key.undo(change)
+            self._listed_to -= 1
         return change
 
     def settle(self) -> list[Change]:
@@ -121,7 +88,9 @@ class KeyHistory:
         gone: list[Change] = []
         revisions_max, bytes_max = self._bounds.window_revisions, self._bounds.window_bytes
         while (self._revisions > revisions_max or self._bytes > bytes_max) and len(self):
-            gone += self._drop_to(self._changes[self._head][0] + 1)  # type: ignore[index]
+            revisions = max(1, self._revisions - revisions_max)
+            last = self._changes[self._head + revisions - 1]  # they have so many changes, or more
+            gone += self._drop_to(last[0] + 1)  # type: ignore[index]
         return gone
 
     def compact(self, first_revision: Revision) -> list[Change]:
@@ -129,44 +98,28 @@ class KeyHistory:
         return self._drop_to(first_revision)
 
     def _drop_to(self, first_revision: Revision) -> list[Change]:
-        changes, head, stop = self._changes, self._head, len(self._changes)
-        gone: list[Change] = []
-        revision = 0
-        while head < stop and (change := changes[head])[0] < first_revision:  # type: ignore[index]
-            assert change is not None
-            changes[head] = None
-            head += 1
-            gone.append(change)
-            self._forget(change)
-            if change[0] != revision:
-                revision = change[0]
-                self._revisions -= 1
-        if head > len(changes) // 2:
-            del changes[:head]
-            head = 0
-        self._head = head
+        head, stop = self._head, self._index(first_revision)
+        gone: list[Change] = self._changes[head:stop]  # type: ignore[assignment]
+        self._changes[head:stop] = [None] * len(gone)
+        for change in gone[: max(0, self._listed_to - self.first_number)]:
+            self._by_key.forget(change)
+        self._bytes -= _bytes_of(gone)
+        self._revisions -= len(set(map(_revision, gone)))
+        if stop > len(self._changes) // 2:
+            del self._changes[:stop]
+            stop = 0
+        self._head = stop
         self.first_revision = first_revision
         self.first_number += len(gone)
         return gone
 
-    def _forget(self, change: Change) -> None:
-        """It went: take it, sooner or later, out of what is listed for its key."""
-        _, key, record, previous = change
-        self._bytes -= CHANGE_BYTES + len(key) + (0 if previous is None else len(previous))
-        of_key = self._by_key[key]
-        if of_key[-1] is change:
-            del self._by_key[key]
-            if record is None:
-                self._gone_keys.discard(key)
-        elif of_key[len(of_key) // LOOSE_PART][0] <= change[0]:
-            del of_key[: bisect_right(of_key, change[0], key=_revision)]
-
     def restore(self, changes: list[Change], first_revision: Revision, first_number: int) -> None:
         """Become the window that has these whole changes."""
-        for change in changes:
-            self._revisions += change[0] != self.last_revision
-            self.add(change)
-        self.first_revision, self.first_number = first_revision, first_number
+        self._changes = [*changes]
+        self._bytes = _bytes_of(changes)
+        self._revisions = len(set(map(_revision, changes)))
+        self.first_revision = first_revision
+        self.first_number = self._listed_to = first_number
 
     # ---- reading ----
 
@@ -192,10 +145,7 @@ class KeyHistory:
 
     def record_at(self, key: bytes, revision: Revision, now: bytes | None) -> bytes | None:
         """The record that a key had after this revision; `now` is the one that it has now."""
-        of_key = self._by_key.get(key)
-        if of_key is None or of_key[-1][0] <= revision:
-            return now
-        return of_key[bisect_right(of_key, revision, key=_revision)][3]
+        return self._all_by_key().record_at(key, revision, now)
 
     def first_since(self, revision: Revision) -> Iterator[Change]:
         """The first change of each key that changed after this revision, in order."""
@@ -209,7 +159,14 @@ class KeyHistory:
 
     def gone_keys(self, low: bytes, high: bytes | None, descending: bool) -> Iterator[bytes]:
         """The keys that are not there any more, and have changes in the window, in order."""
-        return self._gone_keys.irange(low, high, (True, False), descending)  # type: ignore[no-any-return]
+        return self._all_by_key().gone_keys(low, high, descending)
+
+    def _all_by_key(self) -> ChangesByKey:
+        """List what came since the last time."""
+        for change in self.from_number(self._listed_to):
+            self._by_key.add(change)
+        self._listed_to = self.first_number + len(self)
+        return self._by_key
 
     def revisions(self, first: Revision, stop: Revision) -> Iterator[tuple[Revision, list[Change]]]:
         """The revisions from `first` on, below `stop`, that changed something, each with its changes in order."""
@@ -222,3 +179,11 @@ class KeyHistory:
             while index < end and self._changes[index][0] == revision:  # type: ignore[index]
                 index += 1
             yield revision, self._changes[begin:index]  # type: ignore[misc]
+
+
+def _bytes_of(changes: Sequence[Change]) -> int:
+    """What these take in memory, about."""
+    if not changes:
+        return 0
+    _, keys, _, previous = zip(*changes, strict=True)
+    return CHANGE_BYTES * len(changes) + sum(map(len, keys)) + sum(map(len, filter(None, previous)))

@@ -8,7 +8,7 @@ A machine holds a million of them; so a record is one `bytes`, and becomes a `Ke
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from paxosd.core.types import Revision
 
@@ -42,6 +42,11 @@ class KeyEvent(NamedTuple):
     kv: KeyValue | None
     previous: KeyValue | None
     revision: Revision
+
+
+Change: TypeAlias = tuple[Revision, bytes, bytes | None, bytes | None]
+"""What a revision did to a key: the revision, the key, its record after it, its record before it; None: the key is not
+there. `KeyEvent` is the same, unpacked."""
 
 
 def pack(kv: KeyValue) -> bytes:

@@ -2,7 +2,8 @@
 
     b, number u64      keys and their records (see `blocks.py`)
     l, lease u64       its terms
-    h, number u64      changes of the window, from that number on (see `past.py`), each with the record before it only
+    h, number u64      changes of the window, from that number on (see `past.py`), as three columns: their revisions,
+                       their keys, and the records before them
     t                  where the window begins: its first revision, and the number of its first change; the number of
                        the first block of keys, and the one behind the last
 
@@ -12,28 +13,29 @@ written once, many in one row, and never again. A row of changes goes when all o
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
-from struct import Struct
+from itertools import accumulate, repeat
+from struct import Struct, pack, unpack_from
 
 from paxosd.core.agent import require
 from paxosd.machine.base import Changes
 from paxosd.machine.kv.blocks import BLOCK, KeyBlocks
 from paxosd.machine.kv.bounds import KvBounds
+from paxosd.machine.kv.columns import LENGTH_BYTES, pack_column, unpack_column, unpack_full_column
 from paxosd.machine.kv.leases import Leases, LeaseTerms
-from paxosd.machine.kv.past import Change
-from paxosd.machine.kv.records import NO_RECORD
+from paxosd.machine.kv.records import Change
 from paxosd.machine.kv.state import KeyState
 
 LEASE, CHANGES, TOTALS = b"l", b"h", b"t"
 ROW_BYTES_MAX = 64 * 1024
 """So many bytes of changes are put into one row; one change always."""
 KEYS_PER_ROW = 4
-"""So many keys that changed count as one row, for many are written in one."""
+"""So many changes of keys count as one row, for many are written in one."""
 
 _NUMBER = Struct(">Q")
 _TOTALS = Struct(">4Q")
-_CHANGE = Struct(">QII")
 _NEW = _TOTALS.pack(1, 0, 0, 0)
 
 
@@ -52,7 +54,7 @@ class Rows:
 
     def changed_rows(self, state: KeyState) -> int:
         """About how many there are."""
-        keys = -(-len(self.keys.changed) // KEYS_PER_ROW)
+        keys = -(-self.keys.noted // KEYS_PER_ROW)
         return keys + len(self.leases) + (self._totals_of(state) != self._totals) + self._waiting(state)
 
     def _waiting(self, state: KeyState) -> int:
@@ -81,22 +83,15 @@ class Rows:
 
     def _take_changes(self, state: KeyState) -> Iterator[tuple[bytes, bytes]]:
         number = max(self._next_number, state.past.first_number)
-        content = bytearray()
-        first = number
-        for change in state.past.from_number(number):
-            packed = _pack(change)
-            if content and len(content) + len(packed) > ROW_BYTES_MAX:
-                yield self._row_of_changes(first, number, content)
-                content, first = bytearray(), number
-            content += packed
-            number += 1
-        if content:
-            yield self._row_of_changes(first, number, content)
-        self._next_number = number
-
-    def _row_of_changes(self, first: int, stop: int, content: bytearray) -> tuple[bytes, bytes]:
-        self._written.append((first, stop))
-        return CHANGES + _NUMBER.pack(first), bytes(content)
+        changes = state.past.from_number(number)
+        bounds = list(accumulate([len(key) + len(previous or b"") for _, key, _, previous in changes]))
+        begin = written_bytes = 0
+        while begin < len(changes):
+            stop = bisect_right(bounds, written_bytes + ROW_BYTES_MAX, begin + 1)
+            self._written.append((number + begin, number + stop))
+            yield CHANGES + _NUMBER.pack(number + begin), _pack(changes[begin:stop])
+            begin, written_bytes = stop, bounds[stop - 1]
+        self._next_number = number + len(changes)
 
     def _passed(self, first_number: int) -> Iterator[bytes]:
         while self._written and self._written[0][1] <= first_number:
@@ -154,18 +149,15 @@ def _row(
         delete.append(key)
 
 
-def _pack(change: Change) -> bytes:
-    revision, key, _, previous = change
-    if previous is None:
-        return _CHANGE.pack(revision, len(key), NO_RECORD) + key
-    return _CHANGE.pack(revision, len(key), len(previous)) + key + previous
+def _pack(changes: list[Change]) -> bytes:
+    revisions, keys, _, previous = zip(*changes, strict=True)
+    return pack(f">I{len(changes)}Q", len(changes), *revisions) + pack_column(keys) + pack_column(previous)
 
 
 def _unpack(content: bytes) -> Iterator[Change]:
     """The changes of a row, without the records after them."""
-    place = 0
-    while place < len(content):
-        revision, key_bytes, record_bytes = _CHANGE.unpack_from(content, place)
-        key = content[(place := place + _CHANGE.size) : (place := place + key_bytes)]
-        previous = None if record_bytes == NO_RECORD else content[place : (place := place + record_bytes)]
-        yield revision, key, None, previous
+    (count,) = unpack_from(">I", content)
+    revisions = unpack_from(f">{count}Q", content, LENGTH_BYTES)
+    keys, place = unpack_full_column(content, LENGTH_BYTES + _NUMBER.size * count)
+    previous, _ = unpack_column(content, place)
+    return zip(revisions, keys, repeat(None), previous)

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from heapq import merge
-
-from sortedcontainers import SortedList
+from itertools import count
+from operator import itemgetter
 
 from paxosd.core.types import Revision
 from paxosd.machine.kv.bounds import KvBounds
-from paxosd.machine.kv.past import Change, KeyHistory
+from paxosd.machine.kv.encoding import Puts
+from paxosd.machine.kv.order import KeyOrder
+from paxosd.machine.kv.past import KeyHistory
 from paxosd.machine.kv.ranges import NO_END, ONE_KEY
-from paxosd.machine.kv.records import HEADER, HEADER_BYTES, NO_LEASE, lease_of
+from paxosd.machine.kv.records import HEADER, HEADER_BYTES, NO_LEASE, Change, lease_of
 
 NO_LEASE_BYTES = bytes(8)
 _LEASE = slice(HEADER_BYTES - 8, HEADER_BYTES)
+_NOTHING = (0, 0, 0, NO_LEASE)
+"""The header of a key that is not there."""
+_lease = itemgetter(3)
 
 
 class KeyState:
@@ -30,7 +35,7 @@ class KeyState:
         self.held_bytes = 0
         self._bytes_max = bounds.keys_bytes
         self._records: dict[bytes, bytes] = {}
-        self._order = SortedList()
+        self._order = KeyOrder()
         self._of_lease: dict[int, set[bytes]] = {}
         self.get = self._records.get
         """The record of a key, or None."""
@@ -55,33 +60,37 @@ class KeyState:
             _, key, _, previous = self.past.undo()
             self._set(key, previous)
 
-    def put_all(self, first: Revision, puts: Sequence[tuple[bytes, bytes]]) -> list[Change | None]:
-        """Set these keys to these values, as revisions from `first` on; what each changed, for
-        `past.add_all`. None: there was no room."""
-        records, add_in_order, pack, bytes_max = self._records, self._order.add, HEADER.pack, self._bytes_max
-        held_bytes = self.held_bytes
-        changes: list[Change | None] = []
-        for revision, (key, value) in enumerate(puts, first):
-            previous = records.get(key)
-            if previous is None:
-                record = pack(revision, revision, 1, NO_LEASE) + value
-                grown = len(key) + len(record)
-            else:
-                create, _, version, _ = HEADER.unpack_from(previous)
-                record = pack(create, revision, version + 1, NO_LEASE) + value
-                grown = len(record) - len(previous)
-            if grown > 0 and held_bytes + grown > bytes_max:
-                changes.append(None)
-                continue
-            held_bytes += grown
-            records[key] = record
-            if previous is None:
-                add_in_order(key)
-            elif previous[_LEASE] != NO_LEASE_BYTES:
-                self._detach(key, previous)
-            changes.append((revision, key, record, previous))
-        self.held_bytes = held_bytes
-        return changes
+    def put_all(self, first: Revision, puts: Puts) -> Sequence[Change | None]:
+        """Do these, as revisions from `first` on; returns what each changed, for `past.add_all`. None: there was no
+        room."""
+        keys, values = puts
+        previous = list(map(self._records.get, keys))
+        headers = [_NOTHING if record is None else HEADER.unpack_from(record) for record in previous]
+        most_bytes = sum(map(len, keys)) + sum(map(len, values)) + HEADER_BYTES * len(keys)
+        if len(set(keys)) < len(keys) or self.held_bytes + most_bytes > self._bytes_max or any(map(_lease, headers)):
+            return [self._put(*put) for put in zip(count(first), keys, values)]
+        records = [
+            HEADER.pack(create or revision, revision, version + 1, NO_LEASE) + value
+            for revision, value, (create, _, version, _) in zip(count(first), values, headers)
+        ]
+        self._records.update(zip(keys, records, strict=True))
+        self.held_bytes += sum(map(len, records)) - sum(map(len, filter(None, previous)))
+        if None in previous:
+            new = [key for key, record in zip(keys, previous, strict=True) if record is None]
+            self._order.add_all(new)
+            self.held_bytes += sum(map(len, new))
+        return list(zip(count(first), keys, records, previous))
+
+    def _put(self, revision: Revision, key: bytes, value: bytes) -> Change | None:
+        """One of them, where it may concern the others, or a lease."""
+        previous = self._records.get(key)
+        create, _, version, _ = _NOTHING if previous is None else HEADER.unpack_from(previous)
+        record = HEADER.pack(create or revision, revision, version + 1, NO_LEASE) + value
+        grown = len(record) + (len(key) if previous is None else -len(previous))
+        if grown > 0 and self.held_bytes + grown > self._bytes_max:
+            return None
+        self._set(key, record)
+        return revision, key, record, previous
 
     def _set(self, key: bytes, record: bytes | None) -> bytes | None:
         previous = self._records.get(key)
@@ -122,7 +131,7 @@ class KeyState:
 
     def in_order(self) -> None:
         """All keys are restored."""
-        self._order = SortedList(self._records)
+        self._order = KeyOrder(self._records)
 
     # ---- reading ----
 
@@ -138,9 +147,7 @@ class KeyState:
         """How many keys a range has now."""
         if end == ONE_KEY:
             return int(key in self._records)
-        start: int = self._order.bisect_left(key)
-        stop: int = len(self._order) if end == NO_END else self._order.bisect_left(end)
-        return max(0, stop - start)
+        return self._order.count(key, None if end == NO_END else end)
 
     def pairs(self, key: bytes, end: bytes, descending: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The keys of a range and their records, as they are now, in order. Nothing may change meanwhile."""
@@ -152,7 +159,7 @@ class KeyState:
             yield each, self._records[each]
 
     def _keys(self, low: bytes, high: bytes | None, descending: bool) -> Iterator[bytes]:
-        return self._order.irange(low, high, (True, False), descending)  # type: ignore[no-any-return]
+        return self._order.between(low, high, descending)
 
     def past_pairs(
         self, revision: Revision, key: bytes, end: bytes, descending: bool = False

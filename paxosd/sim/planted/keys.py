@@ -18,7 +18,11 @@ def _key_bug(name: str, *changes: Change) -> Bug:
 WRITER = "machine.kv.transactions:Writer"
 
 KEYS: tuple[Bug, ...] = (
-    _key_bug("keys: a put does not count", Edit("machine.kv.state:KeyState.put_all", ast.BinOp, "version", "version")),
+    _key_bug(
+        "keys: a put does not count",
+        Edit("machine.kv.state:KeyState.put_all", ast.BinOp, "version", "version"),
+        Edit("machine.kv.state:KeyState._put", ast.BinOp, "version", "version"),
+    ),
     _key_bug(
         "keys: a put in a transaction is a new key", Edit(f"{WRITER}._put", ast.AugAssign, "version", "version = 1")
     ),
@@ -56,7 +60,14 @@ KEYS: tuple[Bug, ...] = (
         "keys: only one branch is looked at for keys that are put twice",
         Edit("machine.kv.duplicates:_touched_by", ast.Return, "then otherwise", "return then"),
     ),
-    _key_bug("keys: a range has its end", Edit("machine.kv.state:KeyState._keys", ast.Tuple, "", "(True, True)")),
+    _key_bug(
+        "keys: a range has its end",
+        Edit("machine.kv.order:KeyOrder.between", ast.IfExp, "stop", "stop + 1 if place == last else len(part)"),
+    ),
+    _key_bug(
+        "keys: a key that waits for its place is in no range",
+        Edit("machine.kv.order:KeyOrder.between", ast.Expr, "_settle", "pass"),
+    ),
     _key_bug(
         "keys: a key that was deleted is not in the past",
         Edit("machine.kv.state:KeyState.past_pairs", ast.Call, "merge", "now"),
@@ -64,10 +75,10 @@ KEYS: tuple[Bug, ...] = (
     _key_bug(
         "keys: a past revision is the one before it",
         Edit(
-            "machine.kv.past:KeyHistory.record_at",
+            "machine.kv.by_key:ChangesByKey.record_at",
             ast.Call,
             "bisect_right",
-            "bisect_left(of_key, revision, key=_revision)",
+            "bisect_right(of_key, revision - 1, key=_revision)",
         ),
     ),
     _key_bug(
@@ -80,7 +91,7 @@ KEYS: tuple[Bug, ...] = (
     ),
     _key_bug(
         "keys: a revision too many is compacted",
-        Edit("machine.kv.past:KeyHistory._drop_to", ast.Lt, "first_revision", "<="),
+        Edit("machine.kv.past:KeyHistory._drop_to", ast.Call, "_index", "self._index(first_revision + 1)"),
     ),
     _key_bug(
         "keys: a limit hides that there are more",
@@ -117,7 +128,7 @@ KEYS: tuple[Bug, ...] = (
     ),
     _key_bug(
         "keys: a key that was deleted comes back at a restart",
-        Edit("machine.kv.blocks:KeyBlocks.take", ast.BoolOp, "was_there", "state.get(key) is not None"),
+        Edit("machine.kv.blocks:KeyBlocks.take", ast.BoolOp, "before", "state.get(key) is not None"),
     ),
     _key_bug(
         "keys: what is removed of the oldest keys is not written anew",

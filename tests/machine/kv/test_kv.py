@@ -66,7 +66,8 @@ def test_a_put_does_the_same_whether_it_is_plain_or_in_a_transaction(options: di
     "content",
     ["9701c4016bc4017600c2c200", "9701c4016bc4017600c2c2ce00c2c2c2", "9701c400c4017600c2c2c2",
      "9701c4016bc40176c2c2c2c2", "9701a16bc4017600c2c2c2", "9701c4016bc4017600c2c2c2c2",
-     "9701c4016bc40176", "9701c4016ba17600c2c2c2", "9701c4016b0500c2c2c2"],
+     "9701c4016bc40176", "9701c4016ba17600c2c2c2", "9701c4016b0500c2c2c2",
+     "9701c4016bc40176c400c2c2c2", "9701c4016bc4017600c2c2c200c2c2c2"],
 )  # fmt: skip
 def test_what_looks_like_a_plain_put_and_is_none_is_malformed(kv: FedKv, content: str) -> None:
     result = decode_result(kv.do_bytes(bytes.fromhex(content)))
