@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from paxosd.sim.plan import Fault
-from paxosd.sim.spare import are_spare, note_rolled_back, note_wiped, would_notice
+from paxosd.sim.spare import are_spare, note_gone, note_rolled_back, note_wiped, would_notice
 from paxosd.sim.twins import copy_and_run, end_twin
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore
@@ -38,6 +38,7 @@ def _wipe(world: World, nodes: Collection[SimNode], for_s: float) -> None:
         return
     for node in nodes:
         node.end(True, "its directory is wiped")
+        note_gone(world, node.id, node.disk.written)
         node.disk.wipe()
         node.count = 0
         world.ghost.safety.wiped(node.id)
@@ -55,6 +56,7 @@ def _roll_back(world: World, node: SimNode, copy: MemoryStore, count: int) -> No
         return
     note_rolled_back(world, node.id, copy)
     node.end(True, "its directory is put back as it was")
+    note_gone(world, node.id, node.disk.written)
     node.disk.put_back(copy)
     node.count = count
     world.ghost.safety.wiped(node.id)

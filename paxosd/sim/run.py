@@ -23,7 +23,7 @@ from paxosd.sim.faults import schedule_faults
 from paxosd.sim.losses import put_right
 from paxosd.sim.network import FOREVER
 from paxosd.sim.plan import Plan
-from paxosd.sim.spare import can_accept, can_prepare, has_all_below_floors, votes
+from paxosd.sim.spare import can_accept, can_prepare, has_all_below_floors, may_lose_its_place, votes
 from paxosd.sim.world import World
 
 CONVERGE_T_E = 50
@@ -150,6 +150,7 @@ def _voters(world: World, sound: Collection[NodeId]) -> tuple[Collection[NodeId]
     membership = world.config.membership
     if not world.ghost.safety.electorate.newest.are_named:
         return membership.acceptors, []
+    sound = [node for node in sound if not may_lose_its_place(world, node)]
     knowing = [node for node in sound if votes(world, node)]
     if not can_prepare(world, knowing):
         return [], []

@@ -1,4 +1,4 @@
-"""Which disks of acceptors a simulated cluster can do without, and which of them vote, by the ghost state."""
+"""Which disks of acceptors a simulated cluster can do without, which of them vote, and how long: by the ghost state."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Collection
 
 from paxosd.core.records import Disk as DiskRecord
 from paxosd.core.records import Seen
-from paxosd.core.types import DiskId, NodeId
+from paxosd.core.types import NO_DISK, DiskId, NodeId
 from paxosd.sim.plan import VOTING
 from paxosd.sim.world import World
 from paxosd.storage.memory import MemoryStore
+
+MAY_BE_NAMED_T_E = 12
+"""For how many election timeouts a leader may name a guest that is gone: it counts as speaking for one of them after it
+was heard, and a leader that stands still hears it up to ten of them late."""
 
 
 def can_prepare(world: World, nodes: Collection[NodeId]) -> bool:
@@ -37,6 +41,17 @@ def votes(world: World, node: NodeId, disk_knows: bool = True) -> bool:
     is_named = found is not None and found.disk == voter.disk and not world.ghost.safety.is_condemned(voter.disk)
     born_with = voter.since == world.ghost.safety.electorate.newest.birth
     return is_named and (not disk_knows or born_with or (found is not None and found.copied))
+
+
+def may_lose_its_place(world: World, node: NodeId) -> bool:
+    """Whether the acceptor may be told yet that another disk has the place of its own, and that one is gone: a decree
+    says so of which nobody knows whether it is chosen, or a leader heard that disk of late. It is one that lost its
+    disk then: what the others cannot do without it, they cannot do."""
+    if world.ghost.safety.may_be_replaced(world.nodes[node].disk.written.disk):
+        return True
+    lost_at, reigns = world.guests_lost.get(node, (0.0, []))
+    lead_on = any(other.leads_in in reigns for other in world.nodes.values())
+    return lead_on and world.now < lost_at + MAY_BE_NAMED_T_E * world.plan.election_s
 
 
 def are_spare(world: World, nodes: Collection[NodeId]) -> bool:
@@ -69,6 +84,14 @@ def _can_vote_without(world: World, nodes: Collection[NodeId]) -> bool:
     else:  # a birth may name all of these disks by now, and with too few of them it is never chosen, nor given up
         others = [other for other in membership.acceptors if other not in lost and other not in world.lost_unborn]
     return can_prepare(world, others) and can_accept(world, others)
+
+
+def note_gone(world: World, node: NodeId, gone: MemoryStore) -> None:
+    """A disk with which this node ran is lost for good. If it was a guest, who leads now may name it all the same."""
+    voter = world.ghost.safety.electorate.newest.voter(node)
+    if voter is not None and gone.disk > NO_DISK and gone.disk != voter.disk:
+        reigns = [other.leads_in for other in world.nodes.values() if other.leads_in]
+        world.guests_lost[node] = world.now, reigns
 
 
 def would_notice(world: World, node: NodeId, copy: MemoryStore) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from paxosd.core.types import DiskId
-from paxosd.sim.spare import would_notice
+from paxosd.sim.spare import note_gone, would_notice
 from paxosd.sim.world import SimNode, World
 from paxosd.storage.memory import MemoryStore
 
@@ -58,3 +58,4 @@ def end_twin(world: World, twin: SimNode) -> None:
     twin.lost = True
     if world.twins.get(twin.id) is twin:
         del world.twins[twin.id]
+        note_gone(world, twin.id, twin.disk.written)

@@ -73,6 +73,7 @@ class SimNode:
         self.count = 0  # what its directory knows of its lives; a wiped one knows of none
         self.own_life = OwnLife(0, 0)
         self.lost = False  # its directory is damaged for good
+        self.leads_in = ""  # the ballot with which it leads, by what it reports; empty: it does not
         self.paused_until = 0.0
         self.crash_after: int | None = None  # so many effects into the next turns
         self.crash_with_power_loss = False
@@ -138,7 +139,7 @@ class SimNode:
         self._world.note(self._name, "ends: %s", why)
         self.ghost.marks.ended(self.driver)
         self.driver, self.transport, self._turn_at = None, None, None
-        self.crash_after, self._stopping = None, False
+        self.crash_after, self._stopping, self.leads_in = None, False, ""
         if power:
             self.lose_power()
 
@@ -265,6 +266,8 @@ class SimNode:
 
     def _on_event(self, event: Event) -> None:
         self._world.note(self._name, "%s %s", event.name, event.fields)
+        if event.name in ("leader.elected", "leader.renewed", "leader.lost"):
+            self.leads_in = "" if event.name == "leader.lost" else str(event.fields["ballot"])
         if event.name == "leader.elected":
             self._world.leader = self._world.nodes[self.id]
         if event.name == "state.differs" and not any(machine.is_wrong for machine in self.machines.values()):
@@ -292,6 +295,7 @@ class World(Agenda):
         self.config = parse(plan.config_text(), f"seed {plan.seed}", {})
         self.ghosts = [self.new_ghost()]
         self.lost_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
+        self.guests_lost: dict[NodeId, tuple[float, list[str]]] = {}  # when, and who led; for `spare.py`
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from paxosd.core.decrees import is_decree
+from paxosd.core.decrees import Replace, decree_of, is_decree
 from paxosd.core.messages import (
     Accept,
     Accepted,
@@ -356,6 +356,12 @@ class Safety:
     def is_condemned(self, disk: DiskId) -> bool:
         """Whether this disk went back in time."""
         return disk in self._condemned
+
+    def may_be_replaced(self, disk: DiskId) -> bool:
+        """Whether a decree gives another disk the place of this one, in a slot in which nothing is chosen yet."""
+        undecided = (at for at in self._decrees.items() if at[1] not in self.chosen)
+        decrees = (decree_of(self._values[at]) for at in undecided)
+        return any(isinstance(decree, Replace) and decree.old == disk for decree in decrees)
 
     def wiped(self, node: NodeId) -> None:
         """The directory of a node is gone, or an older one: its rounds may begin anew."""
