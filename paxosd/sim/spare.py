@@ -46,8 +46,10 @@ def votes(world: World, node: NodeId, disk_knows: bool = True) -> bool:
 def may_lose_its_place(world: World, node: NodeId) -> bool:
     """Whether the acceptor may be told yet that another disk has the place of its own, and that one is gone: a decree
     says so of which nobody knows whether it is chosen, or a leader heard that disk of late. It is one that lost its
-    disk then: what the others cannot do without it, they cannot do."""
-    if world.ghost.safety.may_be_replaced(world.nodes[node].disk.written.disk):
+    disk then: what the others cannot do without it, they cannot do. The same where its disk went back in time: it is
+    given up if anybody has seen one commit more, whatever that was."""
+    disk = world.nodes[node].disk.written.disk
+    if disk in world.went_back or world.ghost.safety.may_be_replaced(disk):
         return True
     lost_at, reigns = world.guests_lost.get(node, (0.0, []))
     lead_on = any(other.leads_in in reigns for other in world.nodes.values())
@@ -114,6 +116,9 @@ def _has_seen(world: World, node: NodeId, disk: DiskId) -> int:
 
 def note_rolled_back(world: World, node: NodeId, copy: MemoryStore) -> None:
     """The disk of this node goes back in time, to this copy, and must not vote any more if it told more than that."""
+    present = world.nodes[node].disk.written
+    if (copy.disk, copy.commits) != (present.disk, present.commits):
+        world.went_back.add(copy.disk)
     if node in world.config.membership.acceptors and world.ghost.safety.told_more_than(copy):
         world.ghost.marks.hit("acceptor rolled back")
         world.ghost.safety.condemn(copy.disk)

@@ -19,7 +19,7 @@ from paxosd.config import parse
 from paxosd.core.agent import Event, InvariantBroken
 from paxosd.core.messages import Answer, Applied, LogPage, Message, Prepare
 from paxosd.core.records import Record, Round
-from paxosd.core.types import NO_HISTORY, HistoryId, MachineName, NodeId, Revision
+from paxosd.core.types import NO_HISTORY, DiskId, HistoryId, MachineName, NodeId, Revision
 from paxosd.driver import Driver
 from paxosd.lives import CHANCE_BITS, OwnLife
 from paxosd.machine.base import StateMachine
@@ -296,6 +296,7 @@ class World(Agenda):
         self.ghosts = [self.new_ghost()]
         self.lost_unborn: set[NodeId] = set()  # acceptors that lost their disks before the cluster was born
         self.guests_lost: dict[NodeId, tuple[float, list[str]]] = {}  # when, and who led; for `spare.py`
+        self.went_back: set[DiskId] = set()  # disks that know less than they did, whether or not they told of it
         self.faults: Counter[str] = Counter()
         self._hash = hashlib.blake2b(digest_size=16)
         self.network = Network(plan, Random(self.random.getrandbits(64)), self.schedule, self._deliver)

@@ -151,3 +151,14 @@ def test_a_decree_in_whose_slot_something_else_is_chosen_replaces_nobody() -> No
     world.ghost.safety.chosen[2] = encode_value(0)
 
     assert len(cores(world)) == 3
+
+
+def test_no_core_needs_an_acceptor_whose_disk_went_back_though_what_is_missing_was_told_to_nobody() -> None:
+    """Seed 1274 of disks: the votes that were missing were those that a leader gave to itself. The others had seen that
+    its disk has more commits, and it was given up."""
+    world = born()
+    copy = world.nodes["r2"].disk.written.copy()
+    world.nodes["r2"].disk.written.commit([Promised(Ballot(2, "r2"))])
+    note_rolled_back(world, "r2", copy)
+
+    assert cores(world) == {frozenset(("r1", "r3"))}
