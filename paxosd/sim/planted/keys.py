@@ -65,10 +65,6 @@ KEYS: tuple[Bug, ...] = (
         Edit("machine.kv.order:KeyOrder.between", ast.IfExp, "stop", "stop + 1 if place == last else len(part)"),
     ),
     _key_bug(
-        "keys: a key that waits for its place is in no range",
-        Edit("machine.kv.order:KeyOrder.between", ast.Expr, "_settle", "pass"),
-    ),
-    _key_bug(
         "keys: a key that was deleted is not in the past",
         Edit("machine.kv.state:KeyState.past_pairs", ast.Call, "merge", "now"),
     ),
