@@ -15,6 +15,7 @@ class Sendings:
         self.latest = 0
         """The name that was given last."""
         self._open: OrderedDict[int, list[Command]] = OrderedDict()
+        self._went_back = 0  # because of a gap, after this sending
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -40,6 +41,14 @@ class Sendings:
         for command in batch or ():
             command.unaccounted -= 1
         return batch
+
+    def go_back(self) -> None:
+        """All is sent again, for there is a gap."""
+        self._went_back = self.latest
+
+    def is_news(self, name: int) -> bool:
+        """Whether a gap that this sending met is another one than the last; 0: the latest sending."""
+        return (name or self.latest) > self._went_back
 
     def forget_settled(self) -> None:
         """Those whose commands all have results can be refused no more, nor do they count."""

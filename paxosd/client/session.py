@@ -76,7 +76,6 @@ class Session:
         self._pacing = Pacing(random)
         self._outbox = Outbox(self._pacing)
         self._sendings = Sendings()
-        self._went_back = 0  # because of a gap, after this sending
         self._deadlines = Deadlines()
         self._questions = Asking(random)
         self._resend_s = RESEND_FIRST_S
@@ -282,9 +281,11 @@ class Session:
         if message.session != self._outbox.session:
             return
         self._sendings.take(message.attempt)
-        is_news = message.attempt > self._went_back if message.attempt else self._pacing.is_new_gap(now)
+        another_leads = message.first_seq == message.expected  # each gateway says it, of what it was sent
+        tied = message.attempt > 0 or another_leads
+        is_news = self._sendings.is_news(message.attempt) if tied else self._pacing.is_new_gap(now)
         if is_news and message.expected >= self._outbox.first_seq:  # otherwise the gap is closed by now
-            self._went_back = self._sendings.latest
+            self._sendings.go_back()
             self._pacing.go_back(now)
             self._outbox.send_from(message.expected)
 

@@ -23,6 +23,7 @@ from paxosd.client.errors import (
     WrongCluster,
 )
 from paxosd.client.outcomes import Receipt
+from paxosd.client.pacing import GAP_FIRST_S
 from paxosd.client.session import RESEND_MAX_S, Session
 from paxosd.core.messages import (
     Answer,
@@ -322,6 +323,22 @@ def test_l04_many_sendings_that_tell_of_one_gap_are_sent_again_once() -> None:
 
     assert [(sending.first_seq, sending.count) for sending in again] == [(lost.first_seq, 20)]
     assert bench.proposals() == []
+
+
+def test_what_two_gateways_say_of_one_new_leader_is_sent_again_for_each_of_them() -> None:
+    """The second one did not know the leader yet when it was sent what the first one had said is missing."""
+    bench = opened()
+    bench.propose(b"a")
+    (lost,) = bench.proposals()
+    another_leads = Refused(bench.id, 0, lost.first_seq, 1, Reason.GAP, lost.first_seq, "")
+    bench.hear(another_leads)
+    first = bench.proposals()
+    bench.later(0.001)
+    bench.hear(another_leads)
+    bench.later(GAP_FIRST_S)
+    second = bench.proposals()
+
+    assert [sending.first_seq for sending in first + second] == [lost.first_seq, lost.first_seq]
 
 
 def test_l04_a_gap_that_never_closes_is_not_sent_again_at_wire_speed() -> None:

@@ -82,7 +82,8 @@ class Refused:
 
     `expected`: for `Reason.GAP` the number to send again from, for `Reason.TOO_LARGE` the bytes of a command, else 0.
     `attempt` is 0 where a refusal is not tied to one sending: it was found in the log, or another one leads, and what
-    the one before was sent may be lost. For a refused `OpenSession`, `session` is the wish and `first_seq` 0.
+    the one before was sent may be lost; then `first_seq` is `expected`. For a refused `OpenSession`, `session` is the
+    wish and `first_seq` 0.
     `lag`: how far this gateway is behind, if it is.
     `why`: what keeps everybody from leading, as far as this gateway knows; for people.
     """
