@@ -141,8 +141,10 @@ class Acceptor(Participant):
                     self._allowance.hear(space_of(space))
             case FetchedVotes():
                 self._on_fetched_votes(source, message, now)
-            case Recall(disk):
-                self._on_recall(source, disk)
+            case Recall():
+                self._on_recall(source, message)
+            case Outdated(voters=voters):
+                self._learn_voters(voters, now)
             case Recalled():
                 self._on_recalled(source, message, now)
 
@@ -247,6 +249,7 @@ class Acceptor(Participant):
         self._note_watermark(message.ballot, message.watermark)
         self._hear_seen(source, message.seen, now)
         self._learn_voters(message.voters, now)  # after it: what we voted for is told to the learner beside us before
+        self._be_no_guest_that_was_found()
         # It claims nothing about our disk, and a leader that waits for it behind our commit would seem alone.
         self.send_early(
             source, HeartbeatReply(message.ballot, message.sequence, self.standing.disk, self._history.commits)

@@ -24,13 +24,12 @@ from paxosd.core.messages import (
     Ping,
     Pong,
     Recall,
-    Recalled,
     Refused,
 )
 from paxosd.core.options import Limits
 from paxosd.core.proposer import Proposer
 from paxosd.core.records import Record, Seen
-from paxosd.core.seen import Memory, hear
+from paxosd.core.seen import Memory, hear, recalled
 from paxosd.core.space import Space, space_of
 from paxosd.core.types import (
     FIRST_SLOT,
@@ -194,7 +193,8 @@ class Node(Agent):
     def _witnesses(self, source: Source, message: Message) -> bool:
         """Remember what is told of disks, and answer acceptors that ask for it; whether that was all it is about."""
         if isinstance(message, Recall):
-            self.send_early(source, Recalled(message.disk, self.known.seen.get(message.disk, 0)))
+            if (known := recalled(self.known, message)) is not None:
+                self.send_early(source, known)
             return True
         if isinstance(message, Heartbeat) and source == message.ballot.proposer != self.node_id:
             for told in message.seen:

@@ -5,7 +5,7 @@ Laws: those of `standing.py` and `copying.py`, of `voters.py` the second and the
    remembers how many durable commits each disk told (`seen.py`). A process that finds a disk asks all nodes before it
    votes; acceptors who with it could choose a value must have answered, for only these may have counted its votes.
    If anybody has seen more commits than there are, also if that is told later, the disk is given up: it gets another
-   id, and is a guest.
+   id, and is a guest. Who knows later voters, which do not name that disk, tells them: of it nothing is remembered.
 2. That notices what somebody remembered. It cannot notice a disk that went back by less than a heartbeat, or whose
    witnesses lost what they had seen: no disk is meant to go back at all. One word is enough, for often one node alone
    is left that has seen it; so a member that lies can make guests, which costs a decree and no value.
@@ -29,9 +29,9 @@ from paxosd.core.messages import (
 )
 from paxosd.core.options import Timing
 from paxosd.core.records import Record, Seen
-from paxosd.core.seen import Memory, hear
+from paxosd.core.seen import Memory, hear, recalled
 from paxosd.core.standing import COPIES, Standing
-from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, DiskId, Instant, NodeId, Slot, Vote, disk_text
+from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Vote, disk_text
 from paxosd.core.voters import Voters
 
 
@@ -141,6 +141,11 @@ class Participant(Agent):
 
     # ---- a disk that is found ----
 
+    def _be_no_guest_that_was_found(self) -> None:
+        """A leader asks which disk this is, and knows no voters that name it (`standing.py`, law 4)."""
+        if self.voters.are_named and not self.standing.sure and not self.standing.is_named(self.voters):
+            self._be_another_disk()
+
     def _hear_seen(self, source: NodeId, seen: Iterable[SeenCommits], now: Instant) -> None:
         for told in seen:
             if told[0] == self.standing.disk and told[1] > self._history.commits:
@@ -157,14 +162,15 @@ class Participant(Agent):
         if self.standing.sure or not self.standing.is_named(self.voters):
             return
         for node in self._others:
-            self.send_early(node, Recall(self.standing.disk))
+            self.send_early(node, Recall(self.standing.disk, self.voters.decreed))
         self.arm(Timer.RECALL, now + self._timing.retry_s)
         self._trust_if_enough_answered(now)
 
-    def _on_recall(self, source: NodeId, disk: DiskId) -> None:
-        if not self.standing.is_named(self.voters):  # a guest may have forgotten what it had seen
-            return self.ignore("recall at a guest")
-        self.send_early(source, Recalled(disk, self.known.seen.get(disk, 0)))
+    def _on_recall(self, source: NodeId, asked: Recall) -> None:
+        answer = recalled(self.known, asked)
+        if answer is None or (isinstance(answer, Recalled) and not self.standing.is_named(self.voters)):
+            return self.ignore("recall at who knows nothing of that disk")  # a guest may have forgotten what it saw
+        return self.send_early(source, answer)
 
     def _on_recalled(self, source: NodeId, message: Recalled, now: Instant) -> None:
         if message.disk != self.standing.disk:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-from paxosd.core.messages import Recalled, SeenCommits
+from paxosd.core.messages import Outdated, Recall, Recalled, SeenCommits
 from paxosd.core.records import Seen
-from paxosd.core.types import Instant, NodeId
+from paxosd.core.types import NO_BALLOT, Instant, NodeId
 from paxosd.core.voters import Known
 
 SEEN_EVERY_S = 1.0
@@ -51,3 +51,16 @@ def hear(known: Known, told: SeenCommits) -> tuple[NodeId, Recalled] | None:
         return None
     node = next((voter.node for voter in known.voters.named if voter.disk == disk), None)
     return None if node is None else (node, Recalled(disk, remembered))
+
+
+def recalled(known: Known, asked: Recall) -> Recalled | Outdated | None:
+    """What to tell an acceptor that asks for its disk.
+
+    Only of a disk that the voters name anything is remembered. Of one that earlier voters named it was forgotten, and
+    of one that later voters name nothing is known yet: to say that no more was seen of it would vouch for it.
+    """
+    if any(voter.disk == asked.disk for voter in known.voters.named):
+        return Recalled(asked.disk, known.seen.get(asked.disk, 0))
+    if known.told.decreed > asked.decreed:
+        return Outdated(NO_BALLOT, NO_BALLOT, known.told)
+    return None

@@ -9,7 +9,8 @@ Laws:
    know itself (`participant.py`).
 4. An id is used once. A disk that promised something and is not named any more draws another id, with which it is a
    guest, and has voted for nothing: its votes go. They may be of another history, whose birth it helped to decide
-   before it knew of this one; told here, they would bind a ballot, or be taken for what is chosen.
+   before it knew of this one; told here, they would bind a ballot, or be taken for what is chosen. A guest that is
+   found draws another id, too: it may be a copy, and another copy may have been named, and have voted.
 5. It votes for no birth that continues something else than what it holds: that is of a cluster that was restored, or
    not, and has the same membership file.
 """
@@ -49,7 +50,7 @@ class Standing:
         self._random = random
 
     def restore(self, records: Iterable[Record]) -> bool:
-        """Take up what an earlier life made durable. False: it had no id yet, and this one has to be made durable."""
+        """Take up what an earlier life made durable. False: it has a new id, which has to be made durable."""
         known = promised = False
         for record in records:
             match record:

@@ -130,7 +130,7 @@ def test_a_disk_tells_nobody_its_votes_before_it_may_vote() -> None:
 
 def test_a_disk_that_does_not_vote_says_nothing_of_what_it_saw_of_others_for_it_may_be_the_one_that_forgot() -> None:
     for stage, is_voter in ((guest(), False), (acceptor("a3"), True)):
-        stage.deliver("a1", Recall(disk_of("a1")))
+        stage.deliver("a1", Recall(disk_of("a1"), 1))
         assert bool(stage.take(Recalled)) == is_voter
         stage.set_aside()
 

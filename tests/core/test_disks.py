@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from paxosd.core.decrees import Replace, after
+from paxosd.core.decrees import Replace, after, decree_of
 from paxosd.core.messages import Recall, Recalled
-from paxosd.core.records import Disk, Seen
+from paxosd.core.records import Disk, Seen, Voted
 from paxosd.core.seen import hear
 from paxosd.core.types import NO_DISK, NodeId
 from paxosd.core.voters import Known, Voters
 from paxosd.storage.memory import MemoryStore
-from tests.core.helpers import FIVE, REPLICAS, ROLES, acceptor, born, disk_of, membership
+from tests.core.helpers import FIVE, REPLICAS, ROLES, TIMING, acceptor, born, disk_of, membership
 from tests.core.network import Network
 
 
@@ -351,7 +351,7 @@ def test_a_disk_that_went_back_is_a_warning_that_says_by_how_much_and_who_knows(
 
 def test_what_was_seen_of_the_disks_of_others_is_told_after_a_restart_too() -> None:
     stage = acceptor("a3", records=[Seen(((disk_of("a1"), 9),))])
-    stage.deliver("a1", Recall(disk_of("a1")))
+    stage.deliver("a1", Recall(disk_of("a1"), 1))
 
     assert [told for _, told in stage.take(Recalled, "a1")] == [Recalled(disk_of("a1"), 9)]
     stage.set_aside()
@@ -373,3 +373,70 @@ def test_a_decree_about_a_disk_that_was_replaced_meanwhile_replaces_nobody() -> 
 
     assert (first.disk_of("a1"), second.disk_of("a1")) == (77, 77)
     assert second.decreed == 9
+
+
+# ---- what nobody remembers any more ----------------------------------------------------------
+
+
+def replaced_by_its_own_vote(network: Network) -> tuple[MemoryStore, MemoryStore]:
+    """The disk of a1 as it was early and as it ended; that another one takes its place was decided with its own vote
+    and that of a2. Meanwhile a3 and p2 have heard nothing of it."""
+    network.cut_off("p2")
+    network.run_until(lambda: network.leaders() == ["p1"])
+    earlier, mine = network.members["a1"].disk.copy(), network.members["a1"].disk
+    network.members["a1"].disk = MemoryStore()
+    network.restart("a1")
+    network.run(TIMING.election_s)
+    network.cut_off("a3")
+    network.run_until(lambda: is_decree(latest_vote(network, "a2")))
+    network.crash("a3")
+    assert not is_decree(latest_vote(network, "a3"))
+    guest, network.members["a1"].disk = network.members["a1"].disk, mine
+    network.restart("a1")
+    network.run_until(lambda: voters(network, "a2").disk_of("a1") != earlier.disk)
+    network.members["a1"].disk = guest
+    return earlier, mine
+
+
+def latest_vote(network: Network, node: NodeId) -> bytes:
+    return [record.value for record in network.members[node].disk.records() if isinstance(record, Voted)][-1]
+
+
+def is_decree(value: bytes) -> bool:
+    return isinstance(decree_of(value), Replace)
+
+
+def test_who_knows_of_a_later_disk_does_not_vouch_for_one_that_was_replaced() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(1.0)
+    earlier, _ = replaced_by_its_own_vote(network)
+    network.crash("p1", "l1", "l2")
+    network.cut.clear()
+    network.cut_off("a2", "p2", "a3")
+    network.members["a1"].disk = earlier
+    network.restart("a1", "a3")
+    network.run(2 * TIMING.retry_s)
+    network.crash("a2")
+    network.run(5.0)
+
+    assert not votes(network, "a1")
+
+
+def test_a_guest_that_is_found_is_offered_under_another_id_for_a_copy_of_it_may_have_voted() -> None:
+    network = Network(is_born=False)
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    wipe(network, "a1")
+    network.run(0.1)
+    copy, guest = network.members["a1"].disk.copy(), network.members["a1"].disk.disk
+    network.run_until(lambda: admitted(network, "a1"))
+    assert network.members["a1"].disk.disk == guest
+    wipe(network, "a1")
+    network.run_until(lambda: network.leaders() and admitted(network, "a1"))
+    network.members["a1"].disk = copy
+    network.restart("a1")
+    network.run_until(lambda: network.leaders() and admitted(network, "a1"))
+
+    assert network.members["a1"].disk.disk != guest

@@ -173,7 +173,7 @@ GOLDEN: list[tuple[m.Message, str]] = [
         ),
         "94189207a270319208a2703296c41030313233343536373839616263646566050101029294a26131ce00011170010194a26132cf40000000000000000501",
     ),
-    (m.Recall(disk=70000), "9219ce00011170"),
+    (m.Recall(disk=70000, decreed=3), "9319ce0001117003"),
     (m.Recalled(disk=70000, commits=12), "931ace000111700c"),
     (m.Outlived(seen=1048576), "9217ce00100000"),
     (m.DiskSpace(space=2, data_bytes=1048576, room_bytes=0, refuses=True), "952e02ce0010000000c3"),

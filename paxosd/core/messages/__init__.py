@@ -167,7 +167,7 @@ __all__ = [
 # ---- what each role takes --------------------------------------------------------------------
 
 _LeadersWord: TypeAlias = Accept | Watermark | Heartbeat
-_OfDisks: TypeAlias = FetchVotes | FetchedVotes | Recall | Recalled
+_OfDisks: TypeAlias = FetchVotes | FetchedVotes | Recall | Recalled | Outdated
 AcceptorInbound: TypeAlias = PreVote | Prepare | _LeadersWord | Resign | Trim | DiskSpace | _OfDisks
 _Answers: TypeAlias = PreVoteReply | Promise | Nack | Outdated | Accepted | HeartbeatReply | Durable | DiskSpace
 ProposerInbound: TypeAlias = _Answers | _LeadersWord | Resign | Forward | ReadIndex | WantTime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from paxosd.core.types import Ballot, DiskId
+from paxosd.core.types import Ballot, DiskId, Slot
 from paxosd.core.voters import Voters
 
 SeenCommits: TypeAlias = tuple[DiskId, int]
@@ -14,7 +14,8 @@ SeenCommits: TypeAlias = tuple[DiskId, int]
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """Acceptor to proposer: your `ballot` counts with older voters than these."""
+    """Acceptor to proposer: your `ballot` counts with older voters than these. Every node to an acceptor that starts:
+    you know older ones; then there is no ballot."""
 
     ballot: Ballot
     promised: Ballot
@@ -23,9 +24,11 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Acceptor that starts, to every other node: what have you seen of this disk of mine?"""
+    """Acceptor that starts, to every other node: what have you seen of this disk of mine, which voters name that I know
+    from the slot `decreed`?"""
 
     disk: DiskId
+    decreed: Slot
 
 
 @dataclass(frozen=True, slots=True)
