@@ -51,6 +51,12 @@ class CatchUp:
         self._let_go: set[NodeId] = set()  # acceptors whose floors are above it
         self._without: set[NodeId] = set()  # learners that have nothing of it, and nothing above
 
+    def target(self, first: Slot, watermark: Slot, leader: NodeId) -> NodeId:
+        """Who is asked for the slots from `first` on. For a few slots it is first who leads, if it can tell them: it is
+        alive, and who led before may be one of the others."""
+        is_first = first < watermark <= first + FEW_SLOTS and first != self._waited_from
+        return leader if is_first and leader in self._targets else self.next_target()
+
     def next_target(self) -> NodeId:
         """Who is next to be asked."""
         target = self._targets[self._turn % len(self._targets)]
@@ -63,7 +69,9 @@ class CatchUp:
         Few slots are told at once, or by nobody: a change of leader leaves such a gap, nobody is served before it is
         closed, and who is asked first may be the one that died.
         """
-        is_first, self._waited_from = self._waited_from != first, first
+        is_first = self._waited_from != first
+        if first < watermark:  # else nobody has it yet, as far as is known, and who says nothing may be alive
+            self._waited_from = first
         return 0.25 if is_first and watermark - first <= FEW_SLOTS else 1.0
 
     def count_with(self, voters: Voters) -> None:

@@ -54,6 +54,8 @@ from paxosd.core.space import NO_ROOM, Allowance, space_of
 from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Slot, Source
 from paxosd.core.voters import NO_VOTERS, Voters
 
+NO_GAP: Slot = 0
+
 
 class Learner(Helper):
     """Learns every chosen value; knows the watermark, and so what it misses."""
@@ -73,7 +75,7 @@ class Learner(Helper):
         self._ahead = Ahead()
         self._allowance = Allowance()
         self._leader_heard_at: Instant | None = None
-        self._gap_seen: Slot = 0  # where the gap was when the timer was armed
+        self._gap_seen: Slot = NO_GAP  # where the gap was when the timer was armed
         self._told_gone: Slot = 0  # of which slot that was told
         self._synced: Slot = FIRST_SLOT  # what is below is durable
         self._unsynced_bytes = 0  # of values that were recorded since
@@ -242,8 +244,10 @@ class Learner(Helper):
             self._note_watermark(self.watermark, self.voters.decreed, now)
         elif behind or self._hears_nobody(now):  # who hears no leader asks the others how far they are
             self._tell_what_is_gone()
-            self._ask(self._catchup.next_target(), now)
+            leader = "" if self._hears_nobody(now) else self.ballot.proposer
+            self._ask(self._catchup.target(self.next_slot, self.watermark, leader), now)
         if not behind:
+            self._gap_seen = NO_GAP
             self.arm(Timer.FETCH, now + self._timing.election_s)
 
     @property

@@ -24,7 +24,7 @@ from paxosd.core.messages import (
 from paxosd.core.options import Limits
 from paxosd.core.records import Kept, Learned, Promised, Record, Voted
 from paxosd.core.types import Ballot, NodeId, Slot, Vote
-from tests.core.helpers import TIMING, Stage, acceptor, always_the_same, heartbeat, learned, learner
+from tests.core.helpers import REPLICAS, TIMING, Stage, acceptor, always_the_same, heartbeat, learned, learner
 
 B3, B4 = Ballot(3, "p1"), Ballot(4, "p2")
 ONE, TWO, THREE, FOUR = (1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")
@@ -344,6 +344,39 @@ def test_a_learner_that_hears_no_leader_asks_the_others_how_far_they_are() -> No
     stage.wait(TIMING.election_s * 1.5)
     assert stage.take(FetchVotes, "a1") == [("a1", FetchVotes(2, 2))]
     stage.set_aside()
+
+
+def asked(stage: Stage[Learner]) -> list[NodeId]:
+    """Who was asked for what is missing, since this was looked at last."""
+    found = [target for target, _ in [*stage.take(Fetch), *stage.take(FetchVotes)]]
+    return [target for target in found if isinstance(target, str)]
+
+
+def test_who_heard_no_leader_asks_soon_for_what_the_next_one_knows() -> None:
+    """The question how far the others are is none for a gap, and says nothing of who answers soon."""
+    stage = learner()
+    stage.wait(TIMING.election_s)
+    assert asked(stage) == ["l2"]
+    stage.deliver("p1", heartbeat(Ballot(3, "p1"), 3))
+    stage.wait(TIMING.retry_s / 4)
+    first = asked(stage)
+    stage.wait(TIMING.retry_s / 4)
+
+    assert [first, asked(stage)] == [["a1", "a2", "a3"], ["l2"]]
+
+
+def test_a_few_slots_are_asked_of_who_leads_where_it_can_tell_them_and_then_of_others() -> None:
+    """It is alive; who led before may be the other one."""
+    for node, leader in (("r1", "r2"), ("r1", "r3"), ("r2", "r3")):
+        stage = learner(node, roles=REPLICAS)
+        stage.deliver(leader, heartbeat(Ballot(3, leader), 3))
+        stage.wait(TIMING.retry_s / 4)
+        first = asked(stage)
+        stage.wait(TIMING.retry_s / 4)
+        stage.wait(TIMING.retry_s)
+
+        assert first == [leader]
+        assert set(REPLICAS) - {node} <= set(asked(stage))
 
 
 def test_a_learner_that_hears_a_leader_and_misses_nothing_asks_nobody() -> None:
