@@ -62,7 +62,7 @@ SENDERS: Mapping[type, Role | None] = {
     Prepare: Role.PROPOSER,
     Promise: Role.ACCEPTOR,
     Nack: Role.ACCEPTOR,
-    Outdated: None,
+    Outdated: Role.ACCEPTOR,
     Accept: Role.PROPOSER,
     Accepted: Role.ACCEPTOR,
     Chosen: Role.PROPOSER,
@@ -91,8 +91,8 @@ SENDERS: Mapping[type, Role | None] = {
 }
 """Who may send what to other nodes; None: every node."""
 
-_ALSO: Mapping[type, Role] = {FetchVotes: Role.ACCEPTOR}
-"""And acceptors, which ask for what a new disk has to know."""
+_ALSO: Mapping[type, Role] = {FetchVotes: Role.ACCEPTOR, Outdated: Role.PROPOSER}
+"""And acceptors, which ask for what a new disk has to know; and proposers, which tell who votes all the time."""
 
 WITH_VOTERS = (Fetched, Heartbeat, Outdated, Prepare, PreVote, PreVoteReply, SnapshotPart)
 """These say who votes."""

@@ -24,6 +24,7 @@ from paxosd.core.messages import (
     Ping,
     Pong,
     Recall,
+    Recalled,
     Refused,
 )
 from paxosd.core.options import Limits
@@ -193,7 +194,8 @@ class Node(Agent):
     def _witnesses(self, source: Source, message: Message) -> bool:
         """Remember what is told of disks, and answer acceptors that ask for it; whether that was all it is about."""
         if isinstance(message, Recall):
-            if (known := recalled(self.known, message)) is not None:
+            known = recalled(self.known, message)
+            if isinstance(known, Recalled) or (known is not None and self._proposer is not None):
                 self.send_early(source, known)
             return True
         if isinstance(message, Heartbeat) and source == message.ballot.proposer != self.node_id:

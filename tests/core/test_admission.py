@@ -25,6 +25,7 @@ from paxosd.core.messages import (
     HeartbeatReply,
     Message,
     Nack,
+    Outdated,
     Outlived,
     Ping,
     Pong,
@@ -110,6 +111,11 @@ def test_a_message_is_taken_from_its_role_and_from_no_other(source: NodeId, mess
 def test_learners_and_new_disks_of_acceptors_ask_for_votes() -> None:
     assert [refused(node, FetchVotes(1, 2)) for node in ("l1", "a1")] == ["", ""]
     assert refused("p1", FetchVotes(1, 2)) == "FetchVotes is not for the sender's role"
+
+
+def test_acceptors_and_proposers_say_that_others_vote_by_now() -> None:
+    assert [refused(node, Outdated(B, B, NO_VOTERS)) for node in ("a1", "p1")] == ["", ""]
+    assert refused("l1", Outdated(B, B, NO_VOTERS)) == "Outdated is not for the sender's role"
 
 
 def test_every_node_may_say_how_it_is() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paxosd.core.decrees import Replace, after, decree_of
-from paxosd.core.messages import Recall, Recalled
+from paxosd.core.messages import Outdated, Recall, Recalled
 from paxosd.core.records import Disk, Seen, Voted
 from paxosd.core.seen import hear
 from paxosd.core.types import NO_DISK, NodeId
@@ -440,3 +440,15 @@ def test_a_guest_that_is_found_is_offered_under_another_id_for_a_copy_of_it_may_
     network.run_until(lambda: network.leaders() and admitted(network, "a1"))
 
     assert network.members["a1"].disk.disk != guest
+
+
+@pytest.mark.parametrize(("node", "told"), [("p1", [Outdated]), ("l1", [])])
+def test_of_nodes_without_a_disk_proposers_say_that_another_one_votes_by_now(node: NodeId, told: list[type]) -> None:
+    network = Network()
+    network.run_until(network.leaders)
+    agent = network.members[node].agent
+    agent.known.take_up(voters(network).replaced(9, "a1", disk_of("a1"), 77))
+    agent.receive("a1", Recall(disk_of("a1"), 1), network.now)
+    sent = [message for target, message in agent.take_output().early if target == "a1"]
+
+    assert [type(message) for message in sent if isinstance(message, Recalled | Outdated)] == told

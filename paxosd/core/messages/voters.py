@@ -14,8 +14,8 @@ SeenCommits: TypeAlias = tuple[DiskId, int]
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """Acceptor to proposer: your `ballot` counts with older voters than these. Every node to an acceptor that starts:
-    you know older ones; then there is no ballot."""
+    """Acceptor to proposer: your `ballot` counts with older voters than these. Acceptor or proposer to an acceptor that
+    starts: you know older ones; then there is no ballot."""
 
     ballot: Ballot
     promised: Ballot
