@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from itertools import islice, takewhile
+from itertools import takewhile
 from operator import methodcaller
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -147,7 +147,7 @@ def plain_puts(commands: Sequence[bytes], start: int) -> Puts:
 
     It says what `decode_command` would say, and Python does nothing for each of them.
     """
-    of_run = islice(commands, start, start + PUTS_AT_ONCE)
+    of_run = commands[start : start + PUTS_AT_ONCE]
     run = list(takewhile(_ends_as_put, takewhile(_begins_as_put, of_run)))
     return _plain(run) or _plain_before_another(run)
 
