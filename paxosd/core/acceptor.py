@@ -152,13 +152,21 @@ class Acceptor(Participant):
 
     def _on_pre_vote(self, source: NodeId, message: PreVote, now: Instant) -> None:
         self._learn_voters(message.voters, now)  # those that nobody told us have to make a quorum with us
-        heard_at = self._leader_heard_at
-        hears_another = heard_at is not None and now - heard_at < self._timing.election_s and self._leader != source
-        granted = message.ballot > self.promised and not hears_another and self.may_vote
+        granted = message.ballot > self.promised and not self._hears_another(source, now) and self.may_vote
         reply = PreVoteReply(
             message.ballot, granted, self.promised, self.watermark, self.standing.disk, voters=self.known.told
         )
         self.send(source, reply)
+
+    def _hears_another(self, proposer: NodeId, now: Instant) -> bool:
+        """Whether another proposer leads, as far as this acceptor hears.
+
+        Who is told no asks again after another election timeout. An acceptor hears each Accept of a leader, and a
+        proposer alone its heartbeats only: what it heard last may be older by one.
+        """
+        if self._leader_heard_at is None or self._leader == proposer:
+            return False
+        return now - self._leader_heard_at < self._timing.election_s - self._timing.heartbeat_s
 
     def _on_prepare(self, source: NodeId, message: Prepare, now: Instant) -> None:
         if source != message.ballot.proposer:
