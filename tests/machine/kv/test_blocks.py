@@ -93,6 +93,20 @@ def test_what_one_writing_removes_is_bounded_in_blocks_by_what_has_changed() -> 
 
 
 @pytest.mark.usefixtures("tight")
+def test_what_one_writing_writes_anew_is_bounded_by_what_has_changed() -> None:
+    """Three of four keys go, and what is left stands in blocks with them: it is written anew over many writings."""
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(*[Put(b"%d/%03d" % (number % 4, number), bytes(500)) for number in range(400)])
+    take_changes(kv.kv, rows)
+    kv.do_all(Delete(b"1", NO_END))
+    put, _ = kv.kv.changes()
+
+    written = sum(len(content) for key, content in put if key[:1] == blocks.BLOCK)
+    of_deletes = 300 * (8 + len(b"1/001")) * 13 // 10  # with what stands around them in blocks
+    assert 2 * of_deletes < written <= 5 * of_deletes + 64
+
+
+@pytest.mark.usefixtures("tight")
 def test_a_key_that_was_deleted_is_forgotten_by_and_by() -> None:
     kv, rows = FedKv(TIGHT), Rows()
     for number in range(100):
@@ -212,10 +226,12 @@ def test_blocks_that_are_missing_are_noticed(missing: list[int]) -> None:
 def test_numbers_of_blocks_go_on_where_all_of_them_went() -> None:
     kv, rows = FedKv(TIGHT), Rows()
     for _ in range(3):
-        kv.do_all(*[Put(b"%d" % number, bytes(100)) for number in range(3)])
+        kv.do_all(*[Put(bytes([number]), bytes(100)) for number in range(1, 25)])
         take_changes(kv.kv, rows)
         kv.do_all(Delete(b"\0", NO_END))
         take_changes(kv.kv, rows)
+        take_changes(kv.kv, rows)
+        assert not any(key[:1] == blocks.BLOCK for key in rows)
         kv.kv = restored_of(rows)
     kv.do_all(Put(b"k", b""))
     take_changes(kv.kv, rows)
