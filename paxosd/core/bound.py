@@ -41,6 +41,7 @@ class Bound(Candidate):
         self._birth: Birth | None = None  # what we propose, or are bound to, while nobody is born
         self._guests = Guests(Count(NO_VOTERS), timing.election_s, 0.0)
         self._took_part: set[NodeId] = set()  # who promised or voted in our ballot
+        self._votes_wanted_at: Instant = 0.0  # from when on a guest may ask for them again
         self._decree: tuple[Slot, Decree] | None = None  # the one that this ballot proposed; nothing goes above it
         self._recovered_stop: Slot = FIRST_SLOT  # slots below are bound by phase 1; at it we open with our own no-op
 
@@ -109,6 +110,14 @@ class Bound(Candidate):
             return None
         self._decree = slot, decree
         return encode_decree(self._log_time.stamp(now), decree)
+
+    def _guests_want_votes(self, heard: set[NodeId], now: Instant) -> bool:
+        """Whether a guest waits only for those that are heard to take part: who promised too late for this ballot votes
+        in it where something is proposed, and in an idle log nothing is. Once in an election timeout."""
+        if now < self._votes_wanted_at or self._guests.decree(heard, now) is None:
+            return False
+        self._votes_wanted_at = now + self._timing.election_s
+        return True
 
     # ---- what is decreed ----
 

@@ -216,10 +216,11 @@ class Proposer(Bound):
             return None
         if slot <= self._recovered_stop:
             return self._bound_value(slot, now)
-        decree = self._decree_about_guests(slot, self._heard(now), now)
+        heard = self._heard(now)
+        decree = self._decree_about_guests(slot, heard, now)
         if decree is not None:
             return decree
-        if not self._intake and not self._wanted.is_due(phase2.in_flight):
+        if not (self._intake or self._wanted.is_due(phase2.in_flight) or self._guests_want_votes(heard, now)):
             return None
         return encode_value(self._wanted.propose(self._log_time.stamp(now)), self._intake.take(slot, now))
 

@@ -10,7 +10,7 @@ from paxosd.core.types import Ballot
 from paxosd.core.voters import Known
 from tests.core.helpers import ROLES, born, disk_of, membership
 from tests.core.network import Network
-from tests.core.test_disks import voters, votes, wipe
+from tests.core.test_disks import admitted, voters, votes, wipe
 
 
 def known() -> Known:
@@ -63,3 +63,16 @@ def test_a_disk_that_is_given_up_while_it_copies_has_copied_nothing() -> None:
 
     assert acceptor.standing_text == "guest"
     assert not votes(network, "a1")
+
+
+def test_in_an_idle_log_a_guest_is_admitted_though_a_voter_promised_too_late() -> None:
+    network = Network()
+    session = network.open_session("l1")
+    network.propose("l1", session, 1, b"1")
+    network.run(1.0)
+    (leader,) = network.leaders()
+    proposer = network.members[leader].proposer
+    assert proposer is not None
+    proposer._took_part.discard("a1")  # as if its promise and its votes had come too late for this ballot
+    wipe(network, "a2")
+    network.run_until(lambda: admitted(network, "a2"))
