@@ -77,6 +77,12 @@ class HeldTurns:
             ensure(is_so, LAW, what)
         if not turn.is_believed:
             return
+        if self._is_held(turn):
+            self._require_apart(turn)
+        self._turns = [*(other for other in self._turns if other.is_believed), turn]
+        self.count += 1
+
+    def _require_apart(self, turn: HeldTurn) -> None:
         others = [other for other in self._turns if other.line == turn.line and self._is_held(other)]
         for other in others:
             is_apart = not (turn.alone or other.alone)
@@ -88,8 +94,6 @@ class HeldTurns:
             last = self._fences.get(turn.line, 0)
             ensure(turn.fence > last, LAW, f"{turn.client} has {turn.line!r} with fence {turn.fence} after {last}")
             self._fences[turn.line] = turn.fence
-        self._turns = [*(other for other in self._turns if other.is_believed), turn]
-        self.count += 1
 
     def _is_held(self, turn: HeldTurn) -> bool:
         """Whether nobody else may have it. Whose key was removed by somebody hears of it later."""
