@@ -5,7 +5,7 @@
     h, number u64      changes of the window, from that number on (see `past.py`), as three columns: their revisions,
                        their keys, and the records before them
     t                  where the window begins: its first revision, and the number of its first change; the number of
-                       the first block of keys, and the one behind the last
+                       the first block of keys, and the one behind the last; the number behind the last change
 
 The record after a change is the one before the next change of its key, or the one that the key has. So each change is
 written once, many in one row, and never again. A row of changes goes when all of them are out of the window.
@@ -35,8 +35,8 @@ KEYS_PER_ROW = 4
 """So many changes of keys count as one row, for many are written in one."""
 
 _NUMBER = Struct(">Q")
-_TOTALS = Struct(">4Q")
-_NEW = _TOTALS.pack(1, 0, 0, 0)
+_TOTALS = Struct(">5Q")
+_NEW = _TOTALS.pack(1, 0, 0, 0, 0)
 
 
 class Rows:
@@ -65,7 +65,8 @@ class Rows:
         return state.past.first_number + len(state.past)
 
     def _totals_of(self, state: KeyState) -> bytes:
-        return _TOTALS.pack(state.past.first_revision, state.past.first_number, *self.keys.numbers)
+        begins = state.past.first_revision, state.past.first_number
+        return _TOTALS.pack(*begins, *self.keys.numbers, max(self._next_number, begins[1]))
 
     def take(self, state: KeyState, leases: Leases) -> Changes:
         """All of them; they count as written."""
@@ -117,9 +118,10 @@ class Rows:
         for key, record in records.items():
             state.restore(key, record)
         state.in_order()
-        first_revision, first_number, *blocks = _TOTALS.unpack(self._totals)
+        first_revision, first_number, *blocks, stop = _TOTALS.unpack(self._totals)
         self.keys.require_numbers(*blocks)
         self._restore_changes(sorted(changes), state, first_revision, first_number)
+        require(self._next_number == stop, f"changes from {self._next_number} to {stop - 1} are missing")
 
     def _restore_changes(
         self, rows: list[tuple[int, bytes]], state: KeyState, first_revision: int, first_number: int

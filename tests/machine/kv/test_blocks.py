@@ -194,7 +194,7 @@ def test_restoring_holds_one_block_at_a_time() -> None:
             yield blocks.BLOCK + number.to_bytes(8, "big"), bytes(memoryview(stale))
         yield blocks.BLOCK + (20).to_bytes(8, "big"), content
         yield from [(key, row) for key, row in rows.items() if key not in (last, TOTALS)]
-        yield TOTALS, struct.pack(">4Q", 1, 0, 0, 21)
+        yield TOTALS, struct.pack(">5Q", 1, 0, 0, 21, 1)
 
     made = Kv(TIGHT)
     tracemalloc.start()
@@ -255,3 +255,25 @@ def test_each_key_that_changed_counts_among_what_is_to_be_written_soon() -> None
     kv.do_all(*[Put(b"%d" % number, b"") for number in range(100)], Delete(b"there"))
 
     assert kv.kv.changed_rows >= 101 // 4
+
+
+@pytest.mark.parametrize("missing", range(3))
+def test_changes_that_are_missing_are_noticed_the_last_ones_too(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paxosd.machine.kv.rows.ROW_BYTES_MAX", 1)
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(*[Put(b"k", b"%d" % number) for number in range(3)])
+    take_changes(kv.kv, rows)
+    del rows[sorted(key for key in rows if key[:1] == b"h")[missing]]
+
+    with pytest.raises(InvariantBroken, match="are missing"):
+        restored_of(rows)
+
+
+def test_where_all_changes_went_none_is_missed() -> None:
+    kv, rows = FedKv(TIGHT), Rows()
+    kv.do_all(Put(b"k", b""))
+    take_changes(kv.kv, rows)
+    kv.do_all(Put(b"k", b"v"), Compact(3))
+    take_changes(kv.kv, rows)
+
+    assert restored_of(rows).digest() == kv.kv.digest()
