@@ -55,6 +55,7 @@ from paxosd.core.types import FIRST_SLOT, NO_BALLOT, Ballot, Instant, NodeId, Sl
 from paxosd.core.voters import NO_VOTERS, Voters
 
 NO_GAP: Slot = 0
+"""Nothing is missing, as far as was known when it was looked at last."""
 
 
 class Learner(Helper):

@@ -5,7 +5,8 @@ Laws: those of `standing.py` and `copying.py`, of `voters.py` the second and the
    remembers how many durable commits each disk told (`seen.py`). A process that finds a disk asks all nodes before it
    votes; acceptors who with it could choose a value must have answered, for only these may have counted its votes.
    If anybody has seen more commits than there are, also if that is told later, the disk is given up: it gets another
-   id, and is a guest. Who knows later voters, which do not name that disk, tells them: of it nothing is remembered.
+   id, and is a guest. Of a disk that the voters do not name nothing is remembered: acceptors and proposers that know
+   later ones tell these, and nobody vouches for it.
 2. That notices what somebody remembered. It cannot notice a disk that went back by less than a heartbeat, or whose
    witnesses lost what they had seen: no disk is meant to go back at all. One word is enough, for often one node alone
    is left that has seen it; so a member that lies can make guests, which costs a decree and no value.

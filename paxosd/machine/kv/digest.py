@@ -23,7 +23,7 @@ _NUMBER = Struct(">Q")
 _MASK = (1 << 8 * DIGEST_BYTES) - 1
 _hash = partial(blake2b, digest_size=DIGEST_BYTES)
 _digest = methodcaller("digest")
-_number = partial(int.from_bytes, byteorder="big")
+_as_number = partial(int.from_bytes, byteorder="big")
 
 
 def _hash_record(key: bytes, record: bytes) -> int:
@@ -33,7 +33,7 @@ def _hash_record(key: bytes, record: bytes) -> int:
 
 def _sum_of_hashes(contents: list[bytes]) -> int:
     """That of `_hash_record` for each; Python does nothing for each of them."""
-    return sum(map(_number, map(_digest, map(_hash, contents))))
+    return sum(map(_as_number, map(_digest, map(_hash, contents))))
 
 
 def _hash_delete(key: bytes, revision: int) -> int:

@@ -66,7 +66,7 @@ class Rows:
 
     def _totals_of(self, state: KeyState) -> bytes:
         begins = state.past.first_revision, state.past.first_number
-        return _TOTALS.pack(*begins, *self.keys.numbers, max(self._next_number, begins[1]))
+        return _TOTALS.pack(*begins, *self.keys.numbers, self._next_number)
 
     def take(self, state: KeyState, leases: Leases) -> Changes:
         """All of them; they count as written."""
