@@ -8,7 +8,7 @@ from paxosd.core.messages import PreVote, Recall, Recalled
 from paxosd.core.seen import SEEN_EVERY_S, Memory, recalled
 from paxosd.core.types import Ballot
 from paxosd.core.voters import Known
-from tests.core.helpers import ROLES, born, disk_of, membership
+from tests.core.helpers import ROLES, TIMING, born, disk_of, membership
 from tests.core.network import Network
 from tests.core.test_disks import admitted, voters, votes, wipe
 
@@ -76,3 +76,20 @@ def test_in_an_idle_log_a_guest_is_admitted_though_a_voter_promised_too_late() -
     proposer._took_part.discard("a1")  # as if its promise and its votes had come too late for this ballot
     wipe(network, "a2")
     network.run_until(lambda: admitted(network, "a2"))
+
+
+def test_a_guest_that_waits_for_who_does_not_vote_has_something_proposed_once_in_an_election_timeout() -> None:
+    network = Network()
+    network.run_until(network.leaders)
+    (leader,) = network.leaders()
+    proposer = network.members[leader].proposer
+    assert proposer is not None
+    network.crash("a2")
+    network.run(3 * TIMING.election_s)
+    asked: list[bool] = []
+    for wait_s in (0.0, 0.1, TIMING.election_s - 0.2, 0.2):
+        network.now += wait_s
+        proposer._guests.hear("a2", 77, network.now)
+        asked.append(proposer._guests_want_votes({"a1", "a3"}, network.now))
+
+    assert asked == [True, False, False, True]
